@@ -1,0 +1,210 @@
+"""Contracts: what the feature relation must keep before a snapshot of it may be published.
+
+The specification is the contract: types, ranges, vocabularies, missing shares, the key, and rules over two columns. It
+is checked by Pandera inside DuckDB (`pandera.ibis`), so no row leaves the engine but a few examples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assets.errors import ContractError
+from assets.spec import ProductSpec
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+EXAMPLES = 5
+COMPARISONS = {
+    "<": "__lt__",
+    "<=": "__le__",
+    "==": "__eq__",
+    ">=": "__ge__",
+    ">": "__gt__",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: a boolean per row of the relation, true where the row keeps it."""
+
+    column: str
+    name: str
+    keeps: Callable[[ir.Table], ir.BooleanValue]
+
+
+@dataclass(frozen=True)
+class Break:
+    """A broken rule: how many rows break it, and the keys of some of them."""
+
+    column: str
+    rule: str
+    rows: int
+    examples: tuple[str, ...]
+
+    def __str__(self) -> str:
+        shown = f", for example {', '.join(self.examples)}" if self.examples else ""
+        return f"{self.column}: {self.rule} ({self.rows:,} rows{shown})"
+
+
+def rules_of(spec: ProductSpec) -> list[Rule]:
+    """List the row rules of a specification, in the order of its columns."""
+    rules = [
+        Rule(spec.features.event_time, "must not be missing", _present(spec.features.event_time)),
+        Rule(spec.features.predicted_at, "must not be missing", _present(spec.features.predicted_at)),
+    ]
+    for name, feature in spec.features.columns.items():
+        if feature.max_missing == 0:
+            rules.append(Rule(name, "must not be missing", _present(name)))
+        if feature.min is not None:
+            rules.append(Rule(name, f"must be at least {feature.min:g}", _compared(name, ">=", feature.min)))
+        if feature.max is not None:
+            rules.append(Rule(name, f"must be at most {feature.max:g}", _compared(name, "<=", feature.max)))
+        if feature.values is not None:
+            rules.append(Rule(name, f"must be one of {', '.join(feature.values)}", _listed(name, feature.values)))
+    for name, rule in spec.rules.items():
+        parts = re.split(r"\s*(<=|>=|==|<|>)\s*", rule.strip())
+        rules.append(Rule(parts[0], f"{name}: {rule}", _ordered(parts[0], parts[1], parts[2])))
+    return rules
+
+
+def check(table: ir.Table, spec: ProductSpec) -> list[Break]:
+    """Hold a relation against the contract.
+
+    Parameters
+    ----------
+    table : ibis Table
+        The relation, bound to a DuckDB connection.
+    spec : ProductSpec
+        The specification that is its contract.
+
+    Returns
+    -------
+    list of Break
+        Empty when the contract is kept.
+    """
+    import pandera.ibis as pa
+    from pandera.errors import SchemaErrors
+
+    missing = [name for name in spec.snapshot_columns if name not in table.columns]
+    if missing:
+        return [Break(name, f"is no column of {spec.features.relation}", 0, ()) for name in missing]
+    rules = rules_of(spec)
+    shares = _missing_shares(spec)
+    checks = [pa.Check(_row_check(rule), name=f"{rule.column}: {rule.name}", n_failure_cases=EXAMPLES) for rule in rules]
+    checks += [pa.Check(_table_check(rule), name=f"{rule.column}: {rule.name}") for rule in shares]
+    schema = pa.DataFrameSchema(
+        {name: pa.Column(_dtype(spec, name), nullable=True) for name in spec.snapshot_columns},
+        checks=checks,
+    )
+    try:
+        schema.validate(table, lazy=True)
+    except SchemaErrors as errors:
+        failed = {str(error.check.name) for error in errors.schema_errors if getattr(error.check, "name", None)}
+        wrong = [
+            Break(str(error.schema.name), f"has type {table.schema()[error.schema.name]}, not {error.check}", 0, ())
+            for error in errors.schema_errors
+            if error.reason_code is not None and error.reason_code.name == "WRONG_DATATYPE"
+        ]
+        breaks = wrong + [
+            _measure(table, spec, rule) for rule in [*rules, *shares] if f"{rule.column}: {rule.name}" in failed
+        ]
+        if breaks:
+            return breaks
+        raise
+    return _repeated_keys(table, spec)
+
+
+def require(table: ir.Table, spec: ProductSpec) -> None:
+    """Raise when the contract is broken.
+
+    Raises
+    ------
+    ContractError
+        With each broken rule, its count and some keys.
+    """
+    breaks = check(table, spec)
+    if breaks:
+        raise ContractError(explain(breaks, spec))
+
+
+def explain(breaks: list[Break], spec: ProductSpec) -> str:
+    """Tell broken rules in one message."""
+    return (
+        f"{spec.name}: {spec.features.relation} breaks its contract, so no snapshot was published. "
+        + "; ".join(str(item) for item in breaks[:20])
+        + ". Mend the feature model or its sources, or change the range in the product's defs.yaml."
+    )
+
+
+def _measure(table: ir.Table, spec: ProductSpec, rule: Rule) -> Break:
+    """Count the rows that break a rule and take some of their keys."""
+    kept = rule.keeps(table)
+    broken = table.filter(~kept.fill_null(True)) if _is_column(kept) else table.filter(table[rule.column].isnull())
+    keys = broken.order_by(spec.features.entity).limit(EXAMPLES)[spec.features.entity].execute()
+    return Break(rule.column, rule.name, int(broken.count().execute()), tuple(str(key) for key in keys))
+
+
+def _repeated_keys(table: ir.Table, spec: ProductSpec) -> list[Break]:
+    entity = spec.features.entity
+    counted = table.group_by(entity).aggregate(rows=table.count())
+    broken = counted.filter((counted.rows > 1) | counted[entity].isnull())
+    count = int(broken.count().execute())
+    if count == 0:
+        return []
+    keys = broken.order_by(entity).limit(EXAMPLES)[entity].execute()
+    return [Break(entity, "must identify a row", count, tuple(str(key) for key in keys))]
+
+
+def _missing_shares(spec: ProductSpec) -> list[Rule]:
+    return [
+        Rule(name, f"may be missing in at most {feature.max_missing:.0%} of rows", _rarely_missing(name, feature.max_missing))
+        for name, feature in spec.features.columns.items()
+        if feature.max_missing > 0
+    ]
+
+
+def _dtype(spec: ProductSpec, name: str) -> Any:
+    import ibis.expr.datatypes as dt
+
+    columns = spec.features.columns
+    if name in columns:
+        return dt.String if columns[name].type == "category" else dt.Float32
+    return {spec.target.column: dt.Boolean}.get(name)
+
+
+def _is_column(value: Any) -> bool:
+    import ibis.expr.types as ir
+
+    return isinstance(value, ir.Column)
+
+
+def _row_check(rule: Rule) -> Callable[[Any], Any]:
+    return lambda data: rule.keeps(data.table).fill_null(True)
+
+
+def _table_check(rule: Rule) -> Callable[[Any], Any]:
+    return lambda data: rule.keeps(data.table)
+
+
+def _present(name: str) -> Callable[[Any], Any]:
+    return lambda table: table[name].notnull()
+
+
+def _compared(name: str, comparison: str, bound: float) -> Callable[[Any], Any]:
+    return lambda table: getattr(table[name], COMPARISONS[comparison])(bound)
+
+
+def _listed(name: str, values: tuple[str, ...]) -> Callable[[Any], Any]:
+    return lambda table: table[name].isin(values)
+
+
+def _ordered(left: str, comparison: str, right: str) -> Callable[[Any], Any]:
+    return lambda table: getattr(table[left], COMPARISONS[comparison])(table[right])
+
+
+def _rarely_missing(name: str, share: float) -> Callable[[Any], Any]:
+    return lambda table: table[name].isnull().mean() <= share

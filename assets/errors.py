@@ -1,0 +1,62 @@
+"""Every error a user of Loopline can meet, and nothing else.
+
+::
+
+    LooplineError
+    ├── SpecificationError     a declaration (YAML) is wrong
+    ├── HomeError              LOOPLINE_HOME cannot be used
+    ├── SourceError            a raw file is missing, corrupt or not what its declaration says
+    ├── WarehouseError         dbt failed to build or to test
+    ├── ContractError          the feature relation broke its contract
+    ├── DataError              there is nothing to train on, to evaluate or to score
+    ├── DigestError            stored bytes are not the bytes that were published
+    ├── PackagingError         BentoML could not build the champion's bento
+    ├── UpstreamError          something this step rests on failed its check
+    └── GateRefused            no version is good enough to be served
+
+Each message says what is wrong, where, what is allowed and what to do.
+"""
+
+
+class LooplineError(Exception):
+    """The base of all errors that a user can mend."""
+
+
+class SpecificationError(LooplineError):
+    """A declaration is wrong: file, line, field, what is allowed, what to do."""
+
+
+class HomeError(LooplineError):
+    """The folder that holds everything a run writes cannot be used."""
+
+
+class SourceError(LooplineError):
+    """A raw file is missing, cannot be read, or has other columns than declared."""
+
+
+class WarehouseError(LooplineError):
+    """dbt could not build a relation, or one of its tests failed."""
+
+
+class ContractError(LooplineError):
+    """The feature relation broke its contract; nothing was published."""
+
+
+class DataError(LooplineError):
+    """A window holds no rows, or the rows hold no usable target."""
+
+
+class DigestError(LooplineError):
+    """A stored file's bytes differ from those its digest was taken of."""
+
+
+class PackagingError(LooplineError):
+    """BentoML could not build the champion's bento."""
+
+
+class UpstreamError(LooplineError):
+    """A check on something upstream failed, so this step does not start."""
+
+
+class GateRefused(LooplineError):
+    """The gate refused the first version of a model: there is nothing to serve."""

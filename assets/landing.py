@@ -1,0 +1,342 @@
+"""Landing: raw files become immutable typed Parquet, a month at a time; rows that break a rule go to quarantine.
+
+Every row of the file is either good or quarantined, with every reason. A partition is published by one small record
+that names its files by digest, so a run that dies leaves the earlier landing in place. Joining and deriving belong to
+the warehouse.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.errors import DigestError, SourceError
+from assets.spec import SourceSpec, TableSpec
+from assets.spec.source import ColumnSpec
+from assets.storage import Home, file_digest, publish_by_digest, read_json, write_json
+
+if TYPE_CHECKING:
+    import duckdb
+
+STATIC = "static"
+UNASSIGNED = "unassigned"
+SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp"}
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What is landed of one partition of one table.
+
+    `rows_in` is always `rows_good + rows_quarantined`; `reasons` counts each reason, and a row may have several.
+    """
+
+    partition: str
+    rows_in: int
+    rows_good: int
+    rows_quarantined: int
+    reasons: dict[str, int]
+    file: str
+    digest: str
+    quarantine_file: str
+    quarantine_digest: str
+    source_digest: str
+
+
+def raw_file(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
+    """Find a table's raw file without importing the distribution that carries it.
+
+    Raises
+    ------
+    SourceError
+        If the distribution is not installed or the file is not there.
+    """
+    if source.distribution is not None:
+        from importlib.metadata import PackageNotFoundError, distribution
+
+        try:
+            path = Path(str(distribution(source.distribution).locate_file(table.file)))
+        except PackageNotFoundError as error:
+            raise SourceError(
+                f"{source.name}: distribution '{source.distribution}' is not installed. Run `make setup`, or add it to "
+                "requirements/core.in."
+            ) from error
+    else:
+        path = (declared_in / str(source.folder) / table.file).resolve()
+    if not path.is_file():
+        raise SourceError(f"{source.name}: raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
+    return path
+
+
+def source_digest(source: SourceSpec, table: TableSpec, declared_in: Path) -> str:
+    """SHA-256 of a table's raw file: the data version of what is outside."""
+    return file_digest(raw_file(source, table, declared_in))
+
+
+def land(
+    home: Home, source: SourceSpec, table_name: str, declared_in: Path, months: Sequence[str] | None = None
+) -> list[Landed]:
+    """Check every row of a raw file and publish the wanted partitions.
+
+    Parameters
+    ----------
+    home : Home
+        Where to publish.
+    source : SourceSpec
+        The declaration; `table_name` is one of its tables.
+    declared_in : Path
+        The folder of the declaration, from which a relative folder counts.
+    months : sequence of str, optional
+        The months to land, as ``2013-01``. None lands all that are declared, or the one partition of a static table.
+
+    Returns
+    -------
+    list of Landed
+        One record a partition, in order; last the rows that belong to no month, if there are any.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, corrupt, or has other columns than declared.
+    """
+    import duckdb
+
+    table = source.tables[table_name]
+    path = raw_file(source, table, declared_in)
+    digest = file_digest(path)
+    home.temporary.mkdir(parents=True, exist_ok=True)
+    with _unpacked(path, home) as readable, duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        rows_read = _read(connection, table, readable, f"{source.name}.{table_name} ({path.name})")
+        _check(connection, table)
+        wanted = list(months) if months is not None else _partitions(table)
+        counts = dict(connection.execute("select partition, count(*) from checked group by 1").fetchall())
+        if sum(counts.values()) != rows_read:
+            raise SourceError(f"{source.name}.{table_name}: {rows_read} rows read, {sum(counts.values())} accounted for.")
+        if table.partition is not None and UNASSIGNED in counts:
+            wanted.append(UNASSIGNED)
+        return [
+            _publish(connection, home, f"{source.name}/{table_name}", table, partition, counts.get(partition, 0), digest)
+            for partition in wanted
+        ]
+
+
+def landed(home: Home, source: str, table: str) -> list[Landed]:
+    """What is landed of a table, by partition."""
+    return [Landed(**read_json(record)) for record in sorted((home.landing / source / table).glob("*.json"))]
+
+
+def landing_files(home: Home, source: str, table: str) -> list[Path]:
+    """The Parquet files that hold a table's good rows.
+
+    Raises
+    ------
+    DigestError
+        If a landed file has gone or was changed.
+    """
+    from assets.storage import verified
+
+    files = [
+        verified(home.root / record.file, record.digest)
+        for record in landed(home, source, table)
+        if record.partition != UNASSIGNED
+    ]
+    if not files:
+        raise DigestError(f"{source}.{table}: nothing is landed. Run `loopline run` to land it.")
+    return files
+
+
+def _partitions(table: TableSpec) -> list[str]:
+    if table.partition is None:
+        return [STATIC]
+    first, last = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (table.partition.start, table.partition.end))
+    return [f"{index // 12:04d}-{index % 12 + 1:02d}" for index in range(first, last + 1)]
+
+
+@contextmanager
+def _unpacked(path: Path, home: Home) -> Iterator[Path]:
+    """Yield a path that DuckDB can read: a zip's single member, or the file itself."""
+    if path.suffix != ".zip":
+        yield path
+        return
+    with tempfile.TemporaryDirectory(dir=home.temporary) as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+                if len(names) != 1:
+                    raise SourceError(f"{path}: holds {len(names)} files, one is needed. Repack it with the one table.")
+                target = Path(folder) / Path(names[0]).name
+                with archive.open(names[0]) as packed, target.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise SourceError(f"{path}: cannot be unpacked ({error}). The file is corrupt: fetch it again.") from error
+        yield target
+
+
+def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, name: str) -> int:
+    """Load the file as relation `raw` and what cannot be split into fields as `malformed`; return the rows in all."""
+    import duckdb
+
+    nulls = ", ".join(_text(value) for value in table.null_values)
+    reader = (
+        f"read_parquet({_text(str(path))})"
+        if path.suffix == ".parquet"
+        else f"read_csv({_text(str(path))}, header = true, all_varchar = true, nullstr = [{nulls}], store_rejects = true)"
+    )
+    try:
+        connection.execute(f"create table raw as select row_number() over () as source_row, * from {reader}")
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
+    found = [row[0] for row in connection.execute("describe raw").fetchall()][1:]
+    missing = [column for column in table.columns if column not in found]
+    unknown = [column for column in found if column not in table.columns]
+    if missing or unknown:
+        told = [f"lacks {missing}"] * bool(missing) + [f"has undeclared {unknown}"] * bool(unknown)
+        raise SourceError(
+            f"{name}: the file {' and '.join(told)}. Declared are {', '.join(table.columns)}: declare the columns as the "
+            "file has them, or mend the file."
+        )
+    if path.suffix == ".parquet":
+        connection.execute("create table malformed (line bigint, text varchar)")
+    else:
+        connection.execute(
+            "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
+        )
+    return _count(connection, "select (select count(*) from raw) + (select count(*) from malformed)")
+
+
+def _check(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
+    """Build `checked`: each row typed, with its partition and every reason against it."""
+    typed = ", ".join(f"{_typed(name, column)} as {_name(name)}" for name, column in table.columns.items())
+    kept = ", ".join(f"{_name(name)} as {_name('raw_' + name)}" for name in table.columns)
+    connection.execute(f"create view typed as select source_row, {typed}, {kept} from raw")
+
+    reasons = [reason for name, column in table.columns.items() for reason in _column_reasons(name, column)]
+    reasons += [f"case when not try({rule}) then {_text(f'rule {name} is false')} end" for name, rule in table.rules.items()]
+    month = "null::varchar"
+    if table.partition is not None:
+        month = f"strftime(try({table.partition.month}), '%Y-%m')"
+        span = f"{_text(table.partition.start)} and {_text(table.partition.end)}"
+        reasons.append(f"case when partition_month is null then 'month unknown' "
+                       f"when partition_month not between {span} then 'month not declared' end")  # fmt: skip
+    key = ", ".join(_name(name) for name in table.key)
+    duplicate = "case when source_row > first_row then 'duplicate of an earlier row' end"
+    partition = (
+        f"case when partition_month between {span} then partition_month else {_text(UNASSIGNED)} end"
+        if table.partition is not None
+        else _text(STATIC)
+    )
+    connection.execute(f"""
+        create table checked as
+        with
+        dated as (select *, {month} as partition_month from typed),
+        repeated as (select {key}, min(source_row) as first_row from dated group by all having count(*) > 1),
+        judged as (
+            select dated.*, list_filter([{", ".join([*reasons, duplicate])}], lambda reason: reason is not null) as reasons
+            from dated left join repeated using ({key})
+        ),
+        malformed_rows as (
+            select {_text(UNASSIGNED if table.partition is not None else STATIC)} as partition,
+                ['line ' || line || ' cannot be split into fields'] as reasons, text as raw_line
+            from malformed
+        )
+        select *, {partition} as partition, null::varchar as raw_line from judged
+        union all by name
+        select * from malformed_rows
+    """)
+
+
+def _typed(name: str, column: ColumnSpec) -> str:
+    raw = f"{_name(name)}::varchar"
+    if column.type == "integer":
+        return f"case when regexp_full_match({raw}, '[+-]?[0-9]+(\\.0*)?') then try_cast({raw} as bigint) end"
+    if column.type == "number":
+        return f"case when isfinite(try_cast({raw} as double)) then try_cast({raw} as double) end"
+    if column.type == "timestamp":
+        return f"try_cast({raw} as timestamptz)::timestamp"
+    return raw
+
+
+def _column_reasons(name: str, column: ColumnSpec) -> Iterator[str]:
+    value, raw = _name(name), _name("raw_" + name)
+    article = "an" if column.type == "integer" else "a"
+    yield f"case when {value} is null and {raw} is not null then {_text(f'{name}: not {article} {column.type}')} end"
+    if not column.nullable:
+        yield f"case when {raw} is null then {_text(f'{name}: missing')} end"
+    if column.min is not None:
+        yield f"case when {value} < {column.min} then {_text(f'{name}: below {column.min:g}')} end"
+    if column.max is not None:
+        yield f"case when {value} > {column.max} then {_text(f'{name}: above {column.max:g}')} end"
+    if column.values is not None:
+        allowed = ", ".join(_text(item) for item in column.values)
+        yield f"case when {value} not in ({allowed}) then {_text(f'{name}: not in the vocabulary')} end"
+    if column.pattern is not None:
+        yield (
+            f"case when not regexp_full_match({value}, {_text(column.pattern)}) "
+            f"then {_text(f'{name}: not like {column.pattern}')} end"
+        )
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    place: str,
+    table: TableSpec,
+    partition: str,
+    rows_in: int,
+    source: str,
+) -> Landed:
+    """Write a partition's good and bad rows by digest, then the record that makes them current."""
+    typed = ", ".join(f"{_name(name)}::{SQL_TYPES[column.type]} as {_name(name)}" for name, column in table.columns.items())
+    raw = ", ".join(f"{_name('raw_' + name)}::varchar as {_name(name)}" for name in table.columns)
+    where = f"from checked where partition = {_text(partition)}"
+    good = _write(connection, f"select {typed} {where} and len(reasons) = 0 order by source_row", home.landing / place, home)
+    bad = _write(
+        connection,
+        f"select source_row, reasons, {raw}, raw_line {where} and len(reasons) > 0 order by source_row, raw_line",
+        home.quarantine / place,
+        home,
+    )
+    reasons = dict(
+        connection.execute(
+            f"select reason, count(*) from (select unnest(reasons) as reason {where}) group by 1 order by 2 desc, 1"
+        ).fetchall()
+    )
+    record = Landed(
+        partition, rows_in, good[2], bad[2], reasons, home.relative(good[0]), good[1], home.relative(bad[0]), bad[1], source
+    )
+    if record.rows_in != record.rows_good + record.rows_quarantined:
+        raise SourceError(
+            f"{place} {partition}: {rows_in} rows in, {good[2]} good and {bad[2]} quarantined: rows were lost. Report this."
+        )
+    write_json(home.landing / place / f"{partition}.json", asdict(record))
+    return record
+
+
+def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: Path, home: Home) -> tuple[Path, str, int]:
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        temporary = Path(scratch) / "rows.parquet"
+        rows = _count(connection, f"copy ({query}) to {_text(str(temporary))} (format parquet, compression zstd)")
+        path, digest = publish_by_digest(temporary, folder, ".parquet")
+    return path, digest, rows
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row: Any = connection.execute(query).fetchone()
+    return int(row[0])
+
+
+def _text(value: str) -> str:
+    """An SQL string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _name(value: str) -> str:
+    """An SQL identifier."""
+    return '"' + value.replace('"', '""') + '"'

@@ -1,0 +1,83 @@
+"""The cluster bootstrap: whole clusters (days) are drawn with replacement, because rows of one day are not independent.
+
+Davison and Hinkley, Bootstrap Methods and their Application (1997), sections 3.8 and 5.3 (percentile intervals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def cluster_weights(clusters: np.ndarray[Any, Any], replicates: int, seed: int) -> Array:
+    """How often each cluster is drawn in each replicate.
+
+    Parameters
+    ----------
+    clusters : array-like of int of shape (n_samples,)
+        The cluster of each row, numbered from 0.
+    replicates : int
+        The number of replicates.
+    seed : int
+        The seed of the draws.
+
+    Returns
+    -------
+    ndarray of shape (replicates, n_clusters)
+    """
+    count = int(clusters.max()) + 1
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=replicates)
+    return draws.astype(np.float64)
+
+
+def replicate(
+    functions: Mapping[str, Callable[[Array], float]], clusters: np.ndarray[Any, Any], weights: Array
+) -> dict[str, Array]:
+    """Each function's value in each replicate.
+
+    Parameters
+    ----------
+    functions : mapping of str to callable
+        Each takes row weights of shape (n_samples,).
+    clusters : array-like of int of shape (n_samples,)
+        The cluster of each row.
+    weights : ndarray of shape (replicates, n_clusters)
+        From `cluster_weights`; the same weights make two models' replicates comparable pair by pair.
+
+    Returns
+    -------
+    dict of ndarray of shape (replicates,)
+    """
+    values: dict[str, list[float]] = {name: [] for name in functions}
+    for drawn in weights:
+        of_rows = drawn[clusters]
+        for name, function in functions.items():
+            values[name].append(function(of_rows))
+    return {name: np.array(found) for name, found in values.items()}
+
+
+def interval(value: float, replicates: Array, confidence: float) -> Estimate:
+    """The percentile interval around a figure; replicates in which it is undefined are left out.
+
+    Examples
+    --------
+    >>> interval(0.5, np.linspace(0, 1, 101), 0.9)
+    Estimate(value=0.5, low=0.05, high=0.95)
+    """
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(replicates, [tail, 1 - tail])
+    return Estimate(value, float(round(low, 12)), float(round(high, 12)))

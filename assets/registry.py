@@ -1,0 +1,184 @@
+"""Registry: versions of models in MLflow, and which of them is challenger and which champion.
+
+Only this module imports mlflow. Whether a challenger is promoted is for the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.spec import ProductSpec
+from assets.storage import Home, exclusive
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version of a product's model."""
+
+    product: str
+    version: int
+    model_digest: str
+    snapshot_digest: str
+    evaluation_digest: str
+    run_id: str
+
+
+def register(
+    home: Home,
+    spec: ProductSpec,
+    *,
+    model_folder: Path,
+    model_digest: str,
+    snapshot_digest: str,
+    evaluation: dict[str, Any],
+    evaluation_digest: str,
+    report: Path,
+    code_version: str,
+    trusted_types: tuple[str, ...],
+) -> Version:
+    """Record a run with its parameters, metrics and artifacts, register the model, and make it the challenger.
+
+    A model that is registered with the same evaluation already is not registered again.
+
+    Returns
+    -------
+    Version
+        The version that the alias ``challenger`` now names.
+    """
+    with _client(home) as client:
+        found = _find(client, spec.name, model_digest=model_digest, evaluation_digest=evaluation_digest)
+        if found is None:
+            found = _log(
+                client, spec, model_folder, evaluation, report, trusted_types,
+                tags={
+                    "model_digest": model_digest,
+                    "snapshot_digest": snapshot_digest,
+                    "evaluation_digest": evaluation_digest,
+                    "code_version": code_version,
+                },
+            )  # fmt: skip
+        client.set_registered_model_alias(spec.name, CHALLENGER, str(found.version))
+    return found
+
+
+def promote(home: Home, version: Version) -> None:
+    """Make a version the champion."""
+    with _client(home) as client:
+        client.set_registered_model_alias(version.product, CHAMPION, str(version.version))
+
+
+def tag(home: Home, version: Version, **tags: str) -> None:
+    """Set tags on a version, such as its verdict."""
+    with _client(home) as client:
+        for key, value in tags.items():
+            client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
+
+
+def holder(home: Home, product: str, alias: str) -> Version | None:
+    """The version that an alias names, or None."""
+    from mlflow.exceptions import MlflowException
+
+    if not _database(home).exists():
+        return None
+    with _client(home) as client:
+        try:
+            return _version(client.get_model_version_by_alias(product, alias))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+
+def _database(home: Home) -> Path:
+    return home.registry / "mlflow.db"
+
+
+@contextmanager
+def _client(home: Home) -> Iterator[MlflowClient]:
+    """A client on this home's database; one process at a time, as SQLite and its migrations want it."""
+    import mlflow
+
+    with exclusive(home.registry / "registry.lock"):
+        uri = f"sqlite:///{_database(home)}"
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        yield mlflow.MlflowClient(uri, uri)
+
+
+def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
+    for found in client.search_model_versions(f"name = '{product}'"):
+        if all(found.tags.get(key) == value for key, value in tags.items()):
+            return _version(found)
+    return None
+
+
+def _version(found: Any) -> Version:
+    return Version(
+        found.name,
+        int(found.version),
+        found.tags["model_digest"],
+        found.tags["snapshot_digest"],
+        found.tags["evaluation_digest"],
+        found.run_id,
+    )
+
+
+def _log(
+    client: MlflowClient,
+    spec: ProductSpec,
+    model_folder: Path,
+    evaluation: dict[str, Any],
+    report: Path,
+    trusted_types: tuple[str, ...],
+    tags: dict[str, str],
+) -> Version:
+    import mlflow
+    import skops.io
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    experiment = client.get_experiment_by_name(spec.name)
+    artifacts = Path(str(mlflow.get_tracking_uri()).removeprefix("sqlite:///")).parent / "artifacts" / spec.name
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name, artifacts.as_uri())
+    inputs = Schema(
+        [
+            ColSpec(DataType.string if feature.type == "category" else DataType.float, name, required=feature.max_missing == 0)
+            for name, feature in spec.features.columns.items()
+        ]
+    )
+    signature = ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.long)]))
+    with mlflow.start_run(experiment_id=experiment_id, run_name=f"{spec.name}-{tags['model_digest'][:8]}", tags=tags) as run:
+        mlflow.log_params({"estimator": spec.model.estimator, "seed": spec.model.seed, **spec.model.parameters})
+        mlflow.log_metrics(
+            {
+                f"test_{metric}{suffix}": estimate[key]
+                for metric, estimate in evaluation["metrics"]["model"].items()
+                for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+            }
+        )
+        mlflow.log_artifacts(str(report.parent), "evaluation")
+        for name in ("model.onnx", "model.json"):
+            mlflow.log_artifact(str(model_folder / name), "served")
+        logged = mlflow.sklearn.log_model(
+            skops.io.load(model_folder / "model.skops", trusted=list(trusted_types)),
+            name=spec.name,
+            serialization_format="skops",
+            skops_trusted_types=list(trusted_types),
+            signature=signature,
+            pip_requirements=["scikit-learn", "skops", "numpy", "pandas"],
+        )
+    if client.search_registered_models(f"name = '{spec.name}'") == []:
+        client.create_registered_model(spec.name, description=spec.description)
+    created = client.create_model_version(
+        spec.name, source=logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
+    )
+    return _version(client.get_model_version(spec.name, created.version))

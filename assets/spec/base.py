@@ -1,0 +1,19 @@
+"""What every declaration has in common: it is strict, frozen, and refuses fields it does not know."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""A name that is safe as a folder, an asset key, a Python identifier and an SQL identifier."""
+
+Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+"""A calendar month, as `2013-01`."""
+
+
+class Declaration(BaseModel):
+    """The base of everything that a YAML file may declare."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)

@@ -1,0 +1,193 @@
+"""Warehouse: dbt builds and tests the relations in DuckDB, in this process and under the warehouse's lock.
+
+A finished build leaves a record; a build that fails or is killed leaves none, and without it nothing is published from
+the warehouse. What the relations mean stands in `dbt_project`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assets.errors import WarehouseError
+from assets.storage import Home, file_digest, read_json, value_digest, warehouse_lock, write_json
+
+BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
+
+
+@dataclass(frozen=True)
+class Node:
+    """What dbt did with one node: a model, a seed, a data test or a unit test."""
+
+    unique_id: str
+    passed: bool
+    message: str
+    seconds: float
+    failures: int
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A built relation: its rows, and a version of its content that does not depend on their order."""
+
+    rows: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """A dbt invocation: its nodes, and the relations that were built."""
+
+    nodes: tuple[Node, ...]
+    relations: Mapping[str, Relation]
+
+    @property
+    def failed(self) -> list[Node]:
+        """The nodes that did not pass."""
+        return [node for node in self.nodes if not node.passed]
+
+
+def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The project's manifest, parsed anew only when a file or a parameter changed.
+
+    Raises
+    ------
+    WarehouseError
+        If dbt cannot parse the project.
+    """
+    target = project / "target"
+    files = [
+        file
+        for name in BUILT_FROM
+        for file in ([project / name] if (project / name).is_file() else sorted((project / name).rglob("*")))
+        if file.is_file()
+    ]
+    stamp = value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
+    kept, kept_stamp = target / "manifest.json", target / "manifest.sha256"
+    if not (kept.exists() and kept_stamp.exists() and kept_stamp.read_text() == stamp):
+        with tempfile.TemporaryDirectory() as scratch:
+            _dbt(["parse", "--no-partial-parse"], project, Path(scratch), parameters)
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(Path(scratch) / "manifest.json", target / f".manifest.{os.getpid()}")
+            (target / f".manifest.{os.getpid()}").replace(kept)
+            kept_stamp.write_text(stamp)
+    found: dict[str, Any] = read_json(kept)
+    return found
+
+
+def build(
+    home: Home,
+    project: Path,
+    parameters: Mapping[str, Any],
+    landed: Mapping[tuple[str, str], Sequence[Path]],
+    models: Sequence[str] | None = None,
+) -> Build:
+    """Point the warehouse at the landed files, then build and test models.
+
+    Parameters
+    ----------
+    home : Home
+        Where the warehouse lies.
+    project : Path
+        The dbt project.
+    parameters : mapping
+        The dbt variables.
+    landed : mapping of (source, table) to sequence of Path
+        The Parquet files that hold each landed table.
+    models : sequence of str, optional
+        The models and seeds to build, by name; None builds all.
+
+    Returns
+    -------
+    Build
+        Failed tests are in it, not raised: whoever asked decides what to say of them.
+
+    Raises
+    ------
+    WarehouseError
+        If dbt could not start.
+    """
+    import duckdb
+
+    record = build_record(home)
+    with warehouse_lock(home):
+        record.unlink(missing_ok=True)
+        with duckdb.connect(str(home.warehouse)) as connection:
+            for (source, table), files in landed.items():
+                connection.execute(f'create schema if not exists "landing_{source}"')
+                listed = ", ".join(f"'{file}'" for file in files)
+                connection.execute(
+                    f'create or replace view "landing_{source}"."{table}" as select * from read_parquet([{listed}])'
+                )
+        os.environ["LOOPLINE_WAREHOUSE"] = str(home.warehouse)
+        selection = [] if models is None else ["--select", *models]
+        results = _dbt(["build", *selection], project, home.warehouse.parent / "target", parameters)
+        nodes = tuple(
+            Node(
+                result.node.unique_id,
+                str(result.status) in ("success", "pass"),
+                " ".join(str(result.message or result.status).split()),
+                float(result.execution_time),
+                int(result.failures or 0),
+            )
+            for result in results
+        )
+        built = [
+            result.node
+            for result in results
+            if result.node.resource_type in ("model", "seed") and str(result.status) == "success"
+        ]
+        with duckdb.connect(str(home.warehouse)) as connection:
+            relations = {node.unique_id: _relation(connection, node.schema, node.alias) for node in built}
+        done = Build(nodes, relations)
+        if not done.failed:
+            write_json(record, {"nodes": len(nodes)})
+    return done
+
+
+def build_record(home: Home) -> Path:
+    """The file that is there if, and only if, the last build finished and passed."""
+    return home.warehouse.parent / "build.json"
+
+
+def explain(failed: Iterable[Node]) -> str:
+    """Tell failed nodes in one message."""
+    told = [f"{node.unique_id.split('.')[0]} {node.unique_id.split('.')[2]}: {node.message}" for node in failed]
+    shown = "; ".join(told[:8]) + (f"; and {len(told) - 8} more" if len(told) > 8 else "")
+    return f"dbt build failed. {shown}. Nothing downstream was started; mend the model or the data and run again."
+
+
+def _relation(connection: Any, schema: str, name: str) -> Relation:
+    rows, mixed, total = connection.execute(
+        f'select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from "{schema}"."{name}" as t'
+    ).fetchone()
+    return Relation(int(rows), value_digest([rows, mixed, str(total)]))
+
+
+def _dbt(arguments: list[str], project: Path, target: Path, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """Run dbt in this process and let go of its connection, which would otherwise hold the warehouse's lock."""
+    import json
+
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    try:
+        done = dbtRunner().invoke(
+            [
+                "--quiet", "--no-send-anonymous-usage-stats", *arguments,
+                "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
+                "--log-path", str(target / "logs"), "--vars", json.dumps(dict(parameters)),
+            ]
+        )  # fmt: skip
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    if done.exception is not None:
+        told = " ".join(str(done.exception).split())
+        raise WarehouseError(f"dbt {arguments[0]} could not run in {project.name}: {told}. Mend the project.")
+    results: Sequence[Any] = getattr(done.result, "results", ())
+    return results

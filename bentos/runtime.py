@@ -1,0 +1,121 @@
+"""A model folder: `model.onnx` and its signature `model.json`, loaded only if their digest is the promised one.
+
+This is the whole of what scores rows: the service, the batch predictions and the evaluation all come through here, so
+what is evaluated is what is served. It needs numpy and onnxruntime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FILES = ("model.json", "model.onnx")
+
+
+class TamperedModelError(Exception):
+    """The model folder's bytes are not those that were promoted."""
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 over the names and digests of a model folder's files, in hexadecimal."""
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model.
+
+    Parameters
+    ----------
+    signature : dict
+        The content of ``model.json``: features with types and ranges, threshold, lineage.
+    digest : str
+        The digest of the folder it was loaded from.
+    session : onnxruntime.InferenceSession
+        The graph.
+    """
+
+    signature: dict[str, Any]
+    digest: str
+    session: Any
+
+    @classmethod
+    def load(cls, folder: Path, digest: str) -> Model:
+        """Load a model folder after checking its bytes.
+
+        Raises
+        ------
+        TamperedModelError
+            If the folder's digest is not `digest`, or a file is missing.
+        """
+        import onnxruntime
+
+        missing = [name for name in FILES if not (folder / name).exists()]
+        found = "" if missing else model_digest(folder)
+        if found != digest:
+            reason = f"lacks {', '.join(missing)}" if missing else f"has digest {found[:12]}"
+            raise TamperedModelError(
+                f"Model folder {folder} {reason}, promoted was {digest[:12]}. It is not loaded: package the champion again."
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            (folder / "model.onnx").read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+        return cls(json.loads((folder / "model.json").read_text(encoding="utf-8")), digest, session)
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which the answer is yes."""
+        return float(self.signature["threshold"])
+
+    def predict(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Score rows.
+
+        Parameters
+        ----------
+        columns : mapping of str to array-like of shape (n_samples,)
+            The features by name; a missing number is NaN or None, a missing category is None.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The probability of the positive label.
+        """
+        feeds = {
+            name: (as_text(columns[name]) if feature["type"] == "category" else as_numbers(columns[name])).reshape(-1, 1)
+            for name, feature in self.signature["features"].items()
+        }
+        (probabilities,) = self.session.run(["probabilities"], feeds)
+        positive: np.ndarray[Any, np.dtype[np.float64]] = probabilities[:, 1].astype(np.float64)
+        return positive
+
+    def unknown_categories(self, row: Mapping[str, Any]) -> list[str]:
+        """Name the features of a row whose category was not seen in training."""
+        return [
+            name
+            for name, feature in self.signature["features"].items()
+            if feature["type"] == "category" and (row[name] or "") not in feature["known"]
+        ]
+
+
+def as_text(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """Categories as text, a missing one as the empty text."""
+    return np.array(["" if _is_missing(value) else str(value) for value in values], dtype=object)
+
+
+def as_numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Numbers in the precision of training, a missing one as NaN."""
+    return np.asarray(values, dtype=np.float32)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - only NaN differs from itself

@@ -1,0 +1,34 @@
+-- grain: one origin and moment; how many flights were due by then and had not left
+-- A flight that has not left within the short window counts as due no longer: when a cancellation became known is not in the data.
+with
+
+flights as (
+    select * from {{ ref('fct_flights') }}
+),
+
+changes as (
+    select origin, scheduled_departure_utc as moment_utc, 1 as change from flights
+    union all
+    select
+        origin,
+        -- one that leaves early was never due
+        greatest(
+            scheduled_departure_utc,
+            least(
+                coalesce(departed_utc, 'infinity'::timestamp),
+                scheduled_departure_utc + to_hours({{ var('short_window_hours') }})
+            )
+        ) as moment_utc,
+        -1 as change,
+    from flights
+),
+
+final as (
+    select distinct
+        origin,
+        moment_utc,
+        sum(change) over (partition by origin order by moment_utc) as overdue_flights,
+    from changes
+)
+
+select * from final

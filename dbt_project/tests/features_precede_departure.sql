@@ -1,0 +1,7 @@
+-- a prediction is made before the departure, from weather known by then, and its label comes after it
+select *
+from {{ ref('flight_delay') }}
+where
+    predicted_utc > scheduled_departure_utc - to_minutes({{ var('prediction_horizon_minutes') }})
+    or weather_known_utc > predicted_utc
+    or label_known_utc <= predicted_utc

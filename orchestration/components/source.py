@@ -1,0 +1,112 @@
+"""`Source`: raw files, and one landing asset for each table."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets import landing
+from assets.errors import SourceError
+from assets.spec import SourceSpec, TableSpec
+from assets.storage import Home
+from orchestration.components.declared import DeclaredComponent
+from orchestration.step import RESOURCES, Made, report, running, stage_asset
+from orchestration.versions import RAW_FILE, code_version, stamped
+
+
+class Source(DeclaredComponent[SourceSpec]):
+    """Raw files become immutable typed Parquet; rows that break a rule go to quarantine with their reasons."""
+
+    declaration = SourceSpec
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """For each table the raw file, as an external asset, and its landing."""
+        return dg.Definitions(
+            assets=[
+                asset for name, table in self.spec.tables.items() for asset in (self._raw(name, table), self._landing(name, table))
+            ]
+        )
+
+    def _raw(self, name: str, table: TableSpec) -> dg.AssetSpec:
+        try:
+            path = str(landing.raw_file(self.spec, table, self.folder))
+        except SourceError:
+            path = table.file  # told when it is landed; the other sources stay usable
+        return dg.AssetSpec(
+            key=["raw", self.spec.name, name],
+            group_name="landing",
+            description=f"The raw file {table.file}. {self.spec.description}",
+            kinds={"file"},
+            owners=[self.spec.owner],
+            metadata={RAW_FILE: dg.MetadataValue.path(path)},
+        )
+
+    def _landing(self, name: str, table: TableSpec) -> dg.AssetsDefinition:
+        spec = dg.AssetSpec(
+            key=["landing", self.spec.name, name],
+            deps=[["raw", self.spec.name, name]],
+            group_name="landing",
+            description=f"{table.description} Typed Parquet of the rows that keep every rule; the others are in quarantine.",
+            kinds={"duckdb", "parquet"},
+            owners=[self.spec.owner],
+            tags={"stage": "landing"},
+            code_version=code_version("assets.landing", parameters=table.model_dump(mode="json"), distributions=["duckdb"]),
+        )
+        if table.partition is None:
+            return stage_asset(lambda home, _: _made(home, landing.land(home, self.spec, name, self.folder)), spec=spec)
+        return self._monthly(name, spec, table)
+
+    def _monthly(self, name: str, spec: dg.AssetSpec, table: TableSpec) -> dg.AssetsDefinition:
+        assert table.partition is not None
+        end = int(table.partition.end[:4]) * 12 + int(table.partition.end[5:])
+        partitions = dg.MonthlyPartitionsDefinition(
+            start_date=f"{table.partition.start}-01", end_date=f"{end // 12:04d}-{end % 12 + 1:02d}-01"
+        )
+
+        @dg.multi_asset(
+            name=spec.key.to_python_identifier(),
+            specs=[spec.replace_attributes(partitions_def=partitions)],
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            required_resource_keys=RESOURCES,
+        )
+        def land_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+            with running(context) as (home, _):
+                started = time.perf_counter()
+                months = {key: key[:7] for key in context.partition_keys}
+                records = landing.land(home, self.spec, name, self.folder, sorted(months.values()))
+                by_month = {record.partition: record for record in records}
+                for key, month in months.items():
+                    record = by_month[month]
+                    inputs = {dg.AssetKey(["raw", self.spec.name, name]).to_user_string(): record.source_digest}
+                    context.add_asset_metadata(
+                        {**_figures(home, [record]), **stamped(inputs, _version([record]), record.file)},
+                        asset_key=spec.key,
+                        partition_key=key,
+                    )
+                report(context, spec.key, _figures(home, records), time.perf_counter() - started)
+                yield dg.MaterializeResult(asset_key=spec.key)
+
+        return land_months
+
+
+def _version(records: list[landing.Landed]) -> str:
+    return "+".join(f"{record.digest[:32]}.{record.quarantine_digest[:32]}" for record in records)
+
+
+def _made(home: Home, records: list[landing.Landed]) -> Made:
+    return Made(_version(records), _figures(home, records), home.root / records[0].file)
+
+
+def _figures(home: Home, records: list[landing.Landed]) -> dict[str, Any]:
+    reasons: dict[str, int] = {}
+    for record in records:
+        for reason, count in record.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    return {
+        "dagster/row_count": sum(record.rows_good for record in records),
+        "rows_in": sum(record.rows_in for record in records),
+        "rows_quarantined": sum(record.rows_quarantined for record in records),
+        "reasons": dg.MetadataValue.json(reasons),
+        "quarantine": dg.MetadataValue.path(str(home.root / records[0].quarantine_file)),
+    }

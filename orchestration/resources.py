@@ -1,0 +1,67 @@
+"""Paths, the Dagster instance, and the process's settings. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.storage import Home
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    # spinning OpenMP threads starve each other when a core is busy: training took 29 s instead of 4 s
+    "OMP_WAIT_POLICY": "passive",
+}
+
+
+class WholeGraph:
+    """All assets and checks, for a step that must look upstream of its own run; resolved when first asked for."""
+
+    definitions: dg.Definitions
+
+    @cached_property
+    def assets(self) -> Any:
+        """The asset graph of all definitions."""
+        return self.definitions.resolve_asset_graph()
+
+
+def home_from_environment() -> Home:
+    """The folder that `LOOPLINE_HOME` names, or `data` in the repository; it is not made yet."""
+    return Home(Path(os.environ.get("LOOPLINE_HOME") or REPOSITORY / "data").expanduser().absolute())
+
+
+def settle_process() -> None:
+    """Set what the libraries read from the environment, before they are imported; what a user set stays."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def dagster_environment(home: Home) -> dict[str, str]:
+    """The environment of a Dagster process that shares this home's instance."""
+    return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), "LOOPLINE_HOME": str(home.root)}
+
+
+def instance_folder(home: Home) -> Path:
+    """Make the folder of this home's Dagster instance, with its configuration."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    configuration = (files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+    written = home.dagster / "dagster.yaml"
+    if not written.exists() or written.read_text(encoding="utf-8") != configuration:
+        written.write_text(configuration, encoding="utf-8")
+    return home.dagster
+
+
+def instance(home: Home) -> dg.DagsterInstance:
+    """This home's Dagster instance; the caller disposes of it."""
+    import dagster as dg
+
+    return dg.DagsterInstance.from_config(str(instance_folder(home)))

@@ -1,0 +1,132 @@
+"""One way of making an asset from a stage's function: guard, run, stamp, report.
+
+A step does not start when a blocking check upstream of it failed, also when it is selected alone later. What it made is
+stamped with its inputs' versions, so that an unchanged asset can be skipped.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.errors import LooplineError, UpstreamError
+from assets.storage import Home
+from orchestration.resources import settle_process
+from orchestration.versions import Versions, stamped
+
+progress = logging.getLogger("loopline.progress")
+WAREHOUSE_POOL = "warehouse"
+RESOURCES = {"home", "graph"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a step made.
+
+    Parameters
+    ----------
+    data_version : str
+        The version of the content: equal content has an equal version.
+    metadata : mapping
+        Figures for the UI; a ``dagster/row_count`` is shown as rows.
+    output : Path, optional
+        A file without which the asset counts as missing.
+    checks : sequence of AssetCheckResult
+        Checks that passed.
+    """
+
+    data_version: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    output: Path | None = None
+    checks: Sequence[dg.AssetCheckResult] = ()
+
+
+class FailedCheckError(Exception):
+    """A check failed inside a step: the result is recorded, then the error fails the run."""
+
+    def __init__(self, result: dg.AssetCheckResult, error: LooplineError) -> None:
+        super().__init__(str(error))
+        self.result = result
+        self.error = error
+
+
+def stage_asset(
+    body: Callable[[Home, dg.AssetExecutionContext], Made],
+    *,
+    spec: dg.AssetSpec,
+    checks: Sequence[dg.AssetCheckSpec] = (),
+    pool: str | None = None,
+) -> dg.AssetsDefinition:
+    """Make an unpartitioned asset of a function that takes the home and the context."""
+
+    @dg.multi_asset(
+        name=spec.key.to_python_identifier(),
+        specs=[spec],
+        check_specs=list(checks),
+        pool=pool,
+        required_resource_keys=RESOURCES,
+    )
+    def step(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        with running(context) as (home, versions):
+            inputs = versions.inputs(spec.key)
+            started = time.perf_counter()
+            try:
+                made = body(home, context)
+            except FailedCheckError as failed:
+                yield failed.result
+                raise failed.error from failed
+            seconds = time.perf_counter() - started
+            yield from made.checks
+            report(context, spec.key, made.metadata, seconds)
+            output = str(made.output.relative_to(home.root)) if made.output else None
+            yield dg.MaterializeResult(
+                asset_key=spec.key,
+                data_version=dg.DataVersion(made.data_version),
+                metadata={**made.metadata, "seconds": round(seconds, 3), **stamped(inputs, made.data_version, output)},
+            )
+
+    return step
+
+
+@contextmanager
+def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]]:
+    """Prepare the process and the home, refuse to start after a failed check upstream, and tell our errors plainly."""
+    try:
+        settle_process()
+        home: Home = context.resources.home.prepare()
+        versions = Versions(context.resources.graph.assets, context.instance)
+        _require_sound_upstream(context, versions)
+        yield home, versions
+    except LooplineError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def report(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any], seconds: float) -> None:
+    """Log one line of an asset, and pass it to whoever shows progress."""
+    rows = metadata.get("dagster/row_count")
+    context.log.info("%s: %s in %.1f s", key.to_user_string(), "done" if rows is None else f"{rows:,} rows", seconds)
+    progress.info(key.to_user_string(), extra={"rows": rows, "seconds": seconds})
+
+
+def _require_sound_upstream(context: dg.AssetExecutionContext, versions: Versions) -> None:
+    """Refuse to start when a blocking check on anything upstream failed when it was last evaluated."""
+    graph = versions.graph
+    selected = set(context.selected_asset_keys)
+    upstream: set[dg.AssetKey] = set()
+    waiting = [parent for key in selected for parent in graph.get(key).parent_keys]
+    while waiting:
+        key = waiting.pop()
+        if key not in upstream and key not in selected:
+            upstream.add(key)
+            waiting += graph.get(key).parent_keys
+    failed = versions.failed_checks(upstream)
+    if failed:
+        raise UpstreamError(
+            f"not started, because a check upstream failed when it was last run: {', '.join(failed)}. Mend its cause and run "
+            "that asset again; what was published before stays as it is."
+        )

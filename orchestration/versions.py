@@ -1,0 +1,183 @@
+"""What an asset is made of: its code and its inputs, recorded with each materialization and compared before the next.
+
+An asset is fresh when it was made by this code from these inputs, what it wrote is still there, and its checks passed.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.storage import file_digest, value_digest
+from orchestration.resources import REPOSITORY
+
+DATA_VERSION, INPUTS, CODE_VERSION = "loopline/data_version", "loopline/inputs", "dagster/code_version"
+RAW_FILE, OUTPUT = "loopline/raw_file", "loopline/output"
+
+
+def code_version(module: str, *, parameters: Any = None, distributions: Iterable[str] = ()) -> str:
+    """A version of a stage: its code and what it imports of ours, its parameters, and the libraries it rests on.
+
+    Comments, docstrings and layout do not count.
+
+    Parameters
+    ----------
+    module : str
+        The stage's module, as ``assets.training``.
+    parameters : JSON-compatible, optional
+        The part of the declaration that the stage reads.
+    distributions : iterable of str
+        Installed distributions whose version changes what the stage gives.
+    """
+    libraries = {name: installed(name) for name in distributions}
+    return value_digest([_closure(module), parameters, libraries])[:16]
+
+
+@lru_cache(maxsize=None)
+def _closure(module: str) -> list[str]:
+    """Digests of a module's code and of all our modules that it imports, however far."""
+    waiting, seen = [module], {}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        path = _source(name)
+        if path is None:
+            continue
+        tree = ast.parse(path.read_bytes())
+        seen[name] = hashlib.sha256(_without_docstrings(tree).encode()).hexdigest()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+    return [f"{name} {seen[name]}" for name in sorted(seen)]
+
+
+def _source(module: str) -> Path | None:
+    if module.split(".")[0] not in ("assets", "bentos"):
+        return None
+    path = REPOSITORY.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _without_docstrings(tree: ast.AST) -> str:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [  # type: ignore[attr-defined]
+                item for item in body if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+            ]
+    return ast.dump(tree)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What was recorded when an asset, or one partition of it, was last made."""
+
+    data_version: str
+    code_version: str
+    inputs: Mapping[str, str]
+    output: str | None
+
+
+class Versions:
+    """What the instance and the raw files say about the present versions of assets.
+
+    Parameters
+    ----------
+    graph : dagster.AssetGraph
+        The assets.
+    instance : dagster.DagsterInstance
+        Where their materializations are recorded.
+    """
+
+    def __init__(self, graph: Any, instance: dg.DagsterInstance) -> None:
+        self.graph = graph
+        self.instance = instance
+        self._current: dict[dg.AssetKey, str] = {}
+
+    def stamp(self, key: dg.AssetKey) -> Stamp | None:
+        """The last materialization of an unpartitioned asset."""
+        event = self.instance.get_latest_materialization_event(key)
+        return _stamp(event.asset_materialization) if event is not None and event.asset_materialization else None
+
+    def partition_stamps(self, key: dg.AssetKey) -> dict[str, Stamp]:
+        """The last materialization of each partition that has one."""
+        wanted = set(self.graph.get(key).partitions_def.get_partition_keys())
+        found: dict[str, Stamp] = {}
+        cursor = None
+        while wanted:
+            page = self.instance.fetch_materializations(key, limit=200, cursor=cursor)
+            for record in page.records:
+                if record.partition_key in wanted and record.asset_materialization is not None:
+                    wanted.discard(record.partition_key)
+                    stamp = _stamp(record.asset_materialization)
+                    if stamp is not None:
+                        found[record.partition_key] = stamp
+            if not page.has_more:
+                break
+            cursor = page.cursor
+        return found
+
+    def current(self, key: dg.AssetKey) -> str:
+        """The present data version of an asset; empty if it was never made. Looked up once."""
+        if key not in self._current:
+            self._current[key] = self._look_up(key)
+        return self._current[key]
+
+    def _look_up(self, key: dg.AssetKey) -> str:
+        node = self.graph.get(key)
+        raw_file = node.metadata.get(RAW_FILE)
+        if raw_file is not None:
+            path = Path(str(getattr(raw_file, "value", raw_file)))
+            return file_digest(path) if path.is_file() else ""
+        if node.partitions_def is not None:
+            return value_digest({name: stamp.data_version for name, stamp in self.partition_stamps(key).items()})
+        stamp = self.stamp(key)
+        return stamp.data_version if stamp else ""
+
+    def inputs(self, key: dg.AssetKey) -> dict[str, str]:
+        """The present data versions of an asset's direct inputs."""
+        return {parent.to_user_string(): self.current(parent) for parent in sorted(self.graph.get(key).parent_keys)}
+
+    def failed_checks(self, keys: Iterable[dg.AssetKey]) -> list[str]:
+        """The blocking checks on these assets whose last evaluation failed, as ``asset: check``."""
+        checks = [
+            check
+            for key in keys
+            for check in self.graph.get(key).check_keys
+            if self.graph.get(check).blocking
+        ]
+        found = self.instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
+        return [
+            f"{check.asset_key.to_user_string()}: {check.name}"
+            for check, record in found.items()
+            if record.status.value == "FAILED"
+        ]
+
+
+def stamped(inputs: Mapping[str, str], data_version: str, output: str | None) -> dict[str, Any]:
+    """The metadata that a later `Versions` reads."""
+    stamp: dict[str, Any] = {DATA_VERSION: data_version, INPUTS: dg.MetadataValue.json(dict(inputs))}
+    return stamp | ({OUTPUT: output} if output else {})
+
+
+def _stamp(event: dg.AssetMaterialization) -> Stamp | None:
+    metadata = {name: value.value for name, value in event.metadata.items()}
+    if DATA_VERSION not in metadata:
+        return None
+    return Stamp(
+        str(metadata[DATA_VERSION]),
+        str((event.tags or {}).get(CODE_VERSION, "")),
+        metadata.get(INPUTS) or {},
+        metadata.get(OUTPUT),
+    )
