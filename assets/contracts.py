@@ -109,9 +109,7 @@ def check(table: ir.Table, spec: ProductSpec) -> list[Break]:
             for error in errors.schema_errors
             if error.reason_code is not None and error.reason_code.name == "WRONG_DATATYPE"
         ]
-        breaks = wrong + [
-            _measure(table, spec, rule) for rule in [*rules, *shares] if f"{rule.column}: {rule.name}" in failed
-        ]
+        breaks = wrong + [_measure(table, spec, rule) for rule in [*rules, *shares] if f"{rule.column}: {rule.name}" in failed]
         if breaks:
             return breaks
         raise
@@ -143,7 +141,7 @@ def explain(breaks: list[Break], spec: ProductSpec) -> str:
 def _measure(table: ir.Table, spec: ProductSpec, rule: Rule) -> Break:
     """Count the rows that break a rule and take some of their keys."""
     kept = rule.keeps(table)
-    broken = table.filter(~kept.fill_null(True)) if _is_column(kept) else table.filter(table[rule.column].isnull())
+    broken = table.filter(~_or_kept(kept)) if _is_column(kept) else table.filter(table[rule.column].isnull())
     keys = broken.order_by(spec.features.entity).limit(EXAMPLES)[spec.features.entity].execute()
     return Break(rule.column, rule.name, int(broken.count().execute()), tuple(str(key) for key in keys))
 
@@ -161,7 +159,11 @@ def _repeated_keys(table: ir.Table, spec: ProductSpec) -> list[Break]:
 
 def _missing_shares(spec: ProductSpec) -> list[Rule]:
     return [
-        Rule(name, f"may be missing in at most {feature.max_missing:.0%} of rows", _rarely_missing(name, feature.max_missing))
+        Rule(
+            name,
+            f"may be missing in at most {feature.max_missing:.0%} of rows",
+            _rarely_missing(name, feature.max_missing),
+        )
         for name, feature in spec.features.columns.items()
         if feature.max_missing > 0
     ]
@@ -183,11 +185,16 @@ def _is_column(value: Any) -> bool:
 
 
 def _row_check(rule: Rule) -> Callable[[Any], Any]:
-    return lambda data: rule.keeps(data.table).fill_null(True)
+    return lambda data: _or_kept(rule.keeps(data.table))
 
 
 def _table_check(rule: Rule) -> Callable[[Any], Any]:
     return lambda data: rule.keeps(data.table)
+
+
+def _or_kept(kept: Any) -> Any:
+    """A rule over a missing value is kept: what may be missing is a rule of its own."""
+    return kept.fill_null(True)  # noqa: FBT003 - the value to fill with
 
 
 def _present(name: str) -> Callable[[Any], Any]:

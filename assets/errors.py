@@ -12,7 +12,7 @@
     ├── DigestError            stored bytes are not the bytes that were published
     ├── PackagingError         BentoML could not build the champion's bento
     ├── UpstreamError          something this step rests on failed its check
-    └── GateRefused            no version is good enough to be served
+    └── GateRefusedError       no version is good enough to be served
 
 Each message says what is wrong, where, what is allowed and what to do.
 """
@@ -58,5 +58,5 @@ class UpstreamError(LooplineError):
     """A check on something upstream failed, so this step does not start."""
 
 
-class GateRefused(LooplineError):
+class GateRefusedError(LooplineError):
     """The gate refused the first version of a model: there is nothing to serve."""

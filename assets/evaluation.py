@@ -112,9 +112,7 @@ def _indifference(spec: ProductSpec) -> float:
 
 
 def _with_intervals(spec: ProductSpec, points: dict[str, float], draws: dict[str, Array]) -> dict[str, Any]:
-    return {
-        metric: vars(interval(value, draws[metric], spec.evaluation.confidence)) for metric, value in points.items()
-    }
+    return {metric: vars(interval(value, draws[metric], spec.evaluation.confidence)) for metric, value in points.items()}
 
 
 def _gains(spec: ProductSpec, points: dict[str, dict[str, float]], draws: dict[str, dict[str, Array]]) -> dict[str, Any]:
@@ -144,16 +142,12 @@ def _decisions(labels: Array, scores: Array, threshold: float) -> dict[str, int]
     }
 
 
-def _by_month(
-    spec: ProductSpec, part: LabelledRows, labels: Array, scores: Array, threshold: float
-) -> list[dict[str, Any]]:
+def _by_month(spec: ProductSpec, part: LabelledRows, labels: Array, scores: Array, threshold: float) -> list[dict[str, Any]]:
     months = part.local_times(spec).dt.strftime("%Y-%m").to_numpy()
     found = []
     for month in sorted(set(months)):
         inside = months == month
-        functions = metric_functions(
-            labels[inside], scores[inside], threshold, spec.cost.missed, spec.cost.false_alarm
-        )
+        functions = metric_functions(labels[inside], scores[inside], threshold, spec.cost.missed, spec.cost.false_alarm)
         ones = np.ones(int(inside.sum()))
         found.append(
             {

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-
 def relation(connection: duckdb.DuckDBPyConnection, spec: ProductSpec) -> ir.Table:
     """The feature relation in the warehouse, as an ibis table.
 

@@ -56,6 +56,7 @@ def judge(
     home: Home,
     spec: ProductSpec,
     snapshot: Snapshot,
+    *,
     evaluation: dict[str, Any],
     challenger_digest: str,
     champion_digest: str | None,

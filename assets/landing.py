@@ -121,7 +121,15 @@ def land(
         if table.partition is not None and UNASSIGNED in counts:
             wanted.append(UNASSIGNED)
         return [
-            _publish(connection, home, f"{source.name}/{table_name}", table, partition, counts.get(partition, 0), digest)
+            _publish(
+                connection,
+                home,
+                place=f"{source.name}/{table_name}",
+                table=table,
+                partition=partition,
+                rows_in=counts.get(partition, 0),
+                source=digest,
+            )
             for partition in wanted
         ]
 
@@ -286,6 +294,7 @@ def _column_reasons(name: str, column: ColumnSpec) -> Iterator[str]:
 def _publish(
     connection: duckdb.DuckDBPyConnection,
     home: Home,
+    *,
     place: str,
     table: TableSpec,
     partition: str,
@@ -309,7 +318,16 @@ def _publish(
         ).fetchall()
     )
     record = Landed(
-        partition, rows_in, good[2], bad[2], reasons, home.relative(good[0]), good[1], home.relative(bad[0]), bad[1], source
+        partition,
+        rows_in,
+        good[2],
+        bad[2],
+        reasons,
+        home.relative(good[0]),
+        good[1],
+        home.relative(bad[0]),
+        bad[1],
+        source,
     )
     if record.rows_in != record.rows_good + record.rows_quarantined:
         raise SourceError(

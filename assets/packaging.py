@@ -83,7 +83,9 @@ def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
         _bentoml(home, "build", scratch, "--version", tag.split(":")[1], "--output", "tag", cwd=Path(scratch))
     built = path / "src" / "bentos" / "model"
     if model_digest(built) != digest:
-        raise DigestError(f"{tag}: the bento holds digest {model_digest(built)[:12]}, promoted was {digest[:12]}. Package again.")
+        raise DigestError(
+            f"{tag}: the bento holds digest {model_digest(built)[:12]}, promoted was {digest[:12]}. Package again."
+        )
     return Bento(tag, path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
 
 

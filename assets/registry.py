@@ -58,14 +58,19 @@ def register(
         found = _find(client, spec.name, model_digest=model_digest, evaluation_digest=evaluation_digest)
         if found is None:
             found = _log(
-                client, spec, model_folder, evaluation, report, trusted_types,
+                client,
+                spec,
+                model_folder=model_folder,
+                evaluation=evaluation,
+                report=report,
+                trusted_types=trusted_types,
                 tags={
                     "model_digest": model_digest,
                     "snapshot_digest": snapshot_digest,
                     "evaluation_digest": evaluation_digest,
                     "code_version": code_version,
                 },
-            )  # fmt: skip
+            )
         client.set_registered_model_alias(spec.name, CHALLENGER, str(found.version))
     return found
 
@@ -135,6 +140,7 @@ def _version(found: Any) -> Version:
 def _log(
     client: MlflowClient,
     spec: ProductSpec,
+    *,
     model_folder: Path,
     evaluation: dict[str, Any],
     report: Path,
@@ -151,7 +157,11 @@ def _log(
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name, artifacts.as_uri())
     inputs = Schema(
         [
-            ColSpec(DataType.string if feature.type == "category" else DataType.float, name, required=feature.max_missing == 0)
+            ColSpec(
+                DataType.string if feature.type == "category" else DataType.float,
+                name,
+                required=feature.max_missing == 0,
+            )
             for name, feature in spec.features.columns.items()
         ]
     )

@@ -24,7 +24,7 @@ class Predictions:
 
 
 def score(
-    home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str, version: int, scored_at: datetime
+    home: Home, spec: ProductSpec, snapshot: Snapshot, *, model_digest: str, version: int, scored_at: datetime
 ) -> Predictions:
     """Score every row of the test window, labelled or not.
 

@@ -36,46 +36,57 @@ class Home:
 
     @property
     def landing(self) -> Path:
+        """Good rows of raw files, by source, table and partition."""
         return self.root / "landing"
 
     @property
     def quarantine(self) -> Path:
+        """Bad rows with their reasons."""
         return self.root / "quarantine"
 
     @property
     def warehouse(self) -> Path:
+        """DuckDB's file; open it only under `warehouse_lock`."""
         return self.root / "warehouse" / "warehouse.duckdb"
 
     @property
     def snapshots(self) -> Path:
+        """Feature relations as published, by product and digest."""
         return self.root / "snapshots"
 
     @property
     def models(self) -> Path:
+        """Model folders, by product and digest."""
         return self.root / "models"
 
     @property
     def reports(self) -> Path:
+        """Evaluations and verdicts, by product."""
         return self.root / "reports"
 
     @property
     def registry(self) -> Path:
+        """MLflow's database and artifacts."""
         return self.root / "registry"
 
     @property
     def bentos(self) -> Path:
+        """BentoML's store."""
         return self.root / "bentos"
 
     @property
     def predictions(self) -> Path:
+        """Tables of predictions, by product."""
         return self.root / "predictions"
 
     @property
     def dagster(self) -> Path:
+        """Dagster's instance."""
         return self.root / "dagster"
 
     @property
     def temporary(self) -> Path:
+        """Drafts, on the same file system, so that publishing is a rename."""
         return self.root / "tmp"
 
     def prepare(self) -> Home:

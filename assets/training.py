@@ -161,7 +161,9 @@ def estimator(spec: ProductSpec) -> Any:
             "correct the path."
         ) from error
     if not hasattr(kind, "predict_proba"):
-        raise SpecificationError(f"{spec.name}: 'model.estimator' {name} gives no probabilities. Choose a classifier that does.")
+        raise SpecificationError(
+            f"{spec.name}: 'model.estimator' {name} gives no probabilities. Choose a classifier that does."
+        )
     allowed = inspect.signature(kind).parameters
     unknown = sorted(set(spec.model.parameters).difference(allowed))
     if unknown:
@@ -233,7 +235,10 @@ def _to_onnx(spec: ProductSpec, pipeline: Any) -> bytes:
         for name, feature in spec.features.columns.items()
     ]
     graph = to_onnx(
-        pipeline, initial_types=inputs, options={id(pipeline): {"zipmap": False}}, target_opset={"": 18, "ai.onnx.ml": 3}
+        pipeline,
+        initial_types=inputs,
+        options={id(pipeline): {"zipmap": False}},
+        target_opset={"": 18, "ai.onnx.ml": 3},
     )
     graph.graph.name = spec.name
     content: bytes = graph.SerializeToString(deterministic=True)

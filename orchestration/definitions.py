@@ -9,23 +9,23 @@ import dagster as dg
 
 from orchestration.resources import WholeGraph, home_from_environment
 
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+for category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=category)
 
 
-def build_definitions(defs_folder: Path | None = None, **resources: object) -> dg.Definitions:
-    """Load every declaration.
+def assemble(declared: dg.Definitions, **resources: object) -> dg.Definitions:
+    """Give declared assets what they run with.
 
     Parameters
     ----------
-    defs_folder : Path, optional
-        The package folder of declarations; None takes our own.
+    declared : dagster.Definitions
+        What the components built.
     **resources
         Resources that replace the usual ones, such as ``home``.
     """
     graph = WholeGraph()
     graph.definitions = dg.Definitions.merge(
-        dg.load_from_defs_folder(path_within_project=defs_folder or Path(__file__).parent / "defs"),
+        declared,
         dg.Definitions(
             resources={"home": home_from_environment(), "graph": graph, **resources},
             # every process of the multiprocess executor would pay the imports again
@@ -35,4 +35,4 @@ def build_definitions(defs_folder: Path | None = None, **resources: object) -> d
     return graph.definitions
 
 
-defs = build_definitions()
+defs = assemble(dg.load_from_defs_folder(path_within_project=Path(__file__).parent / "defs"))

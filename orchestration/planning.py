@@ -6,7 +6,7 @@ failed. An asset whose input is about to be made anew waits to see whether that 
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,17 @@ class Plan:
     fresh: set[dg.AssetKey] = field(default_factory=set)
 
     @property
+    def moving(self) -> AbstractSet[dg.AssetKey]:
+        """The assets whose data may change in this wave."""
+        return self.reasons.keys() | self.partitions.keys()
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.reasons and not self.partitions
+        return not self.moving
 
 
-def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: Set[dg.AssetKey]) -> Plan:
+def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractSet[dg.AssetKey]) -> Plan:
     """Find the assets among `wanted` that are surely to be made now.
 
     Parameters
@@ -73,9 +78,9 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: Set[dg.As
                 found.partitions[key] = stale
             else:
                 found.fresh.add(key)
-        elif reason := _reason(versions, key, home, parents & (set(found.reasons) | set(found.partitions)), failed):
+        elif reason := _reason(versions, key, home, moving=parents & found.moving, failed=failed):
             found.reasons[key] = reason
-        elif parents & (set(found.reasons) | set(found.partitions)):
+        elif parents & found.moving:
             found.waiting.add(key)
         else:
             found.fresh.add(key)
@@ -83,7 +88,7 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: Set[dg.As
 
 
 def _reason(
-    versions: Versions, key: dg.AssetKey, home: Path, moving: Set[dg.AssetKey], failed: Set[str]
+    versions: Versions, key: dg.AssetKey, home: Path, *, moving: AbstractSet[dg.AssetKey], failed: AbstractSet[str]
 ) -> str | None:
     stamp = versions.stamp(key)
     if stamp is None:
@@ -93,11 +98,7 @@ def _reason(
     changed = _changed(versions, key, stamp, home)
     if changed:
         return changed
-    now = {
-        name: version
-        for name, version in versions.inputs(key).items()
-        if dg.AssetKey.from_user_string(name) not in moving
-    }
+    now = {name: version for name, version in versions.inputs(key).items() if dg.AssetKey.from_user_string(name) not in moving}
     differing = [name for name, version in now.items() if stamp.inputs.get(name) != version]
     return f"{differing[0]} changed" if differing else None
 

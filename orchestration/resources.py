@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "BENTOML_DO_NOT_TRACK": "True",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     # spinning OpenMP threads starve each other when a core is busy: training took 29 s instead of 4 s

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -86,7 +87,7 @@ def run(
                 outcome.executed.update({f"{key.to_user_string()}[{name[:7]}]": "new or changed" for name in names})
 
 
-def _wanted(graph: Any, product: str | None) -> Set[dg.AssetKey]:
+def _wanted(graph: Any, product: str | None) -> AbstractSet[dg.AssetKey]:
     keys: set[dg.AssetKey] = set(graph.toposorted_asset_keys)
     if product is None:
         return keys
@@ -105,9 +106,7 @@ def _wanted(graph: Any, product: str | None) -> Set[dg.AssetKey]:
 
 def _launches(wave: Plan) -> Iterator[tuple[list[dg.AssetKey], dict[str, str]]]:
     """The Dagster runs of a wave: assets with the same run of partitions together, then the unpartitioned ones."""
-    spans = [
-        (first, last, key) for key, names in wave.partitions.items() for first, last in _contiguous(sorted(names))
-    ]
+    spans = [(first, last, key) for key, names in wave.partitions.items() for first, last in _contiguous(sorted(names))]
     for (first, last), group in groupby(sorted(spans, key=lambda span: span[:2]), key=lambda span: span[:2]):
         yield [key for _, _, key in group], {RANGE_START: first, RANGE_END: last}
     if wave.reasons:

@@ -56,13 +56,13 @@ class FailedCheckError(Exception):
 
 
 def stage_asset(
-    body: Callable[[Home, dg.AssetExecutionContext], Made],
+    body: Callable[[Home], Made],
     *,
     spec: dg.AssetSpec,
     checks: Sequence[dg.AssetCheckSpec] = (),
     pool: str | None = None,
 ) -> dg.AssetsDefinition:
-    """Make an unpartitioned asset of a function that takes the home and the context."""
+    """Make an unpartitioned asset of a function of the home."""
 
     @dg.multi_asset(
         name=spec.key.to_python_identifier(),
@@ -71,12 +71,12 @@ def stage_asset(
         pool=pool,
         required_resource_keys=RESOURCES,
     )
-    def step(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    def step(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         with running(context) as (home, versions):
             inputs = versions.inputs(spec.key)
             started = time.perf_counter()
             try:
-                made = body(home, context)
+                made = body(home)
             except FailedCheckError as failed:
                 yield failed.result
                 raise failed.error from failed

@@ -9,7 +9,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -41,29 +41,36 @@ def code_version(module: str, *, parameters: Any = None, distributions: Iterable
     return value_digest([_closure(module), parameters, libraries])[:16]
 
 
-@lru_cache(maxsize=None)
 def _closure(module: str) -> list[str]:
     """Digests of a module's code and of all our modules that it imports, however far."""
     waiting, seen = [module], {}
     while waiting:
         name = waiting.pop()
-        if name in seen:
-            continue
-        path = _source(name)
-        if path is None:
-            continue
-        tree = ast.parse(path.read_bytes())
-        seen[name] = hashlib.sha256(_without_docstrings(tree).encode()).hexdigest()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
+        if name not in seen and (read := _read(name)) is not None:
+            seen[name], imported = read
+            waiting += imported
     return [f"{name} {seen[name]}" for name in sorted(seen)]
 
 
+@cache
+def _read(module: str) -> tuple[str, list[str]] | None:
+    """A module's digest and what it imports; None if it is not one of ours."""
+    path = _source(module)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_bytes())
+    imported: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+    return hashlib.sha256(_without_docstrings(tree).encode()).hexdigest(), imported
+
+
 def _source(module: str) -> Path | None:
-    if module.split(".")[0] not in ("assets", "bentos"):
+    """The file of one of our modules that can change what a stage gives; how a declaration is read cannot."""
+    if module.split(".", maxsplit=1)[0] not in ("assets", "bentos") or module.startswith(("assets.spec", "assets.errors")):
         return None
     path = REPOSITORY.joinpath(*module.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
@@ -104,6 +111,7 @@ class Versions:
         self.graph = graph
         self.instance = instance
         self._current: dict[dg.AssetKey, str] = {}
+        self._partitions: dict[dg.AssetKey, dict[str, Stamp]] = {}
 
     def stamp(self, key: dg.AssetKey) -> Stamp | None:
         """The last materialization of an unpartitioned asset."""
@@ -111,18 +119,25 @@ class Versions:
         return _stamp(event.asset_materialization) if event is not None and event.asset_materialization else None
 
     def partition_stamps(self, key: dg.AssetKey) -> dict[str, Stamp]:
-        """The last materialization of each partition that has one."""
+        """The last materialization of each partition that has one. Looked up once."""
+        if key not in self._partitions:
+            self._partitions[key] = self._look_up_partitions(key)
+        return self._partitions[key]
+
+    def _look_up_partitions(self, key: dg.AssetKey) -> dict[str, Stamp]:
         wanted = set(self.graph.get(key).partitions_def.get_partition_keys())
         found: dict[str, Stamp] = {}
         cursor = None
         while wanted:
             page = self.instance.fetch_materializations(key, limit=200, cursor=cursor)
             for record in page.records:
-                if record.partition_key in wanted and record.asset_materialization is not None:
-                    wanted.discard(record.partition_key)
-                    stamp = _stamp(record.asset_materialization)
-                    if stamp is not None:
-                        found[record.partition_key] = stamp
+                name = record.partition_key
+                if name is None or name not in wanted or record.asset_materialization is None:
+                    continue
+                wanted.discard(name)
+                stamp = _stamp(record.asset_materialization)
+                if stamp is not None:
+                    found[name] = stamp
             if not page.has_more:
                 break
             cursor = page.cursor
@@ -151,12 +166,7 @@ class Versions:
 
     def failed_checks(self, keys: Iterable[dg.AssetKey]) -> list[str]:
         """The blocking checks on these assets whose last evaluation failed, as ``asset: check``."""
-        checks = [
-            check
-            for key in keys
-            for check in self.graph.get(key).check_keys
-            if self.graph.get(check).blocking
-        ]
+        checks = [check for key in keys for check in self.graph.get(key).check_keys if self.graph.get(check).blocking]
         found = self.instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
         return [
             f"{check.asset_key.to_user_string()}: {check.name}"
@@ -172,7 +182,7 @@ def stamped(inputs: Mapping[str, str], data_version: str, output: str | None) ->
 
 
 def _stamp(event: dg.AssetMaterialization) -> Stamp | None:
-    metadata = {name: value.value for name, value in event.metadata.items()}
+    metadata: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
     if DATA_VERSION not in metadata:
         return None
     return Stamp(

@@ -43,7 +43,7 @@ def rate_table(
     sums = cells.groupby(list(by), dropna=False, observed=True)["label"].agg(["sum", "count"])
     rates = ((sums["sum"] + strength * overall) / (sums["count"] + strength)).rename("rate")
     found = _cells(asked, by).join(rates, on=list(by))["rate"]
-    return found.fillna(overall).to_numpy(dtype=np.float64)
+    return np.asarray(found.fillna(overall), dtype=np.float64)
 
 
 def _cells(frame: pd.DataFrame, by: Mapping[str, float | None]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -56,4 +57,4 @@ def month_windows(end: str, train: int, validate: int, test: int, time_zone: str
         return local.astimezone(UTC).replace(tzinfo=None)
 
     bounds = [month_start(last - back) for back in (test + validate + train, test + validate, test, 0)]
-    return Windows(*(Window(start, end) for start, end in zip(bounds[:-1], bounds[1:], strict=True)))
+    return Windows(*(Window(start, end) for start, end in itertools.pairwise(bounds)))

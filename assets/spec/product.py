@@ -117,7 +117,7 @@ class ModelSpec(Declaration):
     """Give the import path of a scikit-learn classifier."""
     seed: int = Field(default=0, ge=0)
     """Give the seed of everything that is random."""
-    parameters: dict[Name, Any] = {}
+    parameters: dict[Name, Any] = Field(default_factory=dict)
     """Give the estimator's parameters by name."""
 
     @model_validator(mode="after")
@@ -205,7 +205,7 @@ class ProductSpec(Declaration):
     """Declare the features."""
     target: TargetSpec
     """Declare the target."""
-    rules: dict[Name, str] = {}
+    rules: dict[Name, str] = Field(default_factory=dict)
     """Give contract rules over two columns, by name, as 'left < right' (also <=, ==, >=, >)."""
     split: SplitSpec
     """Declare the split."""

@@ -36,8 +36,9 @@ def read_declaration(path: Path, model: type[Declared]) -> Declared:
     """
     place = _short(path)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        document = loader.construct_document(node) if node is not None else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecificationError(f"{place}: not readable as YAML: {error}. Mend the syntax.") from error
     if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):

@@ -66,7 +66,7 @@ class TableSpec(Declaration):
     """List the columns that identify a row in the business; a second row with the same key is a duplicate."""
     columns: dict[str, ColumnSpec]
     """Declare every column of the file, in the file's spelling."""
-    rules: dict[Name, str] = {}
+    rules: dict[Name, str] = Field(default_factory=dict)
     """Give cross-field logic, by name: SQL conditions over the typed columns; a row for which one is false is bad."""
     null_values: tuple[str, ...] = Field(default=("",), strict=False)
     """List the texts that mean 'no value'."""

@@ -18,5 +18,5 @@ class WarehouseSpec(Declaration):
     """Give an e-mail address or team:NAME."""
     sources: tuple[Name, ...] = Field(strict=False, min_length=1)
     """List the sources whose landed tables the warehouse reads."""
-    parameters: dict[Name, int | float | str] = {}
+    parameters: dict[Name, int | float | str] = Field(default_factory=dict)
     """Give the parameters of the feature models: each becomes the dbt variable of that name."""

@@ -1,4 +1,3 @@
-{{ config(meta={'dagster': {'ref': {'name': 'flight_delay'}}}) }}
 -- every landed flight reaches the marts and the features exactly once
 with
 

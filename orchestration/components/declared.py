@@ -40,7 +40,7 @@ class DeclaredComponent(dg.Component, Generic[Spec]):
         return Attributes
 
     @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:  # noqa: ARG003 - Dagster's signature
         """Read the declaration beside which Dagster found this component."""
         folder = Path(context.path)
         return cls(read_declaration(folder / "defs.yaml", cls.declaration), folder)  # type: ignore[arg-type]

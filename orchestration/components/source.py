@@ -9,6 +9,7 @@ import dagster as dg
 from assets import landing
 from assets.errors import SourceError
 from assets.spec import SourceSpec, TableSpec
+from assets.spec.source import PartitionSpec
 from assets.storage import Home
 from orchestration.components.declared import DeclaredComponent
 from orchestration.step import RESOURCES, Made, report, running, stage_asset
@@ -20,11 +21,13 @@ class Source(DeclaredComponent[SourceSpec]):
 
     declaration = SourceSpec
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """For each table the raw file, as an external asset, and its landing."""
         return dg.Definitions(
             assets=[
-                asset for name, table in self.spec.tables.items() for asset in (self._raw(name, table), self._landing(name, table))
+                asset
+                for name, table in self.spec.tables.items()
+                for asset in (self._raw(name, table), self._landing(name, table))
             ]
         )
 
@@ -54,14 +57,13 @@ class Source(DeclaredComponent[SourceSpec]):
             code_version=code_version("assets.landing", parameters=table.model_dump(mode="json"), distributions=["duckdb"]),
         )
         if table.partition is None:
-            return stage_asset(lambda home, _: _made(home, landing.land(home, self.spec, name, self.folder)), spec=spec)
-        return self._monthly(name, spec, table)
+            return stage_asset(lambda home: _made(home, landing.land(home, self.spec, name, self.folder)), spec=spec)
+        return self._monthly(name, spec, table.partition)
 
-    def _monthly(self, name: str, spec: dg.AssetSpec, table: TableSpec) -> dg.AssetsDefinition:
-        assert table.partition is not None
-        end = int(table.partition.end[:4]) * 12 + int(table.partition.end[5:])
+    def _monthly(self, name: str, spec: dg.AssetSpec, span: PartitionSpec) -> dg.AssetsDefinition:
+        end = int(span.end[:4]) * 12 + int(span.end[5:])
         partitions = dg.MonthlyPartitionsDefinition(
-            start_date=f"{table.partition.start}-01", end_date=f"{end // 12:04d}-{end % 12 + 1:02d}-01"
+            start_date=f"{span.start}-01", end_date=f"{end // 12:04d}-{end % 12 + 1:02d}-01"
         )
 
         @dg.multi_asset(
@@ -70,7 +72,7 @@ class Source(DeclaredComponent[SourceSpec]):
             backfill_policy=dg.BackfillPolicy.single_run(),
             required_resource_keys=RESOURCES,
         )
-        def land_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        def land_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
             with running(context) as (home, _):
                 started = time.perf_counter()
                 months = {key: key[:7] for key in context.partition_keys}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator
 
 from assets import landing, warehouse
 from assets.errors import WarehouseError
@@ -23,25 +23,33 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
 
     declaration = WarehouseSpec
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """One asset for each model and seed, one blocking check for each data test."""
         project = REPOSITORY / self.spec.project
         manifest = warehouse.manifest(project, self.spec.parameters)
 
-        @dbt_assets(
-            manifest=manifest,
-            dagster_dbt_translator=Translator(manifest, self.spec),
+        translator = Translator(manifest, self.spec)
+        specs = {unique_id: translator.get_asset_spec(manifest, unique_id, None) for unique_id in _keys(manifest)}
+        tests = [unique_id for unique_id in manifest["nodes"] if unique_id.startswith("test.")]
+        checks = [
+            check
+            for spec in specs.values()
+            for test in tests
+            if (check := translator.get_asset_check_spec(spec, manifest, test, None)) is not None
+        ]
+
+        # dagster_dbt's own decorator asks dbt to select nodes, which costs a fifth of the time of loading
+        @dg.multi_asset(
             name=self.spec.name,
+            specs=list(specs.values()),
+            check_specs=checks,
+            can_subset=True,
             pool=WAREHOUSE_POOL,
             required_resource_keys=RESOURCES,
         )
-        def build(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        def build(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
             with running(context) as (home, versions):
-                nodes = {
-                    key: unique_id
-                    for unique_id, key in _keys(manifest).items()
-                    if key in context.selected_asset_keys
-                }
+                nodes = {key: unique_id for unique_id, key in _keys(manifest).items() if key in context.selected_asset_keys}
                 inputs = {key: versions.inputs(key) for key in nodes}
                 landed = {
                     (source["source_name"], source["name"]): landing.landing_files(home, source["source_name"], source["name"])
@@ -90,7 +98,7 @@ class Translator(DagsterDbtTranslator):
         """The stage of the relation's layer."""
         return GROUPS.get(dbt_resource_props["schema"], "landing")
 
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002 - dagster_dbt's signature
         """The warehouse's owner."""
         return [self.spec.owner]
 
@@ -147,5 +155,3 @@ def _check_results(
                 check_name=key.name,
                 metadata={"failures": node.failures, "message": node.message, "seconds": round(node.seconds, 3)},
             )
-
-

@@ -1,5 +1,5 @@
 -- grain: one origin and moment; how many flights were due by then and had not left
--- A flight that has not left within the short window counts as due no longer: when a cancellation became known is not in the data.
+-- A flight that has not left within the short window is due no longer: the data do not say when it was cancelled.
 with
 
 flights as (
@@ -7,7 +7,11 @@ flights as (
 ),
 
 changes as (
-    select origin, scheduled_departure_utc as moment_utc, 1 as change from flights
+    select
+        origin,
+        scheduled_departure_utc as moment_utc,
+        1 as change,
+    from flights
     union all
     select
         origin,

@@ -56,6 +56,12 @@ weather as (
     from flights
 ),
 
+{{ history.name }}_history as (
+    select *
+    from delay_history
+    where history = '{{ history.name }}'
+),
+
 {{ history.name }} as (
     select
         asked.flight_id,
@@ -63,9 +69,9 @@ weather as (
         by_now.total_delay_minutes - coalesce(by_start.total_delay_minutes, 0) as known_delay_minutes,
         by_now.total_late - coalesce(by_start.total_late, 0) as known_late,
     from {{ history.name }}_asked as asked
-    asof inner join (select * from delay_history where history = '{{ history.name }}') as by_now
+    asof inner join {{ history.name }}_history as by_now
         on asked.entity = by_now.entity and asked.predicted_utc >= by_now.known_utc
-    asof left join (select * from delay_history where history = '{{ history.name }}') as by_start
+    asof left join {{ history.name }}_history as by_start
         on asked.entity = by_start.entity and asked.window_start_utc >= by_start.known_utc
 ),
 

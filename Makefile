@@ -1,0 +1,79 @@
+# The front door. Every target sets up what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV := $(BIN)/uv
+COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: .venv/core.stamp ## Run the whole loop on the real flights; what is unchanged is skipped
+	@$(BIN)/loopline run $(PRODUCT)
+
+.PHONY: status
+status: .venv/core.stamp ## Show what is served: champion, digest, metrics, last run
+	@$(BIN)/loopline status
+
+.PHONY: ui
+ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/loopline ui
+
+.PHONY: test
+test: .venv/dev.stamp ## Run all tests: unit, dbt, contract, component, service, end to end
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/dev.stamp ## Check style, types, imports, SQL and YAML
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 2 dbt_project
+	$(BIN)/yamllint --strict .
+
+.PHONY: format
+format: .venv/dev.stamp ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --quiet --processes 2 dbt_project
+
+.PHONY: bench
+bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 6 minutes)
+	$(BIN)/python -m benchmarks
+
+.PHONY: setup
+setup: .venv/core.stamp ## Only set up the environment
+
+.PHONY: lock
+lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
+	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(COMPILE) requirements/core.in -o requirements/core.txt
+	$(COMPILE) -c requirements/core.txt requirements/dev.in -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove the environment and caches; data/ stays
+	rm -rf .venv build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+
+$(UV): | requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Loopline needs Python 3.11 as $(PYTHON). On Debian 12: apt-get install python3.11 python3.11-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "On Debian 12: apt-get install python3.11-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $(UV)
+
+.venv/core.stamp: $(UV) requirements/core.txt pyproject.toml
+	@echo "setting up .venv from requirements/core.txt"
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/core.txt
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null 2>&1 || true
+	@touch $@
+
+.venv/dev.stamp: .venv/core.stamp requirements/dev.txt
+	@echo "setting up .venv from requirements/dev.txt"
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m orchestration` is `loopline`."""
+
+from orchestration.cli import main
+
+main()

@@ -1,0 +1,143 @@
+"""How a run and the state look in a terminal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.table import Table
+
+from assets.storage import Home
+
+if TYPE_CHECKING:
+    from orchestration.planning import Plan
+    from orchestration.running import Outcome
+    from orchestration.status import ProductStatus, Status
+
+NEVER_MADE = "never made"
+METRICS = {
+    "roc_auc": ("ROC AUC", 3),
+    "average_precision": ("average precision", 3),
+    "brier": ("Brier score", 3),
+    "log_loss": ("log loss", 3),
+    "cost_per_1000": ("cost per 1,000", 0),
+}
+
+
+class RunDisplay(logging.Handler):
+    """Show progress, an asset a line, and a summary at the end."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(logging.INFO)
+        self.home = home
+        self.console = Console(highlight=False)
+        self.started = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        logger = logging.getLogger("loopline.progress")
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        logging.getLogger("loopline.progress").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one finished asset."""
+        rows = getattr(record, "rows", None)
+        told = "" if rows is None else f"{rows:,} rows"
+        self.console.print(f"  [green]✓[/] {record.getMessage():<36} {told:>16} {getattr(record, 'seconds', 0.0):>7.1f} s")
+
+    def wave(self, plan: Plan) -> None:
+        """Say what is about to be made, and why."""
+        partitions = sum(len(names) for names in plan.partitions.values())
+        self.console.print(
+            f"[bold]making[/] {len(plan.reasons)} assets"
+            + (f" and {partitions} months of {len(plan.partitions)} tables" if partitions else "")
+            + f"; {len(plan.fresh)} unchanged"
+            + (f", {len(plan.waiting)} wait to see" if plan.waiting else "")
+        )
+        by_reason: dict[str, list[str]] = {}
+        for key, reason in plan.reasons.items():
+            by_reason.setdefault(reason, []).append(key.to_user_string())
+        for reason, names in by_reason.items():
+            if reason != NEVER_MADE:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                self.console.print(f"  [dim]{reason}: {', '.join(names[:3])}{more}[/]")
+
+    def waiting(self, holder: str) -> None:
+        """Say that another run holds this home."""
+        self.console.print(f"[yellow]waiting[/] for the run of process {holder} on {self.home.root}")
+
+    def summary(self, outcome: Outcome, status: Status, product: str | None) -> None:
+        """Show what was done and what is served now."""
+        seconds = time.perf_counter() - self.started
+        if outcome.executed:
+            self.console.print(f"[bold green]done[/] {len(outcome.executed)} materializations in {seconds:.1f} s\n")
+        else:
+            self.console.print(f"[bold green]nothing changed[/]: 0 of {outcome.fresh} assets executed, in {seconds:.1f} s\n")
+        shown = [item for item in status.products if product in (None, item.product)]
+        _show(self.console, status, shown)
+        self.console.print("[dim]next        [/] make ui  ·  loopline status --json")
+        tag = next((item.bento for item in shown if item.bento), None)
+        if tag:
+            command = f"BENTOML_HOME={self.home.bentos} .venv/bin/bentoml serve {tag}"
+            self.console.print(f"[dim]            [/] {command}", soft_wrap=True)
+
+
+def show_status(status: Status) -> None:
+    """Show the state."""
+    console = Console(highlight=False)
+    _show(console, status, status.products)
+    if status.last_run:
+        console.print(
+            f"[dim]last run[/] {status.last_run['run_id'][:8]} {status.last_run['status']} {status.last_run['ended_at']}"
+        )
+
+
+def _show(console: Console, status: Status, products: list[ProductStatus]) -> None:
+    table = Table("source", box=None, pad_edge=False, header_style="dim")
+    for name in ("rows in", "good", "quarantined"):
+        table.add_column(name, justify="right")
+    for source in status.sources:
+        table.add_row(
+            source.table, f"{source.rows_in:,}", f"{source.rows_good:,}",
+            f"[yellow]{source.rows_quarantined:,}[/]" if source.rows_quarantined else "0",
+        )  # fmt: skip
+    console.print(table)
+    for product in products:
+        console.print()
+        if product.champion_version is None:
+            console.print(f"[bold]{product.product}[/]  no champion yet: run `loopline run {product.product}`")
+        else:
+            console.print(
+                f"[bold]{product.product}[/]  champion [bold]v{product.champion_version}[/]  "
+                f"digest {str(product.champion_digest)[:16]}"
+            )
+        if product.metrics:
+            console.print(_metrics(product))
+        if product.open_refusal:
+            console.print(f"[yellow]refused[/] {product.open_refusal}")
+        for name, value in (("bento", product.bento), ("predictions", product.predictions), ("report", product.report)):
+            if value:
+                console.print(f"[dim]{name:<12}[/] {value}", soft_wrap=True)
+    console.print()
+
+
+def _metrics(product: ProductStatus) -> Table:
+    table = Table(f"test, {product.test_rows:,} rows", box=None, pad_edge=False, header_style="dim")
+    for name in ("model", "95 % interval", "rate table", "base rate"):
+        table.add_column(name, justify="right")
+    for metric, (name, digits) in METRICS.items():
+        figure = product.metrics[metric]
+        table.add_row(
+            name,
+            f"[bold]{figure['value']:.{digits}f}[/]",
+            f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}",
+            *(f"{product.baselines[baseline][metric]['value']:.{digits}f}" for baseline in ("rate_table", "base_rate")),
+        )
+    return table
