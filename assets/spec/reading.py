@@ -47,7 +47,8 @@ def read_declaration(path: Path, model: type[Declared]) -> Declared:
     try:
         return model.model_validate(attributes)
     except ValidationError as error:
-        problems = error.errors()
+        # an unknown field first: it is often the misspelling of one that is then missed
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         first = problems[0]
         where = tuple(first["loc"])
         name = attributes.get("name", model.__name__)

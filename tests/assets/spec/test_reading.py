@@ -1,0 +1,120 @@
+"""Reading a declaration: each mistake is one error with file, line, field, what is allowed and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from assets.errors import SpecificationError
+from assets.spec import Declaration, ProductSpec, SourceSpec, WarehouseSpec, read_declaration
+from tests.world import DEFS
+
+FLIGHT_DELAY = (DEFS / "flight_delay" / "defs.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "test_months: 2,",
+            "test_months: 0,",
+            r"flight_delay: 'split.test_months' must be a number >= 1, got 0 \(.*defs.yaml:(\d+)\). Give at least one month to test on.",
+        ),
+        (
+            "train_months: 8",
+            "train_months: eight",
+            r"'split.train_months' must be an integer, got 'eight' .* Give at least one month",
+        ),
+        (
+            "  cost: {missed:",
+            "  cosst: {missed:",
+            r"'cosst' is not a field .*Allowed here: .*Did you mean 'cost'\?",
+        ),
+        ("kind: binary", "kind: ternary", r"'target.kind' must be one of 'binary', got 'ternary'"),
+        ("    known_at: label_known_utc\n", "", r"'target.known_at' is required and missing .*Name the column with the moment"),
+        ("carrier: {type: category", "carrier: {type: word", r"'features.groups.schedule.carrier.type' must be one of 'category' or 'number'"),
+        ("min: 0, max: 1440}", "min: 1440, max: 0}", r"allows nothing: min 1440 is above max 0. Swap them"),
+        ("time_zone: America/New_York", "time_zone: America/Gotham", r"has no time zone 'America/Gotham'. Give an IANA name"),
+        ("      plane:\n", "      plane:\n        is_late: {type: number}\n", r"uses \['is_late'\] as features, but they are known only after"),
+        ("      plane:\n", "      plane:\n        carrier: {type: category}\n", r"declares \['carrier'\] in more than one group"),
+        ("predicted_utc < scheduled", "predicted_utc before scheduled", r"which is not 'left < right' over its columns"),
+        ("by: {carrier: null", "by: {airline: null", r"baseline by \['airline'\], which are not features"),
+        ("learning_rate: 0.1,", "learning_rate: 0.1, categorical_features: [carrier],", r"categorical_features: native .* Remove it"),
+        ("    roc_auc: {min: 0.68}\n    brier: {max: 0.20}", "    {}", r"has no gates, so anything could be served"),
+        ("roc_auc: {min: 0.68}", "roc_auc: {}", r"bounds nothing. Give min or max"),
+        ("features.flight_delay", "flight_delay", r"'features.relation' must be text like .* Give the warehouse relation as schema.table"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_place_and_remedy(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """The line named is the line of the mistake, where the mistake is one line."""
+    assert old in FLIGHT_DELAY
+    path = tmp_path / "defs.yaml"
+    path.write_text(FLIGHT_DELAY.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(SpecificationError, match=message) as told:
+        read_declaration(path, ProductSpec)
+    assert str(told.value).startswith("flight_delay: ")
+
+
+def test_the_line_is_the_line_of_the_mistake(tmp_path: Path) -> None:
+    """Counted from one, as editors do."""
+    path = tmp_path / "defs.yaml"
+    path.write_text(FLIGHT_DELAY.replace("test_months: 2,", "test_months: 0,"), encoding="utf-8")
+    line = next(number for number, text in enumerate(FLIGHT_DELAY.splitlines(), 1) if "test_months" in text)
+    with pytest.raises(SpecificationError, match=rf"defs\.yaml:{line}\)"):
+        read_declaration(path, ProductSpec)
+
+
+def test_more_mistakes_are_counted(tmp_path: Path) -> None:
+    """The first is told in full."""
+    path = tmp_path / "defs.yaml"
+    path.write_text(FLIGHT_DELAY.replace("owner:", "ownr:").replace("kind: binary", "kind: x"), encoding="utf-8")
+    with pytest.raises(SpecificationError, match=r"\(1 more like this after it\)"):
+        read_declaration(path, ProductSpec)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- a list", "", "type: x\n"])
+def test_a_file_that_is_no_declaration_is_refused(tmp_path: Path, text: str) -> None:
+    """Broken YAML, a list, nothing, and no attributes."""
+    path = tmp_path / "defs.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecificationError, match=r"defs\.yaml: (not readable as YAML|needs a mapping)"):
+        read_declaration(path, ProductSpec)
+
+
+def models(kind: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    """A declaration and all that it holds."""
+    if kind in seen:
+        return
+    seen.add(kind)
+    yield kind
+    for field in kind.model_fields.values():
+        waiting: list[Any] = [field.annotation]
+        while waiting:
+            part = waiting.pop()
+            waiting += get_args(part)
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from models(part, seen)
+
+
+@pytest.mark.parametrize("kind", [ProductSpec, SourceSpec, WarehouseSpec])
+def test_every_field_says_what_to_give(kind: type[Declaration]) -> None:
+    """The description is the remedy in errors and the help in editors."""
+    bare = [
+        f"{model.__name__}.{name}"
+        for model in models(kind, set())
+        for name, field in model.model_fields.items()
+        if not field.description
+    ]
+    assert bare == []
+
+
+def test_the_example_is_read_as_it_stands() -> None:
+    """Its features are those that the service will ask for."""
+    spec = read_declaration(DEFS / "flight_delay" / "defs.yaml", ProductSpec)
+    declared = yaml.safe_load(FLIGHT_DELAY)["attributes"]["features"]["groups"]
+    assert list(spec.features.columns) == [name for group in declared.values() for name in group]
