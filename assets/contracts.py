@@ -35,6 +35,11 @@ class Rule:
     name: str
     keeps: Callable[[ir.Table], ir.BooleanValue]
 
+    @property
+    def title(self) -> str:
+        """What it is called in Pandera's account."""
+        return f"{self.column}: {self.name}"
+
 
 @dataclass(frozen=True)
 class Break:
@@ -87,33 +92,33 @@ def check(table: ir.Table, spec: ProductSpec) -> list[Break]:
         Empty when the contract is kept.
     """
     import pandera.ibis as pa
-    from pandera.errors import SchemaErrors
 
     missing = [name for name in spec.snapshot_columns if name not in table.columns]
     if missing:
         return [Break(name, f"is no column of {spec.features.relation}", 0, ()) for name in missing]
-    rules = rules_of(spec)
-    shares = _missing_shares(spec)
-    checks = [pa.Check(_row_check(rule), name=f"{rule.column}: {rule.name}", n_failure_cases=EXAMPLES) for rule in rules]
-    checks += [pa.Check(_table_check(rule), name=f"{rule.column}: {rule.name}") for rule in shares]
-    schema = pa.DataFrameSchema(
-        {name: pa.Column(_dtype(spec, name), nullable=True) for name in spec.snapshot_columns},
-        checks=checks,
-    )
+    columns = {name: pa.Column(_dtype(spec, name), nullable=True) for name in spec.snapshot_columns}
+    # types first: a rule over numbers cannot even be asked of text
+    mistyped = _failures(pa.DataFrameSchema(columns), table)
+    if mistyped:
+        return [Break(str(item.schema.name), f"has type {table.schema()[item.schema.name]}", 0, ()) for item in mistyped]
+    rules, shares = rules_of(spec), _missing_shares(spec)
+    checks = [pa.Check(_row_check(rule), name=rule.title, n_failure_cases=EXAMPLES) for rule in rules]
+    checks += [pa.Check(_table_check(rule), name=rule.title) for rule in shares]
+    failed = {item.check.name for item in _failures(pa.DataFrameSchema(columns, checks=checks), table)}
+    breaks = [_measure(table, spec, rule) for rule in [*rules, *shares] if rule.title in failed]
+    return breaks + _repeated_keys(table, spec)
+
+
+def _failures(schema: Any, table: ir.Table) -> list[Any]:
+    """What Pandera finds wrong, as its own errors."""
+    from pandera.errors import SchemaErrors
+
     try:
         schema.validate(table, lazy=True)
     except SchemaErrors as errors:
-        failed = {str(error.check.name) for error in errors.schema_errors if getattr(error.check, "name", None)}
-        wrong = [
-            Break(str(error.schema.name), f"has type {table.schema()[error.schema.name]}, not {error.check}", 0, ())
-            for error in errors.schema_errors
-            if error.reason_code is not None and error.reason_code.name == "WRONG_DATATYPE"
-        ]
-        breaks = wrong + [_measure(table, spec, rule) for rule in [*rules, *shares] if f"{rule.column}: {rule.name}" in failed]
-        if breaks:
-            return breaks
-        raise
-    return _repeated_keys(table, spec)
+        found: list[Any] = errors.schema_errors
+        return found
+    return []
 
 
 def require(table: ir.Table, spec: ProductSpec) -> None:

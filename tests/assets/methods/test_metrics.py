@@ -35,9 +35,7 @@ def test_losses_agree_with_scikit_learn(rows: tuple[np.ndarray, ...]) -> None:
     assert metrics.brier(labels, scores, weights) == pytest.approx(
         reference.brier_score_loss(labels, scores, sample_weight=weights)
     )
-    assert metrics.log_loss(labels, scores, weights) == pytest.approx(
-        reference.log_loss(labels, scores, sample_weight=weights)
-    )
+    assert metrics.log_loss(labels, scores, weights) == pytest.approx(reference.log_loss(labels, scores, sample_weight=weights))
 
 
 def test_a_weight_is_a_number_of_copies(rows: tuple[np.ndarray, ...]) -> None:
