@@ -107,7 +107,7 @@ def _bentoml(home: Home, *arguments: str, cwd: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", *arguments],
         cwd=cwd,
-        env={**os.environ, "BENTOML_HOME": str(home.bentos), "BENTOML_DO_NOT_TRACK": "True"},
+        env={**os.environ, "BENTOML_HOME": str(home.bentos), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

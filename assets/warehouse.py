@@ -86,6 +86,8 @@ def build(
     parameters: Mapping[str, Any],
     landed: Mapping[tuple[str, str], Sequence[Path]],
     models: Sequence[str] | None = None,
+    *,
+    tests: bool = True,
 ) -> Build:
     """Point the warehouse at the landed files, then build and test models.
 
@@ -101,6 +103,8 @@ def build(
         The Parquet files that hold each landed table.
     models : sequence of str, optional
         The models and seeds to build, by name; None builds all.
+    tests : bool
+        Whether to test them too. Without tests the build leaves no record, so nothing can be published from it.
 
     Returns
     -------
@@ -126,7 +130,8 @@ def build(
                 )
         os.environ["LOOPLINE_WAREHOUSE"] = str(home.warehouse)
         selection = [] if models is None else ["--select", *models]
-        results = _dbt(["build", *selection], project, home.warehouse.parent / "target", parameters)
+        untested = [] if tests else ["--exclude-resource-type", "test", "unit_test"]
+        results = _dbt(["build", *selection, *untested], project, home.warehouse.parent / "target", parameters)
         nodes = tuple(
             Node(
                 result.node.unique_id,
@@ -145,7 +150,7 @@ def build(
         with duckdb.connect(str(home.warehouse)) as connection:
             relations = {node.unique_id: _relation(connection, node.schema, node.alias) for node in built}
         done = Build(nodes, relations)
-        if not done.failed:
+        if tests and not done.failed:
             write_json(record, {"nodes": len(nodes)})
     return done
 
@@ -179,9 +184,9 @@ def _dbt(arguments: list[str], project: Path, target: Path, parameters: Mapping[
     try:
         done = dbtRunner().invoke(
             [
-                "--quiet", "--no-send-anonymous-usage-stats", *arguments,
+                "--quiet", "--log-level-file", "none", "--no-send-anonymous-usage-stats", *arguments,
                 "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
-                "--log-path", str(target / "logs"), "--vars", json.dumps(dict(parameters)),
+                "--vars", json.dumps(dict(parameters)),
             ]
         )  # fmt: skip
     finally:

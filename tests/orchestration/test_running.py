@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dagster as dg
-
-from assets.registry import CHAMPION, holder
 from assets.storage import Home
 from tests.world import World
 

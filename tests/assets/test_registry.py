@@ -1,0 +1,77 @@
+"""The registry: a version carries its lineage, is registered once, and aliases move only when told."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import mlflow
+import pytest
+from mlflow.artifacts import list_artifacts
+
+from assets import evaluation, registry, training
+from assets.registry import CHALLENGER, CHAMPION
+from assets.storage import Home
+from tests.world import World
+
+
+def registered(world: World, home: Home) -> registry.Version:
+    """Register what was evaluated last, as the loop does."""
+    done = evaluation.current(home, "flight_delay")
+    digest = done.record["model_digest"]
+    return registry.register(
+        home,
+        world.product,
+        model_folder=home.models / "flight_delay" / digest,
+        model_digest=digest,
+        snapshot_digest=done.record["snapshot_digest"],
+        evaluation=done.record,
+        evaluation_digest=done.digest,
+        report=done.report,
+        code_version="test",
+        trusted_types=training.SKOPS_TRUSTED,
+    )
+
+
+def test_the_first_version_is_challenger_and_champion(ran: Home) -> None:
+    """The gate let it pass."""
+    champion = registry.holder(ran, "flight_delay", CHAMPION)
+    assert champion == registry.holder(ran, "flight_delay", CHALLENGER)
+    assert champion is not None
+    assert champion.version == 1
+    assert champion.model_digest == training.current(ran, "flight_delay")[0]
+
+
+def test_the_same_evaluated_model_is_not_registered_again(world: World, ran_copy: Home) -> None:
+    """A run that was killed after registering finds its version."""
+    before = registry.holder(ran_copy, "flight_delay", CHALLENGER)
+    assert registered(world, ran_copy) == before
+
+
+def test_a_run_carries_parameters_metrics_and_artifacts(ran: Home) -> None:
+    """What a reader of MLflow looks for, and no pickle among it."""
+    champion = registry.holder(ran, "flight_delay", CHAMPION)
+    assert champion is not None
+    run = mlflow.get_run(champion.run_id)
+    assert run.data.params["max_iter"] == "30"
+    record = evaluation.current(ran, "flight_delay").record
+    assert run.data.metrics["test_roc_auc"] == pytest.approx(record["metrics"]["model"]["roc_auc"]["value"])
+    assert run.data.metrics["test_roc_auc_low"] < run.data.metrics["test_roc_auc"]
+    assert run.data.tags["snapshot_digest"] == champion.snapshot_digest
+    assert {item.path for item in list_artifacts(run_id=champion.run_id)} >= {"evaluation", "served"}
+    stored = [file.name for file in (ran.registry / "artifacts").rglob("*") if file.is_file()]
+    assert any(name.endswith(".skops") for name in stored)
+    assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".joblib"))]
+
+
+def test_the_verdict_is_on_the_version(ran: Home) -> None:
+    """With the path of its record."""
+    with sqlite3.connect(ran.registry / "mlflow.db") as connection:
+        tags = dict(connection.execute("select key, value from model_version_tags where version = 1").fetchall())
+    assert tags["verdict"] == "promoted"
+    assert (ran.root / tags["verdict_path"]).exists()
+
+
+def test_an_alias_of_nobody_is_none(ran: Home, home: Home) -> None:
+    """Of a product without versions, and in a home without a registry."""
+    assert registry.holder(ran, "unheard_of", CHAMPION) is None
+    assert registry.holder(home, "flight_delay", CHAMPION) is None
