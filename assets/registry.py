@@ -92,7 +92,7 @@ def holder(home: Home, product: str, alias: str) -> Version | None:
     """The version that an alias names, or None."""
     from mlflow.exceptions import MlflowException
 
-    if not _database(home).exists():
+    if not database(home).exists():
         return None
     with _client(home) as client:
         try:
@@ -103,7 +103,8 @@ def holder(home: Home, product: str, alias: str) -> Version | None:
             raise
 
 
-def _database(home: Home) -> Path:
+def database(home: Home) -> Path:
+    """MLflow's database in this home."""
     return home.registry / "mlflow.db"
 
 
@@ -113,7 +114,7 @@ def _client(home: Home) -> Iterator[MlflowClient]:
     import mlflow
 
     with exclusive(home.registry / "registry.lock"):
-        uri = f"sqlite:///{_database(home)}"
+        uri = f"sqlite:///{database(home)}"
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         yield mlflow.MlflowClient(uri, uri)

@@ -20,7 +20,6 @@ from orchestration.resources import settle_process
 from orchestration.versions import Versions, stamped
 
 progress = logging.getLogger("loopline.progress")
-WAREHOUSE_POOL = "warehouse"
 RESOURCES = {"home", "graph"}
 
 
@@ -60,7 +59,6 @@ def stage_asset(
     *,
     spec: dg.AssetSpec,
     checks: Sequence[dg.AssetCheckSpec] = (),
-    pool: str | None = None,
 ) -> dg.AssetsDefinition:
     """Make an unpartitioned asset of a function of the home."""
 
@@ -68,7 +66,6 @@ def stage_asset(
         name=spec.key.to_python_identifier(),
         specs=[spec],
         check_specs=list(checks),
-        pool=pool,
         required_resource_keys=RESOURCES,
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:

@@ -105,10 +105,10 @@ class World:
         declared = dg.Definitions.merge(*(component.build_defs(None) for component in components))
         return assemble(declared, home=home)
 
-    def run(self, home: Home) -> Outcome:
+    def run(self, home: Home, **hooks: Any) -> Outcome:
         """Run what is stale."""
         with resources.instance(home.prepare()) as instance:
-            return run(self.definitions(home), instance, home)
+            return run(self.definitions(home), instance, home, **hooks)
 
     def materialize(self, home: Home, *keys: list[str]) -> Any:
         """Materialize just these assets, as someone would in the UI."""

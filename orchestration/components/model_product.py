@@ -12,7 +12,7 @@ from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration.components import product_steps as steps
 from orchestration.components.declared import DeclaredComponent
-from orchestration.step import WAREHOUSE_POOL, Made, stage_asset
+from orchestration.step import Made, stage_asset
 from orchestration.versions import code_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
@@ -43,7 +43,6 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 kinds={"parquet", "pandera"},
                 description="The feature relation as immutable Parquet named by its digest, published only under its contract.",
                 checks=[contract],
-                pool=WAREHOUSE_POOL,
             ),
             self._asset(
                 "model",

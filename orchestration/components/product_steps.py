@@ -86,7 +86,7 @@ def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Mad
         trusted_types=training.SKOPS_TRUSTED,
     )
     figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id}
-    return Made(value_digest([version.version, digest, done.digest]), figures)
+    return Made(value_digest([version.version, digest, done.digest]), figures, registry.database(home))
 
 
 def decide_champion(spec: ProductSpec, home: Home) -> Made:
@@ -123,7 +123,7 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
         "verdict_record": dg.MetadataValue.path(str(path)),
         "findings": dg.MetadataValue.json([asdict(finding) for finding in verdict.findings]),
     }
-    return Made(value_digest([champion.version, champion.model_digest]), figures)
+    return Made(value_digest([champion.version, champion.model_digest]), figures, registry.database(home))
 
 
 def package_bento(spec: ProductSpec, home: Home) -> Made:

@@ -12,7 +12,7 @@ from assets.errors import WarehouseError
 from assets.spec import WarehouseSpec
 from orchestration.components.declared import DeclaredComponent
 from orchestration.resources import REPOSITORY
-from orchestration.step import RESOURCES, WAREHOUSE_POOL, report, running
+from orchestration.step import RESOURCES, report, running
 from orchestration.versions import code_version, stamped
 
 GROUPS = {"staging": "warehouse", "marts": "warehouse", "seeds": "warehouse", "features": "features"}
@@ -44,7 +44,6 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
             specs=list(specs.values()),
             check_specs=checks,
             can_subset=True,
-            pool=WAREHOUSE_POOL,
             required_resource_keys=RESOURCES,
         )
         def build(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:

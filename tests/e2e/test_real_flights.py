@@ -1,0 +1,96 @@
+"""The whole loop on the whole real data, by the commands that a user types, once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration.resources import REPOSITORY
+
+
+def loopline(home: Path, *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration", *arguments],
+        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "200"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh home."""
+    return tmp_path_factory.mktemp("e2e") / "home"
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> str:
+    """What the first run prints."""
+    return loopline(home, "run")
+
+
+@pytest.fixture(scope="module")
+def product(home: Path, first: str) -> dict[str, Any]:
+    """The product's status after the first run."""
+    found: dict[str, Any] = json.loads(loopline(home, "status", "--json"))["products"][0]
+    return found
+
+
+def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> None:
+    """And ends with a summary that fits a screen."""
+    lines = re.findall(r"✓ (\S+) +(?:([\d,]+) rows)? +([\d.]+) s", first)
+    assert [name for name, _, _ in lines][0] == "landing/flights/flights"
+    assert ("landing/flights/flights", "336,776") in [(name, rows) for name, rows, _ in lines]
+    assert len(lines) == 23
+    summary = first[first.index("done") :]
+    assert len(summary.splitlines()) <= 30
+    assert "champion v1" in summary
+    assert re.search(r"flights\.weather +26,115 +26,114 +1", summary)
+
+
+def test_the_second_run_executes_nothing_and_says_so(home: Path, product: dict[str, Any]) -> None:
+    """Nothing changed."""
+    assert "nothing changed: 0 of 23 assets executed" in loopline(home, "run")
+
+
+def test_the_model_is_as_good_as_promised_and_not_too_good(product: dict[str, Any]) -> None:
+    """At least 0.72 on November and December, an hour ahead; above 0.80 there would be a leak."""
+    auc = product["metrics"]["roc_auc"]
+    assert 0.72 <= auc["value"] <= 0.80
+    assert auc["low"] < auc["value"] < auc["high"]
+    assert product["baselines"]["rate_table"]["roc_auc"]["value"] < auc["low"]
+    assert product["metrics"]["cost_per_1000"]["value"] < product["baselines"]["rate_table"]["cost_per_1000"]["value"]
+    assert 53_000 < product["test_rows"] < 55_000
+
+
+def test_every_flight_of_the_test_window_is_predicted_once(product: dict[str, Any]) -> None:
+    """Cancelled ones too, each with version, digest and time of scoring."""
+    with duckdb.connect() as connection:
+        counts = connection.execute(f"""
+            select count(*), count(distinct flight_id), min(model_version), max(model_version), any_value(model_digest),
+                count(distinct model_digest), min(probability) >= 0 and max(probability) <= 1,
+                bool_and(is_positive = (probability >= threshold)), count(scored_at_utc)
+            from read_parquet('{product["predictions"]}')
+        """).fetchone()
+    assert counts == (55_403, 55_403, 1, 1, product["champion_digest"], 1, True, True, 55_403)
+
+
+def test_the_bento_promises_the_champion(home: Path, product: dict[str, Any]) -> None:
+    """Served is promoted."""
+    name, version = product["bento"].split(":")
+    promised = json.loads((home / "bentos" / "bentos" / name / version / "src" / "bentos" / "promoted.json").read_text())
+    assert promised["model_digest"] == product["champion_digest"]
+    assert promised["model_version"] == product["champion_version"]

@@ -1,0 +1,87 @@
+"""The asset graph reads as the loop: the map in `assets/__init__.py` is the graph, and every asset says what it is."""
+
+from __future__ import annotations
+
+import re
+
+import dagster as dg
+
+import assets
+from orchestration.definitions import defs
+from tests.world import DEFS
+
+GRAPH = defs.resolve_asset_graph()
+STAGES = ["landing", "warehouse", "features", "training", "evaluation", "registry", "packaging", "scoring"]
+
+
+def expanded(text: str) -> list[list[str]]:
+    """The assets between the arrows, braces expanded."""
+    found = []
+    for part in text.split("->"):
+        names = []
+        for item in re.findall(r"[\w/]+(?:\{[^}]*\})?\w*", part):
+            prefix, _, rest = item.partition("{")
+            names += [prefix + name for name in rest.rstrip("}").split(",")] if rest else [item]
+        found.append(names)
+    return [names for names in found if names]
+
+
+def drawn() -> dict[str, list[str]]:
+    """The map: assets by stage, in the order drawn."""
+    block = (assets.__doc__ or "").split("::", 1)[1].split("Stages import", 1)[0]
+    stages: dict[str, list[str]] = {}
+    stage = ""
+    for line in block.strip("\n").splitlines():
+        named = re.match(r"    (\w+) +(\S.*)", line)
+        stage, text = (named[1], named[2]) if named else (stage, line)
+        stages.setdefault(stage, []).extend(name for names in expanded(text) for name in names)
+    return {stage: names for stage, names in stages.items() if stage}
+
+
+def test_the_map_names_every_asset_under_its_stage() -> None:
+    """And no asset that is not there."""
+    actual: dict[str, set[str]] = {}
+    for key in GRAPH.toposorted_asset_keys:
+        actual.setdefault(GRAPH.get(key).group_name, set()).add(key.to_user_string())
+    assert {stage: set(names) for stage, names in drawn().items()} == actual
+
+
+def test_the_map_is_drawn_in_the_direction_of_the_data() -> None:
+    """No asset is drawn before one that it is made of."""
+    order = [name for names in drawn().values() for name in names]
+    for key in GRAPH.toposorted_asset_keys:
+        for parent in GRAPH.get(key).parent_keys:
+            assert order.index(parent.to_user_string()) < order.index(key.to_user_string()), key
+
+
+def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
+    """What the UI shows of it."""
+    for key in GRAPH.toposorted_asset_keys:
+        node = GRAPH.get(key)
+        assert node.group_name in STAGES, key
+        assert node.description, key
+        assert node.kinds, key
+        assert node.owners, key
+        if node.is_executable:
+            assert node.code_version, key
+
+
+def test_data_tests_and_the_contract_block() -> None:
+    """Each dbt test on its relation, and the contract on the snapshot."""
+    checks = {check for key in GRAPH.toposorted_asset_keys for check in GRAPH.get(key).check_keys}
+    assert len(checks) >= 30
+    assert all(GRAPH.get(check).blocking for check in checks)
+    assert dg.AssetCheckKey(dg.AssetKey(["flight_delay", "snapshot"]), "contract") in checks
+    assert dg.AssetCheckKey(dg.AssetKey(["features", "flight_delay"]), "features_precede_departure") in checks
+
+
+def test_every_folder_of_declarations_is_loaded() -> None:
+    """A folder with a `defs.yaml` gives at least one asset."""
+    keys = {part for key in GRAPH.toposorted_asset_keys for part in key.path}
+    for path in DEFS.rglob("defs.yaml"):
+        assert path.parent.name in keys | {"warehouse"}
+
+
+def test_the_product_has_a_job() -> None:
+    """For schedules and for CI."""
+    assert defs.resolve_job_def("flight_delay").name == "flight_delay"
