@@ -7,26 +7,23 @@ the warehouse.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets import raw_files, row_checks
 from assets.errors import DigestError, SourceError
+from assets.row_checks import identifier, literal
 from assets.spec import SourceSpec, TableSpec
-from assets.spec.source import ColumnSpec
-from assets.storage import Home, file_digest, publish_by_digest, read_json, write_json
+from assets.storage import Home, file_digest, publish_by_digest, read_json, verified, write_json
 
 if TYPE_CHECKING:
     import duckdb
 
 STATIC = "static"
 UNASSIGNED = "unassigned"
-SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp"}
 
 
 @dataclass(frozen=True)
@@ -46,36 +43,6 @@ class Landed:
     quarantine_file: str
     quarantine_digest: str
     source_digest: str
-
-
-def raw_file(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
-    """Find a table's raw file without importing the distribution that carries it.
-
-    Raises
-    ------
-    SourceError
-        If the distribution is not installed or the file is not there.
-    """
-    if source.distribution is not None:
-        from importlib.metadata import PackageNotFoundError, distribution
-
-        try:
-            path = Path(str(distribution(source.distribution).locate_file(table.file)))
-        except PackageNotFoundError as error:
-            raise SourceError(
-                f"{source.name}: distribution '{source.distribution}' is not installed. Run `make setup`, or add it to "
-                "requirements/core.in."
-            ) from error
-    else:
-        path = (declared_in / str(source.folder) / table.file).resolve()
-    if not path.is_file():
-        raise SourceError(f"{source.name}: raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
-    return path
-
-
-def source_digest(source: SourceSpec, table: TableSpec, declared_in: Path) -> str:
-    """SHA-256 of a table's raw file: the data version of what is outside."""
-    return file_digest(raw_file(source, table, declared_in))
 
 
 def land(
@@ -107,10 +74,10 @@ def land(
     import duckdb
 
     table = source.tables[table_name]
-    path = raw_file(source, table, declared_in)
+    path = raw_files.locate(source, table, declared_in)
     digest = file_digest(path)
     home.temporary.mkdir(parents=True, exist_ok=True)
-    with _unpacked(path, home) as readable, duckdb.connect() as connection:
+    with raw_files.unpacked(path, home) as readable, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         rows_read = _read(connection, table, readable, f"{source.name}.{table_name} ({path.name})")
         _check(connection, table)
@@ -147,8 +114,6 @@ def landing_files(home: Home, source: str, table: str) -> list[Path]:
     DigestError
         If a landed file has gone or was changed.
     """
-    from assets.storage import verified
-
     files = [
         verified(home.root / record.file, record.digest)
         for record in landed(home, source, table)
@@ -166,36 +131,15 @@ def _partitions(table: TableSpec) -> list[str]:
     return [f"{index // 12:04d}-{index % 12 + 1:02d}" for index in range(first, last + 1)]
 
 
-@contextmanager
-def _unpacked(path: Path, home: Home) -> Iterator[Path]:
-    """Yield a path that DuckDB can read: a zip's single member, or the file itself."""
-    if path.suffix != ".zip":
-        yield path
-        return
-    with tempfile.TemporaryDirectory(dir=home.temporary) as folder:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-                if len(names) != 1:
-                    raise SourceError(f"{path}: holds {len(names)} files, one is needed. Repack it with the one table.")
-                target = Path(folder) / Path(names[0]).name
-                with archive.open(names[0]) as packed, target.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise SourceError(f"{path}: cannot be unpacked ({error}). The file is corrupt: fetch it again.") from error
-        yield target
-
-
 def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, name: str) -> int:
     """Load the file as relation `raw` and what cannot be split into fields as `malformed`; return the rows in all."""
     import duckdb
 
-    nulls = ", ".join(_text(value) for value in table.null_values)
-    reader = (
-        f"read_parquet({_text(str(path))})"
-        if path.suffix == ".parquet"
-        else f"read_csv({_text(str(path))}, header = true, all_varchar = true, nullstr = [{nulls}], store_rejects = true)"
-    )
+    place, nulls = literal(str(path)), ", ".join(map(literal, table.null_values))
+    if path.suffix == ".parquet":
+        reader = f"read_parquet({place})"
+    else:
+        reader = f"read_csv({place}, header = true, all_varchar = true, nullstr = [{nulls}], store_rejects = true)"
     try:
         connection.execute(f"create table raw as select row_number() over () as source_row, * from {reader}")
     except duckdb.Error as error:
@@ -221,74 +165,30 @@ def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, n
 
 def _check(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     """Build `checked`: each row typed, with its partition and every reason against it."""
-    typed = ", ".join(f"{_typed(name, column)} as {_name(name)}" for name, column in table.columns.items())
-    kept = ", ".join(f"{_name(name)} as {_name('raw_' + name)}" for name in table.columns)
-    connection.execute(f"create view typed as select source_row, {typed}, {kept} from raw")
-
-    reasons = [reason for name, column in table.columns.items() for reason in _column_reasons(name, column)]
-    reasons += [f"case when not try({rule}) then {_text(f'rule {name} is false')} end" for name, rule in table.rules.items()]
-    month = "null::varchar"
-    if table.partition is not None:
-        month = f"strftime(try({table.partition.month}), '%Y-%m')"
-        span = f"{_text(table.partition.start)} and {_text(table.partition.end)}"
-        reasons.append(f"case when partition_month is null then 'month unknown' "
-                       f"when partition_month not between {span} then 'month not declared' end")  # fmt: skip
-    key = ", ".join(_name(name) for name in table.key)
-    duplicate = "case when source_row > first_row then 'duplicate of an earlier row' end"
-    partition = (
-        f"case when partition_month between {span} then partition_month else {_text(UNASSIGNED)} end"
-        if table.partition is not None
-        else _text(STATIC)
-    )
+    elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
+    key = ", ".join(map(identifier, table.key))
     connection.execute(f"""
         create table checked as
         with
-        dated as (select *, {month} as partition_month from typed),
+        typed as (select source_row, {row_checks.typed_columns(table)} from raw),
+        dated as (select *, {row_checks.month(table)} as partition_month from typed),
         repeated as (select {key}, min(source_row) as first_row from dated group by all having count(*) > 1),
-        judged as (
-            select dated.*, list_filter([{", ".join([*reasons, duplicate])}], lambda reason: reason is not null) as reasons
-            from dated left join repeated using ({key})
-        ),
+        judged as (select dated.*, {row_checks.reasons(table)} as reasons from dated left join repeated using ({key})),
         malformed_rows as (
-            select {_text(UNASSIGNED if table.partition is not None else STATIC)} as partition,
-                ['line ' || line || ' cannot be split into fields'] as reasons, text as raw_line
+            select
+                {elsewhere} as partition,
+                ['line ' || line || ' cannot be split into fields'] as reasons,
+                text as raw_line
             from malformed
         )
-        select *, {partition} as partition, null::varchar as raw_line from judged
+        select
+            *,
+            case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition,
+            null::varchar as raw_line
+        from judged
         union all by name
         select * from malformed_rows
     """)
-
-
-def _typed(name: str, column: ColumnSpec) -> str:
-    raw = f"{_name(name)}::varchar"
-    if column.type == "integer":
-        return f"case when regexp_full_match({raw}, '[+-]?[0-9]+(\\.0*)?') then try_cast({raw} as bigint) end"
-    if column.type == "number":
-        return f"case when isfinite(try_cast({raw} as double)) then try_cast({raw} as double) end"
-    if column.type == "timestamp":
-        return f"try_cast({raw} as timestamptz)::timestamp"
-    return raw
-
-
-def _column_reasons(name: str, column: ColumnSpec) -> Iterator[str]:
-    value, raw = _name(name), _name("raw_" + name)
-    article = "an" if column.type == "integer" else "a"
-    yield f"case when {value} is null and {raw} is not null then {_text(f'{name}: not {article} {column.type}')} end"
-    if not column.nullable:
-        yield f"case when {raw} is null then {_text(f'{name}: missing')} end"
-    if column.min is not None:
-        yield f"case when {value} < {column.min} then {_text(f'{name}: below {column.min:g}')} end"
-    if column.max is not None:
-        yield f"case when {value} > {column.max} then {_text(f'{name}: above {column.max:g}')} end"
-    if column.values is not None:
-        allowed = ", ".join(_text(item) for item in column.values)
-        yield f"case when {value} not in ({allowed}) then {_text(f'{name}: not in the vocabulary')} end"
-    if column.pattern is not None:
-        yield (
-            f"case when not regexp_full_match({value}, {_text(column.pattern)}) "
-            f"then {_text(f'{name}: not like {column.pattern}')} end"
-        )
 
 
 def _publish(
@@ -302,9 +202,10 @@ def _publish(
     source: str,
 ) -> Landed:
     """Write a partition's good and bad rows by digest, then the record that makes them current."""
-    typed = ", ".join(f"{_name(name)}::{SQL_TYPES[column.type]} as {_name(name)}" for name, column in table.columns.items())
-    raw = ", ".join(f"{_name('raw_' + name)}::varchar as {_name(name)}" for name in table.columns)
-    where = f"from checked where partition = {_text(partition)}"
+    types = {name: row_checks.SQL_TYPES[column.type] for name, column in table.columns.items()}
+    typed = ", ".join(f"{identifier(name)}::{kind} as {identifier(name)}" for name, kind in types.items())
+    raw = ", ".join(f"{identifier(row_checks.RAW + name)}::varchar as {identifier(name)}" for name in types)
+    where = f"from checked where partition = {literal(partition)}"
     good = _write(connection, f"select {typed} {where} and len(reasons) = 0 order by source_row", home.landing / place, home)
     bad = _write(
         connection,
@@ -340,7 +241,7 @@ def _publish(
 def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: Path, home: Home) -> tuple[Path, str, int]:
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         temporary = Path(scratch) / "rows.parquet"
-        rows = _count(connection, f"copy ({query}) to {_text(str(temporary))} (format parquet, compression zstd)")
+        rows = _count(connection, f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
         path, digest = publish_by_digest(temporary, folder, ".parquet")
     return path, digest, rows
 
@@ -348,13 +249,3 @@ def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: Path, home
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row: Any = connection.execute(query).fetchone()
     return int(row[0])
-
-
-def _text(value: str) -> str:
-    """An SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    """An SQL identifier."""
-    return '"' + value.replace('"', '""') + '"'

@@ -129,9 +129,11 @@ def build(
                     f'create or replace view "landing_{source}"."{table}" as select * from read_parquet([{listed}])'
                 )
         os.environ["LOOPLINE_WAREHOUSE"] = str(home.warehouse)
-        selection = [] if models is None else ["--select", *models]
-        untested = [] if tests else ["--exclude-resource-type", "test", "unit_test"]
-        results = _dbt(["build", *selection, *untested], project, home.warehouse.parent / "target", parameters)
+        # a test over several models runs with the last of them: before, it would compare new rows with old ones
+        arguments = ["build", "--indirect-selection", "buildable"]
+        arguments += [] if models is None else ["--select", *models]
+        arguments += [] if tests else ["--exclude-resource-type", "test", "unit_test"]
+        results = _dbt(arguments, project, home.warehouse.parent / "target", parameters)
         nodes = tuple(
             Node(
                 result.node.unique_id,

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import landing
+from assets import landing, raw_files
 from assets.errors import SourceError
 from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import PartitionSpec
@@ -33,7 +33,7 @@ class Source(DeclaredComponent[SourceSpec]):
 
     def _raw(self, name: str, table: TableSpec) -> dg.AssetSpec:
         try:
-            path = str(landing.raw_file(self.spec, table, self.folder))
+            path = str(raw_files.locate(self.spec, table, self.folder))
         except SourceError:
             path = table.file  # told when it is landed; the other sources stay usable
         return dg.AssetSpec(

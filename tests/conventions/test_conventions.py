@@ -52,14 +52,15 @@ def test_a_module_says_what_it_is_for_and_stays_short(path: Path) -> None:
     """A docstring, at most 300 lines, and a name that is a noun of the field."""
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text))
-    assert len(text.splitlines()) <= 330
+    assert len(text.splitlines()) <= 300
     assert path.stem not in {"utils", "helpers", "common", "manager"}
 
 
 def test_one_module_reads_the_environment() -> None:
     """Two hand it on to a program that they start."""
     readers = {path.relative_to(REPOSITORY).as_posix() for path in MODULES if "os.environ" in path.read_text()}
-    assert readers <= {"orchestration/resources.py", "assets/packaging.py", "assets/warehouse.py", "benchmarks/measuring.py"}
+    readers = {name for name in readers if not name.startswith("benchmarks/")}
+    assert readers == {"orchestration/resources.py", "assets/packaging.py", "assets/warehouse.py"}
 
 
 def test_every_target_of_the_makefile_has_a_sentence_and_the_readme_names_real_ones() -> None:

@@ -52,7 +52,7 @@ def product(home: Path, first: str) -> dict[str, Any]:
 def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> None:
     """And ends with a summary that fits a screen."""
     lines = re.findall(r"✓ (\S+) +(?:([\d,]+) rows)? +([\d.]+) s", first)
-    assert [name for name, _, _ in lines][0] == "landing/flights/flights"
+    assert lines[0][0] == "landing/flights/flights"
     assert ("landing/flights/flights", "336,776") in [(name, rows) for name, rows, _ in lines]
     assert len(lines) == 23
     summary = first[first.index("done") :]

@@ -36,7 +36,7 @@ def test_a_failed_data_test_stops_everything_downstream_also_when_it_is_selected
         result = moved.materialize(ran_copy, ["flight_delay", name])
         assert not result.success
         assert "not started, because a check upstream failed" in _why(result)
-        assert "marts/dim_airports: every_destination_has_a_time_zone" in _why(result)
+        assert "marts/fct_flights: every_destination_has_a_time_zone" in _why(result)
     assert world.run(ran_copy).executed, "with the mended file the loop goes on"
     assert snapshots.current(ran_copy, "flight_delay") == before
 

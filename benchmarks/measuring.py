@@ -1,0 +1,50 @@
+"""Measure a command: wall time and peak memory of it and all its children."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from orchestration.resources import REPOSITORY, SETTINGS
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall seconds and peak resident memory (MB) of the largest process."""
+
+    seconds: float
+    peak_mb: float
+
+
+def measure(arguments: Sequence[str], home: Path) -> Measured:
+    """Run a Python module or command in a home and measure it; it must succeed."""
+    environment = {**os.environ, **SETTINGS, "LOOPLINE_HOME": str(home)}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status != 0:
+        told = process.stderr.read().decode() if process.stderr else ""
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{told[-3000:]}")
+    if process.stderr:
+        process.stderr.close()
+    return Measured(seconds, usage.ru_maxrss / 1024)
+
+
+def middle(measured: Sequence[Measured]) -> float:
+    """The median of the wall seconds."""
+    return median(item.seconds for item in measured)
+
+
+def spread(measured: Sequence[Measured]) -> str:
+    """The range of the wall seconds."""
+    seconds = [item.seconds for item in measured]
+    return f"{min(seconds):.1f} to {max(seconds):.1f} s"
