@@ -67,7 +67,7 @@ class RunDisplay(logging.Handler):
         for reason, names in by_reason.items():
             if reason != NEVER_MADE:
                 more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-                self.console.print(f"  [dim]{reason}: {', '.join(names[:3])}{more}[/]")
+                self.console.print(f"  [dim]{reason}: {', '.join(names[:3])}{more}[/]", soft_wrap=True)
 
     def waiting(self, holder: str) -> None:
         """Say that another run holds this home."""

@@ -6,7 +6,6 @@ An asset is fresh when it was made by this code from these inputs, what it wrote
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -54,18 +53,20 @@ def _closure(module: str) -> list[str]:
 
 @cache
 def _read(module: str) -> tuple[str, list[str]] | None:
-    """A module's digest and what it imports; None if it is not one of ours."""
+    """A module's digest, with the templates beside it that it names, and what it imports; None if it is not ours."""
     path = _source(module)
     if path is None:
         return None
-    tree = ast.parse(path.read_bytes())
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
     imported: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
-    return hashlib.sha256(_without_docstrings(tree).encode()).hexdigest(), imported
+    templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]
+    return value_digest([_without_docstrings(tree), *templates]), imported
 
 
 def _source(module: str) -> Path | None:

@@ -60,11 +60,11 @@ def evaluate_model(spec: ProductSpec, home: Home) -> Made:
     done = evaluation.evaluate(home, spec, snapshots.opened(home, spec.name, snapshot_digest), model_digest)
     metrics = done.record["metrics"]
     figures = {
+        "report": dg.MetadataValue.url(done.report.as_uri()),
         "dagster/row_count": done.record["rows"],
         **{metric: estimate["value"] for metric, estimate in metrics["model"].items()},
         **{f"{metric}_{end}": estimate[end] for metric, estimate in metrics["model"].items() for end in ("low", "high")},
         "rate_table_roc_auc": metrics["rate_table"]["roc_auc"]["value"],
-        "report": dg.MetadataValue.url(done.report.as_uri()),
     }
     return Made(done.digest, figures, done.path)
 

@@ -120,3 +120,18 @@ def test_dbt_that_cannot_be_parsed_is_one_clear_error(clone: Path, tmp_path: Pat
     assert "error dbt parse could not run in dbt_project" in told.stderr
     assert "stg_flihgts" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_dagsters_own_check_knows_our_schema(clone: Path) -> None:
+    """`dg check yaml` passes as it stands, and names a field that is not there: editors complete from the same schema."""
+
+    def check() -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).with_name("dg")
+        return subprocess.run([program, "check", "yaml"], cwd=clone, capture_output=True, text=True, check=False)
+
+    assert check().returncode == 0
+    path = clone / "orchestration" / "defs" / "flight_delay" / "defs.yaml"
+    path.write_text(path.read_text().replace("  owner:", "  ownr:"))
+    told = check()
+    assert told.returncode == 1
+    assert "'ownr' was unexpected" in told.stdout + told.stderr
