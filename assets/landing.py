@@ -85,7 +85,7 @@ def land(
         counts = dict(connection.execute("select partition, count(*) from checked group by 1").fetchall())
         if sum(counts.values()) != rows_read:
             raise SourceError(f"{source.name}.{table_name}: {rows_read} rows read, {sum(counts.values())} accounted for.")
-        if table.partition is not None and UNASSIGNED in counts:
+        if UNASSIGNED in counts or (home.landing / source.name / table_name / f"{UNASSIGNED}.json").exists():
             wanted.append(UNASSIGNED)
         return [
             _publish(

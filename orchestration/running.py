@@ -14,6 +14,7 @@ from assets.errors import LooplineError, SpecificationError
 from assets.storage import Home, exclusive
 from orchestration.planning import Plan, plan
 
+LAUNCHER = "loopline/launcher"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -68,6 +69,7 @@ def run(
     job = definitions.resolve_implicit_global_asset_job_def()
     outcome = Outcome()
     with exclusive(home.root / "run.lock", on_wait=on_wait):
+        _bury(instance)
         while True:
             wave = plan(graph, instance, home.root, wanted)
             if wave.is_empty:
@@ -85,6 +87,15 @@ def run(
                 outcome.executed[key.to_user_string()] = reason
             for key, names in wave.partitions.items():
                 outcome.executed.update({f"{key.to_user_string()}[{name[:7]}]": "new or changed" for name in names})
+
+
+def _bury(instance: dg.DagsterInstance) -> None:
+    """Close the runs of processes that were killed: whoever holds the lock knows that they are gone."""
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED], tags={LAUNCHER: "loopline run"}
+    )
+    for dead in instance.get_runs(filters=unfinished):
+        instance.report_run_failed(dead, "The process of this run ended before the run did. `loopline run` goes on from here.")
 
 
 def _wanted(graph: Any, product: str | None) -> AbstractSet[dg.AssetKey]:
@@ -123,7 +134,11 @@ def _contiguous(names: list[str]) -> Iterator[tuple[str, str]]:
 
 def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey], tags: dict[str, str]) -> None:
     result = job.execute_in_process(
-        instance=instance, asset_selection=selection, tags=tags, run_config=QUIET, raise_on_error=False
+        instance=instance,
+        asset_selection=selection,
+        tags={**tags, LAUNCHER: "loopline run"},
+        run_config=QUIET,
+        raise_on_error=False,
     )
     if not result.success:
         raise RunFailedError(_why(result))

@@ -16,6 +16,7 @@ import dagster as dg
 
 from assets.errors import LooplineError, UpstreamError
 from assets.storage import Home
+from bentos.runtime import TamperedModelError
 from orchestration.resources import settle_process
 from orchestration.versions import Versions, stamped
 
@@ -99,7 +100,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         versions = Versions(context.resources.graph.assets, context.instance)
         _require_sound_upstream(context, versions)
         yield home, versions
-    except LooplineError as error:
+    except (LooplineError, TamperedModelError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 

@@ -115,6 +115,12 @@ def test_rows_of_no_declared_month_are_quarantined_apart(home: Home, tmp_path: P
     }
 
 
+def test_a_corrected_file_leaves_no_row_unassigned(home: Home, tmp_path: Path) -> None:
+    """The record of rows without a month follows the file."""
+    land(home, tmp_path / "raw", "2,13,2.5,a,5,7")
+    assert land(home, tmp_path / "raw", GOOD)["unassigned"].rows_in == 0
+
+
 def test_a_line_that_cannot_be_split_is_quarantined_whole(home: Home, tmp_path: Path) -> None:
     """Its text is kept."""
     records = land(home, tmp_path / "raw", GOOD, "2,1,2.5,a,5,7,surplus,fields")

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,6 +16,7 @@ from assets import packaging, snapshots
 from assets.errors import SpecificationError
 from assets.registry import CHALLENGER, CHAMPION, holder
 from assets.storage import Home, read_json
+from orchestration import resources
 from orchestration.resources import REPOSITORY
 from orchestration.running import RunFailedError
 from tests.world import World
@@ -146,6 +148,9 @@ def test_runs_killed_after_every_stage_end_where_an_undisturbed_one_does(
     assert expected is not None
     assert (champion.version, champion.model_digest) == (expected.version, expected.model_digest)
     assert packaging.promise(home, f"flight_delay:v1-{champion.model_digest[:8]}")["model_digest"] == champion.model_digest
+    with resources.instance(home) as instance:
+        finished = {run.status for run in instance.get_runs()}
+    assert finished == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}, "no run of a dead process seems to go on"
     assert pq.read_metadata(next(home.predictions.rglob("*.parquet"))).num_rows > 5000
     assert world.run(home).executed == {}
 
