@@ -82,7 +82,7 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "calibration": calibration_curve(labels, scores["model"]),
         "months": _by_month(spec, test_part, labels, scores["model"], model.threshold),
     }
-    folder = home.reports / spec.name / f"{model_digest[:12]}-{snapshot.digest[:12]}"
+    folder = home.report_folder(spec.name, model_digest, snapshot.digest)
     path = write_json(folder / "evaluation.json", record)
     report = charts.write_report(folder / "evaluation.html", record, labels, scores)
     done = Evaluation(record, path, report, value_digest(record))

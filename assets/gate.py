@@ -87,7 +87,7 @@ def judge(
 def record(home: Home, verdict: Verdict) -> Path:
     """Publish a verdict beside the evaluation it rests on."""
     against = (verdict.champion_digest or "nobody")[:12]
-    folder = home.reports / verdict.product / f"{verdict.challenger_digest[:12]}-{verdict.snapshot_digest[:12]}"
+    folder = home.report_folder(verdict.product, verdict.challenger_digest, verdict.snapshot_digest)
     return write_json(
         folder / f"verdict-against-{against}.json",
         {**asdict(verdict), "promoted": verdict.promoted, "reasons": verdict.reasons},

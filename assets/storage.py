@@ -108,6 +108,10 @@ class Home:
             ) from error
         return self
 
+    def report_folder(self, product: str, model_digest: str, snapshot_digest: str) -> Path:
+        """Where the evaluation of a model on a snapshot lies, with the verdicts that rest on it."""
+        return self.reports / product / f"{model_digest[:12]}-{snapshot_digest[:12]}"
+
     def relative(self, path: Path) -> str:
         """Name a path the way records keep it: relative to home, so that home can be moved."""
         return path.relative_to(self.root).as_posix()

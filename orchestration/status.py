@@ -28,7 +28,7 @@ class SourceStatus:
 
 @dataclass(frozen=True)
 class ProductStatus:
-    """One product: its champion, the figures of its last evaluation, and what the gate refused."""
+    """One product: its champion, the figures it was promoted on, and the challenger that the gate refused last."""
 
     product: str
     champion_version: int | None
@@ -85,11 +85,10 @@ def _product(instance: dg.DagsterInstance, home: Home, product: str) -> ProductS
     champion, champion_time = _latest(instance, product, "champion")
     bento, bento_time = _latest(instance, product, "bento")
     predictions, predictions_time = _latest(instance, product, "predictions")
-    pointer = home.reports / product / "current.json"
     record: dict[str, Any] = {}
     report = None
-    if pointer.exists():
-        folder = home.reports / product / read_json(pointer)["folder"]
+    if champion:  # the figures it was promoted on, not those of a later challenger
+        folder = home.report_folder(product, champion["digest"], champion["snapshot_digest"])
         record, report = read_json(folder / "evaluation.json"), str(folder / "evaluation.html")
     times = [time for time in (champion_time, bento_time, predictions_time) if time is not None]
     refused = champion and not champion.get("promoted") and champion.get("challenger_version") != champion.get("version")

@@ -117,6 +117,7 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
     figures = {
         "version": champion.version,
         "digest": champion.model_digest,
+        "snapshot_digest": champion.snapshot_digest,
         "challenger_version": challenger.version,
         "promoted": verdict.promoted,
         "verdict": told,

@@ -19,6 +19,7 @@ from assets.storage import Home, read_json
 from orchestration import resources
 from orchestration.resources import REPOSITORY
 from orchestration.running import RunFailedError
+from orchestration.status import ProductStatus, status
 from tests.world import World
 
 
@@ -76,14 +77,26 @@ def test_a_window_length_rebuilds_the_features_and_what_follows(world: World, ra
     assert ("flight_delay/bento" in names) == (champion.version == 2)
 
 
+def product_status(world: World, home: Home) -> ProductStatus:
+    """What `loopline status` shows of the one product."""
+    with resources.instance(home) as instance:
+        (found,) = status(world.definitions(home), instance, home).products
+    return found
+
+
 def test_a_worse_model_is_refused_and_the_champion_stays_served(world: World, ran_copy: Home) -> None:
     """The run succeeds, the refusal is told, and neither bento nor predictions are made anew."""
     before = holder(ran_copy, "flight_delay", CHAMPION)
+    shown = product_status(world, ran_copy)
     weak = {**world.product.model.model_dump(), "parameters": {"max_iter": 12, "max_leaf_nodes": 3}}
     outcome = world.with_product(model=weak).run(ran_copy)
     assert "flight_delay/champion" in outcome.executed
     assert not {"flight_delay/bento", "flight_delay/predictions"} & set(outcome.executed)
     assert holder(ran_copy, "flight_delay", CHAMPION) == before
+    told = product_status(world, ran_copy)
+    assert told.open_refusal is not None
+    assert told.open_refusal.startswith("version 2 refused: roc_auc exceeds the champion's by more than 0")
+    assert (told.champion_version, told.metrics, told.report) == (1, shown.metrics, shown.report), "the champion's figures"
     (verdict,) = [
         read_json(path)
         for path in (ran_copy.reports / "flight_delay").rglob("verdict-*.json")
