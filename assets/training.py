@@ -241,6 +241,10 @@ def _to_onnx(spec: ProductSpec, pipeline: Any) -> bytes:
         target_opset={"": 18, "ai.onnx.ml": 3},
     )
     graph.graph.name = spec.name
+    # skl2onnx lists them in the order of a set, which differs from process to process
+    imports = sorted(graph.opset_import, key=lambda item: item.domain)
+    del graph.opset_import[:]
+    graph.opset_import.extend(imports)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
 

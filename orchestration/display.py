@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orchestration.running import Outcome
     from orchestration.status import ProductStatus, Status
 
-NEVER_MADE = "never made"
 METRICS = {
     "roc_auc": ("ROC AUC", 3),
     "average_precision": ("average precision", 3),
@@ -54,6 +53,8 @@ class RunDisplay(logging.Handler):
 
     def wave(self, plan: Plan) -> None:
         """Say what is about to be made, and why."""
+        from orchestration.planning import NEVER_MADE
+
         partitions = sum(len(names) for names in plan.partitions.values())
         self.console.print(
             f"[bold]making[/] {len(plan.reasons)} assets"

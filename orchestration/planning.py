@@ -15,6 +15,8 @@ import dagster as dg
 
 from orchestration.versions import Stamp, Versions
 
+NEVER_MADE = "never made"
+
 
 @dataclass
 class Plan:
@@ -92,7 +94,7 @@ def _reason(
 ) -> str | None:
     stamp = versions.stamp(key)
     if stamp is None:
-        return "never made"
+        return NEVER_MADE
     if key.to_user_string() in failed:
         return "its check failed"
     changed = _changed(versions, key, stamp, home)

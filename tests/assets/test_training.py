@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from assets.errors import DataError, SpecificationError
 from assets.snapshots import Snapshot
 from assets.storage import Home, file_digest
 from bentos.runtime import Model, TamperedModelError, model_digest
+from orchestration.resources import REPOSITORY
 from tests.world import World, changed
 
 
@@ -38,6 +42,27 @@ def test_the_same_inputs_give_the_same_digest(world: World, ran: Home, home: Hom
     again = training.train(home, world.product, snapshot)
     assert (again.digest, snapshot.digest) == training.current(ran, "flight_delay")
     assert model_digest(again.folder) == again.digest
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2", "3"])
+def test_a_process_with_another_hash_seed_gives_the_same_digest(
+    ran: Home, home: Home, snapshot: Snapshot, hash_seed: str
+) -> None:
+    """Nothing in the model's bytes follows the order of a set."""
+    code = (
+        "import sys; from pathlib import Path; from assets import snapshots, training; from assets.storage import Home\n"
+        "from tests.world import small_product; made, home = (Home(Path(path)) for path in sys.argv[1:])\n"
+        "print(training.train(home, small_product(), snapshots.current(made, 'flight_delay')).digest)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ran.root), str(home.root)],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[-1] == training.current(ran, "flight_delay")[0]
 
 
 def test_another_seed_or_parameter_gives_another_digest(world: World, ran: Home, home: Home, snapshot: Snapshot) -> None:
