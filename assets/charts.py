@@ -20,15 +20,25 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 INK, MUTED, ACCENT = "#1c2733", "#8a97a6", "#0b6e99"
 NAMES = {
     "roc_auc": "ROC AUC",
+    "roc_auc_macro": "ROC AUC, mean over classes",
     "average_precision": "Average precision",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1_macro": "F1, mean over classes",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "r2": "R²",
+    "bias": "Bias (predicted minus observed)",
+    "interval_coverage": "Coverage of the 90 % interval",
     "brier": "Brier score",
     "log_loss": "Log loss (nats)",
     "calibration_error": "Calibration error",
     "cost_per_1000": "Cost per 1,000",
 }
+"""What the metrics are called, in the order in which they are shown."""
 
 
-def write_report(path: Path, record: dict[str, Any], labels: Any, scores: dict[str, Any]) -> Path:
+def write_report(path: Path, record: dict[str, Any], labels: Any, outputs: dict[str, Any]) -> Path:
     """Render an evaluation's record with its plots.
 
     Parameters
@@ -38,22 +48,17 @@ def write_report(path: Path, record: dict[str, Any], labels: Any, scores: dict[s
     record : dict
         The evaluation's record.
     labels : ndarray of shape (n_samples,)
-        The test labels, 0 or 1.
-    scores : dict of ndarray of shape (n_samples,)
-        The scores of ``model``, ``base_rate`` and ``rate_table``.
+        The test labels: 0 and 1, class numbers, or values.
+    outputs : dict of ndarray of shape (n_samples,) or (n_samples, n_classes)
+        The outputs of ``model``, ``constant`` and ``table``.
     """
     import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    plots = {
-        "calibration": _calibration(record),
-        "precision_recall": _precision_recall(labels, scores),
-        "cost": _cost(record, labels, scores["model"]),
-        "distribution": _distribution(record, labels, scores["model"]),
-    }
-    drawn = {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704 - drawn here, of numbers
-    html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(record=record, names=NAMES, plots=drawn)
+    plots = {name: Markup(svg) for name, svg in _plots(record, labels, outputs).items()}  # noqa: S704 - drawn here, of numbers
+    names = {metric: name for metric, name in NAMES.items() if metric in record["metrics"]["model"]}
+    html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(record=record, names=names, plots=plots)
     with publishing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return path
@@ -99,56 +104,116 @@ def _svg(buffer: io.StringIO, label: str) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def _calibration(record: dict[str, Any]) -> str:
-    with _figure("Calibration", "predicted probability", "observed rate") as (axes, buffer):
+def _plots(record: dict[str, Any], labels: Any, outputs: dict[str, Any]) -> dict[str, str]:
+    """The plots of a kind of target, as SVG by title."""
+    given = outputs["model"]
+    if record["kind"] == "binary":
+        return {
+            "Calibration": _calibration(record, "predicted probability", "observed rate"),
+            "Precision and recall": _precision_recall(labels, outputs),
+            "Cost by threshold": _cost(record, labels, given),
+            "Scores of the two classes": _two_classes(record, labels, given),
+        }
+    if record["kind"] == "multiclass":
+        return {
+            "Calibration": _calibration(record, "confidence in the likeliest class", "share that was right"),
+            "Confusion": _confusion(record),
+        }
+    unit = record["unit"] or "target"
+    return {
+        "Calibration": _calibration(record, f"predicted, {unit}", f"observed mean, {unit}"),
+        "Errors": _errors(record, labels, given),
+        "Cost by offset": _cost_by_offset(record, labels, given),
+    }
+
+
+def _calibration(record: dict[str, Any], x: str, y: str) -> str:
+    with _figure("Calibration", x, y) as (axes, buffer):
         curve = record["calibration"]
-        top = max(max(point["score"], point["rate"]) for point in curve) * 1.08
-        axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle=":")
+        values = [point[name] for point in curve for name in ("score", "rate")]
+        space = 0.05 * (max(values) - min(values) or 1.0)
+        low, high = min(values) - space, max(values) + space
+        axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=":")
         axes.plot([p["score"] for p in curve], [p["rate"] for p in curve], color=ACCENT, marker="o", markersize=4)
-        axes.set(xlim=(0, top), ylim=(0, top))
+        axes.set(xlim=(low, high), ylim=(low, high))
     return _svg(buffer, "Calibration")
 
 
-def _precision_recall(labels: Any, scores: dict[str, Any]) -> str:
+def _precision_recall(labels: Any, outputs: dict[str, Any]) -> str:
     with _figure("Precision and recall", "recall", "precision") as (axes, buffer):
-        for name, color, line in (("model", ACCENT, "-"), ("rate_table", INK, "--"), ("base_rate", MUTED, ":")):
-            order = np.argsort(-scores[name], kind="stable")
+        for name, color, line in (("model", ACCENT, "-"), ("table", INK, "--")):
+            order = np.argsort(-outputs[name], kind="stable")
             found = np.cumsum(labels[order])
             shown = np.arange(1, len(labels) + 1)
             pick = np.unique(np.linspace(len(labels) // 500, len(labels) - 1, 300).astype(int))
-            if name == "base_rate":
-                axes.axhline(float(labels.mean()), color=color, linestyle=line, linewidth=1, label="base rate")
-            else:
-                axes.plot(
-                    (found / found[-1])[pick],
-                    (found / shown)[pick],
-                    color=color,
-                    linestyle=line,
-                    label=name.replace("_", " "),
-                )
+            axes.plot((found / found[-1])[pick], (found / shown)[pick], color=color, linestyle=line, label=name)
+        axes.axhline(float(labels.mean()), color=MUTED, linestyle=":", linewidth=1, label="constant")
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.legend(frameon=False)
     return _svg(buffer, "Precision and recall")
 
 
-def _cost(record: dict[str, Any], labels: Any, scores: Any) -> str:
+def _cost(record: dict[str, Any], labels: Any, given: Any) -> str:
     cost = record["cost"]
-    with _figure("Cost by threshold, on the test window", "threshold", f"{cost['unit']} per 1,000") as (axes, buffer):
-        grid = np.linspace(0.01, 0.9, 120)
+    with _figure("Cost by threshold, on the test rows", "threshold", f"{cost['unit']} per 1,000") as (axes, buffer):
+        grid = np.linspace(0.01, 0.99, 120)
         spent = [
-            1000 * np.mean(np.where(scores >= t, cost["false_alarm"] * (1 - labels), cost["missed"] * labels)) for t in grid
+            1000 * np.mean(np.where(given >= t, cost["false_alarm"] * (1 - labels), cost["missed"] * labels)) for t in grid
         ]
         axes.plot(grid, spent, color=ACCENT)
-        axes.axvline(record["threshold"], color=INK, linewidth=1, linestyle="--", label="chosen on validation")
+        axes.axvline(record["decision"]["threshold"], color=INK, linewidth=1, linestyle="--", label="chosen on validation")
         axes.legend(frameon=False)
     return _svg(buffer, "Cost by threshold")
 
 
-def _distribution(record: dict[str, Any], labels: Any, scores: Any) -> str:
+def _two_classes(record: dict[str, Any], labels: Any, given: Any) -> str:
     with _figure("Scores of the two classes", "predicted probability", "density") as (axes, buffer):
         bins = np.linspace(0, 1, 51)
-        axes.hist(scores[labels == 0], bins=bins, density=True, color=MUTED, alpha=0.6, label="negative")
-        axes.hist(scores[labels == 1], bins=bins, density=True, color=ACCENT, alpha=0.6, label="positive")
-        axes.axvline(record["threshold"], color=INK, linewidth=1, linestyle="--")
+        axes.hist(given[labels == 0], bins=bins, density=True, color=MUTED, alpha=0.6, label="no")
+        axes.hist(given[labels == 1], bins=bins, density=True, color=ACCENT, alpha=0.6, label="yes")
+        axes.axvline(record["decision"]["threshold"], color=INK, linewidth=1, linestyle="--")
         axes.legend(frameon=False)
     return _svg(buffer, "Scores of the two classes")
+
+
+def _confusion(record: dict[str, Any]) -> str:
+    names = record["confusion"]["classes"]
+    counts = np.array(record["confusion"]["counts"], dtype=float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with _figure("Confusion, share of each true class", "said", "true") as (axes, buffer):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        for row, column in np.ndindex(shares.shape):
+            share = shares[row, column]
+            axes.text(column, row, f"{share:.2f}", ha="center", va="center", color="white" if share > 0.5 else INK)
+    return _svg(buffer, "Confusion")
+
+
+def _errors(record: dict[str, Any], labels: Any, given: Any) -> str:
+    error = given - labels
+    low, high = np.quantile(error, [0.005, 0.995])
+    with _figure("Errors (the middle 99 %)", f"predicted minus observed, {record['unit'] or 'target'}", "density") as (
+        axes,
+        buffer,
+    ):
+        axes.hist(error[(error >= low) & (error <= high)], bins=60, density=True, color=ACCENT, alpha=0.7)
+        axes.axvline(0, color=INK, linewidth=1, linestyle=":")
+        margin = record["decision"]["margin"]
+        for side in (-margin, margin):
+            axes.axvline(side, color=MUTED, linewidth=1, linestyle="--")
+        axes.set(xlim=(low, high))
+    return _svg(buffer, "Errors")
+
+
+def _cost_by_offset(record: dict[str, Any], labels: Any, given: Any) -> str:
+    cost, offset = record["cost"], record["decision"]["offset"]
+    reach = max(abs(offset) * 1.5, float(np.std(labels - given)))
+    with _figure("Cost by offset, on the test rows", "added to the prediction", f"{cost['unit']} per 1,000") as (axes, buffer):
+        grid = np.linspace(-reach, reach, 60)
+        rest = labels - given
+        spent = [1000 * np.mean(np.where(rest > t, cost["under"] * (rest - t), cost["over"] * (t - rest))) for t in grid]
+        axes.plot(grid, spent, color=ACCENT)
+        axes.axvline(offset, color=INK, linewidth=1, linestyle="--", label="chosen on validation")
+        axes.legend(frameon=False)
+    return _svg(buffer, "Cost by offset")

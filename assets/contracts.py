@@ -57,11 +57,8 @@ class Break:
 
 def rules_of(spec: ProductSpec) -> list[Rule]:
     """List the row rules of a specification, in the order of its columns."""
-    rules = [
-        Rule(spec.features.event_time, "must not be missing", _present(spec.features.event_time)),
-        Rule(spec.features.predicted_at, "must not be missing", _present(spec.features.predicted_at)),
-    ]
-    for name, feature in spec.features.columns.items():
+    rules = [Rule(name, "must not be missing", _present(name)) for name in spec.moments]
+    for name, feature in spec.columns.items():
         if feature.max_missing == 0:
             rules.append(Rule(name, "must not be missing", _present(name)))
         if feature.min is not None:
@@ -70,6 +67,9 @@ def rules_of(spec: ProductSpec) -> list[Rule]:
             rules.append(Rule(name, f"must be at most {feature.max:g}", _compared(name, "<=", feature.max)))
         if feature.values is not None:
             rules.append(Rule(name, f"must be one of {', '.join(feature.values)}", _listed(name, feature.values)))
+    if spec.target.classes is not None:
+        told = f"must be one of {', '.join(spec.target.classes)}"
+        rules.append(Rule(spec.target.column, told, _listed(spec.target.column, spec.target.classes)))
     for name, rule in spec.rules.items():
         parts = re.split(r"\s*(<=|>=|==|<|>)\s*", rule.strip())
         rules.append(Rule(parts[0], f"{name}: {rule}", _ordered(parts[0], parts[1], parts[2])))
@@ -95,7 +95,7 @@ def check(table: ir.Table, spec: ProductSpec) -> list[Break]:
 
     missing = [name for name in spec.snapshot_columns if name not in table.columns]
     if missing:
-        return [Break(name, f"is no column of {spec.features.relation}", 0, ()) for name in missing]
+        return [Break(name, f"is no column of {relation(spec)}", 0, ()) for name in missing]
     columns = {name: pa.Column(_dtype(spec, name), nullable=True) for name in spec.snapshot_columns}
     # types first: a rule over numbers cannot even be asked of text
     mistyped = _failures(pa.DataFrameSchema(columns), table)
@@ -137,10 +137,15 @@ def require(table: ir.Table, spec: ProductSpec) -> None:
 def explain(breaks: list[Break], spec: ProductSpec) -> str:
     """Tell broken rules in one message."""
     return (
-        f"{spec.name}: {spec.features.relation} breaks its contract, so no snapshot was published. "
+        f"{spec.name}: {relation(spec)} breaks its contract, so no snapshot was published. "
         + "; ".join(str(item) for item in breaks[:20])
         + ". Mend the feature model or its sources, or change the range in the product's defs.yaml."
     )
+
+
+def relation(spec: ProductSpec) -> str:
+    """What the contract is held against, for people."""
+    return spec.features.relation or f"the rows of {spec.source.file if spec.source else spec.name}"
 
 
 def _measure(table: ir.Table, spec: ProductSpec, rule: Rule) -> Break:
@@ -169,7 +174,7 @@ def _missing_shares(spec: ProductSpec) -> list[Rule]:
             f"may be missing in at most {feature.max_missing:.0%} of rows",
             _rarely_missing(name, feature.max_missing),
         )
-        for name, feature in spec.features.columns.items()
+        for name, feature in spec.columns.items()
         if feature.max_missing > 0
     ]
 
@@ -177,10 +182,11 @@ def _missing_shares(spec: ProductSpec) -> list[Rule]:
 def _dtype(spec: ProductSpec, name: str) -> Any:
     import ibis.expr.datatypes as dt
 
-    columns = spec.features.columns
+    columns = spec.columns
     if name in columns:
         return dt.String if columns[name].type == "category" else dt.Float32
-    return {spec.target.column: dt.Boolean}.get(name)
+    is_boolean = name == spec.target.column and spec.kind == "binary" and spec.target.positive is None
+    return dt.Boolean if is_boolean else None
 
 
 def _is_column(value: Any) -> bool:

@@ -1,47 +1,85 @@
 """Features: publish the feature relation as an immutable snapshot, Parquet named by the digest of its bytes.
 
-How features are computed stands in `dbt_project/models/features`; reading a snapshot stands in `assets.snapshots`.
+The relation is a warehouse model, or the landed rows of the product's own file. How features are computed stands in
+`dbt_project/models/features`; reading a snapshot stands in `assets.snapshots`.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import WarehouseError
+from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
-from assets.storage import Home, publish_by_digest, write_json
+from assets.storage import Home, publish_by_digest, warehouse_connection, write_json
 
 if TYPE_CHECKING:
     import duckdb
     import ibis.expr.types as ir
 
+CANDIDATE = "candidate"
+"""The view that is held against the contract and then published."""
 
-def relation(connection: duckdb.DuckDBPyConnection, spec: ProductSpec) -> ir.Table:
-    """The feature relation in the warehouse, as an ibis table.
+MEMORY = "1GB"
+"""What DuckDB may take for a product's own file; beyond it, it spills to disk."""
+
+
+@contextmanager
+def candidate(home: Home, spec: ProductSpec, files: Sequence[Path] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the view `CANDIDATE`: what would be published if it keeps the contract.
+
+    Parameters
+    ----------
+    home : Home
+        Where the warehouse lies.
+    spec : ProductSpec
+        The specification.
+    files : sequence of Path, optional
+        The landed Parquet files of the product's own source; without them the warehouse is read.
 
     Raises
     ------
     WarehouseError
-        If it does not exist, or the warehouse's last build did not pass.
+        If the warehouse has no such relation.
     """
-    import ibis
-    from ibis.common.exceptions import TableNotFound
+    import duckdb
 
-    schema, name = spec.features.relation.split(".")
-    try:
-        return ibis.duckdb.from_connection(connection).table(name, database=schema)
-    except TableNotFound as error:
-        raise WarehouseError(
-            f"{spec.name}: the warehouse has no relation {spec.features.relation}. Build it with `loopline run`, or "
-            "correct features.relation."
-        ) from error
+    if files is None:
+        with warehouse_connection(home) as connection:
+            schema, name = str(spec.features.relation).split(".")
+            try:
+                connection.execute(f"create temp view {CANDIDATE} as from {identifier(schema)}.{identifier(name)}")
+            except duckdb.CatalogException as error:
+                raise WarehouseError(
+                    f"{spec.name}: the warehouse has no relation {spec.features.relation}. Build it with `loopline run`, or "
+                    "correct features.relation."
+                ) from error
+            yield connection
+        return
+    listed = ", ".join(literal(str(file)) for file in files)
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch, duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set memory_limit = '{MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(scratch)}")
+        typed = ", ".join(f"{_typed(spec, name)} as {identifier(name)}" for name in spec.snapshot_columns)
+        connection.execute(f"create temp view {CANDIDATE} as select {typed} from read_parquet([{listed}])")
+        yield connection
+
+
+def table(connection: duckdb.DuckDBPyConnection) -> ir.Table:
+    """The candidate as an ibis table."""
+    import ibis
+
+    return ibis.duckdb.from_connection(connection).table(CANDIDATE)
 
 
 def publish(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection) -> Snapshot:
-    """Publish the feature relation, once its contract is known to hold, as the current snapshot.
+    """Publish the candidate, once its contract is known to hold, as the current snapshot.
 
     Parameters
     ----------
@@ -50,17 +88,39 @@ def publish(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection
     spec : ProductSpec
         The specification; its columns, and no others, are published.
     connection : duckdb.DuckDBPyConnection
-        A connection to the warehouse.
+        From `candidate`.
     """
-    columns = ", ".join(f'"{column}"' for column in spec.snapshot_columns)
+    snapshot = write(home, spec, connection)
+    write_json(home.snapshots / spec.name / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
+    return snapshot
+
+
+def write(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection) -> Snapshot:
+    """Write the candidate as a snapshot by its digest, without making it the current one."""
+    columns = ", ".join(
+        f"{_label(spec)} as {identifier(column)}" if column == spec.target.column else identifier(column)
+        for column in spec.snapshot_columns
+    )
+    order = ", ".join(identifier(name) for name in (spec.features.event_time, spec.features.entity) if name is not None)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         temporary = Path(scratch) / "snapshot.parquet"
         row = connection.execute(
-            f"copy (select {columns} from {spec.features.relation} "
-            f"order by {spec.features.event_time}, {spec.features.entity}) "
-            f"to '{temporary}' (format parquet, compression zstd)"
+            f"copy (select {columns} from {CANDIDATE} order by {order}) "
+            f"to {literal(str(temporary))} (format parquet, compression zstd)"
         ).fetchone()
         path, digest = publish_by_digest(temporary, home.snapshots / spec.name, ".parquet")
-    rows = int(row[0]) if row else 0
-    write_json(home.snapshots / spec.name / "current.json", {"digest": digest, "rows": rows})
-    return Snapshot(path, digest, rows)
+    return Snapshot(path, digest, int(row[0]) if row else 0)
+
+
+def _typed(spec: ProductSpec, name: str) -> str:
+    """A landed column as the contract wants it."""
+    if name not in spec.columns:
+        return identifier(name)
+    return f"{identifier(name)}::{'varchar' if spec.columns[name].type == 'category' else 'float'}"
+
+
+def _label(spec: ProductSpec) -> str:
+    column = identifier(spec.target.column)
+    if spec.kind == "binary":
+        return column if spec.target.positive is None else f"({column}::varchar = {literal(spec.target.positive)})"
+    return f"{column}::{'varchar' if spec.kind == 'multiclass' else 'double'}"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from assets.methods.bootstrap import cluster_weights, interval, replicate
-from assets.methods.metrics import LOWER_IS_BETTER, metric_functions
+from assets.methods.kinds import KINDS
 from assets.snapshots import Snapshot, labelled, read
 from assets.spec import ProductSpec
 from assets.storage import Home, write_json
@@ -78,7 +78,7 @@ def judge(
     """
     findings = [_same_evidence(evaluation, challenger_digest, snapshot.digest)]
     findings += [_floor(metric, gate.min, gate.max, evaluation) for metric, gate in spec.gates.items()]
-    findings += [_beats_baseline(name, spec.promotion.metric, evaluation) for name in ("base_rate", "rate_table")]
+    findings += [_beats_baseline(name, spec.metric, evaluation) for name in ("constant", "table")]
     if champion_digest is not None:
         findings.append(_against(home, spec, snapshot, challenger_digest, champion_digest))
     return Verdict(spec.name, challenger_digest, champion_digest, snapshot.digest, tuple(findings))
@@ -110,7 +110,7 @@ def _floor(metric: str, low: float | None, high: float | None, evaluation: dict[
 
 
 def _beats_baseline(baseline: str, metric: str, evaluation: dict[str, Any]) -> Finding:
-    requirement = f"{metric} is surely better than the {baseline.replace('_', ' ')}'s"
+    requirement = f"{metric} is surely better than the {baseline} baseline's"
     gain = evaluation.get("gain", {}).get(baseline, {}).get(metric)
     if gain is None:
         return Finding(requirement, "the evaluation does not compare them", passed=False)
@@ -118,26 +118,30 @@ def _beats_baseline(baseline: str, metric: str, evaluation: dict[str, Any]) -> F
 
 
 def _against(home: Home, spec: ProductSpec, snapshot: Snapshot, challenger: str, champion: str) -> Finding:
-    """A paired bootstrap over days: both models see the same rows and the same draws."""
-    rule = spec.promotion
-    requirement = f"{rule.metric} exceeds the champion's by more than {rule.min_gain:g} with confidence {rule.confidence:.0%}"
+    """A paired bootstrap over clusters: both models see the same rows and the same draws."""
+    rule, metric, kind = spec.promotion, spec.metric, KINDS[spec.kind]
+    requirement = f"{metric} beats the champion's by more than {rule.min_gain:g} with confidence {rule.confidence:.0%}"
     if challenger == champion:
         return Finding(requirement, "it is the champion itself: equal is not better", passed=False)
     part = labelled(spec, read(snapshot))["test"]
-    labels = part.labels(spec).to_numpy()
-    days = part.days(spec)
-    weights = cluster_weights(days, spec.evaluation.bootstrap_replicates, spec.model.seed)
+    labels = part.labels(spec)
+    clusters = part.clusters(spec)
+    weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
     values, draws = [], []
     for digest in (challenger, champion):
         model = Model.load(home.models / spec.name / digest, digest)
         lacking = sorted(set(model.signature["features"]).difference(part.rows.columns))
         if lacking:
             return Finding(requirement, f"the champion needs {', '.join(lacking)}, which the snapshot lacks", passed=False)
-        scores = model.predict({name: part.rows[name].to_numpy() for name in model.signature["features"]})
-        function = metric_functions(labels, scores, model.threshold, spec.cost.missed, spec.cost.false_alarm)[rule.metric]
+        if (model.kind, model.signature["classes"]) != (spec.kind, list(spec.target.classes or ())):
+            return Finding(
+                requirement, f"the champion answers another question ({model.kind}): rename the product", passed=False
+            )
+        outputs = model.predict({name: part.rows[name].to_numpy() for name in model.signature["features"]})
+        function = kind.metric_functions(labels, outputs, model.decision, spec.prices)[metric]
         values.append(function(np.ones_like(labels)))
-        draws.append(replicate({rule.metric: function}, days, weights)[rule.metric])
-    sign = -1.0 if rule.metric in LOWER_IS_BETTER else 1.0
+        draws.append(replicate({metric: function}, clusters, weights)[metric])
+    sign = -1.0 if metric in kind.LOWER_IS_BETTER else 1.0
     # one-sided: the interval of twice the tail has the wanted confidence at its lower end
     gain = interval(sign * (values[0] - values[1]), sign * (draws[0] - draws[1]), 2 * rule.confidence - 1)
     evidence = f"gain {gain.value:.4f}, at least {gain.low:.4f} with that confidence, on {len(labels):,} rows"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STATIC = "static"
 UNASSIGNED = "unassigned"
+MEMORY = "1GB"
+"""What DuckDB may take while it lands a file; beyond it, it spills to disk."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,24 @@ def land(
     table = source.tables[table_name]
     path = raw_files.locate(source, table, declared_in)
     digest = file_digest(path)
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with raw_files.unpacked(path, home) as readable, duckdb.connect() as connection:
+    name = f"{source.name}.{table_name} ({path.name})"
+    with (
+        raw_files.readable(path, table, home) as file,
+        tempfile.TemporaryDirectory(dir=home.temporary) as scratch,
+        duckdb.connect() as connection,
+    ):
         connection.execute("set timezone = 'UTC'")
-        rows_read = _read(connection, table, readable, f"{source.name}.{table_name} ({path.name})")
+        connection.execute(f"set memory_limit = '{MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(scratch)}")
+        rows_read = _read(connection, table, file, Path(scratch), name)
         _check(connection, table)
         wanted = list(months) if months is not None else _partitions(table)
-        counts = dict(connection.execute("select partition, count(*) from checked group by 1").fetchall())
+        counts = _partition_counts(connection, table)
         if sum(counts.values()) != rows_read:
-            raise SourceError(f"{source.name}.{table_name}: {rows_read} rows read, {sum(counts.values())} accounted for.")
+            raise SourceError(f"{name}: {rows_read} rows read, {sum(counts.values())} accounted for. Report this.")
         if UNASSIGNED in counts or (home.landing / source.name / table_name / f"{UNASSIGNED}.json").exists():
             wanted.append(UNASSIGNED)
+        _require_few_bad(connection, table, rows_read, name)
         return [
             _publish(
                 connection,
@@ -131,17 +140,32 @@ def _partitions(table: TableSpec) -> list[str]:
     return [f"{index // 12:04d}-{index % 12 + 1:02d}" for index in range(first, last + 1)]
 
 
-def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, name: str) -> int:
-    """Load the file as relation `raw` and what cannot be split into fields as `malformed`; return the rows in all."""
+def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, scratch: Path, name: str) -> int:
+    """Make the file the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
+
+    A CSV file is parsed once, into Parquet; after that nothing is held in memory but what a scan needs.
+    """
     import duckdb
 
-    place, nulls = literal(str(path)), ", ".join(map(literal, table.null_values))
-    if path.suffix == ".parquet":
-        reader = f"read_parquet({place})"
-    else:
-        reader = f"read_csv({place}, header = true, all_varchar = true, nullstr = [{nulls}], store_rejects = true)"
+    place = literal(str(path))
     try:
-        connection.execute(f"create table raw as select row_number() over () as source_row, * from {reader}")
+        if path.suffix == ".parquet":
+            connection.execute(
+                "create view raw as select file_row_number + 1 as source_row, * exclude file_row_number "
+                f"from read_parquet({place}, file_row_number = true)"
+            )
+            connection.execute("create table malformed (line bigint, text varchar)")
+        else:
+            reader = (
+                f"read_csv({place}, header = true, all_varchar = true, delim = {literal(table.csv.delimiter)}, quote = '\"', "
+                "escape = '\"', store_rejects = true)"
+            )
+            copy = literal(str(scratch / "rows.parquet"))
+            connection.execute(f"copy (select row_number() over () as source_row, * from {reader}) to {copy} (format parquet)")
+            connection.execute(f"create view raw as select * from read_parquet({copy})")
+            connection.execute(
+                "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
+            )
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
@@ -154,41 +178,67 @@ def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, n
             f"{name}: the file {' and '.join(told)}. Declared are {', '.join(table.columns)}: declare the columns as the "
             "file has them, or mend the file."
         )
-    if path.suffix == ".parquet":
-        connection.execute("create table malformed (line bigint, text varchar)")
-    else:
-        connection.execute(
-            "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
-        )
     return _count(connection, "select (select count(*) from raw) + (select count(*) from malformed)")
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
-    """Build `checked`: each row typed, with its partition and every reason against it."""
+    """Define `judged`, each row typed with its partition, and fill `bad` with every reason against the rows that have any.
+
+    Only keys that repeat and rows that are bad are kept; all else is scanned again when it is written.
+    """
+    found = {row[0]: row[1] for row in connection.execute("describe raw").fetchall()}
     elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
     key = ", ".join(map(identifier, table.key))
-    connection.execute(f"""
-        create table checked as
-        with
-        typed as (select source_row, {row_checks.typed_columns(table)} from raw),
-        dated as (select *, {row_checks.month(table)} as partition_month from typed),
-        repeated as (select {key}, min(source_row) as first_row from dated group by all having count(*) > 1),
-        judged as (select dated.*, {row_checks.reasons(table)} as reasons from dated left join repeated using ({key})),
-        malformed_rows as (
-            select
-                {elsewhere} as partition,
-                ['line ' || line || ' cannot be split into fields'] as reasons,
-                text as raw_line
-            from malformed
+    connection.execute(f"create view typed as select source_row, {row_checks.typed_columns(table, found)} from raw")
+    if table.key:
+        connection.execute(
+            f"create table repeated as select {key}, min(source_row) as first_row from typed group by all having count(*) > 1"
         )
+    repeats = bool(table.key) and _count(connection, "select count(*) from repeated") > 0
+    joined = f"typed left join repeated using ({key})" if repeats else "typed"
+    first_row = "first_row" if repeats else "null::bigint as first_row"
+    connection.execute(f"""
+        create view judged as
+        with dated as (select typed.*, {first_row}, {row_checks.month(table)} as partition_month from {joined})
         select
             *,
-            case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition,
-            null::varchar as raw_line
-        from judged
-        union all by name
-        select * from malformed_rows
+            case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition
+        from dated
     """)
+    raw = ", ".join(identifier(row_checks.RAW + name) for name in _names(table))
+    connection.execute(f"""
+        create table bad as
+        select source_row, partition, {row_checks.reasons(table)} as reasons, null::varchar as raw_line, {raw}
+        from judged
+        where {row_checks.is_bad(table)}
+        union all by name
+        select
+            {elsewhere} as partition,
+            ['line ' || line || ' cannot be split into fields'] as reasons,
+            text as raw_line
+        from malformed
+    """)
+
+
+def _partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:
+    """The rows of each partition, with those that cannot be split into fields."""
+    elsewhere = STATIC if table.partition is None else UNASSIGNED
+    counts = dict(connection.execute("select partition, count(*) from judged group by 1").fetchall())
+    malformed = _count(connection, "select count(*) from malformed")
+    return {**counts, elsewhere: counts.get(elsewhere, 0) + malformed} if malformed else counts
+
+
+def _require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, rows: int, name: str) -> None:
+    bad = _count(connection, "select count(*) from bad")
+    if bad > table.max_quarantined * rows:
+        reasons = connection.execute(
+            "select reason, count(*) from (select unnest(reasons) as reason from bad) group by 1 order by 2 desc, 1 limit 5"
+        ).fetchall()
+        told = "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons)
+        raise SourceError(
+            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {told}. "
+            "Nothing was landed: mend the file, correct the column's declaration, or raise 'max_quarantined'."
+        )
 
 
 def _publish(
@@ -202,20 +252,28 @@ def _publish(
     source: str,
 ) -> Landed:
     """Write a partition's good and bad rows by digest, then the record that makes them current."""
-    types = {name: row_checks.SQL_TYPES[column.type] for name, column in table.columns.items()}
+    types = {name: row_checks.SQL_TYPES[kind] for name, kind in table.landed_columns.items()}
     typed = ", ".join(f"{identifier(name)}::{kind} as {identifier(name)}" for name, kind in types.items())
-    raw = ", ".join(f"{identifier(row_checks.RAW + name)}::varchar as {identifier(name)}" for name in types)
-    where = f"from checked where partition = {literal(partition)}"
-    good = _write(connection, f"select {typed} {where} and len(reasons) = 0 order by source_row", home.landing / place, home)
+    raw = ", ".join(f"{identifier(row_checks.RAW + name)} as {identifier(name)}" for name in _names(table))
+    where = f"where partition = {literal(partition)}"
+    is_bad = "not exists (select 1 from bad where bad.source_row = judged.source_row)"
+    clean = _count(connection, f"select count(*) from bad {where} and source_row is not null") == 0
+    good = _write(
+        connection,
+        # a join may change the order of rows, a filter does not
+        f"select {typed} from judged {where}" + ("" if clean else f" and {is_bad} order by source_row"),
+        home.landing / place,
+        home,
+    )
     bad = _write(
         connection,
-        f"select source_row, reasons, {raw}, raw_line {where} and len(reasons) > 0 order by source_row, raw_line",
+        f"select source_row, reasons, {raw}, raw_line from bad {where} order by source_row, raw_line",
         home.quarantine / place,
         home,
     )
     reasons = dict(
         connection.execute(
-            f"select reason, count(*) from (select unnest(reasons) as reason {where}) group by 1 order by 2 desc, 1"
+            f"select reason, count(*) from (select unnest(reasons) as reason from bad {where}) group by 1 order by 2 desc, 1"
         ).fetchall()
     )
     record = Landed(
@@ -236,6 +294,11 @@ def _publish(
         )
     write_json(home.landing / place / f"{partition}.json", asdict(record))
     return record
+
+
+def _names(table: TableSpec) -> list[str]:
+    """The columns' names from the landing on."""
+    return [column.name or name for name, column in table.columns.items()]
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: Path, home: Home) -> tuple[Path, str, int]:

@@ -21,7 +21,7 @@ from assets.storage import Home, write_json
 from bentos.runtime import FILES, Model, model_digest
 
 SERVICE = Path(__file__).resolve().parent.parent / "bentos"
-SOURCES = ("__init__.py", "runtime.py", "service.py")
+SOURCES = ("__init__.py", "decisions.py", "runtime.py", "service.py")
 REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "pydantic")
 
 

@@ -1,8 +1,16 @@
-"""Raw files: where a source's files are, and how a packed one is opened. Reading their rows belongs to the landing."""
+"""Raw files: where a source's files are, and how each becomes something DuckDB can scan. Rows are for the landing.
+
+Packed, recoded or database files are unpacked, recoded or exported beside; nothing is ever written to the file itself.
+"""
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import csv
+import io
 import shutil
+import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -11,8 +19,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from assets.errors import SourceError
+from assets.row_checks import identifier, literal
 from assets.spec import SourceSpec, TableSpec
+from assets.spec.source import CsvSpec
 from assets.storage import Home
+
+SQLITE, DUCKDB = (".sqlite", ".sqlite3", ".db"), (".duckdb",)
+BATCH = 50_000
 
 
 def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
@@ -28,31 +41,125 @@ def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
             path = Path(str(distribution(source.distribution).locate_file(table.file)))
         except PackageNotFoundError as error:
             raise SourceError(
-                f"{source.name}: distribution '{source.distribution}' is not installed. Run `make setup`, or add it to "
-                "requirements/core.in."
+                f"{source.name}: the distribution '{source.distribution}' is not installed. Run `make setup`, or correct "
+                "'distribution' in its defs.yaml."
             ) from error
     else:
         path = (declared_in / str(source.folder) / table.file).resolve()
     if not path.is_file():
-        raise SourceError(f"{source.name}: raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
+        raise SourceError(f"{source.name}: {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
     return path
 
 
 @contextmanager
-def unpacked(path: Path, home: Home) -> Iterator[Path]:
-    """Yield a path that DuckDB can read: a zip's single member, or the file itself."""
-    if path.suffix != ".zip":
-        yield path
+def readable(path: Path, table: TableSpec, home: Home) -> Iterator[Path]:
+    """Yield a path that DuckDB can scan: CSV in UTF-8, or Parquet.
+
+    Raises
+    ------
+    SourceError
+        If the file is empty, corrupt, not in its declared encoding, or lacks the declared relation.
+    """
+    home.temporary.mkdir(parents=True, exist_ok=True)
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: is empty. Fetch it again, or point 'file' at one with a header and rows.")
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        found = _unpacked(path, Path(scratch)) if path.suffix == ".zip" else path
+        if found.suffix in (*SQLITE, *DUCKDB):
+            yield _exported(found, table.relation, Path(scratch) / "exported.parquet")
+        elif found.suffix == ".parquet":
+            yield found
+        else:
+            text = found if _is_utf8(table.csv) else _recoded(found, table.csv.encoding, Path(scratch) / "recoded.csv")
+            _require_distinct_names(text, table.csv, path)
+            yield text
+
+
+def relations(path: Path) -> list[str]:
+    """The tables and views of a database file."""
+    import duckdb
+
+    if path.suffix in SQLITE:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("select name from sqlite_master where type in ('table', 'view') order by 1").fetchall()
+    else:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            rows = connection.execute("select table_name from information_schema.tables order by 1").fetchall()
+    return [row[0] for row in rows]
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+            if len(names) != 1:
+                raise SourceError(f"{path}: holds {len(names)} files, one is needed. Repack it with the one table.")
+            target = folder / Path(names[0]).name
+            with archive.open(names[0]) as packed, target.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise SourceError(f"{path}: cannot be unpacked ({error}). The file is corrupt: fetch it again.") from error
+    return target
+
+
+def _is_utf8(written: CsvSpec) -> bool:
+    return codecs.lookup(written.encoding).name == "utf-8"
+
+
+def _recoded(path: Path, encoding: str, target: Path) -> Path:
+    """The file in UTF-8."""
+    done = 0
+    try:
+        with path.open(encoding=encoding, newline="") as source, target.open("w", encoding="utf-8", newline="") as copy:
+            for line in source:
+                copy.write(line)
+                done += 1
+    except UnicodeError as error:
+        raise SourceError(
+            f"{path}: line {done + 1} or soon after is not {encoding} ({error}). Give the right 'csv.encoding'."
+        ) from error
+    return target
+
+
+def _require_distinct_names(path: Path, written: CsvSpec, told: Path) -> None:
+    """DuckDB would rename a repeated column in silence."""
+    if path.suffix == ".gz":
         return
-    with tempfile.TemporaryDirectory(dir=home.temporary) as folder:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-                if len(names) != 1:
-                    raise SourceError(f"{path}: holds {len(names)} files, one is needed. Repack it with the one table.")
-                target = Path(folder) / Path(names[0]).name
-                with archive.open(names[0]) as packed, target.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise SourceError(f"{path}: cannot be unpacked ({error}). The file is corrupt: fetch it again.") from error
-        yield target
+    with path.open("rb") as stream:
+        first = stream.readline()
+    try:
+        names = next(csv.reader(io.StringIO(first.decode("utf-8-sig")), delimiter=written.delimiter), [])
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{told}: line 1 is not UTF-8 ({error}). Give its encoding as 'csv.encoding'.") from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SourceError(f"{told}: names the column {twice[0]!r} more than once in line 1. Rename one of them in the file.")
+
+
+def _exported(path: Path, relation: str | None, target: Path) -> Path:
+    """One table of a database as Parquet; SQLite's, which has no column types to rely on, as text."""
+    import duckdb
+
+    try:
+        known = relations(path)
+    except (sqlite3.Error, duckdb.Error) as error:
+        raise SourceError(f"{path}: cannot be opened ({error}). It is corrupt, or another process holds it.") from error
+    if relation not in known:
+        raise SourceError(f"{path}: has no table {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'.")
+    if path.suffix in DUCKDB:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            connection.execute(f"copy (from {identifier(relation)}) to {literal(str(target))} (format parquet)")
+        return target
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
+        cursor = source.execute(f"select * from {identifier(relation)}")
+        schema = pa.schema([(column[0], pa.string()) for column in cursor.description])
+        with pq.ParquetWriter(target, schema) as writer:
+            while rows := cursor.fetchmany(BATCH):
+                columns = [
+                    pa.array([None if value is None else str(value) for value in column]) for column in zip(*rows, strict=True)
+                ]
+                writer.write_table(pa.Table.from_arrays([column.cast(pa.string()) for column in columns], schema=schema))
+    return target

@@ -163,10 +163,12 @@ def _log(
                 name,
                 required=feature.max_missing == 0,
             )
-            for name, feature in spec.features.columns.items()
+            for name, feature in spec.columns.items()
         ]
     )
-    signature = ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.long)]))
+    signature = ModelSignature(
+        inputs=inputs, outputs=Schema([ColSpec(DataType.double if spec.kind == "regression" else DataType.long)])
+    )
     with mlflow.start_run(experiment_id=experiment_id, run_name=f"{spec.name}-{tags['model_digest'][:8]}", tags=tags) as run:
         mlflow.log_params({"estimator": spec.model.estimator, "seed": spec.model.seed, **spec.model.parameters})
         mlflow.log_metrics(
@@ -174,6 +176,7 @@ def _log(
                 f"test_{metric}{suffix}": estimate[key]
                 for metric, estimate in evaluation["metrics"]["model"].items()
                 for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+                if estimate[key] is not None
             }
         )
         mlflow.log_artifacts(str(report.parent), "evaluation")

@@ -5,19 +5,30 @@ Expressions only, over the columns of a raw table; what is read and what is writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from assets.spec import TableSpec
 from assets.spec.source import ColumnSpec
 
-SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp"}
+SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}
 RAW = "raw_"
+WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
+BROKEN = {"FLOAT", "DOUBLE"}
+MOMENTS = {"TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S", "DATE"}
 
 
-def typed_columns(table: TableSpec) -> str:
-    """Each column as its declared type, null where the text is not of that type, and beside it the raw text."""
-    typed = [f"{_typed(name, column)} as {identifier(name)}" for name, column in table.columns.items()]
-    kept = [f"{identifier(name)} as {identifier(RAW + name)}" for name in table.columns]
+def typed_columns(table: TableSpec, found: Mapping[str, str]) -> str:
+    """Each column as its declared type, null where the value is not of that type, and beside it the raw text.
+
+    Parameters
+    ----------
+    table : TableSpec
+        The declaration.
+    found : mapping of str to str
+        The file's columns with the types DuckDB sees; what has the declared type already is not parsed again.
+    """
+    typed = [f"{_typed(table, name, column, found[name])} as {_name(name, column)}" for name, column in table.columns.items()]
+    kept = [f"{_text(table, name, found[name])} as {_name(name, column, RAW)}" for name, column in table.columns.items()]
     return ", ".join([*typed, *kept])
 
 
@@ -28,15 +39,13 @@ def month(table: TableSpec) -> str:
 
 def reasons(table: TableSpec) -> str:
     """The list of reasons against a row of typed columns; needs ``partition_month``, ``source_row`` and ``first_row``."""
-    found = [reason for name, column in table.columns.items() for reason in _column_reasons(name, column)]
-    found += [f"case when not try({rule}) then {literal(f'rule {name} is false')} end" for name, rule in table.rules.items()]
-    if table.partition is not None:
-        found.append(
-            "case when partition_month is null then 'month unknown' "
-            f"when not {is_declared_month(table)} then 'month not declared' end"
-        )
-    found.append("case when source_row > first_row then 'duplicate of an earlier row' end")
+    found = [f"case when {test} then {literal(reason)} end" for test, reason in _tests(table)]
     return f"list_filter([{', '.join(found)}], lambda reason: reason is not null)"
+
+
+def is_bad(table: TableSpec) -> str:
+    """Whether there is any reason against a row: the same tests, without the texts."""
+    return " or ".join(f"coalesce({test}, false)" for test, _ in _tests(table))
 
 
 def is_declared_month(table: TableSpec) -> str:
@@ -56,30 +65,75 @@ def identifier(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def _typed(name: str, column: ColumnSpec) -> str:
+def _name(name: str, column: ColumnSpec, prefix: str = "") -> str:
+    return identifier(prefix + (column.name or name))
+
+
+def _text(table: TableSpec, name: str, found: str) -> str:
+    """The raw value as text, null where it is one of the texts that mean 'no value'."""
     raw = f"{identifier(name)}::varchar"
+    if found != "VARCHAR":
+        return raw
+    return f"case when {raw} not in ({', '.join(map(literal, table.null_values))}) then {raw} end"
+
+
+def _typed(table: TableSpec, name: str, column: ColumnSpec, found: str) -> str:
+    own, raw = identifier(name), _text(table, name, found)
     if column.type == "integer":
         # a cast alone would round 1.5 to 2
-        return f"case when regexp_full_match({raw}, '[+-]?[0-9]+(\\.0*)?') then try_cast({raw} as bigint) end"
+        text = f"case when regexp_full_match({raw}, '[+-]?[0-9]+(\\.0*)?') then try_cast({raw} as bigint) end"
+        return f"{own}::bigint" if found in WHOLE else text
     if column.type == "number":
-        return f"case when isfinite(try_cast({raw} as double)) then try_cast({raw} as double) end"
+        if found in WHOLE:
+            return f"{own}::double"
+        if found in BROKEN:
+            return f"case when isfinite({own}) then {own}::double end"
+        number = raw if table.csv.decimal == "." else f"replace({raw}, ',', '.')"
+        return f"case when isfinite(try_cast({number} as double)) then try_cast({number} as double) end"
     if column.type == "timestamp":
-        return f"try_cast({raw} as timestamptz)::timestamp"
+        if found in MOMENTS:
+            return f"{own}::timestamp"
+        return (
+            f"try_cast({raw} as timestamptz)::timestamp"
+            if column.format is None
+            else f"try_strptime({raw}, {literal(column.format)})"
+        )
+    if column.type == "boolean":
+        return (
+            own
+            if found == "BOOLEAN"
+            else (
+                f"case when lower({raw}) in ('true', 't', 'yes', 'y', '1') then true "
+                f"when lower({raw}) in ('false', 'f', 'no', 'n', '0') then false end"
+            )
+        )
     return raw
 
 
-def _column_reasons(name: str, column: ColumnSpec) -> Iterator[str]:
-    value, raw = identifier(name), identifier(RAW + name)
-    article = "an" if column.type == "integer" else "a"
-    tests = [(f"{value} is null and {raw} is not null", f"not {article} {column.type}")]
+def _tests(table: TableSpec) -> Iterator[tuple[str, str]]:
+    """What speaks against a row: a condition, and the reason if it is true."""
+    for name, column in table.columns.items():
+        yield from _column_tests(name, column)
+    for name, rule in table.rules.items():
+        yield f"not try({rule})", f"rule {name} is false"
+    if table.partition is not None:
+        yield "partition_month is null", "month unknown"
+        yield f"not {is_declared_month(table)}", "month not declared"
+    if table.key:
+        yield "source_row > first_row", "duplicate of an earlier row"
+
+
+def _column_tests(name: str, column: ColumnSpec) -> Iterator[tuple[str, str]]:
+    value, raw, told = _name(name, column), _name(name, column, RAW), column.name or name
+    if column.type != "text":
+        yield f"{value} is null and {raw} is not null", f"{told}: not {'an' if column.type == 'integer' else 'a'} {column.type}"
     if not column.nullable:
-        tests.append((f"{raw} is null", "missing"))
+        yield f"{raw} is null", f"{told}: missing"
     if column.min is not None:
-        tests.append((f"{value} < {column.min}", f"below {column.min:g}"))
+        yield f"{value} < {column.min}", f"{told}: below {column.min:g}"
     if column.max is not None:
-        tests.append((f"{value} > {column.max}", f"above {column.max:g}"))
+        yield f"{value} > {column.max}", f"{told}: above {column.max:g}"
     if column.values is not None:
-        tests.append((f"{value} not in ({', '.join(map(literal, column.values))})", "not in the vocabulary"))
+        yield f"{value} not in ({', '.join(map(literal, column.values))})", f"{told}: not in the vocabulary"
     if column.pattern is not None:
-        tests.append((f"not regexp_full_match({value}, {literal(column.pattern)})", f"not like {column.pattern}"))
-    return (f"case when {test} then {literal(f'{name}: {reason}')} end" for test, reason in tests)
+        yield f"not regexp_full_match({value}, {literal(column.pattern)})", f"{told}: not like {column.pattern}"

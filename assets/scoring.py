@@ -1,13 +1,16 @@
-"""Scoring: the champion's predictions of the test window, as one Parquet table that is replaced whole."""
+"""Scoring: the champion's predictions of the test rows, as one Parquet table that is replaced whole."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from assets.errors import DataError
-from assets.snapshots import Snapshot, read, windows_of
+from assets.snapshots import Snapshot, parts_of, read
 from assets.spec import ProductSpec
 from assets.storage import Home, file_digest, publishing
 from bentos.runtime import Model
@@ -20,13 +23,12 @@ class Predictions:
     path: Path
     digest: str
     rows: int
-    positives: int
 
 
 def score(
     home: Home, spec: ProductSpec, snapshot: Snapshot, *, model_digest: str, version: int, scored_at: datetime
 ) -> Predictions:
-    """Score every row of the test window, labelled or not.
+    """Score every row of the test part, labelled or not.
 
     Parameters
     ----------
@@ -42,34 +44,51 @@ def score(
     Raises
     ------
     DataError
-        If the window holds no rows.
+        If the part holds no rows.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     frame = read(snapshot)
-    window = windows_of(spec, frame).test
-    rows = frame[window.holds(frame[spec.features.event_time])]
+    mask, window = parts_of(spec, frame)["test"]
+    rows = frame[mask]
     if rows.empty:
-        raise DataError(f"{spec.name}: no rows from {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d} to score. Land them.")
+        raise DataError(f"{spec.name}: the test part holds no rows to score. Land more rows, or change split.")
     model = Model.load(home.models / spec.name / model_digest, model_digest)
-    probability = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
-    said = probability >= model.threshold
-    table = pa.table(
-        {
-            spec.features.entity: pa.array(rows[spec.features.entity].astype(str)),
-            spec.features.event_time: pa.array(rows[spec.features.event_time], pa.timestamp("us")),
-            spec.features.predicted_at: pa.array(rows[spec.features.predicted_at], pa.timestamp("us")),
-            "probability": pa.array(probability),
-            "is_positive": pa.array(said),
-            "threshold": pa.array([model.threshold] * len(rows)),
-            "model_version": pa.array([version] * len(rows), pa.int32()),
-            "model_digest": pa.array([model_digest] * len(rows)).dictionary_encode(),
-            "snapshot_digest": pa.array([snapshot.digest] * len(rows)).dictionary_encode(),
-            "scored_at_utc": pa.array([scored_at.replace(tzinfo=None)] * len(rows), pa.timestamp("us")),
-        }
-    )
-    path = home.predictions / spec.name / f"{window.start:%Y-%m-%d}_{window.end:%Y-%m-%d}.parquet"
+    outputs = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
+    columns = {
+        spec.features.entity: pa.array(rows[spec.features.entity].astype(str)),
+        **{name: pa.array(rows[name], pa.timestamp("us")) for name in spec.moments},
+        **_answers(model, outputs),
+        "model_version": pa.array([version] * len(rows), pa.int32()),
+        "model_digest": pa.array([model_digest] * len(rows)).dictionary_encode(),
+        "snapshot_digest": pa.array([snapshot.digest] * len(rows)).dictionary_encode(),
+        "scored_at_utc": pa.array([scored_at.replace(tzinfo=None)] * len(rows), pa.timestamp("us")),
+    }
+    table = pa.table(columns)
+    name = "test" if window is None else f"{window.start:%Y-%m-%d}_{window.end:%Y-%m-%d}"
+    path = home.predictions / spec.name / f"{name}.parquet"
     with publishing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    return Predictions(path, file_digest(path), len(rows), int(said.sum()))
+    return Predictions(path, file_digest(path), len(rows))
+
+
+def _answers(model: Model, outputs: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """The columns that hold the model's answers, by kind of target."""
+    import pyarrow as pa
+
+    decided = model.decide(outputs)
+    if model.kind == "binary":
+        threshold = pa.array([model.decision["threshold"]] * len(outputs))
+        return {"probability": pa.array(outputs), "is_positive": pa.array(decided), "threshold": threshold}
+    if model.kind == "regression":
+        margin = model.decision["margin"]
+        return {
+            "prediction": pa.array(outputs),
+            "planned": pa.array(decided),
+            "low": pa.array(outputs - margin),
+            "high": pa.array(outputs + margin),
+        }
+    classes = model.signature["classes"]
+    chances = {f"probability_{name}": pa.array(outputs[:, index]) for index, name in enumerate(classes)}
+    return {"predicted_class": pa.array([classes[index] for index in decided]), **chances}

@@ -1,4 +1,4 @@
-"""Reading snapshots: the rows of a product, verified, and cut into training, validation and test in order of time.
+"""Reading snapshots: the rows of a product, verified, and cut into training, validation and test.
 
 Every stage after the features reads its rows here, and nothing here reads the warehouse.
 """
@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.methods.split import Window, Windows, month_windows
+from assets.methods.ranking import Array
+from assets.methods.split import Window, Windows, month_windows, random_parts, share_windows, uniform
 from assets.spec import ProductSpec
 from assets.storage import Home, published, verified
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PARTS = ("train", "validate", "test")
+CLUSTERS = 1000
+"""Into how many random groups rows without time or group are dealt for the bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -59,44 +64,92 @@ def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """The labelled rows of one window, in order of event time."""
+    """The labelled rows of one part; its window is None where the split is random."""
 
     name: str
-    window: Window
+    window: Window | None
     rows: pd.DataFrame
     unlabelled: dict[str, int]
     late_labels: int
 
-    def labels(self, spec: ProductSpec) -> pd.Series:
-        """The labels as 0.0 and 1.0, shape (n_rows,)."""
-        return self.rows[spec.target.column].astype(bool).astype(float)
+    @property
+    def span(self) -> list[str] | None:
+        """Start and end of the window (UTC), as ISO text."""
+        return None if self.window is None else [self.window.start.isoformat(), self.window.end.isoformat()]
+
+    def labels(self, spec: ProductSpec) -> Array:
+        """The labels, shape (n_rows,): 0 and 1, class numbers in declared order, or values."""
+        column = self.rows[spec.target.column]
+        if spec.kind == "multiclass":
+            numbers = {name: float(index) for index, name in enumerate(spec.target.classes or ())}
+            return np.asarray(column.map(numbers), dtype=np.float64)
+        return np.asarray(column.astype(bool) if spec.kind == "binary" else column, dtype=np.float64)
 
     def local_times(self, spec: ProductSpec) -> pd.Series:
         """The event times in the product's time zone, shape (n_rows,)."""
         return self.rows[spec.features.event_time].dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone)
 
-    def days(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
-        """The local calendar days, numbered from 0, shape (n_rows,): the clusters of the bootstrap."""
-        codes, _ = self.local_times(spec).dt.normalize().factorize(sort=True)
+    def clusters(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
+        """The clusters of the bootstrap, numbered from 0, shape (n_rows,): local days, the split's groups, or dealt rows."""
+        import pandas as pd
+
+        if spec.features.event_time is not None:
+            codes, _ = self.local_times(spec).dt.normalize().factorize(sort=True)
+        elif spec.split.group is not None:
+            codes, _ = pd.factorize(self.rows[spec.split.group], sort=True, use_na_sentinel=False)
+        else:
+            # random groups: Wolter, Introduction to Variance Estimation (2007), chapter 2
+            order = np.argsort(uniform(self.rows[spec.features.entity], spec.model.seed), kind="stable")
+            codes = np.empty(len(order), dtype=np.int64)
+            codes[order] = np.arange(len(order)) % CLUSTERS
         return np.asarray(codes)
 
 
-def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows:
-    """The windows that a specification cuts a snapshot into."""
+def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows | None:
+    """The windows that a specification cuts a snapshot into; None where the split is random.
+
+    Raises
+    ------
+    DataError
+        If no row has an event time.
+    """
     import pandas as pd
 
     split = spec.split
-    end = split.end
-    if end is None:
-        last = pd.Timestamp(frame[spec.features.event_time].max(), tz="UTC").tz_convert(spec.features.time_zone)
-        end = last.strftime("%Y-%m")
-    return month_windows(end, split.train_months, split.validate_months, split.test_months, spec.features.time_zone)
+    if split.by == "random":
+        return None
+    times = frame[spec.features.event_time].dropna()
+    if times.empty:
+        raise DataError(f"{spec.name}: no row has a moment in '{spec.features.event_time}'. Land rows, or split by random.")
+    if split.by == "time":
+        return share_windows(times, (split.train, split.validation, split.test), spec.features.time_zone)
+    end = split.end or pd.Timestamp(times.max(), tz="UTC").tz_convert(spec.features.time_zone).strftime("%Y-%m")
+    return month_windows(end, int(split.train), int(split.validation), int(split.test), spec.features.time_zone)
+
+
+def parts_of(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, tuple[Any, Window | None]]:
+    """For each part a boolean a row, shape (n_rows,), whether the row is in it, and the part's window."""
+    windows = windows_of(spec, frame)
+    if windows is not None:
+        times = frame[spec.features.event_time]
+        chosen = dict(zip(PARTS, (windows.train, windows.validate, windows.test), strict=True))
+        return {name: (window.holds(times).to_numpy(), window) for name, window in chosen.items()}
+    split = spec.split
+    dealt = random_parts(
+        frame[spec.features.entity].to_numpy(),
+        (split.train, split.validation, split.test),
+        spec.model.seed,
+        strata=frame[spec.target.column] if spec.kind != "regression" else None,
+        groups=frame[split.group] if split.group else None,
+    )
+    return {name: (dealt == number, None) for number, name in enumerate(PARTS)}
 
 
 def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
-    """Cut a snapshot into the labelled rows of each window.
+    """Cut a snapshot into the labelled rows of each part.
 
-    A row trains or validates only if its label was known before the next window begins; the others are counted.
+    In order of time, a row trains or validates only if its label was known before the next window begins; the others are
+    counted.
 
     Returns
     -------
@@ -106,27 +159,39 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
     Raises
     ------
     DataError
-        If a window has no labelled rows, or rows of one class only.
+        If a part has no labelled rows, or lacks a class.
     """
-    windows = windows_of(spec, frame)
+    cut = parts_of(spec, frame)
+    following = {"train": cut["validate"][1], "validate": cut["test"][1], "test": None}
     parts = {}
-    for name, window, known_before in (
-        ("train", windows.train, windows.validate.start),
-        ("validate", windows.validate, windows.test.start),
-        ("test", windows.test, None),
-    ):
-        inside = frame[window.holds(frame[spec.features.event_time])]
+    for name, (mask, window) in cut.items():
+        inside = frame[mask]
         has_label = inside[spec.target.column].notna()
-        known = has_label if known_before is None else has_label & (inside[spec.target.known_at] < known_before)
+        later = following[name]
+        known = (
+            has_label
+            if later is None or spec.target.known_at is None
+            else has_label & (inside[spec.target.known_at] < later.start)
+        )
         rows = inside[known]
-        if rows[spec.target.column].nunique() < 2:
-            raise DataError(
-                f"{spec.name}: the {name} window {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d} holds {len(rows)} labelled "
-                f"rows of {rows[spec.target.column].nunique()} class(es); both classes are needed. Land more months, or "
-                "change split."
-            )
+        _require_labels(spec, name, window, rows)
         because = {reason: int(inside.loc[~has_label, reason].sum()) for reason in spec.target.unlabelled_because}
         other = int((~has_label).sum()) - sum(because.values())
         unlabelled = {**because, **({"other": other} if other else {})}
         parts[name] = LabelledRows(name, window, rows, unlabelled, int((has_label & ~known).sum()))
     return parts
+
+
+def _require_labels(spec: ProductSpec, name: str, window: Window | None, rows: pd.DataFrame) -> None:
+    found = set(rows[spec.target.column].unique())
+    wanted = set(spec.target.classes or ())
+    if len(found) >= 2 and not wanted - found:
+        return
+    place = "part" if window is None else f"window {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
+    lack = f", and lacks {', '.join(sorted(wanted - found))}" if wanted - found else ""
+    noun = "value" if spec.kind == "regression" else "class"
+    needed = "values that differ" if spec.kind == "regression" else "every class"
+    raise DataError(
+        f"{spec.name}: the {name} {place} holds {len(rows)} labelled rows of {len(found)} {noun}(es) of "
+        f"'{spec.target.column}'{lack}; {needed} must be in it. Land more rows, or change split or target."
+    )

@@ -15,7 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from bentos.decisions import decide
+
 FILES = ("model.json", "model.onnx")
+OUTPUTS = "outputs"
+"""The one output of every graph."""
 
 
 class TamperedModelError(Exception):
@@ -73,9 +77,15 @@ class Model:
         return cls(json.loads((folder / "model.json").read_text(encoding="utf-8")), digest, session)
 
     @property
-    def threshold(self) -> float:
-        """The probability from which the answer is yes."""
-        return float(self.signature["threshold"])
+    def kind(self) -> str:
+        """``binary``, ``multiclass`` or ``regression``."""
+        return str(self.signature["kind"])
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """The decision rule that was chosen in training."""
+        rule: dict[str, Any] = self.signature["decision"]
+        return rule
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Score rows.
@@ -87,16 +97,22 @@ class Model:
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            The probability of the positive label.
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The probability of yes, the probability of each class, or the predicted value.
         """
         feeds = {
             name: (as_text(columns[name]) if feature["type"] == "category" else as_numbers(columns[name])).reshape(-1, 1)
             for name, feature in self.signature["features"].items()
         }
-        (probabilities,) = self.session.run(["probabilities"], feeds)
-        positive: np.ndarray[Any, np.dtype[np.float64]] = probabilities[:, 1].astype(np.float64)
-        return positive
+        (outputs,) = self.session.run([OUTPUTS], feeds)
+        found: np.ndarray[Any, np.dtype[np.float64]] = outputs.astype(np.float64)
+        if self.kind == "multiclass":
+            return found
+        return found[:, 1] if self.kind == "binary" else found.reshape(-1)
+
+    def decide(self, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Decide rows by their outputs: booleans, class numbers, or the values to plan with."""
+        return decide(self.kind, outputs, self.decision)
 
     def unknown_categories(self, row: Mapping[str, Any]) -> list[str]:
         """Name the features of a row whose category was not seen in training."""

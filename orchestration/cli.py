@@ -58,12 +58,19 @@ def run(product: str | None) -> None:
         home = resources.home_from_environment().prepare()
         display = RunDisplay(home)
         definitions = _definitions()
+        from orchestration.running import RunFailedError
         from orchestration.running import run as run_loop
         from orchestration.status import status as read_status
 
         with resources.instance(home) as instance, display:
-            outcome = run_loop(definitions, instance, home, product, on_wave=display.wave, on_wait=display.waiting)
-            display.summary(outcome, read_status(definitions, instance, home), product)
+            failure = None
+            try:
+                outcome = run_loop(definitions, instance, home, product, on_wave=display.wave, on_wait=display.waiting)
+            except RunFailedError as error:
+                outcome, failure = error.outcome, error
+            display.summary(outcome, read_status(definitions, instance, home), product, failed=failure is not None)
+            if failure is not None:
+                raise failure
 
 
 @loopline.command()

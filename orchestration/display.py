@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from orchestration.running import Outcome
     from orchestration.status import ProductStatus, Status
 
-METRICS = {
-    "roc_auc": ("ROC AUC", 3),
-    "average_precision": ("average precision", 3),
-    "brier": ("Brier score", 3),
-    "log_loss": ("log loss", 3),
-    "cost_per_1000": ("cost per 1,000", 0),
-}
-
 
 class RunDisplay(logging.Handler):
     """Show progress, an asset a line, and a summary at the end."""
@@ -74,10 +66,13 @@ class RunDisplay(logging.Handler):
         """Say that another run holds this home."""
         self.console.print(f"[yellow]waiting[/] for the run of process {holder} on {self.home.root}")
 
-    def summary(self, outcome: Outcome, status: Status, product: str | None) -> None:
+    def summary(self, outcome: Outcome, status: Status, product: str | None, *, failed: bool = False) -> None:
         """Show what was done and what is served now."""
         seconds = time.perf_counter() - self.started
-        if outcome.executed:
+        if failed:
+            made = f"{len(outcome.executed)} materializations"
+            self.console.print(f"[bold red]failed[/] after {made} in {seconds:.1f} s; what is served stays as it was\n")
+        elif outcome.executed:
             self.console.print(f"[bold green]done[/] {len(outcome.executed)} materializations in {seconds:.1f} s\n")
         else:
             self.console.print(f"[bold green]nothing changed[/]: 0 of {outcome.fresh} assets executed, in {seconds:.1f} s\n")
@@ -104,7 +99,8 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
     table = Table("source", box=None, pad_edge=False, header_style="dim")
     for name in ("rows in", "good", "quarantined"):
         table.add_column(name, justify="right")
-    for source in status.sources:
+    resting = {name for product in products for name in product.sources}
+    for source in (item for item in status.sources if item.table in resting):
         table.add_row(
             source.table, f"{source.rows_in:,}", f"{source.rows_good:,}",
             f"[yellow]{source.rows_quarantined:,}[/]" if source.rows_quarantined else "0",
@@ -130,15 +126,22 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
 
 
 def _metrics(product: ProductStatus) -> Table:
+    from assets.charts import NAMES
+
     table = Table(f"test, {product.test_rows:,} rows", box=None, pad_edge=False, header_style="dim")
-    for name in ("model", "95 % interval", "rate table", "base rate"):
+    for name in ("model", "95 % interval", "table", "constant"):
         table.add_column(name, justify="right")
-    for metric, (name, digits) in METRICS.items():
+    for metric in (name for name in NAMES if name in product.metrics):
         figure = product.metrics[metric]
+        beside = [product.baselines[baseline].get(metric) for baseline in ("table", "constant")]
         table.add_row(
-            name,
-            f"[bold]{figure['value']:.{digits}f}[/]",
-            f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}",
-            *(f"{product.baselines[baseline][metric]['value']:.{digits}f}" for baseline in ("rate_table", "base_rate")),
+            NAMES[metric],
+            f"[bold]{_number(metric, figure['value'])}[/]",
+            f"{_number(metric, figure['low'])} to {_number(metric, figure['high'])}",
+            *("" if other is None else _number(metric, other["value"]) for other in beside),
         )
     return table
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{value:,.0f}" if metric == "cost_per_1000" else f"{value:.3f}"

@@ -50,6 +50,29 @@ class Plan:
         return not self.moving
 
 
+def product_names(graph: Any) -> list[str]:
+    """The products of a graph, by name."""
+    return sorted({tag for key in graph.toposorted_asset_keys if (tag := graph.get(key).tags.get("product"))})
+
+
+def keys_of(graph: Any, product: str) -> AbstractSet[dg.AssetKey]:
+    """A product's assets and all that they rest on."""
+    own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == product}
+    return reachable(graph, own, "parent_keys")
+
+
+def reachable(graph: Any, keys: AbstractSet[dg.AssetKey], along: str) -> AbstractSet[dg.AssetKey]:
+    """These assets and all that can be reached from them along ``parent_keys`` or ``child_keys``."""
+    found: set[dg.AssetKey] = set()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += getattr(graph.get(key), along)
+    return found
+
+
 def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractSet[dg.AssetKey]) -> Plan:
     """Find the assets among `wanted` that are surely to be made now.
 

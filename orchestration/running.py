@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets.errors import LooplineError, SpecificationError
 from assets.storage import Home, exclusive
-from orchestration.planning import Plan, plan
+from orchestration.planning import Plan, keys_of, plan, product_names, reachable
 
 LAUNCHER = "loopline/launcher"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -20,7 +20,11 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 
 class RunFailedError(LooplineError):
-    """A step failed; what was published before stays as it was."""
+    """Steps failed; what does not rest on them was made, and what was published before stays as it was."""
+
+    def __init__(self, failures: list[str], outcome: Outcome) -> None:
+        super().__init__("\n".join(failures))
+        self.outcome = outcome
 
 
 @dataclass
@@ -70,23 +74,37 @@ def run(
     outcome = Outcome()
     with exclusive(home.root / "run.lock", on_wait=on_wait):
         _bury(instance)
+        failures: list[str] = []
         while True:
             wave = plan(graph, instance, home.root, wanted)
             if wave.is_empty:
                 outcome.fresh = len(wave.fresh) - len({name.split("[")[0] for name in outcome.executed})
-                return outcome
+                break
             repeated = [key.to_user_string() for key in wave.reasons if key.to_user_string() in outcome.executed]
             if repeated:
-                raise RunFailedError(
-                    f"{', '.join(repeated)} changed again while this run was going on ({wave.reasons}). Run again."
-                )
+                failures.append(f"{', '.join(repeated)} changed again while this run was going on ({wave.reasons}). Run again.")
+                break
             on_wave(wave)
             for selection, tags in _launches(wave):
-                _execute(job, instance, selection, tags)
-            for key, reason in wave.reasons.items():
-                outcome.executed[key.to_user_string()] = reason
-            for key, names in wave.partitions.items():
-                outcome.executed.update({f"{key.to_user_string()}[{name[:7]}]": "new or changed" for name in names})
+                result = _execute(job, instance, selection, tags)
+                failures += _failures(result)
+                made = {event.asset_key for event in result.all_events if event.is_step_materialization}
+                # what failed is not tried again in this run, nor what rests on it; other products go on
+                wanted = wanted - reachable(graph, set(selection) - made, "child_keys")
+                for key in made.intersection(selection):
+                    outcome.executed.update(_told(wave, key, tags))
+    if failures:
+        raise RunFailedError(failures, outcome)
+    return outcome
+
+
+def _told(wave: Plan, key: dg.AssetKey, tags: dict[str, str]) -> dict[str, str]:
+    """What was executed, with the reason: the asset, or each partition of it."""
+    name = key.to_user_string()
+    if key in wave.reasons:
+        return {name: wave.reasons[key]}
+    months = [month for month in wave.partitions[key] if tags[RANGE_START] <= month <= tags[RANGE_END]]
+    return {f"{name}[{month[:7]}]": "new or changed" for month in months}
 
 
 def _bury(instance: dg.DagsterInstance) -> None:
@@ -99,20 +117,11 @@ def _bury(instance: dg.DagsterInstance) -> None:
 
 
 def _wanted(graph: Any, product: str | None) -> AbstractSet[dg.AssetKey]:
-    keys: set[dg.AssetKey] = set(graph.toposorted_asset_keys)
     if product is None:
-        return keys
-    waiting = [key for key in keys if graph.get(key).tags.get("product") == product]
-    if not waiting:
-        products = sorted({tag for key in keys if (tag := graph.get(key).tags.get("product"))})
-        raise SpecificationError(f"there is no product '{product}'. Declared are: {', '.join(products)}.")
-    wanted: set[dg.AssetKey] = set()
-    while waiting:
-        key = waiting.pop()
-        if key not in wanted:
-            wanted.add(key)
-            waiting += graph.get(key).parent_keys
-    return wanted
+        return set(graph.toposorted_asset_keys)
+    if product not in product_names(graph):
+        raise SpecificationError(f"there is no product '{product}'. Declared are: {', '.join(product_names(graph))}.")
+    return keys_of(graph, product)
 
 
 def _launches(wave: Plan) -> Iterator[tuple[list[dg.AssetKey], dict[str, str]]]:
@@ -132,31 +141,38 @@ def _contiguous(names: list[str]) -> Iterator[tuple[str, str]]:
         yield members[0], members[-1]
 
 
-def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey], tags: dict[str, str]) -> None:
-    result = job.execute_in_process(
+def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey], tags: dict[str, str]) -> Any:
+    return job.execute_in_process(
         instance=instance,
         asset_selection=selection,
         tags={**tags, LAUNCHER: "loopline run"},
         run_config=QUIET,
         raise_on_error=False,
     )
-    if not result.success:
-        raise RunFailedError(_why(result))
 
 
-def _why(result: Any) -> str:
-    """The message of the first step that failed: ours as it is, another's with its type and place."""
+def _failures(result: Any) -> list[str]:
+    """The message of each step that failed: ours as it is, another's with its type and place."""
+    if result.success:
+        return []
+    found = []
     for event in result.all_events:
         if event.event_type_value == "STEP_FAILURE":
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
-                return f"{event.step_key}: {data.user_failure_data.description}"
+                found.append(f"{event.step_key}: {data.user_failure_data.description}")
+                continue
             error = data.error
             while error.cause is not None:
                 error = error.cause
-            return f"{event.step_key}: {error.message.strip()}\n{''.join(error.stack[-3:])}"
-        if event.event_type_value in ("PIPELINE_FAILURE", "RUN_FAILURE") and event.event_specific_data is not None:
-            told = event.event_specific_data.error
-            if told is not None:
-                return str(told.message).strip()
-    return f"run {result.run_id} failed; see it in the UI (`make ui`)"
+            found.append(f"{event.step_key}: {error.message.strip()}\n{''.join(error.stack[-3:])}")
+    if not found:
+        told = [
+            str(event.event_specific_data.error.message).strip()
+            for event in result.all_events
+            if event.event_type_value in ("PIPELINE_FAILURE", "RUN_FAILURE")
+            and event.event_specific_data is not None
+            and event.event_specific_data.error is not None
+        ]
+        found = told or [f"run {result.run_id} failed; see it in the UI (`make ui`)"]
+    return found

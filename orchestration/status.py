@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.landing import landed
 from assets.storage import Home, read_json
+from orchestration.planning import keys_of, product_names
 
 SCHEMA = 1
 """The version of `loopline status --json`; a field is added under the same version, never renamed or removed."""
@@ -31,6 +32,7 @@ class ProductStatus:
     """One product: its champion, the figures it was promoted on, and the challenger that the gate refused last."""
 
     product: str
+    sources: list[str]
     champion_version: int | None
     champion_digest: str | None
     metrics: dict[str, dict[str, float]]
@@ -61,12 +63,12 @@ def status(definitions: dg.Definitions, instance: dg.DagsterInstance, home: Home
     """Read the present state; nothing is run and nothing is written."""
     graph: Any = definitions.resolve_asset_graph()
     tables = [key.path[1:] for key in graph.toposorted_asset_keys if key.path[0] == "landing"]
-    products = sorted({tag for key in graph.toposorted_asset_keys if (tag := graph.get(key).tags.get("product"))})
+    products = product_names(graph)
     return Status(
         str(home.root),
         _last_run(instance),
         [_source(home, source, table) for source, table in sorted(map(tuple, tables))],
-        [_product(instance, home, product) for product in products],
+        [_product(graph, instance, home, product) for product in products],
     )
 
 
@@ -81,7 +83,8 @@ def _source(home: Home, source: str, table: str) -> SourceStatus:
     )
 
 
-def _product(instance: dg.DagsterInstance, home: Home, product: str) -> ProductStatus:
+def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str) -> ProductStatus:
+    upstream = keys_of(graph, product)
     champion, champion_time = _latest(instance, product, "champion")
     bento, bento_time = _latest(instance, product, "bento")
     predictions, predictions_time = _latest(instance, product, "predictions")
@@ -94,6 +97,7 @@ def _product(instance: dg.DagsterInstance, home: Home, product: str) -> ProductS
     refused = champion and not champion.get("promoted") and champion.get("challenger_version") != champion.get("version")
     return ProductStatus(
         product,
+        sorted(".".join(key.path[1:]) for key in upstream if key.path[0] == "landing"),
         champion.get("version"),
         champion.get("digest"),
         record.get("metrics", {}).get("model", {}),

@@ -1,12 +1,14 @@
-"""Splits in order of time."""
+"""Splits into training, validation and test: in order of time where there is one, seeded at random where there is none."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,3 +60,81 @@ def month_windows(end: str, train: int, validate: int, test: int, time_zone: str
 
     bounds = [month_start(last - back) for back in (test + validate + train, test + validate, test, 0)]
     return Windows(*(Window(start, end) for start, end in itertools.pairwise(bounds)))
+
+
+def share_windows(times: pd.Series, shares: tuple[float, float, float], time_zone: str) -> Windows:
+    """Cut rows in order of time so that each window holds about its share; windows begin at midnight where days allow it.
+
+    Parameters
+    ----------
+    times : Series of shape (n_samples,)
+        Event times in UTC without a zone; none missing.
+    shares : tuple of float
+        The shares of training, validation and test.
+    time_zone : str
+        The IANA zone whose midnight counts.
+    """
+    import pandas as pd
+
+    ordered = np.sort(times.to_numpy())
+    cuts = [pd.Timestamp(ordered[min(round(len(ordered) * share), len(ordered) - 1)]) for share in np.cumsum(shares)[:2]]
+    days = [cut.tz_localize("UTC").tz_convert(time_zone).normalize().tz_convert("UTC").tz_localize(None) for cut in cuts]
+    first, last = pd.Timestamp(ordered[0]), pd.Timestamp(ordered[-1]) + pd.Timedelta(microseconds=1)
+    if first < days[0] < days[1] < last:
+        cuts = days
+    bounds = [moment.to_pydatetime(warn=False) for moment in (first, *cuts, last)]
+    return Windows(*(Window(start, end) for start, end in itertools.pairwise(bounds)))
+
+
+def uniform(keys: Any, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A number in [0, 1) for each key, which depends on nothing but the key and the seed.
+
+    Parameters
+    ----------
+    keys : array-like of shape (n_samples,)
+        What identifies each row.
+    seed : int
+        The seed.
+    """
+    import pandas as pd
+
+    hashed = pd.util.hash_array(pd.Series(keys).astype(str).to_numpy(dtype=object), hash_key=f"{seed % 10**16:016d}")
+    return np.asarray(hashed / 2.0**64)
+
+
+def random_parts(
+    keys: Any, shares: tuple[float, float, float], seed: int, *, strata: Any = None, groups: Any = None
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Deal rows to training (0), validation (1) and test (2) by a hash of their keys.
+
+    Parameters
+    ----------
+    keys : array-like of shape (n_samples,)
+        What identifies each row.
+    shares : tuple of float
+        The shares of the three parts.
+    seed : int
+        The seed of the hash.
+    strata : array-like of shape (n_samples,), optional
+        Rows of one stratum are dealt by the shares among themselves.
+    groups : array-like of shape (n_samples,), optional
+        Rows of one group stay together; strata are then not looked at.
+
+    Examples
+    --------
+    >>> random_parts(list("abcdefghij"), (0.6, 0.2, 0.2), seed=1, strata=[0] * 5 + [1] * 5).tolist()
+    [0, 0, 0, 2, 1, 2, 0, 1, 0, 0]
+    """
+    import pandas as pd
+
+    bounds = np.cumsum(shares)[:2] - 1e-9
+    if groups is not None:
+        sizes = pd.Series(groups).astype(str).value_counts()
+        order = sizes.index[np.argsort(uniform(sizes.index, seed), kind="stable")]
+        middle = (sizes[order].cumsum() - sizes[order] / 2) / sizes.sum()
+        part = pd.Series(np.searchsorted(bounds, middle.to_numpy(), side="right"), index=order)
+        return np.asarray(part[pd.Series(groups).astype(str)])
+    drawn = pd.Series(uniform(keys, seed))
+    by = drawn.groupby(pd.Series(strata).astype(str).to_numpy()) if strata is not None else drawn.groupby(np.zeros(len(drawn)))
+    place = (by.rank(method="first") - 0.5) / by.transform("size")
+    return np.asarray(np.searchsorted(bounds, place.to_numpy(), side="right"))

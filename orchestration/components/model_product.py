@@ -1,4 +1,4 @@
-"""`ModelProduct`: from the feature relation to predictions, one asset a stage."""
+"""`ModelProduct`: from the feature relation, or the product's own file, to predictions, one asset a stage."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import dagster as dg
 
 from assets import packaging
 from assets.spec import ProductSpec
+from assets.spec.product import DATA
 from assets.storage import Home
+from orchestration.automation import product_job, product_schedule
 from orchestration.components import product_steps as steps
 from orchestration.components.declared import DeclaredComponent
+from orchestration.components.source import OwnSource
 from orchestration.step import Made, stage_asset
 from orchestration.versions import code_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
+LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
+"""The parts of a declaration that change what is learnt."""
 
 
 class ModelProduct(DeclaredComponent[ProductSpec]):
@@ -23,9 +28,10 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
 
     declaration = ProductSpec
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
-        """Seven assets in a row, a contract check on the first, and a job over them."""
-        spec = self.spec
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Seven assets in a row, a contract check on the first, a job over them and its schedule."""
+        spec, own = self.spec, self.spec.as_source()
+        relation = ["landing", spec.name, DATA] if own is not None else str(spec.features.relation).split(".")
         contract = dg.AssetCheckSpec(
             steps.CONTRACT,
             asset=dg.AssetKey([spec.name, "snapshot"]),
@@ -36,10 +42,9 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             self._asset(
                 "snapshot",
                 steps.publish_snapshot,
-                module="assets.features",
-                group="features",
-                inputs=[spec.features.relation.split(".")],
-                reads={"features", "target", "rules"},
+                stage="features",
+                inputs=[relation],
+                reads={"features", "target", "rules", "source", "split"},
                 kinds={"parquet", "pandera"},
                 description="The feature relation as immutable Parquet named by its digest, published only under its contract.",
                 checks=[contract],
@@ -47,30 +52,27 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             self._asset(
                 "model",
                 steps.train_model,
-                module="assets.training",
-                group="training",
+                stage="training",
                 inputs=["snapshot"],
-                reads={"name", "description", "features", "target", "split", "model", "cost", "serving"},
+                reads={*LEARNT_FROM, "serving"},
                 kinds={"scikitlearn", "onnx"},
                 distributions=LEARNING,
-                description="The declared pipeline fitted on the training window, as ONNX with its threshold, by digest.",
+                description="The declared pipeline fitted on the training rows, as ONNX with its decision rule, by digest.",
             ),
             self._asset(
                 "evaluation",
                 steps.evaluate_model,
-                module="assets.evaluation",
-                group="evaluation",
+                stage="evaluation",
                 inputs=["model", "snapshot"],
-                reads={"name", "description", "features", "target", "split", "cost", "baseline", "evaluation", "model"},
+                reads={*LEARNT_FROM, "baseline", "evaluation", "promotion", "card"},
                 kinds={"html"},
                 distributions=("numpy", "onnxruntime", "matplotlib"),
-                description="Metrics with intervals on the untouched test window, against baselines; a self-contained report.",
+                description="Metrics with intervals on the untouched test rows, against baselines; a self-contained report.",
             ),
             self._asset(
                 "challenger",
                 lambda product, home: steps.register_challenger(product, home, self._code_version("assets.training", LEARNING)),
-                module="assets.registry",
-                group="registry",
+                stage="registry",
                 inputs=["model", "evaluation"],
                 reads={"name", "description", "features", "model"},
                 kinds={"mlflow"},
@@ -80,18 +82,17 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             self._asset(
                 "champion",
                 steps.decide_champion,
+                stage="registry",
                 module="assets.gate",
-                group="registry",
                 inputs=["challenger", "evaluation"],
-                reads={"gates", "promotion", "evaluation", "cost"},
+                reads={"gates", "promotion", "evaluation", "cost", "target"},
                 kinds={"mlflow"},
                 description="The version that is served. A challenger replaces it only through the gate; equal is not better.",
             ),
             self._asset(
                 "bento",
                 steps.package_bento,
-                module="assets.packaging",
-                group="packaging",
+                stage="packaging",
                 inputs=["champion"],
                 reads={"name", "description", "serving"},
                 kinds={"bentoml", "onnx"},
@@ -101,34 +102,30 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             self._asset(
                 "predictions",
                 steps.score_predictions,
-                module="assets.scoring",
-                group="scoring",
+                stage="scoring",
                 inputs=["champion", "snapshot"],
-                reads={"features", "split"},
+                reads={"features", "split", "target"},
                 kinds={"parquet", "onnx"},
                 distributions=("onnxruntime",),
-                description="The champion's predictions of the test window, with version, digest and time of scoring.",
+                description="The champion's predictions of the test rows, with version, digest and time of scoring.",
             ),
         ]
-        job = dg.define_asset_job(
-            spec.name,
-            selection=dg.AssetSelection.key_prefixes(spec.name),
-            description=f"Every stage of {spec.name} after the warehouse.",
-        )
-        return dg.Definitions(assets=assets, jobs=[job])
+        job = product_job(spec)
+        declared = dg.Definitions(assets=assets, jobs=[job], schedules=[product_schedule(spec, job)])
+        return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 
     def _asset(
         self,
         name: str,
         step: Callable[[ProductSpec, Home], Made],
         *,
-        module: str,
-        group: str,
+        stage: str,
         inputs: Sequence[str | Sequence[str]],
         reads: set[str],
         kinds: set[str],
         description: str,
         distributions: tuple[str, ...] = (),
+        module: str | None = None,
         **more: Any,
     ) -> dg.AssetsDefinition:
         """An asset of this product; `reads` names the parts of the declaration that change what it gives."""
@@ -136,12 +133,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         spec = dg.AssetSpec(
             key=[product, name],
             deps=[[product, item] if isinstance(item, str) else list(item) for item in inputs],
-            group_name=group,
+            group_name=product,
             description=description,
             kinds=kinds,
             owners=[self.spec.owner],
-            tags={"product": product, "stage": group},
-            code_version=self._code_version(module, distributions, reads),
+            tags={"product": product, "stage": stage},
+            code_version=self._code_version(module or f"assets.{stage}", distributions, reads),
         )
         return stage_asset(lambda home: step(self.spec, home), spec=spec, **more)
 

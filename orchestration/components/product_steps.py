@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from assets import contracts, evaluation, features, gate, packaging, registry, scoring, snapshots, training, warehouse
+from assets import contracts, evaluation, features, gate, landing, packaging, registry, scoring, snapshots, training, warehouse
 from assets.errors import ContractError, GateRefusedError, WarehouseError
+from assets.estimators import trusted_types
 from assets.spec import ProductSpec
-from assets.storage import Home, value_digest, warehouse_connection
+from assets.spec.product import DATA
+from assets.storage import Home, value_digest
 from orchestration.step import FailedCheckError, Made
 
 CONTRACT = "contract"
@@ -18,10 +20,13 @@ CONTRACT = "contract"
 
 def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
     """Hold the feature relation against its contract, and publish it only if it keeps it."""
-    if not warehouse.build_record(home).exists():
+    files = None
+    if spec.source is not None:
+        files = landing.landing_files(home, spec.name, DATA)
+    elif not warehouse.build_record(home).exists():
         raise WarehouseError("the warehouse's last build did not finish or did not pass. Run `loopline run` to build it.")
-    with warehouse_connection(home) as connection:
-        breaks = contracts.check(features.relation(connection, spec), spec)
+    with features.candidate(home, spec, files) as connection:
+        breaks = contracts.check(features.table(connection), spec)
         result = dg.AssetCheckResult(
             passed=not breaks,
             asset_key=dg.AssetKey([spec.name, "snapshot"]),
@@ -46,7 +51,8 @@ def train_model(spec: ProductSpec, home: Home) -> Made:
         "dagster/row_count": trained.train_rows,
         "validation_rows": trained.validate_rows,
         "labels_known_too_late": trained.late_labels,
-        "threshold": trained.threshold,
+        **{name: value for name, value in trained.decision.items() if isinstance(value, float)},
+        "calibration": "none" if trained.scaling is None else "scaling",
         "largest_onnx_difference": trained.largest_onnx_difference,
         "digest": trained.digest,
         **{f"unlabelled_{reason}": count for reason, count in trained.unlabelled.items()},
@@ -64,7 +70,7 @@ def evaluate_model(spec: ProductSpec, home: Home) -> Made:
         "dagster/row_count": done.record["rows"],
         **{metric: estimate["value"] for metric, estimate in metrics["model"].items()},
         **{f"{metric}_{end}": estimate[end] for metric, estimate in metrics["model"].items() for end in ("low", "high")},
-        "rate_table_roc_auc": metrics["rate_table"]["roc_auc"]["value"],
+        f"table_{spec.metric}": metrics["table"][spec.metric]["value"],
     }
     return Made(done.digest, figures, done.path)
 
@@ -83,7 +89,7 @@ def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Mad
         evaluation_digest=done.digest,
         report=done.report,
         code_version=code_version,
-        trusted_types=training.SKOPS_TRUSTED,
+        trusted_types=trusted_types(spec),
     )
     figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id}
     return Made(value_digest([version.version, digest, done.digest]), figures, registry.database(home))
@@ -142,7 +148,7 @@ def package_bento(spec: ProductSpec, home: Home) -> Made:
 
 
 def score_predictions(spec: ProductSpec, home: Home) -> Made:
-    """Score the test window of the current snapshot with the champion."""
+    """Score the test rows of the current snapshot with the champion."""
     champion = _champion(spec, home)
     done = scoring.score(
         home,
@@ -154,7 +160,6 @@ def score_predictions(spec: ProductSpec, home: Home) -> Made:
     )
     figures = {
         "dagster/row_count": done.rows,
-        "positives": done.positives,
         "version": champion.version,
         "path": dg.MetadataValue.path(str(done.path)),
     }

@@ -1,7 +1,9 @@
 """`Source`: raw files, and one landing asset for each table."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -20,6 +22,8 @@ class Source(DeclaredComponent[SourceSpec]):
     """Raw files become immutable typed Parquet; rows that break a rule go to quarantine with their reasons."""
 
     declaration = SourceSpec
+    group = "landing"
+    tags: Mapping[str, str] = MappingProxyType({"stage": "landing"})
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """For each table the raw file, as an external asset, and its landing."""
@@ -38,10 +42,11 @@ class Source(DeclaredComponent[SourceSpec]):
             path = table.file  # told when it is landed; the other sources stay usable
         return dg.AssetSpec(
             key=["raw", self.spec.name, name],
-            group_name="landing",
+            group_name=self.group,
             description=f"The raw file {table.file}. {self.spec.description}",
             kinds={"file"},
             owners=[self.spec.owner],
+            tags=self.tags,
             metadata={RAW_FILE: dg.MetadataValue.path(path)},
         )
 
@@ -49,11 +54,11 @@ class Source(DeclaredComponent[SourceSpec]):
         spec = dg.AssetSpec(
             key=["landing", self.spec.name, name],
             deps=[["raw", self.spec.name, name]],
-            group_name="landing",
+            group_name=self.group,
             description=f"{table.description} Typed Parquet of the rows that keep every rule; the others are in quarantine.",
             kinds={"duckdb", "parquet"},
             owners=[self.spec.owner],
-            tags={"stage": "landing"},
+            tags=self.tags,
             code_version=code_version("assets.landing", parameters=table.model_dump(mode="json"), distributions=["duckdb"]),
         )
         if table.partition is None:
@@ -90,6 +95,15 @@ class Source(DeclaredComponent[SourceSpec]):
                 yield dg.MaterializeResult(asset_key=spec.key)
 
         return land_months
+
+
+class OwnSource(Source):
+    """The one file of a product, shown among the product's assets."""
+
+    def __init__(self, spec: SourceSpec, folder: Path) -> None:
+        super().__init__(spec, folder)
+        self.group = spec.name
+        self.tags = {"stage": "landing", "product": spec.name}
 
 
 def _version(records: list[landing.Landed]) -> str:

@@ -1,0 +1,173 @@
+"""Estimators: from the declared import path and parameters to a scikit-learn pipeline, with every mistake told.
+
+What is fitted on which rows is for the training; how a fitted pipeline becomes a graph is for `assets.onnx_graph`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.errors import SpecificationError
+from assets.spec import ProductSpec
+from bentos.runtime import as_numbers, as_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRUSTED = (
+    "assets.methods.scaled.ScaledClassifier",
+    "collections.OrderedDict",
+    "functools.partial",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
+"""The only types, beside scikit-learn's own and numpy's and the declared estimator's, that a stored pipeline may hold."""
+
+
+def trusted_types(spec: ProductSpec) -> tuple[str, ...]:
+    """What a stored pipeline of this product may hold."""
+    kind = resolved(spec)
+    return (*TRUSTED, f"{kind.__module__}.{kind.__qualname__}")
+
+
+def resolved(spec: ProductSpec) -> type:
+    """The declared estimator's class.
+
+    Raises
+    ------
+    SpecificationError
+        If it cannot be imported or is no class.
+    """
+    path = spec.model.estimator
+    module, _, name = path.rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, OSError) as error:
+        system = " On Debian: apt-get install libgomp1." if "libgomp" in str(error) else ""
+        raise SpecificationError(
+            f"{spec.name}: 'model.estimator' {path} cannot be imported ({error}). Install what holds it, or correct the "
+            f"path.{system}"
+        ) from error
+    if not inspect.isclass(kind):
+        raise SpecificationError(f"{spec.name}: 'model.estimator' {path} is no class. Give the class of an estimator.")
+    return kind
+
+
+def estimator(spec: ProductSpec) -> Any:
+    """Build the declared estimator, seeded if it can be.
+
+    Raises
+    ------
+    SpecificationError
+        If it does not fit the target's kind, or does not take its parameters.
+    """
+    kind, given = resolved(spec), spec.model.parameters
+    allowed = inspect.signature(kind).parameters
+    unknown = sorted(set(given).difference(allowed))
+    if unknown:
+        raise SpecificationError(
+            f"{spec.name}: 'model.parameters' has {', '.join(unknown)}, which {kind.__name__} does not take. Allowed: "
+            f"{', '.join(sorted(allowed))}."
+        )
+    _require_like_defaults(spec, kind, allowed)
+    usual = {"random_state": spec.model.seed, "verbosity": -1, "n_jobs": 1}
+    # one job, and quiet: a LightGBM that prints, or a forest on every core, is nobody's wish
+    fixed = {
+        name: value
+        for name, value in usual.items()
+        if name in allowed and (name != "verbosity" or "lightgbm" in kind.__module__)
+    }
+    built = kind(**{**fixed, **given})
+    _require_right_kind(spec, built)
+    if hasattr(built, "_validate_params"):
+        try:
+            built._validate_params()  # noqa: SLF001 - scikit-learn's own check, run by each fit; here it is run before
+        except ValueError as error:
+            raise SpecificationError(f"{spec.name}: 'model.parameters': {' '.join(str(error).split())} Correct it.") from error
+    return built
+
+
+def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
+    """The encoder and the estimator as one unfitted pipeline.
+
+    An estimator that takes missing values (trees, mostly) gets categories as numbers and numbers as they are; any other gets
+    categories as columns of 0 and 1, and numbers with the median for a missing one, scaled.
+
+    Parameters
+    ----------
+    spec : ProductSpec
+        The specification.
+    columns : list of str
+        The features to use, in order.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+    from sklearn.utils import get_tags
+
+    last = estimator(spec)
+    categories = [name for name in columns if spec.columns[name].type == "category"]
+    numbers = [name for name in columns if spec.columns[name].type == "number"]
+    if get_tags(last).input_tags.allow_nan:
+        encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
+        scaler: Any = "passthrough"
+    else:
+        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+        scaler = Pipeline([("missing", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
+    transformer = ColumnTransformer(
+        [(name, step, used) for name, step, used in (("categories", encoder, categories), ("numbers", scaler, numbers)) if used]
+    )
+    return Pipeline([("columns", transformer), ("estimator", last)])
+
+
+def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The features as the service will see them: text with '' for missing, and single-precision numbers."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            name: as_text(rows[name].to_numpy()) if feature.type == "category" else as_numbers(rows[name].to_numpy())
+            for name, feature in spec.columns.items()
+        },
+        index=rows.index,
+    )
+
+
+def _require_right_kind(spec: ProductSpec, built: Any) -> None:
+    from sklearn.base import is_classifier, is_regressor
+
+    name = type(built).__name__
+    if spec.kind == "regression":
+        if not is_regressor(built):
+            raise SpecificationError(
+                f"{spec.name}: 'model.estimator' {name} is no regressor, but the target is a regression's."
+            )
+    elif not is_classifier(built) or not hasattr(built, "predict_proba"):
+        raise SpecificationError(
+            f"{spec.name}: 'model.estimator' {name} gives no probabilities, which a {spec.kind} target needs. Choose a "
+            "classifier that does."
+        )
+
+
+def _require_like_defaults(spec: ProductSpec, kind: type, allowed: Any) -> None:
+    """Where an estimator does not check its parameters itself, each must be of its default's type."""
+    if hasattr(kind, "_validate_params") and getattr(kind, "_parameter_constraints", None):
+        return
+    for name, value in spec.model.parameters.items():
+        default = allowed[name].default
+        if not isinstance(default, (bool, int, float, str)) or isinstance(value, type(default)):
+            continue
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            continue
+        raise SpecificationError(
+            f"{spec.name}: 'model.parameters.{name}' must be like {default!r}, a {type(default).__name__}, "
+            f"got {value!r}. Correct it."
+        )

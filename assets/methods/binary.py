@@ -1,0 +1,110 @@
+"""Yes or no: metrics of a probability, and the threshold that costs least.
+
+Labels are 0 or 1, outputs are probabilities of 1, both of shape (n_samples,); each metric takes row weights, so that a
+bootstrap replicate is only new weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from assets.methods.ranking import Array, Ranking
+from bentos.decisions import decide
+
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "calibration_error", "cost_per_1000"})
+
+
+def metric_functions(
+    labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, float]
+) -> dict[str, Callable[[Array], float]]:
+    """All metrics of one set of probabilities, each a function of the rows' weights.
+
+    Parameters
+    ----------
+    labels, outputs : ndarray of shape (n_samples,)
+        0 or 1, and the probability of 1.
+    decision : mapping
+        ``threshold``: the probability from which the answer is yes.
+    cost : mapping
+        ``missed`` and ``false_alarm``: what each mistake costs.
+    """
+    ranking = Ranking(labels, outputs)
+    decisions = decide("binary", outputs, decision).astype(np.float64)
+    return {
+        "roc_auc": ranking.roc_auc,
+        "average_precision": ranking.average_precision,
+        "brier": lambda weights: brier(labels, outputs, weights),
+        "log_loss": lambda weights: log_loss(labels, outputs, weights),
+        "calibration_error": lambda weights: calibration_error(labels, outputs, weights),
+        "cost_per_1000": lambda weights: cost_per_1000(labels, decisions, weights, cost["missed"], cost["false_alarm"]),
+    }
+
+
+def choose(labels: Array, outputs: Array, cost: Mapping[str, float]) -> dict[str, Any]:
+    """The decision rule that costs least on these rows."""
+    return {"threshold": cheapest_threshold(labels, outputs, cost["missed"], cost["false_alarm"])}
+
+
+def indifferent(cost: Mapping[str, float]) -> dict[str, Any]:
+    """The decision rule that costs least if the probabilities are calibrated (Elkan 2001)."""
+    return {"threshold": cost["false_alarm"] / (cost["false_alarm"] + cost["missed"])}
+
+
+def indicators(labels: Array, classes: int) -> Array:  # noqa: ARG001 - every kind takes the same
+    """What a table of means averages: the label itself."""
+    return labels
+
+
+def brier(labels: Array, scores: Array, weights: Array) -> float:
+    """Mean squared error of the probability (Brier 1950)."""
+    return float(np.average((scores - labels) ** 2, weights=weights))
+
+
+def log_loss(labels: Array, scores: Array, weights: Array) -> float:
+    """Mean negative log likelihood in nats (Good 1952); probabilities are kept 1e-7 away from 0 and 1."""
+    safe = np.clip(scores, 1e-7, 1 - 1e-7)
+    return float(np.average(-(labels * np.log(safe) + (1 - labels) * np.log(1 - safe)), weights=weights))
+
+
+def calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:
+    """Expected calibration error over bins of equal width (Naeini, Cooper and Hauskrecht 2015)."""
+    index = np.minimum((scores * bins).astype(int), bins - 1)
+    gap = np.bincount(index, weights * (scores - labels), minlength=bins)
+    return float(np.abs(gap).sum() / weights.sum())
+
+
+def calibration_curve(labels: Array, scores: Array, bins: int = 10) -> list[dict[str, float]]:
+    """Mean score and observed rate in bins of equal frequency, with the rows of each bin."""
+    order = np.argsort(scores, kind="stable")
+    return [
+        {"score": float(scores[part].mean()), "rate": float(labels[part].mean()), "rows": len(part)}
+        for part in np.array_split(order, bins)
+        if len(part)
+    ]
+
+
+def cost_per_1000(labels: Array, decisions: Array, weights: Array, missed: float, false_alarm: float) -> float:
+    """Mean cost of a thousand decisions: `missed` for each positive not predicted, `false_alarm` for each false one."""
+    cost = missed * labels * (1 - decisions) + false_alarm * (1 - labels) * decisions
+    return float(1000 * np.average(cost, weights=weights))
+
+
+def cheapest_threshold(labels: Array, scores: Array, missed: float, false_alarm: float) -> float:
+    """The score from which saying yes costs least on these rows (Elkan 2001, chosen empirically).
+
+    Returns a midpoint between two neighbouring scores; above 1 if it is cheapest never to say yes.
+
+    Examples
+    --------
+    >>> cheapest_threshold(np.array([0.0, 1.0]), np.array([0.2, 0.6]), missed=5.0, false_alarm=1.0)
+    0.4
+    """
+    ranking = Ranking(labels, scores)
+    positive, negative = ranking.masses(np.ones_like(scores))
+    cost = missed * (positive.sum() - np.r_[0.0, np.cumsum(positive)]) + false_alarm * np.r_[0.0, np.cumsum(negative)]
+    values = scores[ranking.order][ranking.starts]
+    bounds = np.r_[values[0] + 1.0, (values[:-1] + values[1:]) / 2, values[-1] / 2]
+    return float(bounds[int(np.argmin(cost))])

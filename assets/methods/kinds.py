@@ -1,0 +1,32 @@
+"""The three kinds of target, each with its metrics and its way to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from assets.methods import binary, multiclass, regression
+from assets.methods.ranking import Array
+
+
+class KindOfTarget(Protocol):
+    """What the statistics of one kind of target give; each kind is a module."""
+
+    LOWER_IS_BETTER: frozenset[str]
+
+    def metric_functions(
+        self, labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, Any]
+    ) -> dict[str, Callable[[Array], float]]:
+        """All metrics of one set of outputs, each a function of the rows' weights."""
+
+    def choose(self, labels: Array, outputs: Array, cost: Mapping[str, Any]) -> dict[str, Any]:
+        """The decision rule that costs least on these rows."""
+
+    def indifferent(self, cost: Mapping[str, Any]) -> dict[str, Any]:
+        """The decision rule of outputs that can be taken at their word."""
+
+    def indicators(self, labels: Array, classes: int) -> Array:
+        """What a table of means averages, of shape (n_samples,) or (n_samples, n_classes)."""
+
+
+KINDS: dict[str, KindOfTarget] = {"binary": binary, "multiclass": multiclass, "regression": regression}

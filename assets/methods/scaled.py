@@ -1,0 +1,46 @@
+"""A fitted classifier whose probabilities are rescaled, as scikit-learn expects a classifier to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from assets.methods.calibration import Scaling
+
+
+class ScaledClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A fitted classifier followed by a `Scaling`.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+        Gives ``predict_proba``.
+    slope : float
+        The slope of all classes.
+    intercepts : sequence of float of shape (n_classes,)
+        The intercept of each class.
+    """
+
+    def __init__(self, classifier: Any, slope: float = 1.0, intercepts: Any = ()) -> None:
+        self.classifier = classifier
+        self.slope = slope
+        self.intercepts = intercepts
+
+    @property
+    def classes_(self) -> Any:
+        """The classes, in the order of the probabilities."""
+        return self.classifier.classes_
+
+    def fit(self, X: Any, y: Any) -> ScaledClassifier:  # noqa: ARG002, N803 - scikit-learn's signature
+        """Nothing is left to fit."""
+        return self
+
+    def predict_proba(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's signature
+        """The rescaled probabilities, shape (n_samples, n_classes)."""
+        return Scaling(self.slope, tuple(self.intercepts)).apply(self.classifier.predict_proba(X))
+
+    def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's signature
+        """The likeliest class, shape (n_samples,)."""
+        return np.asarray(self.classes_)[self.predict_proba(X).argmax(axis=1)]

@@ -1,0 +1,109 @@
+"""What a product declares of costs, baselines, gates and evaluation, and the metrics that each kind of target has."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from assets.spec.base import Declaration, Name
+
+INFINITE = float("inf")
+METRICS: dict[str, dict[str, tuple[float, float]]] = {
+    "binary": {
+        "roc_auc": (0, 1),
+        "average_precision": (0, 1),
+        "brier": (0, 1),
+        "log_loss": (0, INFINITE),
+        "calibration_error": (0, 1),
+        "cost_per_1000": (0, INFINITE),
+    },
+    "multiclass": {
+        "roc_auc_macro": (0, 1),
+        "accuracy": (0, 1),
+        "balanced_accuracy": (0, 1),
+        "f1_macro": (0, 1),
+        "brier": (0, 2),
+        "log_loss": (0, INFINITE),
+        "calibration_error": (0, 1),
+        "cost_per_1000": (0, INFINITE),
+    },
+    "regression": {
+        "mae": (0, INFINITE),
+        "rmse": (0, INFINITE),
+        "r2": (-INFINITE, 1),
+        "bias": (-INFINITE, INFINITE),
+        "interval_coverage": (0, 1),
+        "cost_per_1000": (0, INFINITE),
+    },
+}
+"""The metrics of each kind of target, with the values each can take."""
+
+DECIDING = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "mae"}
+"""The metric that decides a promotion unless another is named."""
+
+PRICES = {"binary": ("missed", "false_alarm"), "multiclass": ("wrong",), "regression": ("under", "over")}
+"""The costs that each kind of target needs."""
+
+
+class CostSpec(Declaration):
+    """What mistakes cost; decisions are the ones that cost least."""
+
+    missed: float | None = Field(default=None, gt=0, examples=[5.0])
+    """Binary: give the cost of a positive that was not predicted."""
+    false_alarm: float | None = Field(default=None, gt=0, examples=[1.0])
+    """Binary: give the cost of a negative that was predicted positive."""
+    wrong: float | None = Field(default=None, gt=0, examples=[1.0])
+    """Multiclass: give the cost of a wrong class."""
+    pairs: dict[str, dict[str, float]] = Field(default_factory=dict, examples=[{"Fair": {"Ideal": 5.0}}])
+    """Multiclass: give the cost of single mistakes as {true class: {predicted class: cost}}, where they differ from 'wrong'."""
+    under: float | None = Field(default=None, gt=0, examples=[2.0])
+    """Regression: give the cost of each unit by which the planned value is too low."""
+    over: float | None = Field(default=None, gt=0, examples=[1.0])
+    """Regression: give the cost of each unit by which the planned value is too high."""
+    unit: str = Field(default="units", examples=["EUR"])
+    """Name the unit of money."""
+
+
+class BaselineSpec(Declaration):
+    """The table of means that a model must beat."""
+
+    by: dict[Name, float | None] = Field(min_length=1, examples=[{"carrier": None, "scheduled_departure_minute_local": 60}])
+    """Give the features that index the table; a number is the width of a bin."""
+
+
+class GateSpec(Declaration):
+    """A bound that the test metric must keep."""
+
+    min: float | None = Field(default=None, examples=[0.68])
+    """Give the smallest value allowed."""
+    max: float | None = Field(default=None, examples=[0.2])
+    """Give the largest value allowed."""
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> GateSpec:
+        if self.min is None and self.max is None:
+            raise ValueError("bounds nothing. Give min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"can never pass: min {self.min:g} is above max {self.max:g}. Swap them")
+        return self
+
+
+class PromotionSpec(Declaration):
+    """How a challenger must beat the champion, on the same rows."""
+
+    metric: Name | None = Field(default=None, examples=["roc_auc"])
+    """Name the metric that decides; left out: roc_auc, log_loss or mae, by the kind of target."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, examples=[0.95])
+    """Give the confidence with which the gain must exceed min_gain."""
+    min_gain: float = Field(default=0.0, ge=0, examples=[0.0])
+    """Give the gain that a challenger must exceed."""
+
+
+class EvaluationSpec(Declaration):
+    """How uncertainty is measured, and for whom besides all."""
+
+    bootstrap_replicates: int = Field(default=500, ge=100, le=10_000, examples=[500])
+    """Give the number of bootstrap replicates; days are resampled where there is time, groups where rows are grouped."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, examples=[0.95])
+    """Give the confidence of the intervals."""
+    slices: tuple[Name, ...] = Field(default=(), strict=False, examples=[["origin"]])
+    """List category features; each of their values is measured apart."""

@@ -1,0 +1,121 @@
+"""What a product declares of its split, its model, and the search for the model's parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from assets.spec.base import Declaration, Month, Name
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class SplitSpec(Declaration):
+    """Which rows train, which choose the threshold, and which test."""
+
+    by: Literal["months", "time", "random"] = Field(examples=["months"])
+    """Give months (whole months, in order), time (shares, in order of time) or random (shares, seeded)."""
+    train: Positive = Field(examples=[8])
+    """Give the months, or the share from 0 to 1, to train on."""
+    validation: Positive = Field(examples=[2])
+    """Give the months, or the share, to choose threshold and calibration on."""
+    test: Positive = Field(examples=[2])
+    """Give the months, or the share, to test on."""
+    end: Month | None = Field(default=None, examples=["2013-12"])
+    """Give the last test month, as 2013-12; left out, it is the last month of the data."""
+    group: Name | None = Field(default=None, examples=["household_id"])
+    """Name a column whose equal values stay on one side of a random split."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> SplitSpec:
+        sizes = (self.train, self.validation, self.test)
+        if self.by == "months" and any(size != int(size) for size in sizes):
+            raise ValueError(f"is by months and needs whole numbers for train, validation and test, got {sizes}. Round them")
+        if self.by != "months" and abs(sum(sizes) - 1) > 1e-9:
+            raise ValueError(f"is by {self.by}: train, validation and test must add up to 1, got {sum(sizes):g}. Correct them")
+        if self.end is not None and self.by != "months":
+            raise ValueError(f"has 'end', which only a split by months has, not by {self.by}. Remove it")
+        if self.group is not None and self.by != "random":
+            raise ValueError(f"has 'group', which only a random split has, not by {self.by}. Remove it")
+        return self
+
+
+class ModelSpec(Declaration):
+    """The estimator and its parameters."""
+
+    estimator: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")] = Field(
+        examples=["sklearn.ensemble.HistGradientBoostingClassifier"]
+    )
+    """Give the import path of a scikit-learn-compatible classifier or regressor; your own class may be one."""
+    seed: int = Field(default=0, ge=0, examples=[20130101])
+    """Give the seed of everything that is random."""
+    parameters: dict[Name, Any] = Field(default_factory=dict, examples=[{"learning_rate": 0.1, "max_iter": 120}])
+    """Give the estimator's parameters by name."""
+    calibration: Literal["auto", "none", "scaling"] = Field(default="auto", examples=["auto"])
+    """Give scaling to recalibrate probabilities on validation rows, none to leave them, auto to do it where it helps."""
+
+    @model_validator(mode="after")
+    def _splits_stay_numeric(self) -> ModelSpec:
+        if "categorical_features" in self.parameters:
+            raise ValueError(
+                "sets categorical_features: native categorical splits give wrong ONNX and SHAP values (docs/decisions/0004). "
+                "Remove it; categories are encoded inside the pipeline"
+            )
+        return self
+
+
+class RangeSpec(Declaration):
+    """The values that a search may give to one parameter."""
+
+    low: float | None = Field(default=None, examples=[0.01])
+    """Give the smallest value of a range."""
+    high: float | None = Field(default=None, examples=[0.3])
+    """Give the largest value of a range; two whole numbers make a range of whole numbers."""
+    log: bool = Field(default=False, examples=[True])
+    """Say true to search a range by its logarithm."""
+    values: tuple[Any, ...] | None = Field(default=None, strict=False, examples=[[3, 6, 12]])
+    """List the values instead of a range."""
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> RangeSpec:
+        ranged = self.low is not None and self.high is not None
+        if ranged == (self.values is not None) or (self.low is None) != (self.high is None):
+            raise ValueError("needs either 'low' and 'high', or 'values'. Give one of them")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"has low {self.low:g}, not below high {self.high:g}. Swap them")
+        if self.log and (self.low is None or self.low <= 0):
+            raise ValueError("is logarithmic and needs a low above 0. Raise it, or remove 'log'")
+        if self.values is not None and not self.values:
+            raise ValueError("lists no values. Give at least one")
+        return self
+
+
+class TuneSpec(Declaration):
+    """A search for better parameters, on training and validation rows only."""
+
+    parameters: dict[Name, RangeSpec] = Field(
+        default_factory=dict, examples=[{"learning_rate": {"low": 0.01, "high": 0.3, "log": True}}]
+    )
+    """Give the estimator's parameters to search."""
+    warehouse: dict[Name, RangeSpec] = Field(default_factory=dict, examples=[{"short_window_hours": {"values": [2, 3, 6]}}])
+    """Give the warehouse's feature parameters to search, each as a list of values; features are built anew for each."""
+    trials: int | None = Field(default=None, ge=1, examples=[30])
+    """Give the number of trials after which the search ends."""
+    minutes: float | None = Field(default=None, gt=0, examples=[10])
+    """Give the minutes after which no new trial begins."""
+    folds: int = Field(default=3, ge=2, le=20, examples=[3])
+    """Give the number of folds, in order of time where there is one."""
+    refresh: Literal["declaration", "data"] = Field(default="declaration", examples=["declaration"])
+    """Give declaration to search anew when this YAML changes, data to do so on new data too."""
+
+    @model_validator(mode="after")
+    def _searches_within_a_budget(self) -> TuneSpec:
+        if not self.parameters and not self.warehouse:
+            raise ValueError("searches nothing. Give 'parameters' or 'warehouse'")
+        if self.trials is None and self.minutes is None:
+            raise ValueError("has no budget. Give 'trials' or 'minutes'")
+        ranged = sorted(name for name, item in self.warehouse.items() if item.values is None)
+        if ranged:
+            raise ValueError(f"gives a range for the feature parameters {ranged}. List 'values': each one is built once")
+        return self
