@@ -4,18 +4,23 @@ How data flow from asset to asset:
 
 ::
 
-    landing     raw/flights/{flights,weather,planes,airports,airlines}
-                  -> landing/flights/{flights,weather,planes,airports,airlines}
+    landing     raw/flights/{flights,weather,planes,airports,airlines}, raw/diamond_cut/data
+                  -> landing/flights/{flights,weather,planes,airports,airlines}, landing/diamond_cut/data
     warehouse     -> staging/stg_{flights,weather,planes,airports,airlines}, seeds/airport_time_zones
                   -> marts/{dim_airports,fct_flights}
     features      -> features/{delay_history,departure_backlog} -> features/flight_delay
-                  -> flight_delay/snapshot
-    training      -> flight_delay/model
-    evaluation    -> flight_delay/evaluation
-    registry      -> flight_delay/challenger -> flight_delay/champion
-    packaging     -> flight_delay/bento
-    scoring       -> flight_delay/predictions
+                  -> PRODUCT/snapshot
+    tuning        -> PRODUCT/tuning
+    training      -> PRODUCT/model
+    evaluation    -> PRODUCT/evaluation
+    registry      -> PRODUCT/challenger -> PRODUCT/champion
+    packaging     -> PRODUCT/bento
+    scoring       -> PRODUCT/predictions
 
-Stages import `assets.spec`, `assets.methods`, and what lies beside them (storage, snapshots, errors), never each other;
-`orchestration` says when each runs. `tests/orchestration/test_graph.py` holds this map against the asset graph.
+PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning. A product with a
+file of its own goes from landing to snapshot without the warehouse.
+
+Beside the stages lie what several of them share (storage, snapshots, estimators, raw files) and what drafts a product for
+someone new (profiling, drafting). Stages never import each other; `orchestration` says when each runs.
+`tests/orchestration/test_graph.py` holds this map against the asset graph.
 """

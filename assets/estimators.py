@@ -94,6 +94,11 @@ def estimator(spec: ProductSpec) -> Any:
     return built
 
 
+def parameters_of(spec: ProductSpec) -> set[str]:
+    """The names of the parameters that the declared estimator takes."""
+    return set(inspect.signature(resolved(spec)).parameters)
+
+
 def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
     """The encoder and the estimator as one unfitted pipeline.
 
@@ -139,6 +144,14 @@ def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
         },
         index=rows.index,
     )
+
+
+def outputs_of(spec: ProductSpec, fitted: Any, frame: pd.DataFrame) -> Any:
+    """What a fitted pipeline says of rows: values, the probability of yes, or those of all classes."""
+    if spec.kind == "regression":
+        return np.asarray(fitted.predict(frame), dtype=np.float64)
+    probabilities = np.asarray(fitted.predict_proba(frame), dtype=np.float64)
+    return probabilities[:, 1] if spec.kind == "binary" else probabilities
 
 
 def _require_right_kind(spec: ProductSpec, built: Any) -> None:

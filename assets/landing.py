@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from assets import raw_files, row_checks
+from assets import raw_files, raw_rows, row_checks
 from assets.errors import DigestError, SourceError
+from assets.raw_rows import STATIC, UNASSIGNED, count
 from assets.row_checks import identifier, literal
 from assets.spec import SourceSpec, TableSpec
 from assets.storage import Home, file_digest, publish_by_digest, read_json, verified, write_json
@@ -22,8 +23,6 @@ from assets.storage import Home, file_digest, publish_by_digest, read_json, veri
 if TYPE_CHECKING:
     import duckdb
 
-STATIC = "static"
-UNASSIGNED = "unassigned"
 MEMORY = "1GB"
 """What DuckDB may take while it lands a file; beyond it, it spills to disk."""
 
@@ -87,15 +86,15 @@ def land(
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY}'")
         connection.execute(f"set temp_directory = {literal(scratch)}")
-        rows_read = _read(connection, table, file, Path(scratch), name)
-        _check(connection, table)
+        rows_read = raw_rows.load(connection, table, file, Path(scratch), name)
+        raw_rows.judge(connection, table)
         wanted = list(months) if months is not None else _partitions(table)
-        counts = _partition_counts(connection, table)
+        counts = raw_rows.partition_counts(connection, table)
         if sum(counts.values()) != rows_read:
             raise SourceError(f"{name}: {rows_read} rows read, {sum(counts.values())} accounted for. Report this.")
         if UNASSIGNED in counts or (home.landing / source.name / table_name / f"{UNASSIGNED}.json").exists():
             wanted.append(UNASSIGNED)
-        _require_few_bad(connection, table, rows_read, name)
+        raw_rows.require_few_bad(connection, table, rows_read, name)
         return [
             _publish(
                 connection,
@@ -140,107 +139,6 @@ def _partitions(table: TableSpec) -> list[str]:
     return [f"{index // 12:04d}-{index % 12 + 1:02d}" for index in range(first, last + 1)]
 
 
-def _read(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, scratch: Path, name: str) -> int:
-    """Make the file the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
-
-    A CSV file is parsed once, into Parquet; after that nothing is held in memory but what a scan needs.
-    """
-    import duckdb
-
-    place = literal(str(path))
-    try:
-        if path.suffix == ".parquet":
-            connection.execute(
-                "create view raw as select file_row_number + 1 as source_row, * exclude file_row_number "
-                f"from read_parquet({place}, file_row_number = true)"
-            )
-            connection.execute("create table malformed (line bigint, text varchar)")
-        else:
-            reader = (
-                f"read_csv({place}, header = true, all_varchar = true, delim = {literal(table.csv.delimiter)}, quote = '\"', "
-                "escape = '\"', store_rejects = true)"
-            )
-            copy = literal(str(scratch / "rows.parquet"))
-            connection.execute(f"copy (select row_number() over () as source_row, * from {reader}) to {copy} (format parquet)")
-            connection.execute(f"create view raw as select * from read_parquet({copy})")
-            connection.execute(
-                "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
-            )
-    except duckdb.Error as error:
-        first = str(error).splitlines()[0]
-        raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
-    found = [row[0] for row in connection.execute("describe raw").fetchall()][1:]
-    missing = [column for column in table.columns if column not in found]
-    unknown = [column for column in found if column not in table.columns]
-    if missing or unknown:
-        told = [f"lacks {missing}"] * bool(missing) + [f"has undeclared {unknown}"] * bool(unknown)
-        raise SourceError(
-            f"{name}: the file {' and '.join(told)}. Declared are {', '.join(table.columns)}: declare the columns as the "
-            "file has them, or mend the file."
-        )
-    return _count(connection, "select (select count(*) from raw) + (select count(*) from malformed)")
-
-
-def _check(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
-    """Define `judged`, each row typed with its partition, and fill `bad` with every reason against the rows that have any.
-
-    Only keys that repeat and rows that are bad are kept; all else is scanned again when it is written.
-    """
-    found = {row[0]: row[1] for row in connection.execute("describe raw").fetchall()}
-    elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
-    key = ", ".join(map(identifier, table.key))
-    connection.execute(f"create view typed as select source_row, {row_checks.typed_columns(table, found)} from raw")
-    if table.key:
-        connection.execute(
-            f"create table repeated as select {key}, min(source_row) as first_row from typed group by all having count(*) > 1"
-        )
-    repeats = bool(table.key) and _count(connection, "select count(*) from repeated") > 0
-    joined = f"typed left join repeated using ({key})" if repeats else "typed"
-    first_row = "first_row" if repeats else "null::bigint as first_row"
-    connection.execute(f"""
-        create view judged as
-        with dated as (select typed.*, {first_row}, {row_checks.month(table)} as partition_month from {joined})
-        select
-            *,
-            case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition
-        from dated
-    """)
-    raw = ", ".join(identifier(row_checks.RAW + name) for name in _names(table))
-    connection.execute(f"""
-        create table bad as
-        select source_row, partition, {row_checks.reasons(table)} as reasons, null::varchar as raw_line, {raw}
-        from judged
-        where {row_checks.is_bad(table)}
-        union all by name
-        select
-            {elsewhere} as partition,
-            ['line ' || line || ' cannot be split into fields'] as reasons,
-            text as raw_line
-        from malformed
-    """)
-
-
-def _partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:
-    """The rows of each partition, with those that cannot be split into fields."""
-    elsewhere = STATIC if table.partition is None else UNASSIGNED
-    counts = dict(connection.execute("select partition, count(*) from judged group by 1").fetchall())
-    malformed = _count(connection, "select count(*) from malformed")
-    return {**counts, elsewhere: counts.get(elsewhere, 0) + malformed} if malformed else counts
-
-
-def _require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, rows: int, name: str) -> None:
-    bad = _count(connection, "select count(*) from bad")
-    if bad > table.max_quarantined * rows:
-        reasons = connection.execute(
-            "select reason, count(*) from (select unnest(reasons) as reason from bad) group by 1 order by 2 desc, 1 limit 5"
-        ).fetchall()
-        told = "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons)
-        raise SourceError(
-            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {told}. "
-            "Nothing was landed: mend the file, correct the column's declaration, or raise 'max_quarantined'."
-        )
-
-
 def _publish(
     connection: duckdb.DuckDBPyConnection,
     home: Home,
@@ -254,10 +152,10 @@ def _publish(
     """Write a partition's good and bad rows by digest, then the record that makes them current."""
     types = {name: row_checks.SQL_TYPES[kind] for name, kind in table.landed_columns.items()}
     typed = ", ".join(f"{identifier(name)}::{kind} as {identifier(name)}" for name, kind in types.items())
-    raw = ", ".join(f"{identifier(row_checks.RAW + name)} as {identifier(name)}" for name in _names(table))
+    raw = ", ".join(f"{identifier(row_checks.RAW + name)} as {identifier(name)}" for name in table.names)
     where = f"where partition = {literal(partition)}"
     is_bad = "not exists (select 1 from bad where bad.source_row = judged.source_row)"
-    clean = _count(connection, f"select count(*) from bad {where} and source_row is not null") == 0
+    clean = count(connection, f"select count(*) from bad {where} and source_row is not null") == 0
     good = _write(
         connection,
         # a join may change the order of rows, a filter does not
@@ -296,19 +194,9 @@ def _publish(
     return record
 
 
-def _names(table: TableSpec) -> list[str]:
-    """The columns' names from the landing on."""
-    return [column.name or name for name, column in table.columns.items()]
-
-
 def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: Path, home: Home) -> tuple[Path, str, int]:
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         temporary = Path(scratch) / "rows.parquet"
-        rows = _count(connection, f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
+        rows = count(connection, f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
         path, digest = publish_by_digest(temporary, folder, ".parquet")
     return path, digest, rows
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row: Any = connection.execute(query).fetchone()
-    return int(row[0])

@@ -8,15 +8,17 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import gzip
 import io
 import shutil
 import sqlite3
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from assets.errors import SourceError
 from assets.row_checks import identifier, literal
@@ -47,13 +49,24 @@ def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
     else:
         path = (declared_in / str(source.folder) / table.file).resolve()
     if not path.is_file():
-        raise SourceError(f"{source.name}: {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
+        raise SourceError(f"{source.name}: the raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
     return path
 
 
 @contextmanager
-def readable(path: Path, table: TableSpec, home: Home) -> Iterator[Path]:
+def readable(path: Path, table: TableSpec, home: Home, *, headed: bool = True) -> Iterator[Path]:
     """Yield a path that DuckDB can scan: CSV in UTF-8, or Parquet.
+
+    Parameters
+    ----------
+    path : Path
+        The raw file.
+    table : TableSpec
+        How it is written.
+    home : Home
+        Where to unpack, recode or export to.
+    headed : bool
+        Whether the header can be checked already, because the delimiter is known.
 
     Raises
     ------
@@ -71,8 +84,44 @@ def readable(path: Path, table: TableSpec, home: Home) -> Iterator[Path]:
             yield found
         else:
             text = found if _is_utf8(table.csv) else _recoded(found, table.csv.encoding, Path(scratch) / "recoded.csv")
-            _require_distinct_names(text, table.csv, path)
+            if headed:
+                require_distinct_names(text, table.csv, path)
             yield text
+
+
+def csv_reader(path: Path, delimiter: str) -> str:
+    """How DuckDB reads a CSV file: every field as text, nothing guessed, and what cannot be split kept aside."""
+    return (
+        f"read_csv({literal(str(path))}, header = true, all_varchar = true, delim = {literal(delimiter)}, quote = '\"', "
+        "escape = '\"', store_rejects = true)"
+    )
+
+
+def columns(file: Path, table: TableSpec) -> list[str]:
+    """The columns of a file that DuckDB can scan, in the file's spelling."""
+    import duckdb
+
+    reader = f"read_parquet({literal(str(file))})" if file.suffix == ".parquet" else csv_reader(file, table.csv.delimiter)
+    with duckdb.connect() as connection:
+        return [str(row[0]) for row in connection.execute(f"describe from {reader}").fetchall()]
+
+
+def require_columns(table: TableSpec, found: Sequence[str], told: str) -> None:
+    """Refuse a file whose columns are not those that are declared.
+
+    Raises
+    ------
+    SourceError
+        With what lacks and what is not declared.
+    """
+    missing = [column for column in table.columns if column not in found]
+    unknown = [column for column in found if column not in table.columns]
+    if missing or unknown:
+        wrong = [f"lacks {missing}"] * bool(missing) + [f"has undeclared {unknown}"] * bool(unknown)
+        raise SourceError(
+            f"{told}: the file {' and '.join(wrong)}. Declared are {', '.join(table.columns)}: declare the columns as the "
+            "file has them, or mend the file."
+        )
 
 
 def relations(path: Path) -> list[str]:
@@ -86,6 +135,42 @@ def relations(path: Path) -> list[str]:
         with duckdb.connect(str(path), read_only=True) as connection:
             rows = connection.execute("select table_name from information_schema.tables order by 1").fetchall()
     return [row[0] for row in rows]
+
+
+def require_encoding(path: Path, encoding: str) -> None:
+    """Refuse a text file that holds bytes of another encoding.
+
+    Raises
+    ------
+    SourceError
+        With the line and the byte.
+    """
+    with _opened(path) as stream:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        line = 1
+        while block := stream.read(1 << 20):
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                line += block[: error.start].count(b"\n")
+                shown = error.object[error.start : error.start + 1].hex()
+                raise SourceError(
+                    f"{path}: line {line} holds the byte 0x{shown}, which is not {encoding}. Say how it is written, such as "
+                    "--encoding cp1252 (Western), cp1251 (Cyrillic) or utf-16."
+                ) from error
+            line += block.count(b"\n")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            yield stream
+    elif path.suffix == ".zip":
+        yield io.BytesIO(b"")
+    else:
+        with path.open("rb") as plain:
+            yield plain
 
 
 def _unpacked(path: Path, folder: Path) -> Path:
@@ -121,8 +206,14 @@ def _recoded(path: Path, encoding: str, target: Path) -> Path:
     return target
 
 
-def _require_distinct_names(path: Path, written: CsvSpec, told: Path) -> None:
-    """DuckDB would rename a repeated column in silence."""
+def require_distinct_names(path: Path, written: CsvSpec, told: Path) -> None:
+    """Refuse a header that names a column twice: DuckDB would rename it in silence.
+
+    Raises
+    ------
+    SourceError
+        With the name; `told` is the file that the user knows.
+    """
     if path.suffix == ".gz":
         return
     with path.open("rb") as stream:
@@ -131,9 +222,13 @@ def _require_distinct_names(path: Path, written: CsvSpec, told: Path) -> None:
         names = next(csv.reader(io.StringIO(first.decode("utf-8-sig")), delimiter=written.delimiter), [])
     except UnicodeDecodeError as error:
         raise SourceError(f"{told}: line 1 is not UTF-8 ({error}). Give its encoding as 'csv.encoding'.") from error
-    twice = sorted({name for name in names if names.count(name) > 1})
+    folded = [name.casefold() for name in names]
+    twice = [name for name in names if folded.count(name.casefold()) > 1]
     if twice:
-        raise SourceError(f"{told}: names the column {twice[0]!r} more than once in line 1. Rename one of them in the file.")
+        raise SourceError(
+            f"{told}: names the column {twice[0]!r} more than once in line 1 (capitals do not tell names apart). Rename one of "
+            "them in the file."
+        )
 
 
 def _exported(path: Path, relation: str | None, target: Path) -> Path:

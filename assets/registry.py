@@ -5,7 +5,7 @@ Only this module imports mlflow. Whether a challenger is promoted is for the gat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ def register(
         if found is None:
             found = _log(
                 client,
+                home,
                 spec,
                 model_folder=model_folder,
                 evaluation=evaluation,
@@ -73,6 +74,38 @@ def register(
             )
         client.set_registered_model_alias(spec.name, CHALLENGER, str(found.version))
     return found
+
+
+def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]) -> None:
+    """Record the trials of a search as child runs of one run; those that are recorded already are not recorded again.
+
+    Parameters
+    ----------
+    home : Home
+        Where the registry lies.
+    product, study : str
+        The product, and the name of its search.
+    trials : sequence of (number, parameters, value)
+        All finished trials.
+    """
+    with _client(home) as client:
+        experiment_id = _experiment(client, f"{product}-tuning", home)
+        found = client.search_runs([experiment_id], f"tags.study = '{study}'", max_results=50_000)
+        parents = [run.info.run_id for run in found if "trial" not in run.data.tags]
+        shown = {run.data.tags["trial"] for run in found if "trial" in run.data.tags and run.info.status == "FINISHED"}
+        if not parents:
+            made = client.create_run(experiment_id, tags={"study": study}, run_name=f"search-{study[:8]}")
+            parents = [made.info.run_id]
+        for number, parameters, value in trials:
+            if str(number) in shown:
+                continue
+            tags = {"study": study, "trial": str(number), "mlflow.parentRunId": parents[0]}
+            child = client.create_run(experiment_id, tags=tags, run_name=f"trial-{number}").info.run_id
+            for name, given in parameters.items():
+                client.log_param(child, name, given)
+            client.log_metric(child, "cross_validated", value)
+            client.set_terminated(child)
+        client.set_terminated(parents[0])
 
 
 def promote(home: Home, version: Version) -> None:
@@ -138,8 +171,17 @@ def _version(found: Any) -> Version:
     )
 
 
+def _experiment(client: MlflowClient, name: str, home: Home) -> str:
+    """The experiment of a name, made if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, (home.registry / "artifacts" / name).as_uri()))
+
+
 def _log(
     client: MlflowClient,
+    home: Home,
     spec: ProductSpec,
     *,
     model_folder: Path,
@@ -153,9 +195,7 @@ def _log(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    experiment = client.get_experiment_by_name(spec.name)
-    artifacts = Path(str(mlflow.get_tracking_uri()).removeprefix("sqlite:///")).parent / "artifacts" / spec.name
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name, artifacts.as_uri())
+    experiment_id = _experiment(client, spec.name, home)
     inputs = Schema(
         [
             ColSpec(

@@ -189,9 +189,9 @@ def _require_labels(spec: ProductSpec, name: str, window: Window | None, rows: p
         return
     place = "part" if window is None else f"window {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
     lack = f", and lacks {', '.join(sorted(wanted - found))}" if wanted - found else ""
-    noun = "value" if spec.kind == "regression" else "class"
-    needed = "values that differ" if spec.kind == "regression" else "every class"
+    noun = ("value", "values") if spec.kind == "regression" else ("class", "classes")
+    needed = "values that differ" if spec.kind == "regression" else "each class"
     raise DataError(
-        f"{spec.name}: the {name} {place} holds {len(rows)} labelled rows of {len(found)} {noun}(es) of "
+        f"{spec.name}: the {name} {place} holds {len(rows)} labelled rows with {len(found)} {noun[len(found) != 1]} of "
         f"'{spec.target.column}'{lack}; {needed} must be in it. Land more rows, or change split or target."
     )

@@ -60,6 +60,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def tuning(self) -> Path:
+        """Searches for parameters, by product."""
+        return self.root / "tuning"
+
+    @property
     def reports(self) -> Path:
         """Evaluations and verdicts, by product."""
         return self.root / "reports"

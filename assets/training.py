@@ -16,7 +16,7 @@ import numpy as np
 
 from assets import onnx_graph
 from assets.errors import DataError, DigestError, SpecificationError
-from assets.estimators import model_frame, pipeline, trusted_types
+from assets.estimators import model_frame, outputs_of, pipeline, trusted_types
 from assets.methods.calibration import Scaling, fit_scaling, held_out_gain
 from assets.methods.kinds import KINDS
 from assets.snapshots import LabelledRows, Snapshot, labelled, read
@@ -124,14 +124,6 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
     sklearn.pipeline.Pipeline
     """
     return pipeline(spec, list(frame.columns)).fit(frame, labels)
-
-
-def outputs_of(spec: ProductSpec, fitted: Any, frame: pd.DataFrame) -> Any:
-    """What a fitted pipeline says of rows: values, the probability of yes, or those of all classes."""
-    if spec.kind == "regression":
-        return np.asarray(fitted.predict(frame), dtype=np.float64)
-    probabilities = np.asarray(fitted.predict_proba(frame), dtype=np.float64)
-    return probabilities[:, 1] if spec.kind == "binary" else probabilities
 
 
 def _calibrated(

@@ -1,7 +1,7 @@
 """Warehouse: dbt builds and tests the relations in DuckDB, in this process and under the warehouse's lock.
 
-A finished build leaves a record; a build that fails or is killed leaves none, and without it nothing is published from
-the warehouse. What the relations mean stands in `dbt_project`.
+A finished build leaves a record of what is broken; a build that is killed leaves none, and without it nothing is published
+from the warehouse. What the relations mean stands in `dbt_project`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "t
 
 @dataclass(frozen=True)
 class Node:
-    """What dbt did with one node: a model, a seed, a data test or a unit test."""
+    """What dbt did with one node, a model, a seed, a data test or a unit test, and the nodes that it is about."""
 
     unique_id: str
+    about: tuple[str, ...]
     passed: bool
     message: str
     seconds: float
@@ -50,6 +51,11 @@ class Build:
     def failed(self) -> list[Node]:
         """The nodes that did not pass."""
         return [node for node in self.nodes if not node.passed]
+
+    @property
+    def broken(self) -> set[str]:
+        """The models and seeds that failed, were skipped, or broke a test: nothing may rest on them."""
+        return {name for node in self.failed for name in (node.unique_id, *node.about)}
 
 
 def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +143,7 @@ def build(
         nodes = tuple(
             Node(
                 result.node.unique_id,
+                tuple(result.node.depends_on.nodes) if "test" in str(result.node.resource_type) else (),
                 str(result.status) in ("success", "pass"),
                 " ".join(str(result.message or result.status).split()),
                 float(result.execution_time),
@@ -152,21 +159,39 @@ def build(
         with duckdb.connect(str(home.warehouse)) as connection:
             relations = {node.unique_id: _relation(connection, node.schema, node.alias) for node in built}
         done = Build(nodes, relations)
-        if tests and not done.failed:
-            write_json(record, {"nodes": len(nodes)})
+        if tests:
+            names = {result.node.unique_id: f"{result.node.schema}.{result.node.alias}" for result in results}
+            write_json(record, {"nodes": len(nodes), "broken": sorted(names[name] for name in done.broken if name in names)})
     return done
 
 
 def build_record(home: Home) -> Path:
-    """The file that is there if, and only if, the last build finished and passed."""
+    """The file that is there if, and only if, the last build finished; it names the relations that are broken."""
     return home.warehouse.parent / "build.json"
+
+
+def require_sound(home: Home, relation: str) -> None:
+    """Refuse a relation that the last build did not finish or left broken.
+
+    Raises
+    ------
+    WarehouseError
+        If it may not be read.
+    """
+    record = build_record(home)
+    if not record.exists():
+        raise WarehouseError("the warehouse's last build did not finish. Run `loopline run` to build it.")
+    if relation in read_json(record)["broken"]:
+        raise WarehouseError(
+            f"{relation} failed, or was skipped, when it was last built. Mend its cause and run `loopline run`."
+        )
 
 
 def explain(failed: Iterable[Node]) -> str:
     """Tell failed nodes in one message."""
     told = [f"{node.unique_id.split('.')[0]} {node.unique_id.split('.')[2]}: {node.message}" for node in failed]
     shown = "; ".join(told[:8]) + (f"; and {len(told) - 8} more" if len(told) > 8 else "")
-    return f"dbt build failed. {shown}. Nothing downstream was started; mend the model or the data and run again."
+    return f"dbt build failed. {shown}. Nothing that rests on it was started; mend the model or the data and run again."
 
 
 def _relation(connection: Any, schema: str, name: str) -> Relation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from assets import contracts, evaluation, features, gate, landing, packaging, registry, scoring, training, warehouse
+from assets.estimators import trusted_types
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage import warehouse_connection
 from orchestration.resources import REPOSITORY, home_from_environment, settle_process
@@ -40,7 +41,7 @@ def main() -> None:
         evaluation_digest=done.digest,
         report=done.report,
         code_version="bare",
-        trusted_types=training.SKOPS_TRUSTED,
+        trusted_types=trusted_types(spec),
     )
     verdict = gate.judge(home, spec, snapshot, evaluation=done.record, challenger_digest=trained.digest, champion_digest=None)
     gate.record(home, verdict)

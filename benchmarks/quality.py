@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assets import snapshots, training
+from assets import estimators, snapshots, training
+from assets.methods.binary import metric_functions
 from assets.methods.bootstrap import cluster_weights, interval, replicate
-from assets.methods.metrics import metric_functions
 from assets.spec import ProductSpec, read_declaration
 from orchestration.resources import REPOSITORY, home_from_environment, settle_process
 
@@ -22,15 +22,15 @@ def rows() -> Iterator[tuple[str, str, str]]:
     spec = read_declaration(SPEC, ProductSpec)
     parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
     train, test = parts["train"], parts["test"]
-    train_frame, test_frame = training.model_frame(spec, train.rows), training.model_frame(spec, test.rows)
-    train_labels, labels = train.labels(spec).to_numpy(), test.labels(spec).to_numpy()
-    days = test.days(spec)
+    train_frame, test_frame = estimators.model_frame(spec, train.rows), estimators.model_frame(spec, test.rows)
+    train_labels, labels = train.labels(spec), test.labels(spec)
+    days = test.clusters(spec)
     weights = cluster_weights(days, spec.evaluation.bootstrap_replicates, spec.model.seed)
 
     def figures(name: str, columns: list[str], taught: np.ndarray) -> tuple[str, str, str]:
         fitted = training.fit(spec, train_frame[columns], taught)
         scores = fitted.predict_proba(test_frame[columns])[:, 1]
-        functions = metric_functions(labels, scores, 0.5, spec.cost.missed, spec.cost.false_alarm)
+        functions = metric_functions(labels, scores, {"threshold": 0.5}, spec.prices)
         chosen = {metric: functions[metric] for metric in ("roc_auc", "average_precision")}
         draws = replicate(chosen, days, weights)
         told = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from assets.errors import LooplineError, SpecificationError
+from assets.errors import DigestError, LooplineError, SpecificationError
 from orchestration import resources
 
 
@@ -90,6 +90,68 @@ def status(as_json: bool) -> None:
             click.echo(json.dumps(found.as_json(), indent=2))
         else:
             show_status(found)
+
+
+@loopline.command()
+@click.argument("name")
+@click.option("--data", required=True, help="CSV or Parquet file, or a DuckDB or SQLite database as FILE::TABLE.")
+@click.option("--target", required=True, help="The column to predict.")
+@click.option("--time", help="The column that dates a row; without it the split is random.")
+@click.option("--entity", help="The column that identifies a row; without it one is looked for.")
+@click.option("--group", help="A column whose equal values stay on one side of a random split.")
+@click.option("--without", multiple=True, help="A column that must not become a feature; may be repeated.")
+@click.option("--null", "nulls", multiple=True, help="A text that means 'no value', beside the usual ones; may be repeated.")
+@click.option("--encoding", help="The encoding of a CSV file that is not UTF-8, such as cp1252 or cp1251.")
+@click.option("--staging", is_flag=True, help="Also write a dbt staging model, to derive features in SQL.")
+def new(name: str, **options: Any) -> None:
+    """Look at a file and declare a product NAME that predicts one of its columns."""
+    from orchestration.display import show_new
+
+    with _told():
+        home = resources.home_from_environment().prepare()
+        from assets.roles import Question
+        from orchestration.scaffolding import new_product
+
+        asked = {key: options[key] for key in ("target", "time", "entity", "group", "without")}
+        read = {"encoding": options["encoding"], "nulls": options["nulls"], "staged": options["staging"]}
+        show_new(name, new_product(home, Question(name, **asked), options["data"], **read))
+
+
+@loopline.command()
+@click.argument("product", required=False)
+def check(product: str | None) -> None:
+    """Validate what can be known without running: of one PRODUCT, or of all."""
+    from orchestration.display import show_checked
+
+    with _told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.checking import check as check_product
+        from orchestration.declarations import products
+
+        found = [check_product(home, spec, folder) for spec, folder in products(product)]
+    show_checked(found)
+    sys.exit(any(item.problems for item in found))
+
+
+@loopline.command()
+@click.argument("product")
+@click.option("--path", "only_path", is_flag=True, help="Print the file's path and open nothing.")
+def report(product: str, only_path: bool) -> None:
+    """Open the evaluation report of PRODUCT's champion."""
+    with _told():
+        home = resources.home_from_environment().prepare()
+        definitions = _definitions()
+        from orchestration.status import status as read_status
+
+        with resources.instance(home) as instance:
+            found = next((item for item in read_status(definitions, instance, home).products if item.product == product), None)
+        if found is None:
+            raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
+        if found.report is None:
+            raise DigestError(f"{product}: no champion yet, so there is no report. Run `loopline run {product}`.")
+    click.echo(found.report)
+    if not only_path:
+        click.launch(Path(found.report).as_uri())
 
 
 @loopline.command(context_settings={"ignore_unknown_options": True})

@@ -13,8 +13,10 @@ from rich.table import Table
 from assets.storage import Home
 
 if TYPE_CHECKING:
+    from orchestration.checking import Checked
     from orchestration.planning import Plan
     from orchestration.running import Outcome
+    from orchestration.scaffolding import Written
     from orchestration.status import ProductStatus, Status
 
 
@@ -95,6 +97,29 @@ def show_status(status: Status) -> None:
         )
 
 
+def show_new(name: str, written: Written) -> None:
+    """Show what was written for a new product, and what to do next."""
+    console = Console(highlight=False)
+    for path in written.files:
+        console.print(f"[green]✓[/] {path}", soft_wrap=True)
+    for note in written.notes:
+        console.print(f"  [dim]{note}[/]", soft_wrap=True)
+    console.print("[dim]next[/]  put your costs and your words into it, remove what is not known at prediction time, then:")
+    console.print(f"      loopline check {name}  ·  loopline run {name}  ·  loopline report {name}")
+
+
+def show_checked(found: list[Checked]) -> None:
+    """Show what was found of each product."""
+    console = Console(highlight=False)
+    for item in found:
+        sound = "[green]✓[/]" if not item.problems else "[red]✗[/]"
+        console.print(f"{sound} [bold]{item.product}[/]")
+        for problem in item.problems:
+            console.print(f"  [red]mend[/] {problem}", soft_wrap=True)
+        for remark in item.remarks:
+            console.print(f"  [dim]look[/] {remark}", soft_wrap=True)
+
+
 def _show(console: Console, status: Status, products: list[ProductStatus]) -> None:
     table = Table("source", box=None, pad_edge=False, header_style="dim")
     for name in ("rows in", "good", "quarantined"):
@@ -118,7 +143,7 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
         if product.metrics:
             console.print(_metrics(product))
         if product.open_refusal:
-            console.print(f"[yellow]refused[/] {product.open_refusal}")
+            console.print(f"[yellow]{product.open_refusal}[/]", soft_wrap=True)
         for name, value in (("bento", product.bento), ("predictions", product.predictions), ("report", product.report)):
             if value:
                 console.print(f"[dim]{name:<12}[/] {value}", soft_wrap=True)

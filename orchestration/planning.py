@@ -6,6 +6,7 @@ failed. An asset whose input is about to be made anew waits to see whether that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.versions import Stamp, Versions
+from orchestration.versions import KEPT_ON_NEW_DATA, Stamp, Versions
 
 NEVER_MADE = "never made"
 
@@ -61,7 +62,7 @@ def keys_of(graph: Any, product: str) -> AbstractSet[dg.AssetKey]:
     return reachable(graph, own, "parent_keys")
 
 
-def reachable(graph: Any, keys: AbstractSet[dg.AssetKey], along: str) -> AbstractSet[dg.AssetKey]:
+def reachable(graph: Any, keys: Iterable[dg.AssetKey], along: str) -> AbstractSet[dg.AssetKey]:
     """These assets and all that can be reached from them along ``parent_keys`` or ``child_keys``."""
     found: set[dg.AssetKey] = set()
     waiting = list(keys)
@@ -95,7 +96,9 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractS
         if key not in wanted or not node.is_executable:
             continue
         parents = set(node.parent_keys)
-        if parents & found.waiting:
+        if node.metadata.get(KEPT_ON_NEW_DATA) and (stamp := versions.stamp(key)) and not _changed(versions, key, stamp, home):
+            found.fresh.add(key)
+        elif parents & found.waiting:
             found.waiting.add(key)
         elif node.partitions_def is not None:
             stale = _stale_partitions(versions, key, home)

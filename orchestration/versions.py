@@ -19,6 +19,7 @@ from assets.storage import file_digest, value_digest
 from orchestration.resources import REPOSITORY
 
 DATA_VERSION, INPUTS, CODE_VERSION = "loopline/data_version", "loopline/inputs", "dagster/code_version"
+KEPT_ON_NEW_DATA = "loopline/kept_on_new_data"
 RAW_FILE, OUTPUT = "loopline/raw_file", "loopline/output"
 
 

@@ -66,9 +66,9 @@ def small_product() -> ProductSpec:
     spec = read_declaration(DEFS / "flight_delay" / "defs.yaml", ProductSpec)
     return changed(
         spec,
-        split={"train_months": 4, "validate_months": 1, "test_months": 1, "end": MONTHS[1]},
+        split={"by": "months", "train": 4, "validation": 1, "test": 1, "end": MONTHS[1]},
         model={**spec.model.model_dump(), "parameters": {"max_iter": 30, "learning_rate": 0.1, "min_samples_leaf": 50}},
-        evaluation={"bootstrap_replicates": 100, "confidence": 0.95},
+        evaluation={"bootstrap_replicates": 100, "confidence": 0.95, "slices": ["origin"]},
         gates={"roc_auc": {"min": 0.6}},
     )
 

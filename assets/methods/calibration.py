@@ -47,7 +47,7 @@ def fit_scaling(labels: Array, probabilities: Array) -> Scaling:
     probabilities : ndarray of shape (n_samples, n_classes)
         The model's probabilities of the same rows.
     """
-    from scipy.optimize import minimize
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
 
     classes = probabilities.shape[1]
     logs = np.log(np.clip(probabilities, SMALLEST, 1.0))

@@ -123,7 +123,7 @@ def random_parts(
     Examples
     --------
     >>> random_parts(list("abcdefghij"), (0.6, 0.2, 0.2), seed=1, strata=[0] * 5 + [1] * 5).tolist()
-    [0, 0, 0, 2, 1, 2, 0, 1, 0, 0]
+    [0, 0, 0, 1, 2, 1, 0, 0, 2, 0]
     """
     import pandas as pd
 

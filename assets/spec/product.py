@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -184,7 +183,7 @@ class ProductSpec(Declaration):
         named = (self.features.event_time, self.features.predicted_at)
         return tuple(name for name in named if name is not None)
 
-    @cached_property
+    @property
     def columns(self) -> dict[str, FeatureSpec]:
         """All features by name, in declared order, with what they take over from the columns of 'source'."""
         declared = {name: feature for group in self.features.groups.values() for name, feature in group.items()}

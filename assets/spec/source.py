@@ -119,7 +119,7 @@ class TableSpec(Declaration):
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> TableSpec:
-        names = [column.name or name for name, column in self.columns.items()]
+        names = self.names
         unknown = [name for name in self.key if name not in names]
         if unknown:
             raise ValueError(f"has a key of undeclared columns {unknown}. Declared: {', '.join(names)}")
@@ -129,6 +129,11 @@ class TableSpec(Declaration):
         if SOURCE_ROW in names:
             raise ValueError(f"has a column '{SOURCE_ROW}', which is the number of a row in its file. Rename it with 'name'")
         return self
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names from the landing on."""
+        return [column.name or name for name, column in self.columns.items()]
 
     @property
     def landed_columns(self) -> dict[str, str]:

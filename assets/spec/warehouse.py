@@ -16,7 +16,5 @@ class WarehouseSpec(Declaration):
     """Give the dbt project's folder, relative to the repository's root."""
     owner: str = Field(default="team:data", pattern=r"^(team:[\w-]+|[^@\s]+@[^@\s]+)$", examples=["team:data"])
     """Give an e-mail address or team:NAME."""
-    sources: tuple[Name, ...] = Field(strict=False, min_length=1, examples=[["flights"]])
-    """List the sources whose landed tables the warehouse reads."""
     parameters: dict[Name, int | float | str] = Field(default_factory=dict, examples=[{"prediction_horizon_minutes": 60}])
     """Give the parameters of the feature models: each becomes the dbt variable of that name."""

@@ -35,7 +35,7 @@ class DeclaredComponent(dg.Component, Generic[Spec]):
         class Attributes(RootModel[dict[str, Any]]):
             @classmethod
             def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-                return handler(declaration.__pydantic_core_schema__)
+                return handler.resolve_ref_schema(handler(declaration.__pydantic_core_schema__))
 
         return Attributes
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel, Field
 
 from assets import packaging
+from assets.roles import Question
 from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage import Home
@@ -15,14 +17,41 @@ from orchestration.automation import product_job, product_schedule
 from orchestration.components import product_steps as steps
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.source import OwnSource
+from orchestration.resources import home_from_environment
+from orchestration.scaffolding import new_product
 from orchestration.step import Made, stage_asset
-from orchestration.versions import code_version
+from orchestration.versions import KEPT_ON_NEW_DATA, code_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
 """The parts of a declaration that change what is learnt."""
 
 
+class FileParameters(BaseModel):
+    """What `dg scaffold defs orchestration.components.ModelProduct` asks."""
+
+    data: str = Field(description="The file; the table of a database follows after '::'.")
+    target: str = Field(description="The column to predict.")
+    time: str | None = Field(default=None, description="The column that dates a row.")
+    entity: str | None = Field(default=None, description="The column that identifies a row.")
+
+
+class ProductScaffolder(dg.Scaffolder[FileParameters]):
+    """The same as `loopline new`."""
+
+    @classmethod
+    def get_scaffold_params(cls) -> type[FileParameters]:
+        """The options of `dg scaffold defs`."""
+        return FileParameters
+
+    def scaffold(self, request: dg.ScaffoldRequest[FileParameters]) -> None:
+        """Look at the file and write the declaration."""
+        asked, name = request.params, request.target_path.name
+        question = Question(name, asked.target, asked.time, asked.entity)
+        new_product(home_from_environment().prepare(), question, asked.data, defs=request.target_path.parent)
+
+
+@dg.scaffold_with(ProductScaffolder)
 class ModelProduct(DeclaredComponent[ProductSpec]):
     """A model product: snapshot, model, evaluation, challenger, champion, bento and predictions."""
 
@@ -49,11 +78,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 description="The feature relation as immutable Parquet named by its digest, published only under its contract.",
                 checks=[contract],
             ),
+            *self._tuning(),
             self._asset(
                 "model",
                 steps.train_model,
                 stage="training",
-                inputs=["snapshot"],
+                inputs=["snapshot", "tuning"] if spec.tune is not None else ["snapshot"],
                 reads={*LEARNT_FROM, "serving"},
                 kinds={"scikitlearn", "onnx"},
                 distributions=LEARNING,
@@ -114,6 +144,24 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         declared = dg.Definitions(assets=assets, jobs=[job], schedules=[product_schedule(spec, job)])
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 
+    def _tuning(self) -> list[dg.AssetsDefinition]:
+        """The search for parameters, where one is declared."""
+        if self.spec.tune is None:
+            return []
+        once = self.spec.tune.refresh == "declaration"
+        made = self._asset(
+            "tuning",
+            steps.tune_model,
+            stage="tuning",
+            inputs=["snapshot"],
+            reads={*LEARNT_FROM, "tune", "promotion"},
+            kinds={"optuna", "mlflow"},
+            distributions=("optuna", *LEARNING),
+            description="Parameters found by cross-validation on training and validation rows, within the declared budget.",
+            asset_metadata={KEPT_ON_NEW_DATA: once},
+        )
+        return [made]
+
     def _asset(
         self,
         name: str,
@@ -126,6 +174,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         description: str,
         distributions: tuple[str, ...] = (),
         module: str | None = None,
+        asset_metadata: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> dg.AssetsDefinition:
         """An asset of this product; `reads` names the parts of the declaration that change what it gives."""
@@ -138,6 +187,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             kinds=kinds,
             owners=[self.spec.owner],
             tags={"product": product, "stage": stage},
+            metadata=asset_metadata,
             code_version=self._code_version(module or f"assets.{stage}", distributions, reads),
         )
         return stage_asset(lambda home: step(self.spec, home), spec=spec, **more)

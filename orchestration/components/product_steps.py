@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from assets import contracts, evaluation, features, gate, landing, packaging, registry, scoring, snapshots, training, warehouse
+from assets import (
+    contracts,
+    evaluation,
+    features,
+    gate,
+    landing,
+    packaging,
+    registry,
+    scoring,
+    snapshots,
+    training,
+    tuning,
+    warehouse,
+)
 from assets.errors import ContractError, GateRefusedError, WarehouseError
 from assets.estimators import trusted_types
-from assets.spec import ProductSpec
+from assets.spec import ProductSpec, WarehouseSpec
 from assets.spec.product import DATA
 from assets.storage import Home, value_digest
+from orchestration import declarations
+from orchestration.resources import REPOSITORY
 from orchestration.step import FailedCheckError, Made
 
 CONTRACT = "contract"
@@ -23,8 +42,8 @@ def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
     files = None
     if spec.source is not None:
         files = landing.landing_files(home, spec.name, DATA)
-    elif not warehouse.build_record(home).exists():
-        raise WarehouseError("the warehouse's last build did not finish or did not pass. Run `loopline run` to build it.")
+    else:
+        warehouse.require_sound(home, str(spec.features.relation))
     with features.candidate(home, spec, files) as connection:
         breaks = contracts.check(features.table(connection), spec)
         result = dg.AssetCheckResult(
@@ -44,9 +63,57 @@ def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
     return Made(snapshot.digest, figures, snapshot.path, [result])
 
 
+def tune_model(spec: ProductSpec, home: Home) -> Made:
+    """Search for better parameters, each trial a child run in MLflow."""
+    searched = spec.tune.warehouse if spec.tune else {}
+    houses = [house for house in declarations.warehouses() if set(searched) & set(house.parameters)]
+    declared = {name: value for house in houses for name, value in house.parameters.items() if name in searched}
+    found = tuning.tune(
+        home,
+        spec,
+        snapshots.current(home, spec.name),
+        declared_settings=declared,
+        snapshot_with=lambda settings: _snapshot_with(spec, home, houses[0], settings),
+        show=lambda study, trials: registry.show_trials(
+            home, spec.name, study, [(trial.number, trial.parameters, trial.value) for trial in trials]
+        ),
+    )
+    figures = {
+        "trials": found.trials,
+        f"cross_validated_{found.metric}": found.best.value,
+        f"declared_{found.metric}": found.declared.value,
+        "parameters": dg.MetadataValue.json(found.best.parameters),
+        "best_with_any_features": dg.MetadataValue.json(
+            {**found.best_of_all.parameters, found.metric: found.best_of_all.value}
+        ),
+    }
+    return Made(value_digest([found.study, found.best.parameters]), figures, found.path)
+
+
+def _snapshot_with(spec: ProductSpec, home: Home, house: WarehouseSpec, settings: Mapping[str, Any]) -> snapshots.Snapshot:
+    """The snapshot that other feature parameters give, from a warehouse of its own; the current one stays."""
+    name = str(spec.features.relation).split(".")[1]
+    project = REPOSITORY / house.project
+    parameters = {**house.parameters, **settings}
+    sources = warehouse.manifest(project, house.parameters)["sources"].values()
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        elsewhere = Home(Path(scratch)).prepare()
+        landed = {
+            (item["source_name"], item["name"]): landing.landing_files(home, item["source_name"], item["name"])
+            for item in sources
+            if landing.landed(home, item["source_name"], item["name"])
+        }
+        done = warehouse.build(elsewhere, project, parameters, landed, [f"+{name}"], tests=False)
+        if done.failed:
+            raise WarehouseError(warehouse.explain(done.failed))
+        with features.candidate(elsewhere, spec) as connection:
+            contracts.require(features.table(connection), spec)
+            return features.write(home, spec, connection)
+
+
 def train_model(spec: ProductSpec, home: Home) -> Made:
     """Train on the current snapshot."""
-    trained = training.train(home, spec, snapshots.current(home, spec.name))
+    trained = training.train(home, tuning.applied(home, spec), snapshots.current(home, spec.name))
     figures = {
         "dagster/row_count": trained.train_rows,
         "validation_rows": trained.validate_rows,
@@ -81,7 +148,7 @@ def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Mad
     digest = done.record["model_digest"]
     version = registry.register(
         home,
-        spec,
+        tuning.applied(home, spec),
         model_folder=home.models / spec.name / digest,
         model_digest=digest,
         snapshot_digest=done.record["snapshot_digest"],

@@ -1,7 +1,7 @@
 """`Warehouse`: the dbt project as assets and blocking asset checks."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ from assets import landing, warehouse
 from assets.errors import WarehouseError
 from assets.spec import WarehouseSpec
 from orchestration.components.declared import DeclaredComponent
+from orchestration.planning import reachable
 from orchestration.resources import REPOSITORY
 from orchestration.step import RESOURCES, report, running
 from orchestration.versions import code_version, stamped
@@ -51,17 +52,15 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                 nodes = {key: unique_id for unique_id, key in _keys(manifest).items() if key in context.selected_asset_keys}
                 inputs = {key: versions.inputs(key) for key in nodes}
                 landed = {
-                    (source["source_name"], source["name"]): landing.landing_files(home, source["source_name"], source["name"])
-                    for source in manifest["sources"].values()
+                    (source, table): landing.landing_files(home, source, table)
+                    for source, table in _sources_of(versions.graph, nodes)
                 }
                 names = sorted(unique_id.split(".")[2] for unique_id in nodes.values())
                 done = warehouse.build(home, project, self.spec.parameters, landed, names)
                 yield from _check_results(context, manifest, done)
-                if done.failed:
-                    raise WarehouseError(warehouse.explain(done.failed))
                 keys = {unique_id: key for key, unique_id in nodes.items()}
                 for node in done.nodes:  # in the order of execution, which Dagster wants: inputs first
-                    if node.unique_id not in keys:
+                    if node.unique_id not in keys or node.unique_id in done.broken:
                         continue
                     key, relation = keys[node.unique_id], done.relations[node.unique_id]
                     made_here = {
@@ -77,6 +76,8 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                         data_version=dg.DataVersion(relation.version),
                         metadata={**figures, **stamped(inputs[key] | made_here, relation.version, record)},
                     )
+                if done.failed:
+                    raise WarehouseError(warehouse.explain(done.failed))
 
         return dg.Definitions(assets=[build])
 
@@ -137,6 +138,12 @@ def _keys(manifest: Mapping[str, Any]) -> dict[str, dg.AssetKey]:
     return {
         unique_id: _key(node) for unique_id, node in manifest["nodes"].items() if node["resource_type"] in ("model", "seed")
     }
+
+
+def _sources_of(graph: Any, keys: Iterable[dg.AssetKey]) -> list[tuple[str, str]]:
+    """The landed tables that these relations rest on: no others need be there."""
+    upstream = reachable(graph, keys, "parent_keys")
+    return sorted((key.path[1], key.path[2]) for key in upstream if key.path[0] == "landing")
 
 
 def _check_results(

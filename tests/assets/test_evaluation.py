@@ -22,13 +22,13 @@ def test_the_figures_are_those_of_the_served_graph_on_the_test_window(world: Wor
     digest = done.record["model_digest"]
     part = snapshots.labelled(world.product, snapshots.read(snapshots.current(ran, "flight_delay")))["test"]
     model = Model.load(ran.models / "flight_delay" / digest, digest)
-    scores = model.predict({name: part.rows[name].to_numpy() for name in world.product.features.columns})
-    labels = part.labels(world.product).to_numpy()
+    scores = model.predict({name: part.rows[name].to_numpy() for name in world.product.columns})
+    labels = part.labels(world.product)
     figures = {name: estimate["value"] for name, estimate in done.record["metrics"]["model"].items()}
     assert figures["roc_auc"] == pytest.approx(roc_auc_score(labels, scores))
     assert figures["average_precision"] == pytest.approx(average_precision_score(labels, scores))
     assert figures["brier"] == pytest.approx(brier_score_loss(labels, scores))
-    said = scores >= model.threshold
+    said = scores >= model.decision["threshold"]
     spent = 5.0 * ((labels == 1) & ~said).sum() + 1.0 * ((labels == 0) & said).sum()
     assert figures["cost_per_1000"] == pytest.approx(1000 * spent / len(labels))
 
@@ -45,14 +45,14 @@ def test_the_gain_is_the_difference_to_the_baseline_and_positive_is_better(ran: 
     """For a score and for a loss."""
     record = evaluation.current(ran, "flight_delay").record
     for metric, sign in (("roc_auc", 1), ("brier", -1)):
-        difference = record["metrics"]["model"][metric]["value"] - record["metrics"]["rate_table"][metric]["value"]
-        assert record["gain"]["rate_table"][metric]["value"] == pytest.approx(sign * difference)
+        difference = record["metrics"]["model"][metric]["value"] - record["metrics"]["table"][metric]["value"]
+        assert record["gain"]["table"][metric]["value"] == pytest.approx(sign * difference)
 
 
 def test_the_decisions_add_up_to_the_rows(ran: Home) -> None:
     """And so do the months."""
     record = evaluation.current(ran, "flight_delay").record
-    assert sum(record["decisions"].values()) == record["rows"] == sum(month["rows"] for month in record["months"])
+    assert sum(map(sum, record["confusion"]["counts"])) == record["rows"] == sum(month["rows"] for month in record["months"])
     assert sum(point["rows"] for point in record["calibration"]) == record["rows"]
 
 
@@ -93,7 +93,7 @@ def test_a_record_that_was_edited_is_not_read(ran_copy: Home) -> None:
 def test_days_are_local_calendar_days(world: World, ran: Home) -> None:
     """A flight at 23:30 in New York belongs to that day, not to the next one in UTC."""
     part = snapshots.labelled(world.product, snapshots.read(snapshots.current(ran, "flight_delay")))["test"]
-    days = part.days(world.product)
+    days = part.clusters(world.product)
     assert days.max() + 1 == 6
     evenings = part.local_times(world.product).dt.hour.to_numpy() == 23
     assert evenings.any()

@@ -46,7 +46,7 @@ def test_a_worse_challenger_is_refused(world: World, ran_copy: Home, snapshot: S
     verdict = judged(world, ran_copy, snapshot, record, digest, champion)
     assert not verdict.promoted
     assert len(verdict.reasons) == 1
-    assert verdict.reasons[0].startswith("roc_auc exceeds the champion's by more than 0 with confidence 95%: gain -")
+    assert verdict.reasons[0].startswith("roc_auc beats the champion's by more than 0 with confidence 95%: gain -")
 
 
 def test_a_better_challenger_is_promoted(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
@@ -91,9 +91,9 @@ def test_a_missing_metric_is_a_refusal(
 def test_a_comparison_that_is_missing_is_a_refusal(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
     """Whoever was not compared with a baseline has not beaten it."""
     record = copy.deepcopy(evaluation.current(ran_copy, "flight_delay").record)
-    del record["gain"]["rate_table"]
+    del record["gain"]["table"]
     verdict = judged(world, ran_copy, snapshot, record, champion, None)
-    assert verdict.reasons == ["roc_auc is surely better than the rate table's: the evaluation does not compare them"]
+    assert verdict.reasons == ["roc_auc is surely better than the table baseline's: the evaluation does not compare them"]
 
 
 def test_an_evaluation_of_other_rows_or_of_another_model_is_refused(

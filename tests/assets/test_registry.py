@@ -8,7 +8,7 @@ import mlflow
 import pytest
 from mlflow.artifacts import list_artifacts
 
-from assets import evaluation, registry, training
+from assets import estimators, evaluation, registry, training
 from assets.registry import CHALLENGER, CHAMPION
 from assets.storage import Home
 from tests.world import World
@@ -28,7 +28,7 @@ def registered(world: World, home: Home) -> registry.Version:
         evaluation_digest=done.digest,
         report=done.report,
         code_version="test",
-        trusted_types=training.SKOPS_TRUSTED,
+        trusted_types=estimators.trusted_types(world.product),
     )
 
 

@@ -70,7 +70,7 @@ def service(ran: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[htt
 def rows(world: World, ran: Home) -> list[dict[str, Any]]:
     """Real rows as a client would send them."""
     frame = snapshots.read(snapshots.current(ran, "flight_delay")).iloc[-200:]
-    given = json.loads(frame[list(world.product.features.columns)].to_json(orient="records", double_precision=15))
+    given = json.loads(frame[list(world.product.columns)].to_json(orient="records", double_precision=15))
     return list(given)
 
 
@@ -80,12 +80,12 @@ def test_a_batch_is_answered_as_the_model_answers(
     """Row for row, with the decision at the threshold."""
     digest, _ = training.current(ran, "flight_delay")
     model = Model.load(ran.models / "flight_delay" / digest, digest)
-    expected = model.predict({name: [row[name] for row in rows] for name in world.product.features.columns})
+    expected = model.predict({name: [row[name] for row in rows] for name in world.product.columns})
     answer = service.post("/predict_batch", json={"rows": rows})
     assert answer.status_code == 200
     found = answer.json()["predictions"]
     assert np.abs(np.array([item["probability"] for item in found]) - expected).max() < 1e-6
-    assert [item["is_positive"] for item in found] == (expected >= model.threshold).tolist()
+    assert [item["is_positive"] for item in found] == (expected >= model.decision["threshold"]).tolist()
 
 
 def test_one_row_is_answered_like_that_row_in_a_batch(service: httpx.Client, rows: list[dict[str, Any]]) -> None:
@@ -175,7 +175,7 @@ def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
     folder = packaging.bento_folder(ran, champion_tag(ran))
     files = {path.relative_to(folder / "src").as_posix() for path in (folder / "src" / "bentos").rglob("*") if path.is_file()}
     assert files == {
-        "bentos/__init__.py", "bentos/runtime.py", "bentos/service.py", "bentos/promoted.json",
+        "bentos/__init__.py", "bentos/decisions.py", "bentos/runtime.py", "bentos/service.py", "bentos/promoted.json",
         "bentos/model/model.json", "bentos/model/model.onnx",
     }  # fmt: skip
     requirements = (folder / "env" / "python" / "requirements.txt").read_text().split()

@@ -8,27 +8,30 @@ import dagster as dg
 
 import assets
 from orchestration.definitions import defs
+from orchestration.planning import product_names
 from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
-STAGES = ["landing", "warehouse", "features", "training", "evaluation", "registry", "packaging", "scoring"]
+STAGES = ["landing", "warehouse", "features", "tuning", "training", "evaluation", "registry", "packaging", "scoring"]
+PRODUCTS = product_names(GRAPH)
 
 
 def expanded(text: str) -> list[list[str]]:
-    """The assets between the arrows, braces expanded."""
+    """The assets between the arrows, braces and products expanded; a search only where one is declared."""
     found = []
     for part in text.split("->"):
         names = []
         for item in re.findall(r"[\w/]+(?:\{[^}]*\})?\w*", part):
             prefix, _, rest = item.partition("{")
             names += [prefix + name for name in rest.rstrip("}").split(",")] if rest else [item]
-        found.append(names)
+        names = [name.replace("PRODUCT", product) for name in names for product in (PRODUCTS if "PRODUCT" in name else [""])]
+        found.append([name for name in names if not name.endswith("/tuning") or GRAPH.has(dg.AssetKey(name.split("/")))])
     return [names for names in found if names]
 
 
 def drawn() -> dict[str, list[str]]:
     """The map: assets by stage, in the order drawn."""
-    block = (assets.__doc__ or "").split("::", 1)[1].split("Stages import", 1)[0]
+    block = (assets.__doc__ or "").split("::", 1)[1].split("PRODUCT stands", 1)[0]
     stages: dict[str, list[str]] = {}
     stage = ""
     for line in block.strip("\n").splitlines():
@@ -42,8 +45,8 @@ def test_the_map_names_every_asset_under_its_stage() -> None:
     """And no asset that is not there."""
     actual: dict[str, set[str]] = {}
     for key in GRAPH.toposorted_asset_keys:
-        actual.setdefault(GRAPH.get(key).group_name, set()).add(key.to_user_string())
-    assert {stage: set(names) for stage, names in drawn().items()} == actual
+        actual.setdefault(GRAPH.get(key).tags["stage"], set()).add(key.to_user_string())
+    assert {stage: set(names) for stage, names in drawn().items() if names} == actual
 
 
 def test_the_map_is_drawn_in_the_direction_of_the_data() -> None:
@@ -58,7 +61,8 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
     """What the UI shows of it."""
     for key in GRAPH.toposorted_asset_keys:
         node = GRAPH.get(key)
-        assert node.group_name in STAGES, key
+        assert node.tags["stage"] in STAGES, key
+        assert node.group_name in {"landing", "warehouse", "features", *PRODUCTS}, key
         assert node.description, key
         assert node.kinds, key
         assert node.owners, key
@@ -82,6 +86,13 @@ def test_every_folder_of_declarations_is_loaded() -> None:
         assert path.parent.name in keys | {"warehouse"}
 
 
-def test_the_product_has_a_job() -> None:
-    """For schedules and for CI."""
-    assert defs.resolve_job_def("flight_delay").name == "flight_delay"
+def test_each_product_has_a_group_a_job_and_a_schedule_that_is_off() -> None:
+    """What it rests on is shared; its own assets are together."""
+    assert PRODUCTS == ["arrival_delay", "diamond_cut", "flight_delay"]
+    for product in PRODUCTS:
+        own = {key for key in GRAPH.toposorted_asset_keys if GRAPH.get(key).group_name == product}
+        assert own == {key for key in GRAPH.toposorted_asset_keys if GRAPH.get(key).tags.get("product") == product}
+        assert defs.resolve_job_def(product).name == product
+        schedule = defs.resolve_schedule_def(f"{product}_schedule")
+        assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+        assert schedule.job_name == product

@@ -95,7 +95,7 @@ def test_a_worse_model_is_refused_and_the_champion_stays_served(world: World, ra
     assert holder(ran_copy, "flight_delay", CHAMPION) == before
     told = product_status(world, ran_copy)
     assert told.open_refusal is not None
-    assert told.open_refusal.startswith("version 2 refused: roc_auc exceeds the champion's by more than 0")
+    assert told.open_refusal.startswith("version 2 refused: roc_auc beats the champion's by more than 0")
     assert (told.champion_version, told.metrics, told.report) == (1, shown.metrics, shown.report), "the champion's figures"
     (verdict,) = [
         read_json(path)

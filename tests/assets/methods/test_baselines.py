@@ -14,14 +14,15 @@ from assets.methods.split import month_windows
 
 def test_the_base_rate_is_the_rate_of_the_training_rows() -> None:
     """The same for each row."""
-    assert baselines.base_rate(np.array([0.0, 0.0, 0.0, 1.0]), 3).tolist() == [0.25, 0.25, 0.25]
+    assert baselines.constant(np.array([0.0, 0.0, 0.0, 1.0]), 3).tolist() == [0.25, 0.25, 0.25]
+    assert baselines.constant(np.array([[1.0, 0.0], [0.0, 1.0]]), 1).tolist() == [[0.5, 0.5]]
 
 
 def test_a_cell_is_shrunk_towards_the_overall_rate() -> None:
     """Twenty rows of the overall rate, and the cell's own; a cell never seen has the overall rate."""
     train = pd.DataFrame({"carrier": ["A", "A", "B", "B"], "minute": [10.0, 50.0, 70.0, 70.0]})
     asked = pd.DataFrame({"carrier": ["A", "B", "C"], "minute": [59.0, 119.0, 0.0]})
-    rates = baselines.rate_table(train, np.array([1.0, 1.0, 0.0, 0.0]), asked, {"carrier": None, "minute": 60.0})
+    rates = baselines.table(train, np.array([1.0, 1.0, 0.0, 0.0]), asked, {"carrier": None, "minute": 60.0})
     assert rates.tolist() == pytest.approx([12 / 22, 10 / 22, 0.5])
 
 

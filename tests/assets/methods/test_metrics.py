@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from assets.methods import metrics
+from assets.methods import binary as metrics
+
+RULE, COST = {"threshold": 0.4}, {"missed": 5.0, "false_alarm": 1.0}
 
 
 @pytest.fixture
@@ -42,8 +44,8 @@ def test_a_weight_is_a_number_of_copies(rows: tuple[np.ndarray, ...]) -> None:
     """Every metric of weighted rows is the metric of repeated rows: what the bootstrap rests on."""
     labels, scores, weights = rows
     copies = np.repeat(np.arange(len(labels)), weights.astype(int))
-    of_rows = metrics.metric_functions(labels, scores, 0.4, 5.0, 1.0)
-    of_copies = metrics.metric_functions(labels[copies], scores[copies], 0.4, 5.0, 1.0)
+    of_rows = metrics.metric_functions(labels, scores, RULE, COST)
+    of_copies = metrics.metric_functions(labels[copies], scores[copies], RULE, COST)
     for name, function in of_rows.items():
         assert function(weights) == pytest.approx(of_copies[name](np.ones(len(copies)))), name
 

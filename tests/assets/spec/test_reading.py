@@ -21,22 +21,22 @@ FLIGHT_DELAY = (DEFS / "flight_delay" / "defs.yaml").read_text(encoding="utf-8")
     ("old", "new", "message"),
     [
         (
-            "test_months: 2,",
-            "test_months: 0,",
-            r"flight_delay: 'split.test_months' must be a number >= 1, got 0 \(.*defs.yaml:(\d+)\). Give at least one month to test on.",
+            "test: 2,",
+            "test: 0,",
+            r"flight_delay: 'split.test' must be a number > 0.0, got 0 \(.*defs.yaml:(\d+)\). Give the months, or the share, to test on.",
         ),
         (
-            "train_months: 8",
-            "train_months: eight",
-            r"'split.train_months' must be an integer, got 'eight' .* Give at least one month",
+            "train: 8",
+            "train: eight",
+            r"'split.train' must be a number, got 'eight' .* Give the months, or the share",
         ),
         (
             "  cost: {missed:",
             "  cosst: {missed:",
             r"'cosst' is not a field .*Allowed here: .*Did you mean 'cost'\?",
         ),
-        ("kind: binary", "kind: ternary", r"'target.kind' must be one of 'binary', got 'ternary'"),
-        ("    known_at: label_known_utc\n", "", r"'target.known_at' is required and missing .*Name the column with the moment"),
+        ("kind: binary", "kind: ternary", r"'target.kind' must be one of 'binary', 'multiclass' or 'regression', got 'ternary'"),
+        ("    entity: flight_id\n", "", r"'features.entity' is required and missing .*Name the column that identifies"),
         ("carrier: {type: category", "carrier: {type: word", r"'features.groups.schedule.carrier.type' must be one of 'category' or 'number'"),
         ("min: 0, max: 1440}", "min: 1440, max: 0}", r"allows nothing: min 1440 is above max 0. Swap them"),
         ("time_zone: America/New_York", "time_zone: America/Gotham", r"has no time zone 'America/Gotham'. Give an IANA name"),
@@ -63,8 +63,8 @@ def test_a_mistake_is_told_with_its_place_and_remedy(tmp_path: Path, old: str, n
 def test_the_line_is_the_line_of_the_mistake(tmp_path: Path) -> None:
     """Counted from one, as editors do."""
     path = tmp_path / "defs.yaml"
-    path.write_text(FLIGHT_DELAY.replace("test_months: 2,", "test_months: 0,"), encoding="utf-8")
-    line = next(number for number, text in enumerate(FLIGHT_DELAY.splitlines(), 1) if "test_months" in text)
+    path.write_text(FLIGHT_DELAY.replace("test: 2,", "test: 0,"), encoding="utf-8")
+    line = next(number for number, text in enumerate(FLIGHT_DELAY.splitlines(), 1) if " test: 2" in text)
     with pytest.raises(SpecificationError, match=rf"defs\.yaml:{line}\)"):
         read_declaration(path, ProductSpec)
 
@@ -117,4 +117,4 @@ def test_the_example_is_read_as_it_stands() -> None:
     """Its features are those that the service will ask for."""
     spec = read_declaration(DEFS / "flight_delay" / "defs.yaml", ProductSpec)
     declared = yaml.safe_load(FLIGHT_DELAY)["attributes"]["features"]["groups"]
-    assert list(spec.features.columns) == [name for group in declared.values() for name in group]
+    assert list(spec.columns) == [name for group in declared.values() for name in group]

@@ -1,0 +1,126 @@
+"""Raw rows in DuckDB: a file as the relation `raw`, and each of its rows judged by its table's declaration.
+
+Nothing is held in memory but keys that repeat and rows that are bad; what is published stands in `assets.landing`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets import raw_files, row_checks
+from assets.errors import SourceError
+from assets.row_checks import identifier, literal
+from assets.spec import TableSpec
+
+if TYPE_CHECKING:
+    import duckdb
+
+STATIC = "static"
+"""The one partition of a table that is not cut into months."""
+
+UNASSIGNED = "unassigned"
+"""Where rows of no declared month are counted."""
+
+
+def load(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, scratch: Path, name: str) -> int:
+    """Make the file the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
+
+    A CSV file is parsed once, into Parquet; after that nothing is held in memory but what a scan needs.
+    """
+    import duckdb
+
+    place = literal(str(path))
+    try:
+        if path.suffix == ".parquet":
+            connection.execute(
+                "create view raw as select file_row_number + 1 as source_row, * exclude file_row_number "
+                f"from read_parquet({place}, file_row_number = true)"
+            )
+            connection.execute("create table malformed (line bigint, text varchar)")
+        else:
+            reader = raw_files.csv_reader(path, table.csv.delimiter)
+            copy = literal(str(scratch / "rows.parquet"))
+            connection.execute(f"copy (select row_number() over () as source_row, * from {reader}) to {copy} (format parquet)")
+            connection.execute(f"create view raw as select * from read_parquet({copy})")
+            connection.execute(
+                "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
+            )
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
+    raw_files.require_columns(table, [row[0] for row in connection.execute("describe raw").fetchall()][1:], name)
+    return count(connection, "select (select count(*) from raw) + (select count(*) from malformed)")
+
+
+def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
+    """Define `judged`, each row typed with its partition, and fill `bad` with every reason against the rows that have any.
+
+    Only keys that repeat and rows that are bad are kept; all else is scanned again when it is written.
+    """
+    found = {row[0]: row[1] for row in connection.execute("describe raw").fetchall()}
+    elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
+    key = ", ".join(map(identifier, table.key))
+    connection.execute(f"create view typed as select source_row, {row_checks.typed_columns(table, found)} from raw")
+    if table.key:
+        connection.execute(
+            f"create table repeated as select {key}, min(source_row) as first_row from typed group by all having count(*) > 1"
+        )
+    repeats = bool(table.key) and count(connection, "select count(*) from repeated") > 0
+    joined = f"typed left join repeated using ({key})" if repeats else "typed"
+    first_row = "first_row" if repeats else "null::bigint as first_row"
+    connection.execute(f"""
+        create view judged as
+        with dated as (select typed.*, {first_row}, {row_checks.month(table)} as partition_month from {joined})
+        select
+            *,
+            case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition
+        from dated
+    """)
+    raw = ", ".join(identifier(row_checks.RAW + name) for name in table.names)
+    connection.execute(f"""
+        create table bad as
+        select source_row, partition, {row_checks.reasons(table)} as reasons, null::varchar as raw_line, {raw}
+        from judged
+        where {row_checks.is_bad(table)}
+        union all by name
+        select
+            {elsewhere} as partition,
+            ['line ' || line || ' cannot be split into fields'] as reasons,
+            text as raw_line
+        from malformed
+    """)
+
+
+def partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:
+    """The rows of each partition, with those that cannot be split into fields."""
+    elsewhere = STATIC if table.partition is None else UNASSIGNED
+    counts = dict(connection.execute("select partition, count(*) from judged group by 1").fetchall())
+    malformed = count(connection, "select count(*) from malformed")
+    return {**counts, elsewhere: counts.get(elsewhere, 0) + malformed} if malformed else counts
+
+
+def require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, rows: int, name: str) -> None:
+    """Refuse a file of which more rows are bad than its declaration allows.
+
+    Raises
+    ------
+    SourceError
+        With the commonest reasons.
+    """
+    bad = count(connection, "select count(*) from bad")
+    if bad > table.max_quarantined * rows:
+        reasons = connection.execute(
+            "select reason, count(*) from (select unnest(reasons) as reason from bad) group by 1 order by 2 desc, 1 limit 5"
+        ).fetchall()
+        told = "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons)
+        raise SourceError(
+            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {told}. "
+            "Nothing was landed: mend the file, correct the column's declaration, or raise 'max_quarantined'."
+        )
+
+
+def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that a query gives."""
+    row: Any = connection.execute(query).fetchone()
+    return int(row[0])

@@ -1,0 +1,38 @@
+"""The declarations under `orchestration/defs`, read without Dagster."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from assets.errors import SpecificationError
+from assets.spec import ProductSpec, WarehouseSpec, read_declaration
+from orchestration.resources import REPOSITORY
+
+DEFS = REPOSITORY / "orchestration" / "defs"
+
+
+def products(wanted: str | None = None, defs: Path = DEFS) -> list[tuple[ProductSpec, Path]]:
+    """The declared products with their folders, or one of them.
+
+    Raises
+    ------
+    SpecificationError
+        If a declaration cannot be read, or there is no such product.
+    """
+    found = [(read_declaration(path, ProductSpec), path.parent) for path in _declaring("ModelProduct", defs)]
+    chosen = [item for item in found if wanted in (None, item[0].name)]
+    if not chosen and wanted is not None:
+        names = ", ".join(spec.name for spec, _ in found) or "none"
+        raise SpecificationError(f"there is no product '{wanted}'. Declared are: {names}.")
+    return chosen
+
+
+def warehouses(defs: Path = DEFS) -> list[WarehouseSpec]:
+    """The declared warehouses."""
+    return [read_declaration(path, WarehouseSpec) for path in _declaring("Warehouse", defs)]
+
+
+def _declaring(component: str, defs: Path) -> list[Path]:
+    kind = re.compile(rf"^type:\s*\S*\.{component}\s*$", re.MULTILINE)
+    return [path for path in sorted(defs.rglob("defs.yaml")) if kind.search(path.read_text(encoding="utf-8"))]

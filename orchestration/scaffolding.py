@@ -1,0 +1,119 @@
+"""New products: from a file to a `defs.yaml` that is known to be sound, written whole or not at all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from assets import drafting, profiling
+from assets.errors import SpecificationError
+from assets.roles import Question
+from assets.spec import ProductSpec, SourceSpec, read_declaration
+from assets.spec.base import Name
+from assets.storage import Home, publishing
+from orchestration.declarations import DEFS
+from orchestration.resources import REPOSITORY
+
+STAGING = REPOSITORY / "dbt_project" / "models" / "staging"
+TAKEN = ("features", "landing", "marts", "raw", "seeds", "sources", "staging", "warehouse")
+"""Names that stand for layers."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a new product, its declaration first, and what to tell of them."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def new_product(
+    home: Home,
+    question: Question,
+    data: str,
+    *,
+    encoding: str | None = None,
+    nulls: Sequence[str] = (),
+    staged: bool = False,
+    defs: Path = DEFS,
+    staging: Path = STAGING,
+) -> Written:
+    """Look at a file and declare a product over it.
+
+    Parameters
+    ----------
+    home : Home
+        Where to keep what is only needed meanwhile.
+    question : Question
+        What to predict.
+    data : str
+        The file; the table of a database follows after ``::``.
+    encoding : str, optional
+        The encoding of a CSV file.
+    nulls : sequence of str
+        Texts that mean 'no value'.
+    staged : bool
+        Whether to put a dbt staging model between landing and product.
+    defs, staging : Path
+        Where declarations and staging models lie.
+
+    Raises
+    ------
+    LooplineError
+        If the name is taken, or the file does not hold what is asked of it. Nothing is written then.
+    """
+    _require_free(question.name, defs)
+    name, _, relation = data.partition("::")
+    profile = profiling.profile(home, Path(name).expanduser().resolve(), relation or None, encoding=encoding, nulls=nulls)
+    folder = defs / question.name
+    source_folder = defs / "sources" / question.name if staged else folder
+    made = drafting.draft(question, profile, source_folder, staged=staged)
+    files = {folder / "defs.yaml": made.text}
+    if staged:
+        files[source_folder / "defs.yaml"] = made.staging["source"]
+        files[staging / f"stg_{question.name}.sql"] = made.staging["model"]
+        files[staging / f"stg_{question.name}.yml"] = made.staging["properties"]
+    _require_sound(home, made)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with publishing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return Written(tuple(files), tuple(made.notes))
+
+
+def _require_free(name: str, defs: Path) -> None:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise SpecificationError(f"{name!r} cannot name a product. Use lower case letters, digits and underscores.") from error
+    if name in TAKEN:
+        raise SpecificationError(f"'{name}' is the name of a layer. Choose another one than {', '.join(TAKEN)}.")
+    for path in sorted(defs.rglob("defs.yaml")):
+        declared = _name_in(path)
+        if name == declared or path.parent == defs / name:
+            raise SpecificationError(
+                f"'{name}' is declared already in {path}. Choose another name, or remove that folder first."
+            )
+
+
+def _name_in(path: Path) -> Any:
+    try:
+        return ((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("attributes") or {}).get("name")
+    except (yaml.YAMLError, AttributeError):
+        return None
+
+
+def _require_sound(home: Home, made: drafting.Draft) -> None:
+    """Read what was drafted the way it will be read."""
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        for text, kind in ((made.text, ProductSpec), (made.staging.get("source"), SourceSpec)):
+            if text is not None:
+                path = Path(scratch) / "defs.yaml"
+                path.write_text(text, encoding="utf-8")
+                read_declaration(path, kind)
