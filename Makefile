@@ -42,6 +42,10 @@ format: .venv/dev.stamp ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --quiet --processes 2 dbt_project
 
+.PHONY: reference
+reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew from the code
+	@$(BIN)/python -m orchestration.reference
+
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 6 minutes)
 	$(BIN)/python -m benchmarks

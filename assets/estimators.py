@@ -25,10 +25,16 @@ TRUSTED = (
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "lightgbm.sklearn.LGBMRegressor",
+    "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
 """The only types, beside scikit-learn's own and numpy's and the declared estimator's, that a stored pipeline may hold."""
+
+
+TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
+"""The modules of estimators whose treatment of missing numbers survives the conversion to ONNX."""
 
 
 def trusted_types(spec: ProductSpec) -> tuple[str, ...]:
@@ -77,16 +83,14 @@ def estimator(spec: ProductSpec) -> Any:
             f"{', '.join(sorted(allowed))}."
         )
     _require_like_defaults(spec, kind, allowed)
-    usual = {"random_state": spec.model.seed, "verbosity": -1, "n_jobs": 1}
-    # one job, and quiet: a LightGBM that prints, or a forest on every core, is nobody's wish
-    fixed = {
-        name: value
-        for name, value in usual.items()
-        if name in allowed and (name != "verbosity" or "lightgbm" in kind.__module__)
-    }
+    # one job, and quiet: a forest on every core, or a LightGBM that prints, is nobody's wish
+    usual = {"random_state": spec.model.seed, "n_jobs": 1}
+    fixed: dict[str, Any] = {name: value for name, value in usual.items() if name in allowed}
+    if kind.__module__.startswith("lightgbm"):
+        fixed["verbosity"] = -1
     built = kind(**{**fixed, **given})
     _require_right_kind(spec, built)
-    if hasattr(built, "_validate_params"):
+    if getattr(built, "_parameter_constraints", None):
         try:
             built._validate_params()  # noqa: SLF001 - scikit-learn's own check, run by each fit; here it is run before
         except ValueError as error:
@@ -102,8 +106,9 @@ def parameters_of(spec: ProductSpec) -> set[str]:
 def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
     """The encoder and the estimator as one unfitted pipeline.
 
-    An estimator that takes missing values (trees, mostly) gets categories as numbers and numbers as they are; any other gets
-    categories as columns of 0 and 1, and numbers with the median for a missing one, scaled.
+    Boosted histograms get categories as numbers, and numbers as they are. Other trees get the median for a missing number:
+    where it goes in their splits does not survive the conversion to ONNX. Any other estimator gets categories as columns of
+    0 and 1, and numbers scaled besides.
 
     Parameters
     ----------
@@ -121,12 +126,13 @@ def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
     last = estimator(spec)
     categories = [name for name in columns if spec.columns[name].type == "category"]
     numbers = [name for name in columns if spec.columns[name].type == "number"]
-    if get_tags(last).input_tags.allow_nan:
-        encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
-        scaler: Any = "passthrough"
-    else:
+    encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
+    scaler: Any = SimpleImputer(strategy="median")
+    if any(base.__module__.startswith(TAKING_MISSING) for base in type(last).__mro__):
+        scaler = "passthrough"
+    elif not get_tags(last).input_tags.allow_nan:
         encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-        scaler = Pipeline([("missing", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
+        scaler = Pipeline([("missing", scaler), ("scale", StandardScaler())])
     transformer = ColumnTransformer(
         [(name, step, used) for name, step, used in (("categories", encoder, categories), ("numbers", scaler, numbers)) if used]
     )
@@ -172,7 +178,7 @@ def _require_right_kind(spec: ProductSpec, built: Any) -> None:
 
 def _require_like_defaults(spec: ProductSpec, kind: type, allowed: Any) -> None:
     """Where an estimator does not check its parameters itself, each must be of its default's type."""
-    if hasattr(kind, "_validate_params") and getattr(kind, "_parameter_constraints", None):
+    if getattr(kind, "_parameter_constraints", None):
         return
     for name, value in spec.model.parameters.items():
         default = allowed[name].default

@@ -116,7 +116,12 @@ def _register(kind: type) -> None:
         update_registered_converter(
             kind,
             f"Derived{kind.__module__.replace('.', '_')}{kind.__name__}",
-            get_shape_calculator(known[base]),
-            get_converter(known[base]),
-            options={"zipmap": [True, False, "columns"], "nocl": [True, False]} if hasattr(kind, "predict_proba") else None,
+            _function(get_shape_calculator(known[base])),
+            _function(get_converter(known[base])),
+            options=get_converter(known[base]).get_allowed_options(),
         )
+
+
+def _function(registered: Any) -> Any:
+    """The function behind what skl2onnx registered."""
+    return getattr(registered, "_fct", registered)

@@ -5,6 +5,7 @@ Types are told apart by what parses. What follows from a profile stands in `asse
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -104,6 +105,12 @@ def profile(
     if is_database and relation is None:
         raise SourceError(f"{path}: is a database; say which table as --data {path}::TABLE.")
     written = {"encoding": encoding or "utf-8"}
+    try:
+        codecs.lookup(written["encoding"])
+    except LookupError as error:
+        raise SpecificationError(
+            f"--encoding {encoding}: is none that Python knows. Give one such as cp1252 or utf-16."
+        ) from error
     if not is_database and path.suffix != ".parquet":
         raw_files.require_encoding(path, written["encoding"])
     shape: dict[str, Any] = {"description": "", "file": path.name, "relation": relation, "columns": {"x": {"type": "text"}}}
@@ -115,10 +122,6 @@ def profile(
                 raw_files.require_distinct_names(file, table.csv.model_copy(update={"delimiter": written["delimiter"]}), path)
             _load(connection, file, written.get("delimiter", ","))
             return _profile(_Rows(connection), path, relation, written, nulls)
-    except ValueError as error:
-        raise SpecificationError(
-            f"--encoding {encoding}: is none that Python knows. Give one such as cp1252, cp1251, utf-16."
-        ) from error
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise SourceError(

@@ -74,9 +74,10 @@ def run(product: str | None) -> None:
 
 
 @loopline.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the documented JSON instead.")
-def status(as_json: bool) -> None:
-    """Show what is served: champions, digests, metrics, the last run, open refusals."""
+@click.argument("product", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the documented JSON, of all products, instead.")
+def status(product: str | None, as_json: bool) -> None:
+    """Show what is served, of one PRODUCT or of all: champions, digests, metrics, the last run, open refusals."""
     from orchestration.display import show_status
 
     with _told():
@@ -89,7 +90,9 @@ def status(as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(found.as_json(), indent=2))
         else:
-            show_status(found)
+            if product not in (None, *(item.product for item in found.products)):
+                raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
+            show_status(found, product)
 
 
 @loopline.command()

@@ -87,10 +87,10 @@ class RunDisplay(logging.Handler):
             self.console.print(f"[dim]            [/] {command}", soft_wrap=True)
 
 
-def show_status(status: Status) -> None:
-    """Show the state."""
+def show_status(status: Status, product: str | None) -> None:
+    """Show the state, of one product or of all."""
     console = Console(highlight=False)
-    _show(console, status, status.products)
+    _show(console, status, [item for item in status.products if product in (None, item.product)])
     if status.last_run:
         console.print(
             f"[dim]last run[/] {status.last_run['run_id'][:8]} {status.last_run['status']} {status.last_run['ended_at']}"
@@ -120,6 +120,9 @@ def show_checked(found: list[Checked]) -> None:
             console.print(f"  [dim]look[/] {remark}", soft_wrap=True)
 
 
+NO_CHAMPION = "no champion yet: run `loopline run"
+
+
 def _show(console: Console, status: Status, products: list[ProductStatus]) -> None:
     table = Table("source", box=None, pad_edge=False, header_style="dim")
     for name in ("rows in", "good", "quarantined"):
@@ -131,23 +134,58 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
             f"[yellow]{source.rows_quarantined:,}[/]" if source.rows_quarantined else "0",
         )  # fmt: skip
     console.print(table)
-    for product in products:
-        console.print()
-        if product.champion_version is None:
-            console.print(f"[bold]{product.product}[/]  no champion yet: run `loopline run {product.product}`")
-        else:
-            console.print(
-                f"[bold]{product.product}[/]  champion [bold]v{product.champion_version}[/]  "
-                f"digest {str(product.champion_digest)[:16]}"
-            )
-        if product.metrics:
-            console.print(_metrics(product))
-        if product.open_refusal:
-            console.print(f"[yellow]{product.open_refusal}[/]", soft_wrap=True)
-        for name, value in (("bento", product.bento), ("predictions", product.predictions), ("report", product.report)):
-            if value:
-                console.print(f"[dim]{name:<12}[/] {value}", soft_wrap=True)
     console.print()
+    if len(products) > 1:
+        console.print(_overview(products))
+        console.print("[dim]more of one: loopline status PRODUCT  ·  loopline report PRODUCT[/]")
+    else:
+        for product in products:
+            _one(console, product)
+    for product in products:
+        if product.open_refusal:
+            console.print(f"[yellow]{product.product}: {product.open_refusal}[/]", soft_wrap=True)
+    console.print()
+
+
+def _one(console: Console, product: ProductStatus) -> None:
+    if product.champion_version is None:
+        console.print(f"[bold]{product.product}[/]  {NO_CHAMPION} {product.product}`")
+        return
+    console.print(
+        f"[bold]{product.product}[/]  champion [bold]v{product.champion_version}[/]  digest {str(product.champion_digest)[:16]}"
+    )
+    if product.metrics:
+        console.print(_metrics(product))
+    for name, value in (("bento", product.bento), ("predictions", product.predictions), ("report", product.report)):
+        if value:
+            console.print(f"[dim]{name:<12}[/] {value}", soft_wrap=True)
+
+
+def _overview(products: list[ProductStatus]) -> Table:
+    """A line a product: its champion, and the metric that decides against the baselines."""
+    from assets.charts import NAMES
+
+    table = Table("product", "champion", "digest", "test", box=None, pad_edge=False, header_style="dim")
+    for name in ("model", "95 % interval", "table", "constant", "cost per 1,000", "table's"):
+        table.add_column(name, justify="right")
+    for product in products:
+        metric = product.deciding_metric
+        if metric is None:
+            table.add_row(product.product, "none", "", f"{NO_CHAMPION} {product.product}`")
+            continue
+        figure, cost = product.metrics[metric], "cost_per_1000"
+        table.add_row(
+            f"[bold]{product.product}[/]",
+            f"v{product.champion_version}",
+            str(product.champion_digest)[:12],
+            f"{NAMES[metric]}, {product.test_rows:,} rows",
+            f"[bold]{_number(metric, figure['value'])}[/]",
+            f"{_number(metric, figure['low'])} to {_number(metric, figure['high'])}",
+            *(_number(metric, product.baselines[name][metric]["value"]) for name in ("table", "constant")),
+            _number(cost, product.metrics[cost]["value"]),
+            _number(cost, product.baselines["table"][cost]["value"]),
+        )
+    return table
 
 
 def _metrics(product: ProductStatus) -> Table:

@@ -91,7 +91,7 @@ def run(
                 made = {event.asset_key for event in result.all_events if event.is_step_materialization}
                 # what failed is not tried again in this run, nor what rests on it; other products go on
                 wanted = wanted - reachable(graph, set(selection) - made, "child_keys")
-                for key in made.intersection(selection):
+                for key in (item for item in selection if item in made):
                     outcome.executed.update(_told(wave, key, tags))
     if failures:
         raise RunFailedError(failures, outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from assets.spec import ProductSpec, SourceSpec, read_declaration
 from assets.spec.base import Name
 from assets.storage import Home, publishing
 from orchestration.declarations import DEFS
+from orchestration.reference import schema_path
 from orchestration.resources import REPOSITORY
 
 STAGING = REPOSITORY / "dbt_project" / "models" / "staging"
@@ -80,6 +82,10 @@ def new_product(
         files[staging / f"stg_{question.name}.sql"] = made.staging["model"]
         files[staging / f"stg_{question.name}.yml"] = made.staging["properties"]
     _require_sound(home, made)
+    for path, kind in ((folder / "defs.yaml", "ModelProduct"), (source_folder / "defs.yaml", "Source")):
+        if kind == "ModelProduct" or staged:
+            near = os.path.relpath(schema_path(kind), path.parent)
+            files[path] = f"# yaml-language-server: $schema={near}\n{files[path]}"
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with publishing(path) as temporary:

@@ -35,6 +35,7 @@ class ProductStatus:
     sources: list[str]
     champion_version: int | None
     champion_digest: str | None
+    deciding_metric: str | None
     metrics: dict[str, dict[str, float]]
     baselines: dict[str, dict[str, dict[str, float]]]
     test_rows: int | None
@@ -100,6 +101,7 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
         sorted(".".join(key.path[1:]) for key in upstream if key.path[0] == "landing"),
         champion.get("version"),
         champion.get("digest"),
+        record.get("deciding_metric"),
         record.get("metrics", {}).get("model", {}),
         {name: figures for name, figures in record.get("metrics", {}).items() if name != "model"},
         record.get("rows"),

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,21 @@ def code_version(module: str, *, parameters: Any = None, distributions: Iterable
     """
     libraries = {name: installed(name) for name in distributions}
     return value_digest([_closure(module), parameters, libraries])[:16]
+
+
+def estimator_version(path: str) -> str:
+    """A version of a declared estimator: its module's bytes if it is in this repository, else its distribution's version.
+
+    Nothing is imported for it.
+    """
+    module = path.rpartition(".")[0]
+    own = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
+    if own.is_file():
+        return file_digest(own)
+    try:
+        return installed(module.split(".", maxsplit=1)[0])
+    except PackageNotFoundError:
+        return ""
 
 
 def _closure(module: str) -> list[str]:

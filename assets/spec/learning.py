@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from assets.spec.base import Declaration, Month, Name
 
 Positive = Annotated[float, Field(gt=0)]
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
 
 
 class SplitSpec(Declaration):
@@ -50,7 +51,7 @@ class ModelSpec(Declaration):
     """Give the import path of a scikit-learn-compatible classifier or regressor; your own class may be one."""
     seed: int = Field(default=0, ge=0, examples=[20130101])
     """Give the seed of everything that is random."""
-    parameters: dict[Name, Any] = Field(default_factory=dict, examples=[{"learning_rate": 0.1, "max_iter": 120}])
+    parameters: dict[ParameterName, Any] = Field(default_factory=dict, examples=[{"learning_rate": 0.1, "max_iter": 120}])
     """Give the estimator's parameters by name."""
     calibration: Literal["auto", "none", "scaling"] = Field(default="auto", examples=["auto"])
     """Give scaling to recalibrate probabilities on validation rows, none to leave them, auto to do it where it helps."""
@@ -94,7 +95,7 @@ class RangeSpec(Declaration):
 class TuneSpec(Declaration):
     """A search for better parameters, on training and validation rows only."""
 
-    parameters: dict[Name, RangeSpec] = Field(
+    parameters: dict[ParameterName, RangeSpec] = Field(
         default_factory=dict, examples=[{"learning_rate": {"low": 0.01, "high": 0.3, "log": True}}]
     )
     """Give the estimator's parameters to search."""

@@ -20,7 +20,7 @@ from orchestration.components.source import OwnSource
 from orchestration.resources import home_from_environment
 from orchestration.scaffolding import new_product
 from orchestration.step import Made, stage_asset
-from orchestration.versions import KEPT_ON_NEW_DATA, code_version
+from orchestration.versions import KEPT_ON_NEW_DATA, code_version, estimator_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
@@ -194,4 +194,6 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
 
     def _code_version(self, module: str, distributions: tuple[str, ...], reads: set[str] | None = None) -> str:
         declared = self.spec.model_dump(mode="json", include=reads)
+        if reads is None or "model" in reads:
+            declared["estimator_version"] = estimator_version(self.spec.model.estimator)
         return code_version(module, parameters=declared, distributions=distributions)

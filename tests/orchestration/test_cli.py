@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from assets.storage import Home
 from orchestration.resources import REPOSITORY
+from tests.shop import customers
 
 
 def loopline(*arguments: str, home: Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
@@ -31,7 +33,7 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     """With a sentence each."""
     told = loopline("--help", home=tmp_path)
     assert told.returncode == 0
-    for command in ("run", "status", "ui"):
+    for command in ("check", "new", "report", "run", "status", "ui"):
         assert f"  {command}  " in told.stdout
 
 
@@ -44,7 +46,7 @@ def test_status_of_a_home_in_which_the_loop_ran(ran: Home) -> None:
     assert status["schema"] == 1
     product = next(item for item in status["products"] if item["product"] == "flight_delay")
     assert set(product) == {
-        "product", "sources", "champion_version", "champion_digest", "metrics", "baselines", "test_rows", "bento", "predictions",
+        "product", "sources", "champion_version", "champion_digest", "deciding_metric", "metrics", "baselines", "test_rows", "bento", "predictions",
         "report", "open_refusal", "last_made_at",
     }  # fmt: skip
     assert product["champion_version"] == 1
@@ -60,7 +62,7 @@ def test_status_of_a_home_in_which_the_loop_ran(ran: Home) -> None:
 def test_status_for_people_fits_a_screen(ran: Home) -> None:
     """Forty lines of it."""
     told = loopline("status", home=ran.root)
-    assert "champion v1" in told.stdout
+    assert re.search(r"flight_delay +v1 ", told.stdout)
     assert len(told.stdout.splitlines()) <= 40
 
 
@@ -137,3 +139,91 @@ def test_dagsters_own_check_knows_our_schema(clone: Path) -> None:
     told = check()
     assert told.returncode == 1
     assert "'ownr' was unexpected" in told.stdout + told.stderr
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A newcomer's file."""
+    path = tmp_path / "customers.csv"
+    customers(6000).to_csv(path, index=False)
+    return path
+
+
+def test_a_newcomer_goes_from_a_file_to_a_report(clone: Path, shop: Path, tmp_path: Path) -> None:
+    """New, check, run, report: four commands, no Python written, and nothing of the flights is touched."""
+    home = tmp_path / "home"
+    asked = ("--data", str(shop), "--target", "churned", "--time", "signed_up_at", "--without", "spend")
+    told = loopline("new", "churn", *asked, home=home, cwd=clone)
+    assert told.returncode == 0, told.stderr
+    assert "'customer_id' identifies a row" in told.stdout
+    assert "loopline check churn  ·  loopline run churn  ·  loopline report churn" in told.stdout
+    again = loopline("new", "churn", *asked, home=home, cwd=clone)
+    assert again.returncode == 1
+    assert again.stderr.startswith("error 'churn' is declared already in ")
+    assert loopline("check", "churn", home=home, cwd=clone).stdout == "✓ churn\n"
+    ran = loopline("run", "churn", home=home, cwd=clone)
+    assert ran.returncode == 0, ran.stderr
+    assert "churn  champion v1" in ran.stdout
+    assert "flights" not in ran.stdout
+    report = loopline("report", "churn", "--path", home=home, cwd=clone)
+    assert "Model card" in Path(report.stdout.strip()).read_text()
+
+
+def test_a_staged_product_rests_on_the_warehouse_alone_and_not_on_the_flights(clone: Path, shop: Path, tmp_path: Path) -> None:
+    """Its source and its dbt model are built and tested; the flights need not be landed."""
+    home = tmp_path / "home"
+    told = loopline(
+        "new", "churn", "--data", str(shop), "--target", "churned", "--time", "signed_up_at", "--staging", home=home, cwd=clone
+    )
+    assert told.returncode == 0, told.stderr
+    assert "dbt_project/models/staging/stg_churn.sql" in told.stdout
+    checked = loopline("check", "churn", home=home, cwd=clone)
+    assert checked.returncode == 0, checked.stdout
+    ran = loopline("run", "churn", home=home, cwd=clone)
+    assert ran.returncode == 0, ran.stderr
+    assert "staging/stg_churn" in ran.stdout
+    assert "churn  champion v1" in ran.stdout
+    assert "fct_flights" not in ran.stdout
+
+
+def test_dagsters_own_scaffolding_declares_a_product(clone: Path, shop: Path, tmp_path: Path) -> None:
+    """`dg scaffold defs` asks the same questions and writes the same file."""
+    program = Path(sys.executable).with_name("dg")
+    arguments = [
+        "scaffold",
+        "defs",
+        "orchestration.components.ModelProduct",
+        "churn",
+        "--data",
+        str(shop),
+        "--target",
+        "churned",
+    ]
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LOOPLINE_HOME": str(tmp_path / "home")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert loopline("check", "churn", home=tmp_path / "home", cwd=clone).stdout == "✓ churn\n"
+
+
+def test_a_mistake_is_checked_with_an_exit_code(clone: Path, tmp_path: Path) -> None:
+    """For CI."""
+    path = clone / "orchestration" / "defs" / "flight_delay" / "defs.yaml"
+    path.write_text(path.read_text().replace("max_iter: 120", "max_iters: 120"))
+    told = loopline("check", home=tmp_path, cwd=clone)
+    assert told.returncode == 1
+    assert "✗ flight_delay" in told.stdout
+    assert "✓ diamond_cut" in told.stdout
+    assert "'model.parameters' has max_iters, which HistGradientBoostingClassifier does not take" in told.stdout
+
+
+def test_a_report_that_is_not_there_yet_is_one_clear_error(tmp_path: Path) -> None:
+    """With what to do."""
+    told = loopline("report", "diamond_cut", home=tmp_path)
+    assert told.returncode == 1
+    assert told.stderr.strip() == "error diamond_cut: no champion yet, so there is no report. Run `loopline run diamond_cut`."

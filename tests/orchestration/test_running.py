@@ -103,7 +103,7 @@ def test_a_worse_model_is_refused_and_the_champion_stays_served(world: World, ra
         if path.name != "verdict-against-nobody.json"
     ]
     assert verdict["promoted"] is False
-    assert "exceeds the champion's" in verdict["reasons"][0]
+    assert "beats the champion's" in verdict["reasons"][0]
 
 
 def test_a_first_model_below_the_floor_fails_the_run(world: World, ran_copy: Home) -> None:
