@@ -159,7 +159,8 @@ def _load(connection: duckdb.DuckDBPyConnection, file: Path, delimiter: str) -> 
     is_parquet = file.suffix == ".parquet"
     reader = f"read_parquet({literal(str(file))})" if is_parquet else raw_files.csv_reader(file, delimiter)
     connection.execute("set timezone = 'UTC'")
-    connection.execute(f"create temp table raw as from {reader}")
+    # text is parsed once; Parquet is scanned again for each question, but only the columns that are asked for
+    connection.execute(f"create temp {'view' if is_parquet else 'table'} raw as from {reader}")
 
 
 @dataclass(frozen=True)

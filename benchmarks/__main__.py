@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import loop, quality, service
+from benchmarks import loop, new_data, quality, service
 from benchmarks.measuring import measure
 from orchestration.resources import REPOSITORY
 
@@ -24,6 +24,12 @@ Machine: {machine}.
 The bare script (`benchmarks/bare_loop.py`) calls the same stage functions in the same order, each run in a fresh home.
 
 {loop}
+
+## A newcomer's data
+
+Set-up aside. The file of {small} rows goes through `loopline new`, `loopline run` and `loopline report` in a clone of its own.
+
+{new_data}
 
 ## The service
 
@@ -57,6 +63,8 @@ def main() -> None:
         page = PAGE.format(
             machine=machine,
             replicates=500,
+            small="10,000",
+            new_data=table(("figure", "measured", "goal"), new_data.rows()),
             service=table(("figure", "measured", "goal"), service.rows()),
             quality=table(("features", "ROC AUC", "average precision"), quality.rows()),
             loop=table(("figure", "measured", "goal"), loop.rows()),

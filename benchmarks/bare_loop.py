@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from assets import contracts, evaluation, features, gate, landing, packaging, registry, scoring, training, warehouse
 from assets.estimators import trusted_types
-from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
-from assets.storage import warehouse_connection
+from assets.spec import ProductSpec, SourceSpec, read_declaration
+from assets.spec.product import DATA
+from assets.storage import Home
+from orchestration import declarations
+from orchestration.declarations import DEFS
 from orchestration.resources import REPOSITORY, home_from_environment, settle_process
-
-DEFS = REPOSITORY / "orchestration" / "defs"
 
 
 def main() -> None:
@@ -18,16 +20,25 @@ def main() -> None:
     settle_process()
     home = home_from_environment().prepare()
     source = read_declaration(DEFS / "sources" / "flights" / "defs.yaml", SourceSpec)
-    house = read_declaration(DEFS / "warehouse" / "defs.yaml", WarehouseSpec)
-    spec = read_declaration(DEFS / "flight_delay" / "defs.yaml", ProductSpec)
+    (house,) = declarations.warehouses()
     for table in source.tables:
         landing.land(home, source, table, DEFS / "sources" / "flights")
     landed = {(source.name, table): landing.landing_files(home, source.name, table) for table in source.tables}
     built = warehouse.build(home, REPOSITORY / house.project, house.parameters, landed)
     if built.failed:
         raise SystemExit(warehouse.explain(built.failed))
-    with warehouse_connection(home) as connection:
-        contracts.require(features.relation(connection, spec), spec)
+    for spec, folder in declarations.products():
+        make(home, spec, folder)
+
+
+def make(home: Home, spec: ProductSpec, folder: Path) -> None:
+    """Run every stage of a product once."""
+    files, own = None, spec.as_source()
+    if own is not None:
+        landing.land(home, own, DATA, folder)
+        files = landing.landing_files(home, spec.name, DATA)
+    with features.candidate(home, spec, files) as connection:
+        contracts.require(features.table(connection), spec)
         snapshot = features.publish(home, spec, connection)
     trained = training.train(home, spec, snapshot)
     done = evaluation.evaluate(home, spec, snapshot, trained.digest)

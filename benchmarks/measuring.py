@@ -22,12 +22,12 @@ class Measured:
     peak_mb: float
 
 
-def measure(arguments: Sequence[str], home: Path) -> Measured:
+def measure(arguments: Sequence[str], home: Path, cwd: Path = REPOSITORY) -> Measured:
     """Run a Python module or command in a home and measure it; it must succeed."""
     environment = {**os.environ, **SETTINGS, "LOOPLINE_HOME": str(home)}
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, *arguments], cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
