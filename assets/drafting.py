@@ -193,12 +193,16 @@ def _declared(column: ColumnProfile, *, is_aside: bool) -> dict[str, Any]:
 def _widened(low: float, high: float) -> tuple[float, float]:
     """The range seen, widened by half on each side to rounder numbers; it does not begin below zero if nothing did.
 
+    Numbers at the edge of what a float can hold are no measurements: their range stays as it is.
+
     Examples
     --------
     >>> _widened(3, 97)
     (0, 144)
     """
-    reach = (high - low) / 2 or abs(low) / 2 or 1.0
+    reach = high / 2 - low / 2 or abs(low) / 2 or 1.0
+    if not 1e-290 < reach < 1e290:
+        return low, high
     step = 10.0 ** (math.floor(math.log10(reach)) - 1)
     bottom, top = math.floor((low - reach) / step) * step, math.ceil((high + reach) / step) * step
     bottom = 0.0 if low >= 0 else bottom

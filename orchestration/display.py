@@ -120,9 +120,6 @@ def show_checked(found: list[Checked]) -> None:
             console.print(f"  [dim]look[/] {remark}", soft_wrap=True)
 
 
-NO_CHAMPION = "no champion yet: run `loopline run"
-
-
 def _show(console: Console, status: Status, products: list[ProductStatus]) -> None:
     table = Table("source", box=None, pad_edge=False, header_style="dim")
     for name in ("rows in", "good", "quarantined"):
@@ -135,11 +132,12 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
         )  # fmt: skip
     console.print(table)
     console.print()
-    if len(products) > 1:
-        console.print(_overview(products))
-        console.print("[dim]more of one: loopline status PRODUCT  ·  loopline report PRODUCT[/]")
-    else:
-        for product in products:
+    served = [product for product in products if product.deciding_metric is not None]
+    if len(products) > 1 and served:
+        console.print(_overview(served))
+        console.print("[dim]* per 1,000 rows  ·  loopline status PRODUCT  ·  loopline report PRODUCT[/]")
+    for product in products:
+        if len(products) == 1 or product not in served:
             _one(console, product)
     for product in products:
         if product.open_refusal:
@@ -149,7 +147,7 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
 
 def _one(console: Console, product: ProductStatus) -> None:
     if product.champion_version is None:
-        console.print(f"[bold]{product.product}[/]  {NO_CHAMPION} {product.product}`")
+        console.print(f"[bold]{product.product}[/]  no champion yet: run `loopline run {product.product}`")
         return
     console.print(
         f"[bold]{product.product}[/]  champion [bold]v{product.champion_version}[/]  digest {str(product.champion_digest)[:16]}"
@@ -165,23 +163,21 @@ def _overview(products: list[ProductStatus]) -> Table:
     """A line a product: its champion, and the metric that decides against the baselines."""
     from assets.charts import NAMES
 
-    table = Table("product", "champion", "digest", "test", box=None, pad_edge=False, header_style="dim")
-    for name in ("model", "95 % interval", "table", "constant", "cost per 1,000", "table's"):
-        table.add_column(name, justify="right")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("product", no_wrap=True)
+    table.add_column("metric")
+    for name in ("model", "95 % interval", "table", "cost*", "table's*"):
+        table.add_column(name, justify="right", no_wrap=True)
+    cost = "cost_per_1000"
     for product in products:
-        metric = product.deciding_metric
-        if metric is None:
-            table.add_row(product.product, "none", "", f"{NO_CHAMPION} {product.product}`")
-            continue
-        figure, cost = product.metrics[metric], "cost_per_1000"
+        metric = str(product.deciding_metric)
+        figure = product.metrics[metric]
         table.add_row(
-            f"[bold]{product.product}[/]",
-            f"v{product.champion_version}",
-            str(product.champion_digest)[:12],
-            f"{NAMES[metric]}, {product.test_rows:,} rows",
+            f"[bold]{product.product}[/] v{product.champion_version}",
+            NAMES[metric],
             f"[bold]{_number(metric, figure['value'])}[/]",
-            f"{_number(metric, figure['low'])} to {_number(metric, figure['high'])}",
-            *(_number(metric, product.baselines[name][metric]["value"]) for name in ("table", "constant")),
+            f"{_number(metric, figure['low'])}–{_number(metric, figure['high'])}",
+            _number(metric, product.baselines["table"][metric]["value"]),
             _number(cost, product.metrics[cost]["value"]),
             _number(cost, product.baselines["table"][cost]["value"]),
         )
@@ -207,4 +203,4 @@ def _metrics(product: ProductStatus) -> Table:
 
 
 def _number(metric: str, value: float) -> str:
-    return f"{value:,.0f}" if metric == "cost_per_1000" else f"{value:.3f}"
+    return f"{value:,.0f}" if metric == "cost_per_1000" or abs(value) >= 1000 else f"{value:.3f}"

@@ -265,7 +265,7 @@ def test_names_are_safe_and_differ() -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     names=st.lists(TEXTS, min_size=2, max_size=5, unique_by=lambda name: name.casefold()),
     values=st.lists(
