@@ -165,7 +165,7 @@ def _overview(products: list[ProductStatus]) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("product", no_wrap=True)
-    table.add_column("metric")
+    table.add_column("metric", min_width=13)
     for name in ("model", "95 % interval", "table", "cost*", "table's*"):
         table.add_column(name, justify="right", no_wrap=True)
     cost = "cost_per_1000"
@@ -176,7 +176,7 @@ def _overview(products: list[ProductStatus]) -> Table:
             f"[bold]{product.product}[/] v{product.champion_version}",
             NAMES[metric],
             f"[bold]{_number(metric, figure['value'])}[/]",
-            f"{_number(metric, figure['low'])}–{_number(metric, figure['high'])}",
+            f"{_number(metric, figure['low'])}..{_number(metric, figure['high'])}",
             _number(metric, product.baselines["table"][metric]["value"]),
             _number(cost, product.metrics[cost]["value"]),
             _number(cost, product.baselines["table"][cost]["value"]),
@@ -203,4 +203,6 @@ def _metrics(product: ProductStatus) -> Table:
 
 
 def _number(metric: str, value: float) -> str:
-    return f"{value:,.0f}" if metric == "cost_per_1000" or abs(value) >= 1000 else f"{value:.3f}"
+    if metric == "cost_per_1000" or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
