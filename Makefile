@@ -47,7 +47,7 @@ reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew f
 	@$(BIN)/python -m orchestration.reference
 
 .PHONY: bench
-bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 6 minutes)
+bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 15 minutes)
 	$(BIN)/python -m benchmarks
 
 .PHONY: setup
