@@ -1,4 +1,4 @@
-"""The evaluation report: one self-contained HTML file, its plots drawn as inline SVG.
+"""Charts: the plots of an evaluation, drawn as inline SVG.
 
 Only how figures look belongs here; every figure comes from the evaluation's record.
 """
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from assets.storage import publishing
+from assets.storage import write_json
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
+PLOTS = "plots.json"
 INK, MUTED, ACCENT = "#1c2733", "#8a97a6", "#0b6e99"
 NAMES = {
     "roc_auc": "ROC AUC",
@@ -38,13 +38,13 @@ NAMES = {
 """What the metrics are called, in the order in which they are shown."""
 
 
-def write_report(path: Path, record: dict[str, Any], labels: Any, outputs: dict[str, Any]) -> Path:
-    """Render an evaluation's record with its plots.
+def draw(path: Path, record: dict[str, Any], labels: Any, outputs: dict[str, Any]) -> Path:
+    """Draw an evaluation's plots, as inline SVG by title.
 
     Parameters
     ----------
     path : Path
-        The HTML file to publish.
+        The JSON file to publish.
     record : dict
         The evaluation's record.
     labels : ndarray of shape (n_samples,)
@@ -52,16 +52,7 @@ def write_report(path: Path, record: dict[str, Any], labels: Any, outputs: dict[
     outputs : dict of ndarray of shape (n_samples,) or (n_samples, n_classes)
         The outputs of ``model``, ``constant`` and ``table``.
     """
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    plots = {name: Markup(svg) for name, svg in _plots(record, labels, outputs).items()}  # noqa: S704 - drawn here, of numbers
-    names = {metric: name for metric, name in NAMES.items() if metric in record["metrics"]["model"]}
-    html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(record=record, names=names, plots=plots)
-    with publishing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return path
+    return write_json(path, _plots(record, labels, outputs))
 
 
 @contextmanager

@@ -10,6 +10,7 @@
     ├── ContractError          the feature relation broke its contract
     ├── DataError              there is nothing to train on, to evaluate or to score
     ├── DigestError            stored bytes are not the bytes that were published
+    ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
     ├── PackagingError         BentoML could not build the champion's bento
     ├── UpstreamError          something this step rests on failed its check
     └── GateRefusedError       no version is good enough to be served
@@ -48,6 +49,10 @@ class DataError(LooplineError):
 
 class DigestError(LooplineError):
     """A stored file's bytes differ from those its digest was taken of."""
+
+
+class LedgerError(LooplineError):
+    """The ledger cannot take an entry: the version never served, serves already, or is invalid."""
 
 
 class PackagingError(LooplineError):

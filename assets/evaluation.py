@@ -5,56 +5,40 @@ The rows are scored through the ONNX graph that will be served. Whether the figu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from assets import charts
-from assets.errors import DigestError
+from assets import charts, slices
+from assets.evidence import Case, Evidence
 from assets.methods import baselines
 from assets.methods.binary import calibration_curve
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
-from assets.snapshots import LabelledRows, Snapshot, labelled, read
+from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
-from assets.storage import Home, published, read_json, value_digest, write_json
-from bentos.runtime import Model
+from assets.storage import Home
 
 BASELINES = ("constant", "table")
 SMALLEST_SLICE = 30
 """Slices of fewer rows are counted but not measured."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The evaluation of one model on one snapshot: its record, where it lies, and the record's digest."""
-
-    record: dict[str, Any]
-    path: Path
-    report: Path
-    digest: str
-
-
-def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evaluation:
-    """Score the test rows, measure, compare with the baselines, and write the record and the report.
+def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
+    """Score the test rows, measure, compare with the baselines, and write the record with its plots.
 
     Raises
     ------
     DataError
         If the test part lacks labelled rows.
     """
-    kind = KINDS[spec.kind]
-    parts = labelled(spec, read(snapshot))
-    train_part, test_part = parts["train"], parts["test"]
-    model = Model.load(home.models / spec.name / model_digest, model_digest)
-    labels, train_labels = test_part.labels(spec), train_part.labels(spec)
+    kind, case = KINDS[spec.kind], Case.load(home, spec, snapshot, model_digest)
+    model, train_part, test_part = case.model, case.parts["train"], case.parts["test"]
+    labels, train_labels = case.labels("test"), case.labels("train")
     taught = kind.indicators(train_labels, len(spec.target.classes or ()))
     outputs = {
-        "model": model.predict({name: test_part.rows[name].to_numpy() for name in spec.columns}),
+        "model": model.predict(case.columns("test")),
         "constant": baselines.constant(taught, len(labels)),
         "table": baselines.table(train_part.rows, taught, test_part.rows, spec.baseline.by),
     }
@@ -68,7 +52,6 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         points[name] = {metric: function(np.ones_like(labels)) for metric, function in functions.items()}
         draws[name] = replicate(functions, clusters, weights)
     record = {
-        "product": spec.name,
         "description": spec.description,
         "kind": spec.kind,
         "classes": list(spec.target.classes or ()),
@@ -79,12 +62,10 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "estimator": spec.model.estimator,
         "parameters": model.signature["parameters"],
         "features": len(spec.columns),
-        "model_digest": model_digest,
-        "snapshot_digest": snapshot.digest,
-        "windows": {name: part.span for name, part in parts.items()},
+        "windows": {name: part.span for name, part in case.parts.items()},
         "rows": len(labels),
         "train_rows": len(train_labels),
-        "validate_rows": len(parts["validate"].rows),
+        "validate_rows": len(case.parts["validate"].rows),
         "clusters": {"count": int(clusters.max()) + 1, "of": _cluster_name(spec)},
         "unlabelled": test_part.unlabelled,
         "label_mean": float(labels.mean()) if spec.kind != "multiclass" else None,
@@ -99,31 +80,13 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "gain": _gains(spec, points, draws),
         "confusion": _confusion(spec, labels, model.decide(outputs["model"])),
         "calibration": _calibration(spec, labels, outputs["model"]),
-        "months": _by_month(spec, test_part, labels, outputs["model"], model.decision),
-        "slices": _by_slice(spec, test_part, labels, outputs["model"], model.decision),
+        "months": _by_month(case, labels, outputs["model"]),
+        "slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.declared(case)],
+        "weak_slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.weak(case)],
     }
-    folder = home.report_folder(spec.name, model_digest, snapshot.digest)
-    path = write_json(folder / "evaluation.json", record)
-    report = charts.write_report(folder / "evaluation.html", record, labels, outputs)
-    done = Evaluation(record, path, report, value_digest(record))
-    write_json(home.reports / spec.name / "current.json", {"folder": folder.name, "digest": done.digest})
-    return done
-
-
-def current(home: Home, product: str) -> Evaluation:
-    """The evaluation that was made last.
-
-    Raises
-    ------
-    DigestError
-        If there is none, or its record was changed.
-    """
-    pointer = published(home.reports / product / "current.json", f"{product}: no model is evaluated")
-    folder = home.reports / product / pointer["folder"]
-    record = read_json(folder / "evaluation.json")
-    if value_digest(record) != pointer["digest"]:
-        raise DigestError(f"{folder}/evaluation.json was changed after it was published. Run `loopline run {product}` again.")
-    return Evaluation(record, folder / "evaluation.json", folder / "evaluation.html", pointer["digest"])
+    evidence = case.publish(home, "evaluation", record)
+    charts.draw(evidence.path.with_name(charts.PLOTS), evidence.record, labels, outputs)
+    return evidence
 
 
 def _limits(spec: ProductSpec) -> list[str]:
@@ -187,44 +150,31 @@ def _calibration(spec: ProductSpec, labels: Array, outputs: Array) -> list[dict[
     return calibration_curve(labels, outputs)
 
 
-def _by_month(
-    spec: ProductSpec, part: LabelledRows, labels: Array, outputs: Array, rule: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    if spec.features.event_time is None:
+def _by_month(case: Case, labels: Array, outputs: Array) -> list[dict[str, Any]]:
+    if case.spec.features.event_time is None:
         return []
-    months = part.local_times(spec).dt.strftime("%Y-%m").to_numpy()
+    months = case.parts["test"].local_times(case.spec).dt.strftime("%Y-%m").to_numpy()
     found = []
     for month in sorted(set(months)):
         inside = months == month
-        functions = KINDS[spec.kind].metric_functions(labels[inside], outputs[inside], rule, spec.prices)
         ones = np.ones(int(inside.sum()))
-        figures = {metric: function(ones) for metric, function in functions.items()}
-        found.append({"month": month, "rows": int(inside.sum()), **{name: _finite(value) for name, value in figures.items()}})
+        figures = {metric: function(ones) for metric, function in case.metrics_of(labels[inside], outputs[inside]).items()}
+        found.append({"month": month, "rows": len(ones), **{name: _finite(value) for name, value in figures.items()}})
     return found
 
 
-def _by_slice(
-    spec: ProductSpec, part: LabelledRows, labels: Array, outputs: Array, rule: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The deciding metric and the cost of each value of each declared slice, with the rows they rest on."""
-    found = []
-    clusters = part.clusters(spec)
-    weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
-    for column in spec.evaluation.slices:
-        values = part.rows[column].fillna("(missing)").astype(str).to_numpy()
-        for value in sorted(set(values)):
-            inside = values == value
-            entry: dict[str, Any] = {"column": column, "value": value, "rows": int(inside.sum()), "metrics": {}}
-            if inside.sum() >= SMALLEST_SLICE:
-                functions = KINDS[spec.kind].metric_functions(labels[inside], outputs[inside], rule, spec.prices)
-                chosen = {name: functions[name] for name in dict.fromkeys((spec.metric, "cost_per_1000"))}
-                drawn = replicate(chosen, clusters[inside], weights)
-                for name, function in chosen.items():
-                    point = function(np.ones(int(inside.sum())))
-                    if np.isfinite(point):
-                        entry["metrics"][name] = vars(interval(point, drawn[name], spec.evaluation.confidence))
-            found.append(entry)
-    return found
+def _measured(case: Case, group: slices.SliceRows, outputs: Array, clusters: Any, weights: Array) -> dict[str, Any]:
+    """The deciding metric and the cost of a slice, with the rows they rest on."""
+    inside, ones = group.inside, np.ones(int(group.inside.sum()))
+    entry: dict[str, Any] = {"name": group.name, "rows": len(ones), "conditions": group.conditions, "metrics": {}}
+    if len(ones) >= SMALLEST_SLICE:
+        functions = case.metrics_of(case.labels("test")[inside], outputs[inside])
+        chosen = {name: functions[name] for name in dict.fromkeys((case.spec.metric, "cost_per_1000"))}
+        drawn = replicate(chosen, clusters[inside], weights)
+        for name, function in chosen.items():
+            if np.isfinite(point := function(ones)):
+                entry["metrics"][name] = vars(interval(point, drawn[name], case.spec.evaluation.confidence))
+    return entry
 
 
 def _finite(value: float) -> float | None:

@@ -1,55 +1,84 @@
 """Gate: whether a challenger may become the champion. It refuses unless the evidence says otherwise.
 
-The first version must keep the quality floor and beat both baselines; a later one must also beat the champion on the
-same rows. The verdict is a record; moving the alias is for the registry.
+A challenger must have evidence of every kind on the very test rows, meet each blocking requirement, and surely beat whoever
+serves on the same rows. The verdict is a record; acting on it is for the ledger.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from assets.methods.bootstrap import cluster_weights, interval, replicate
-from assets.methods.kinds import KINDS
-from assets.snapshots import Snapshot, labelled, read
+from assets import comparison, pages
+from assets.errors import DigestError
+from assets.evidence import STAGES, Case, Evidence
+from assets.requirements import REQUIREMENTS, Finding
+from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
-from assets.storage import Home, write_json
+from assets.standing import Standing
+from assets.storage import Home, published, value_digest, write_json
 from bentos.runtime import Model
 
+GATES = ("evidence", "standing", *REQUIREMENTS, "slices", "champion")
+"""All gates, in the order in which they are shown."""
 
-@dataclass(frozen=True)
-class Finding:
-    """One requirement of the gate, and whether the evidence meets it."""
-
-    requirement: str
-    evidence: str
-    passed: bool
+TOLERATED_COST = 0.02
+"""The share by which a challenger may cost more than the champion, unless a saving is asked."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided about a challenger, and why."""
+    """What the gate decided about a challenger, and why.
+
+    Parameters
+    ----------
+    product, challenger_digest, champion_digest, snapshot_digest
+        Who was judged against whom, on which rows; no champion where nothing is served yet.
+    evidence : dict of str to str
+        The digest of each record that was read.
+    findings : tuple of Finding
+        Every requirement, met or not.
+    """
 
     product: str
     challenger_digest: str
     champion_digest: str | None
     snapshot_digest: str
+    evidence: dict[str, str]
     findings: tuple[Finding, ...]
 
     @property
     def promoted(self) -> bool:
-        """Whether every requirement is met; without a finding nothing is."""
-        return bool(self.findings) and all(finding.passed for finding in self.findings)
+        """Whether every gate was asked and no blocking requirement is missed."""
+        asked = {finding.gate for finding in self.findings}
+        return asked == set(GATES) and not any(finding.refuses for finding in self.findings)
 
     @property
     def reasons(self) -> list[str]:
         """Why it was refused; empty when promoted."""
-        return [f"{item.requirement}: {item.evidence}" for item in self.findings if not item.passed] or (
-            [] if self.findings else ["no evidence was given"]
-        )
+        unasked = [f"gate {gate}: nothing was found" for gate in GATES if gate not in {item.gate for item in self.findings}]
+        return unasked + [f"{item.requirement}: {item.evidence}" for item in self.findings if item.refuses]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is missed but only warns."""
+        return [f"{item.requirement}: {item.evidence}" for item in self.findings if not item.passed and not item.refuses]
+
+    @property
+    def told(self) -> str:
+        """The verdict in a line."""
+        return "promoted" if self.promoted else f"refused: {'; '.join(self.reasons)}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The record."""
+        return {**asdict(self), "promoted": self.promoted, "reasons": self.reasons, "warnings": self.warnings}
+
+    @property
+    def digest(self) -> str:
+        """The record's digest."""
+        return value_digest(self.as_json())
 
 
 def judge(
@@ -57,11 +86,12 @@ def judge(
     spec: ProductSpec,
     snapshot: Snapshot,
     *,
-    evaluation: dict[str, Any],
+    evidence: Mapping[str, Evidence],
     challenger_digest: str,
-    champion_digest: str | None,
+    standing: Standing,
+    by_hand: bool = False,
 ) -> Verdict:
-    """Judge a challenger by its evaluation and, where there is a champion, against it on the same test rows.
+    """Judge a challenger by its evidence, and against the champion on the same test rows.
 
     Parameters
     ----------
@@ -70,79 +100,139 @@ def judge(
     spec : ProductSpec
         The specification: its gates and its promotion rule.
     snapshot : Snapshot
-        The snapshot the challenger was evaluated on; the champion is scored on the same test rows.
-    evaluation : dict
-        The challenger's evaluation record.
-    challenger_digest, champion_digest : str
-        Model digests; None where nothing is served yet.
+        The snapshot of the evidence; the champion is scored on the same test rows.
+    evidence : mapping of str to Evidence
+        What was found out about the challenger, by stage.
+    challenger_digest : str
+        The challenger's model digest.
+    standing : Standing
+        Who serves, was withdrawn, or is invalid.
+    by_hand : bool
+        Whether a person asks: only a person may bring back a model that was withdrawn.
+
+    Raises
+    ------
+    TamperedModelError
+        If a model's bytes are not those of its digest.
     """
-    findings = [_same_evidence(evaluation, challenger_digest, snapshot.digest)]
-    findings += [_floor(metric, gate.min, gate.max, evaluation) for metric, gate in spec.gates.items()]
-    findings += [_beats_baseline(name, spec.metric, evaluation) for name in ("constant", "table")]
-    if champion_digest is not None:
-        findings.append(_against(home, spec, snapshot, challenger_digest, champion_digest))
-    return Verdict(spec.name, challenger_digest, champion_digest, snapshot.digest, tuple(findings))
+    case = Case.load(home, spec, snapshot, challenger_digest)
+    records = {stage: item.record for stage, item in evidence.items()}
+    findings = [_same_rows(case, records), _may_stand(challenger_digest, standing, by_hand=by_hand)]
+    findings += [finding for ask in REQUIREMENTS.values() for finding in ask(spec, records)]
+    findings += _compared(home, case, records, standing.champion_digest)
+    digests = {stage: item.digest for stage, item in sorted(evidence.items())}
+    return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings))
 
 
 def record(home: Home, verdict: Verdict) -> Path:
-    """Publish a verdict beside the evaluation it rests on."""
-    against = (verdict.champion_digest or "nobody")[:12]
+    """Publish a verdict beside the evidence it rests on, as JSON and as a page, and make it the current one."""
+    path = record_path(home, verdict)
+    write_json(path, verdict.as_json())
+    pages.write(path.with_suffix(".html"), "verdict.html.j2", verdict=verdict)
+    write_json(home.reports / verdict.product / "current.json", {"verdict": home.relative(path), "digest": verdict.digest})
+    return path
+
+
+def record_path(home: Home, verdict: Verdict) -> Path:
+    """Where a verdict lies: its name is its digest."""
     folder = home.report_folder(verdict.product, verdict.challenger_digest, verdict.snapshot_digest)
-    return write_json(
-        folder / f"verdict-against-{against}.json",
-        {**asdict(verdict), "promoted": verdict.promoted, "reasons": verdict.reasons},
+    return folder / f"verdict-{verdict.digest[:16]}.json"
+
+
+def current(home: Home, product: str) -> Verdict:
+    """The verdict that was given last.
+
+    Raises
+    ------
+    DigestError
+        If there is none, or it was changed.
+    """
+    pointer = published(home.reports / product / "current.json", f"{product}: nobody was judged")
+    path = home.root / pointer["verdict"]
+    record = published(path, f"{product}: the last verdict is gone")
+    verdict = Verdict(
+        **{
+            **{field.name: record[field.name] for field in fields(Verdict)},
+            "findings": tuple(Finding(**item) for item in record["findings"]),
+        }
     )
+    if value_digest(record) != pointer["digest"]:
+        raise DigestError(f"{path} was changed after it was published. Run `loopline run {product}` again.")
+    return verdict
 
 
-def _same_evidence(evaluation: dict[str, Any], challenger: str, snapshot: str) -> Finding:
-    same = evaluation.get("model_digest") == challenger and evaluation.get("snapshot_digest") == snapshot
-    found = f"model {str(evaluation.get('model_digest'))[:12]} on snapshot {str(evaluation.get('snapshot_digest'))[:12]}"
-    return Finding("the evaluation is of this model on this snapshot", found, same)
+def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
+    """All evidence is there, of this model, on these rows."""
+    missing = [stage for stage in STAGES if stage not in records]
+    wanted = {
+        "model_digest": case.model.digest,
+        "snapshot_digest": case.snapshot.digest,
+        "rows_digest": case.parts["test"].digest(case.spec),
+    }
+    other = [
+        f"{stage} has {name.replace('_', ' ')} {str(record.get(name))[:12]}, not {digest[:12]}"
+        for stage, record in records.items()
+        for name, digest in wanted.items()
+        if record.get(name) != digest
+    ]
+    told = [f"there is no {' and no '.join(missing)}"] if missing else []
+    requirement = "there is evidence of every kind, of this model, on these test rows"
+    return Finding("evidence", requirement, "; ".join(told + other) or f"{len(records)} records are", not missing and not other)
 
 
-def _floor(metric: str, low: float | None, high: float | None, evaluation: dict[str, Any]) -> Finding:
-    bounds = [f"{word} {bound:g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None]
-    requirement = f"{metric} is {' and '.join(bounds)}"
-    value = evaluation.get("metrics", {}).get("model", {}).get(metric, {}).get("value")
-    if value is None or not np.isfinite(value):
-        return Finding(requirement, "the evaluation does not give it", passed=False)
-    return Finding(requirement, f"{value:.4f}", (low is None or value >= low) and (high is None or value <= high))
+def _may_stand(digest: str, standing: Standing, *, by_hand: bool) -> Finding:
+    """Neither invalid nor withdrawn."""
+    requirement = "it was neither declared invalid nor rolled back"
+    if (entry := standing.invalid.get(digest)) is not None:
+        return Finding("standing", requirement, f"it was declared invalid {entry.told}", passed=False)
+    if (entry := standing.withdrawn.get(digest)) is not None and not by_hand:
+        told = f"it was rolled back {entry.told}; only `loopline promote` can bring it back"
+        return Finding("standing", requirement, told, passed=False)
+    return Finding("standing", requirement, "it was not" if entry is None else "a person brings it back", passed=True)
 
 
-def _beats_baseline(baseline: str, metric: str, evaluation: dict[str, Any]) -> Finding:
-    requirement = f"{metric} is surely better than the {baseline} baseline's"
-    gain = evaluation.get("gain", {}).get(baseline, {}).get(metric)
-    if gain is None:
-        return Finding(requirement, "the evaluation does not compare them", passed=False)
-    return Finding(requirement, f"gain {gain['value']:.4f} [{gain['low']:.4f}, {gain['high']:.4f}]", gain["low"] > 0)
+def _compared(
+    home: Home, case: Case, records: Mapping[str, Mapping[str, Any]], champion_digest: str | None
+) -> Iterator[Finding]:
+    """Against whoever serves: metric, money and slices; where nobody does, slices against the constant baseline."""
+    rule, spec = case.spec.promotion, case.spec
+    better = f"{spec.metric} beats the champion's by more than {rule.min_gain:g} with confidence {rule.confidence:.0%}"
+    rival: comparison.Rival | str = comparison.Rival.constant(case)
+    if champion_digest == case.model.digest:
+        rival = "it is the champion itself: equal is not better"
+    elif champion_digest is not None:
+        rival = comparison.Rival.champion(case, Model.load(home.models / spec.name / champion_digest, champion_digest))
+    if isinstance(rival, str):
+        yield Finding("champion", better, rival, passed=False)
+        yield Finding("slices", "no slice is surely served worse", rival, passed=False, level=spec.gates.slices.level)
+        return
+    outputs = case.model.predict(case.columns("test"))
+    if champion_digest is None:
+        yield Finding("champion", better, "nobody serves yet", passed=True)
+    else:
+        yield from _better(spec, better, comparison.against(case, rival, outputs), len(outputs))
+    yield _slices(case, rival, outputs, records.get("evaluation", {}).get("weak_slices"))
 
 
-def _against(home: Home, spec: ProductSpec, snapshot: Snapshot, challenger: str, champion: str) -> Finding:
-    """A paired bootstrap over clusters: both models see the same rows and the same draws."""
-    rule, metric, kind = spec.promotion, spec.metric, KINDS[spec.kind]
-    requirement = f"{metric} beats the champion's by more than {rule.min_gain:g} with confidence {rule.confidence:.0%}"
-    if challenger == champion:
-        return Finding(requirement, "it is the champion itself: equal is not better", passed=False)
-    part = labelled(spec, read(snapshot))["test"]
-    labels = part.labels(spec)
-    clusters = part.clusters(spec)
-    weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
-    values, draws = [], []
-    for digest in (challenger, champion):
-        model = Model.load(home.models / spec.name / digest, digest)
-        lacking = sorted(set(model.signature["features"]).difference(part.rows.columns))
-        if lacking:
-            return Finding(requirement, f"the champion needs {', '.join(lacking)}, which the snapshot lacks", passed=False)
-        if (model.kind, model.signature["classes"]) != (spec.kind, list(spec.target.classes or ())):
-            return Finding(
-                requirement, f"the champion answers another question ({model.kind}): rename the product", passed=False
-            )
-        outputs = model.predict({name: part.rows[name].to_numpy() for name in model.signature["features"]})
-        function = kind.metric_functions(labels, outputs, model.decision, spec.prices)[metric]
-        values.append(function(np.ones_like(labels)))
-        draws.append(replicate({metric: function}, clusters, weights)[metric])
-    sign = -1.0 if metric in kind.LOWER_IS_BETTER else 1.0
-    # one-sided: the interval of twice the tail has the wanted confidence at its lower end
-    gain = interval(sign * (values[0] - values[1]), sign * (draws[0] - draws[1]), 2 * rule.confidence - 1)
-    evidence = f"gain {gain.value:.4f}, at least {gain.low:.4f} with that confidence, on {len(labels):,} rows"
-    return Finding(requirement, evidence, gain.low > rule.min_gain)
+def _better(spec: ProductSpec, requirement: str, found: comparison.Comparison, rows: int) -> Iterator[Finding]:
+    rule, gain, saving = spec.promotion, found.gain, found.saving
+    told = f"gain {gain.value:.4g}, at least {gain.low:.4g} with that confidence, on {rows:,} rows"
+    yield Finding("champion", requirement, told, gain.low > rule.min_gain)
+    least = -TOLERATED_COST * found.rival_cost if rule.min_saving is None else rule.min_saving
+    wanted = f"{spec.cost.unit} per 1,000 rows with confidence {rule.confidence:.0%}"
+    asked = f"it saves more than {least:.4g} {wanted}" if least >= 0 else f"it costs at most {-least:.4g} {wanted} more"
+    yield Finding("champion", asked, f"saves {saving.value:.4g}, at least {saving.low:.4g}", saving.low > least)
+
+
+def _slices(case: Case, rival: comparison.Rival, outputs: Any, weak: list[dict[str, Any]] | None) -> Finding:
+    gate = case.spec.gates.slices
+    requirement = f"no slice of {gate.min_rows} rows or more surely loses more than {gate.max_loss:g} of {case.spec.metric}"
+    requirement += f" against {rival.name}"
+    if weak is None:
+        return Finding("slices", requirement, "nobody looked for weak slices", passed=False, level=gate.level)
+    found = comparison.on_slices(case, rival, outputs, weak)
+    worse = sorted((item for item in found if item.at_most < -gate.max_loss), key=lambda item: item.at_most)
+    told = "; ".join(f"{item.name} ({item.rows:,} rows) gains {item.gain:.4g}, at most {item.at_most:.4g}" for item in worse)
+    lowest = min(found, key=lambda item: item.gain, default=None)
+    fine = f"of {len(found)} the least gain is {lowest.gain:.4g}, on {lowest.name}" if lowest else "there is no such slice"
+    return Finding("slices", requirement, told or fine, not worse, gate.level)

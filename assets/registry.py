@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.errors import LedgerError
 from assets.spec import ProductSpec
 from assets.storage import Home, exclusive
 
@@ -41,7 +42,7 @@ def register(
     snapshot_digest: str,
     evaluation: dict[str, Any],
     evaluation_digest: str,
-    report: Path,
+    evidence_folder: Path,
     code_version: str,
     trusted_types: tuple[str, ...],
 ) -> Version:
@@ -63,7 +64,7 @@ def register(
                 spec,
                 model_folder=model_folder,
                 evaluation=evaluation,
-                report=report,
+                evidence_folder=evidence_folder,
                 trusted_types=trusted_types,
                 tags={
                     "model_digest": model_digest,
@@ -108,10 +109,36 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
         client.set_terminated(parents[0])
 
 
-def promote(home: Home, version: Version) -> None:
-    """Make a version the champion."""
+def name_champion(home: Home, product: str, version: int | None) -> None:
+    """Let the alias follow the ledger: name the version that serves, or nobody."""
     with _client(home) as client:
-        client.set_registered_model_alias(version.product, CHAMPION, str(version.version))
+        if version is None:
+            client.delete_registered_model_alias(product, CHAMPION)
+        else:
+            client.set_registered_model_alias(product, CHAMPION, str(version))
+
+
+def version(home: Home, product: str, number: int) -> Version:
+    """A registered version by its number.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such version.
+    """
+    with _client(home) as client:
+        known = {int(item.version): item for item in client.search_model_versions(f"name = '{product}'")}
+    if number not in known:
+        listed = ", ".join(map(str, sorted(known))) or "none"
+        raise LedgerError(f"{product}: there is no version {number}. Registered are: {listed}.")
+    return _version(known[number])
+
+
+def attach(home: Home, version: Version, *files: Path) -> None:
+    """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
+    with _client(home) as client:
+        for file in files:
+            client.log_artifact(version.run_id, str(file), "evidence")
 
 
 def tag(home: Home, version: Version, **tags: str) -> None:
@@ -186,7 +213,7 @@ def _log(
     *,
     model_folder: Path,
     evaluation: dict[str, Any],
-    report: Path,
+    evidence_folder: Path,
     trusted_types: tuple[str, ...],
     tags: dict[str, str],
 ) -> Version:
@@ -219,7 +246,7 @@ def _log(
                 if estimate[key] is not None
             }
         )
-        mlflow.log_artifacts(str(report.parent), "evaluation")
+        mlflow.log_artifacts(str(evidence_folder), "evidence")
         for name in ("model.onnx", "model.json"):
             mlflow.log_artifact(str(model_folder / name), "served")
         logged = mlflow.sklearn.log_model(

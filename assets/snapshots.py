@@ -5,6 +5,7 @@ Every stage after the features reads its rows here, and nothing here reads the w
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,11 @@ class LabelledRows:
             numbers = {name: float(index) for index, name in enumerate(spec.target.classes or ())}
             return np.asarray(column.map(numbers), dtype=np.float64)
         return np.asarray(column.astype(bool) if spec.kind == "binary" else column, dtype=np.float64)
+
+    def digest(self, spec: ProductSpec) -> str:
+        """SHA-256 over the entities of the rows, in order: which rows these are."""
+        entities = self.rows[spec.features.entity].astype(str)
+        return hashlib.sha256("\n".join(entities).encode()).hexdigest()
 
     def local_times(self, spec: ProductSpec) -> pd.Series:
         """The event times in the product's time zone, shape (n_rows,)."""

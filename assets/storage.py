@@ -70,6 +70,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def ledger(self) -> Path:
+        """Who served when."""
+        return self.root / "ledger"
+
+    @property
     def registry(self) -> Path:
         """MLflow's database and artifacts."""
         return self.root / "registry"

@@ -200,6 +200,7 @@ def _signature(spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, 
         "parameters": spec.model.parameters,
         "seed": spec.model.seed,
         "windows": {part.name: part.span for part in (train_part, validate_part)},
+        "rows": {part.name: {"count": len(part.rows), "digest": part.digest(spec)} for part in (train_part, validate_part)},
     }
 
 

@@ -38,7 +38,7 @@ def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
     def look(context: dg.ScheduleEvaluationContext) -> Any:
         graph = context.resources.graph.assets
         wanted = job.selection.resolve(graph)
-        found = plan(graph, context.instance, context.resources.home.root, wanted)
+        found = plan(graph, context.instance, context.resources.home, wanted)
         stale = [*found.reasons, *found.waiting]
         if not stale:
             return dg.SkipReason("nothing changed")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from assets.storage import Home
 from orchestration.versions import KEPT_ON_NEW_DATA, Stamp, Versions
 
 NEVER_MADE = "never made"
@@ -74,7 +74,7 @@ def reachable(graph: Any, keys: Iterable[dg.AssetKey], along: str) -> AbstractSe
     return found
 
 
-def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractSet[dg.AssetKey]) -> Plan:
+def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractSet[dg.AssetKey]) -> Plan:
     """Find the assets among `wanted` that are surely to be made now.
 
     Parameters
@@ -83,12 +83,12 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractS
         All assets.
     instance : dagster.DagsterInstance
         Where materializations are recorded.
-    home : Path
+    home : Home
         The folder to which recorded outputs are relative.
     wanted : set of AssetKey
         The assets to look at; their upstream should be among them.
     """
-    versions = Versions(graph, instance)
+    versions = Versions(graph, instance, home)
     failed = {line.rsplit(": ", 1)[0] for line in versions.failed_checks(wanted)}
     found = Plan()
     for key in graph.toposorted_asset_keys:
@@ -96,17 +96,17 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractS
         if key not in wanted or not node.is_executable:
             continue
         parents = set(node.parent_keys)
-        if node.metadata.get(KEPT_ON_NEW_DATA) and (stamp := versions.stamp(key)) and not _changed(versions, key, stamp, home):
+        if node.metadata.get(KEPT_ON_NEW_DATA) and (stamp := versions.stamp(key)) and not _changed(versions, key, stamp):
             found.fresh.add(key)
         elif parents & found.waiting:
             found.waiting.add(key)
         elif node.partitions_def is not None:
-            stale = _stale_partitions(versions, key, home)
+            stale = _stale_partitions(versions, key)
             if stale:
                 found.partitions[key] = stale
             else:
                 found.fresh.add(key)
-        elif reason := _reason(versions, key, home, moving=parents & found.moving, failed=failed):
+        elif reason := _reason(versions, key, moving=parents & found.moving, failed=failed):
             found.reasons[key] = reason
         elif parents & found.moving:
             found.waiting.add(key)
@@ -115,15 +115,13 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Path, wanted: AbstractS
     return found
 
 
-def _reason(
-    versions: Versions, key: dg.AssetKey, home: Path, *, moving: AbstractSet[dg.AssetKey], failed: AbstractSet[str]
-) -> str | None:
+def _reason(versions: Versions, key: dg.AssetKey, *, moving: AbstractSet[dg.AssetKey], failed: AbstractSet[str]) -> str | None:
     stamp = versions.stamp(key)
     if stamp is None:
         return NEVER_MADE
     if key.to_user_string() in failed:
         return "its check failed"
-    changed = _changed(versions, key, stamp, home)
+    changed = _changed(versions, key, stamp)
     if changed:
         return changed
     now = {name: version for name, version in versions.inputs(key).items() if dg.AssetKey.from_user_string(name) not in moving}
@@ -131,20 +129,20 @@ def _reason(
     return f"{differing[0]} changed" if differing else None
 
 
-def _stale_partitions(versions: Versions, key: dg.AssetKey, home: Path) -> list[str]:
+def _stale_partitions(versions: Versions, key: dg.AssetKey) -> list[str]:
     stamps = versions.partition_stamps(key)
     inputs = versions.inputs(key)
     partitions = versions.graph.get(key).partitions_def.get_partition_keys()
     return [
         name
         for name in partitions
-        if name not in stamps or _changed(versions, key, stamps[name], home) or dict(stamps[name].inputs) != inputs
+        if name not in stamps or _changed(versions, key, stamps[name]) or dict(stamps[name].inputs) != inputs
     ]
 
 
-def _changed(versions: Versions, key: dg.AssetKey, stamp: Stamp, home: Path) -> str | None:
+def _changed(versions: Versions, key: dg.AssetKey, stamp: Stamp) -> str | None:
     if stamp.code_version != versions.graph.get(key).code_version:
         return "its code or declaration changed"
-    if stamp.output is not None and not (home / stamp.output).exists():
+    if stamp.output is not None and not (versions.home.root / stamp.output).exists():
         return "its output is gone"
     return None

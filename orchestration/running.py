@@ -76,7 +76,7 @@ def run(
         _bury(instance)
         failures: list[str] = []
         while True:
-            wave = plan(graph, instance, home.root, wanted)
+            wave = plan(graph, instance, home, wanted)
             if wave.is_empty:
                 outcome.fresh = len(wave.fresh) - len({name.split("[")[0] for name in outcome.executed})
                 break

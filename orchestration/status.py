@@ -93,7 +93,7 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
     report = None
     if champion:  # the figures it was promoted on, not those of a later challenger
         folder = home.report_folder(product, champion["digest"], champion["snapshot_digest"])
-        record, report = read_json(folder / "evaluation.json"), str(folder / "evaluation.html")
+        record, report = read_json(folder / "evaluation.json"), str(folder / "report.html")
     times = [time for time in (champion_time, bento_time, predictions_time) if time is not None]
     refused = champion and not champion.get("promoted") and champion.get("challenger_version") != champion.get("version")
     return ProductStatus(

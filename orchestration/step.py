@@ -97,7 +97,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
     try:
         settle_process()
         home: Home = context.resources.home.prepare()
-        versions = Versions(context.resources.graph.assets, context.instance)
+        versions = Versions(context.resources.graph.assets, context.instance, home)
         _require_sound_upstream(context, versions)
         yield home, versions
     except (LooplineError, TamperedModelError) as error:

@@ -16,12 +16,13 @@ from typing import Any
 
 import dagster as dg
 
-from assets.storage import file_digest, value_digest
+from assets import ledger
+from assets.storage import Home, file_digest, value_digest
 from orchestration.resources import REPOSITORY
 
 DATA_VERSION, INPUTS, CODE_VERSION = "loopline/data_version", "loopline/inputs", "dagster/code_version"
 KEPT_ON_NEW_DATA = "loopline/kept_on_new_data"
-RAW_FILE, OUTPUT = "loopline/raw_file", "loopline/output"
+RAW_FILE, OUTPUT, DECISIONS_ON = "loopline/raw_file", "loopline/output", "loopline/decisions_on"
 
 
 def code_version(module: str, *, parameters: Any = None, distributions: Iterable[str] = ()) -> str:
@@ -115,7 +116,7 @@ class Stamp:
 
 
 class Versions:
-    """What the instance and the raw files say about the present versions of assets.
+    """What the instance, the raw files and the ledger say about the present versions of assets.
 
     Parameters
     ----------
@@ -123,11 +124,14 @@ class Versions:
         The assets.
     instance : dagster.DagsterInstance
         Where their materializations are recorded.
+    home : Home
+        Where the ledger lies, to which recorded outputs are relative.
     """
 
-    def __init__(self, graph: Any, instance: dg.DagsterInstance) -> None:
+    def __init__(self, graph: Any, instance: dg.DagsterInstance, home: Home) -> None:
         self.graph = graph
         self.instance = instance
+        self.home = home
         self._current: dict[dg.AssetKey, str] = {}
         self._partitions: dict[dg.AssetKey, dict[str, Stamp]] = {}
 
@@ -173,6 +177,9 @@ class Versions:
         if raw_file is not None:
             path = Path(str(getattr(raw_file, "value", raw_file)))
             return file_digest(path) if path.is_file() else ""
+        product = node.metadata.get(DECISIONS_ON)
+        if product is not None:
+            return ledger.decisions_digest(self.home, str(getattr(product, "value", product)))
         if node.partitions_def is not None:
             return value_digest({name: stamp.data_version for name, stamp in self.partition_stamps(key).items()})
         stamp = self.stamp(key)

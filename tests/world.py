@@ -69,7 +69,7 @@ def small_product() -> ProductSpec:
         split={"by": "months", "train": 4, "validation": 1, "test": 1, "end": MONTHS[1]},
         model={**spec.model.model_dump(), "parameters": {"max_iter": 30, "learning_rate": 0.1, "min_samples_leaf": 50}},
         evaluation={"bootstrap_replicates": 100, "confidence": 0.95, "slices": ["origin"]},
-        gates={"roc_auc": {"min": 0.6}},
+        gates={"metrics": {"roc_auc": {"min": 0.6}}},
     )
 
 

@@ -16,6 +16,9 @@ from bentos.decisions import decide
 
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "calibration_error", "cost_per_1000"})
 
+SMALLEST = 1e-7
+"""The probability of what came counts as this at least, so that one row cannot cost without end."""
+
 
 def metric_functions(
     labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, float]
@@ -53,6 +56,11 @@ def indifferent(cost: Mapping[str, float]) -> dict[str, Any]:
     return {"threshold": cost["false_alarm"] / (cost["false_alarm"] + cost["missed"])}
 
 
+def row_losses(labels: Array, outputs: Array) -> Array:
+    """The log loss of each row, in nats."""
+    return np.asarray(-np.log(np.clip(np.where(labels == 1, outputs, 1 - outputs), SMALLEST, 1.0)))
+
+
 def indicators(labels: Array, classes: int) -> Array:  # noqa: ARG001 - every kind takes the same
     """What a table of means averages: the label itself."""
     return labels
@@ -64,9 +72,8 @@ def brier(labels: Array, scores: Array, weights: Array) -> float:
 
 
 def log_loss(labels: Array, scores: Array, weights: Array) -> float:
-    """Mean negative log likelihood in nats (Good 1952); probabilities are kept 1e-7 away from 0 and 1."""
-    safe = np.clip(scores, 1e-7, 1 - 1e-7)
-    return float(np.average(-(labels * np.log(safe) + (1 - labels) * np.log(1 - safe)), weights=weights))
+    """Mean negative log likelihood in nats (Good 1952)."""
+    return float(np.average(row_losses(labels, scores), weights=weights))
 
 
 def calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:

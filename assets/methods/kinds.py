@@ -25,6 +25,9 @@ class KindOfTarget(Protocol):
     def indifferent(self, cost: Mapping[str, Any]) -> dict[str, Any]:
         """The decision rule of outputs that can be taken at their word."""
 
+    def row_losses(self, labels: Array, outputs: Array) -> Array:
+        """What each row costs the model, shape (n_samples,): log loss in nats, or absolute error."""
+
     def indicators(self, labels: Array, classes: int) -> Array:
         """What a table of means averages, of shape (n_samples,) or (n_samples, n_classes)."""
 

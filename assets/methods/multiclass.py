@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.methods.binary import SMALLEST
 from assets.methods.ranking import Array, Ranking
 from bentos.decisions import decide
 
@@ -37,7 +38,7 @@ def metric_functions(
     truth = labels.astype(int)
     said = decide("multiclass", outputs, decision)
     rankings = [Ranking((truth == index).astype(np.float64), outputs[:, index]) for index in range(classes)]
-    chosen = np.clip(outputs[np.arange(len(truth)), truth], 1e-7, 1.0)
+    losses = row_losses(labels, outputs)
     squared = ((outputs - np.eye(classes)[truth]) ** 2).sum(axis=1)
     paid = np.asarray(cost["costs"], dtype=np.float64)[truth, said]
 
@@ -51,7 +52,7 @@ def metric_functions(
         "balanced_accuracy": lambda weights: balanced_accuracy(confusion(weights)),
         "f1_macro": lambda weights: f1_macro(confusion(weights)),
         "brier": lambda weights: float(np.average(squared, weights=weights)),
-        "log_loss": lambda weights: float(np.average(-np.log(chosen), weights=weights)),
+        "log_loss": lambda weights: float(np.average(losses, weights=weights)),
         "calibration_error": lambda weights: calibration_error(truth, outputs, weights),
         "cost_per_1000": lambda weights: float(1000 * np.average(paid, weights=weights)),
     }
@@ -65,6 +66,12 @@ def choose(labels: Array, outputs: Array, cost: Mapping[str, Any]) -> dict[str, 
 def indifferent(cost: Mapping[str, Any]) -> dict[str, Any]:
     """The decision rule that costs least if the probabilities are calibrated."""
     return {"costs": cost["costs"]}
+
+
+def row_losses(labels: Array, outputs: Array) -> Array:
+    """The log loss of each row, in nats."""
+    chances = outputs[np.arange(len(labels)), labels.astype(int)]
+    return np.asarray(-np.log(np.clip(chances, SMALLEST, 1.0)))
 
 
 def indicators(labels: Array, classes: int) -> Array:

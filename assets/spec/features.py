@@ -26,6 +26,10 @@ class FeatureSpec(Declaration):
     """List the values allowed, for a category whose vocabulary is closed; left out, those of the column of 'source'."""
     max_missing: Share = Field(default=0.0, examples=[0.05])
     """Give the largest share of rows that may lack it, from 0 to 1."""
+    known_at: Name | None = Field(default=None, examples=["reading_arrived_utc"])
+    """Name the column with the moment the value became known (UTC); later than the prediction, it is a leak."""
+    monotone: Literal["increasing", "decreasing"] | None = Field(default=None, examples=["increasing"])
+    """Give the direction in which predictions may move when this number grows and all else stays; left out, either."""
     description: str | None = Field(default=None, examples=["IATA code of the carrier"])
     """Say what it is, for the service's schema."""
 
@@ -33,6 +37,8 @@ class FeatureSpec(Declaration):
     def _rules_fit_the_type(self) -> FeatureSpec:
         if self.type == "category" and (self.min is not None or self.max is not None):
             raise ValueError("has min or max, which a category cannot have. Use 'values', or remove it")
+        if self.type == "category" and self.monotone is not None:
+            raise ValueError("is monotone, which only a number can be. Remove it")
         if self.type == "number" and self.values is not None:
             raise ValueError("has values, which only a category can have. Use min and max")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -73,6 +79,9 @@ class FeaturesSpec(Declaration):
         reserved = sorted({self.entity, self.event_time or "", self.predicted_at or ""}.intersection(names))
         if reserved:
             raise ValueError(f"uses {reserved} as features, but they identify or date a row. Remove them from groups")
+        dated = sorted(name for group in self.groups.values() for name, feature in group.items() if feature.known_at)
+        if dated and self.event_time is None:
+            raise ValueError(f"says when {dated} became known, but not when predictions are made. Name event_time too")
         if self.predicted_at is not None and self.event_time is None:
             raise ValueError("has predicted_at without event_time. Name the column of the event's moment too")
         try:

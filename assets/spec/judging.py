@@ -1,8 +1,10 @@
-"""What a product declares of costs, baselines, gates and evaluation, and the metrics that each kind of target has."""
+"""What a product declares of costs, baselines, evaluation and promotion, and the metrics that each kind of target has."""
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Literal
+
+from pydantic import Field
 
 from assets.spec.base import Declaration, Name
 
@@ -70,23 +72,6 @@ class BaselineSpec(Declaration):
     """Give the features that index the table; a number is the width of a bin."""
 
 
-class GateSpec(Declaration):
-    """A bound that the test metric must keep."""
-
-    min: float | None = Field(default=None, examples=[0.68])
-    """Give the smallest value allowed."""
-    max: float | None = Field(default=None, examples=[0.2])
-    """Give the largest value allowed."""
-
-    @model_validator(mode="after")
-    def _bounds_something(self) -> GateSpec:
-        if self.min is None and self.max is None:
-            raise ValueError("bounds nothing. Give min or max")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"can never pass: min {self.min:g} is above max {self.max:g}. Swap them")
-        return self
-
-
 class PromotionSpec(Declaration):
     """How a challenger must beat the champion, on the same rows."""
 
@@ -95,7 +80,11 @@ class PromotionSpec(Declaration):
     confidence: float = Field(default=0.95, gt=0.5, lt=1, examples=[0.95])
     """Give the confidence with which the gain must exceed min_gain."""
     min_gain: float = Field(default=0.0, ge=0, examples=[0.0])
-    """Give the gain that a challenger must exceed."""
+    """Give the gain of the metric that a challenger must surely exceed."""
+    min_saving: float | None = Field(default=None, examples=[0.0])
+    """Give the saving per 1,000 rows that it must surely exceed; left out, it may cost 2 % more than the champion at most."""
+    test: Literal["paired_bootstrap", "jackknife_t"] = Field(default="paired_bootstrap", examples=["jackknife_t"])
+    """Name the paired test: paired_bootstrap draws whole clusters; jackknife_t leaves each out once, for few clusters."""
 
 
 class EvaluationSpec(Declaration):

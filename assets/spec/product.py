@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, Name
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
+from assets.spec.gates import GatesSpec
 from assets.spec.judging import (
     DECIDING,
     METRICS,
@@ -16,7 +17,6 @@ from assets.spec.judging import (
     BaselineSpec,
     CostSpec,
     EvaluationSpec,
-    GateSpec,
     PromotionSpec,
 )
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
@@ -88,8 +88,8 @@ class ProductSpec(Declaration):
     """Declare the baseline table."""
     evaluation: EvaluationSpec = Field(default=EvaluationSpec(), examples=[{"slices": ["origin"]}])
     """Declare how uncertainty is measured."""
-    gates: dict[Name, GateSpec] = Field(examples=[{"roc_auc": {"min": 0.68}}])
-    """Declare the quality floor by metric; without one nothing may be served."""
+    gates: GatesSpec = Field(examples=[{"metrics": {"roc_auc": {"min": 0.68}}}])
+    """Declare what a challenger must show; without a quality floor nothing may be served."""
     promotion: PromotionSpec = Field(default=PromotionSpec(), examples=[{"metric": "roc_auc"}])
     """Declare how a challenger beats the champion."""
     serving: ServingSpec = Field(default=ServingSpec(), examples=[{"workers": 2}])
@@ -113,7 +113,8 @@ class ProductSpec(Declaration):
         missing = [name for name in wanted if name not in known]
         if missing:
             raise ValueError(f"uses {missing}, which 'source' does not declare. Declared are: {', '.join(known)}")
-        for name in (self.features.event_time, self.features.predicted_at, self.target.known_at):
+        dated = [feature.known_at for group in self.features.groups.values() for feature in group.values()]
+        for name in (self.features.event_time, self.features.predicted_at, self.target.known_at, *dated):
             if name is not None and known[name] != "timestamp":
                 raise ValueError(f"uses '{name}' as a moment, but 'source' declares it as {known[name]}. Make it a timestamp")
         for name, feature in self.columns.items():
@@ -156,15 +157,17 @@ class ProductSpec(Declaration):
         strange = {name for said in self.cost.pairs.values() for name in said} | set(self.cost.pairs)
         if strange := strange.difference(self.target.classes or ()):
             raise ValueError(f"has cost.pairs of {sorted(strange)}, which are no classes. Classes: {self.target.classes}")
-        if not self.gates:
-            raise ValueError("has no gates, so anything could be served. Give a floor such as gates: {roc_auc: {min: 0.6}}")
-        named = [*self.gates, *([self.promotion.metric] if self.promotion.metric else [])]
+        named = [*self.gates.metrics, *([self.promotion.metric] if self.promotion.metric else [])]
         if unknown := sorted(set(named).difference(metrics)):
             raise ValueError(f"judges by {unknown}, which a {kind} target does not have. Metrics: {', '.join(metrics)}")
-        for name, gate in self.gates.items():
+        for name, gate in self.gates.metrics.items():
             low, high = metrics[name]
             if (gate.min is not None and gate.min > high) or (gate.max is not None and gate.max < low):
                 raise ValueError(f"has a gate on {name} that can never pass: it lies between {low:g} and {high:g}. Correct it")
+        if kind == "multiclass" and (directed := sorted(name for name, item in self.columns.items() if item.monotone)):
+            raise ValueError(f"declares {directed} monotone, which the probabilities of several classes cannot be. Remove it")
+        if unknown := sorted(set(self.gates.leakage.known).difference(self.columns)):
+            raise ValueError(f"knows why {unknown} are strong, but they are not features. Features: {', '.join(self.columns)}")
         return self
 
     @property
@@ -210,6 +213,7 @@ class ProductSpec(Declaration):
             features.entity,
             *self.moments,
             *(name for group in features.groups.values() for name in group),
+            *(feature.known_at for group in features.groups.values() for feature in group.values()),
             target.column,
             target.known_at,
             *target.unlabelled_because,

@@ -14,17 +14,39 @@ from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage import Home
 from orchestration.automation import product_job, product_schedule
+from orchestration.components import judging_steps as judging
 from orchestration.components import product_steps as steps
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.source import OwnSource
 from orchestration.resources import home_from_environment
 from orchestration.scaffolding import new_product
 from orchestration.step import Made, stage_asset
-from orchestration.versions import KEPT_ON_NEW_DATA, code_version, estimator_version
+from orchestration.versions import DECISIONS_ON, KEPT_ON_NEW_DATA, code_version, estimator_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
 """The parts of a declaration that change what is learnt."""
+
+EXAMINED: dict[str, tuple[str | None, tuple[str, ...], str]] = {
+    "evaluation": (
+        None,
+        ("numpy", "onnxruntime", "scikit-learn", "matplotlib"),
+        "Metrics with intervals on the untouched test rows, against baselines; declared and weak slices; plots.",
+    ),
+    "leakage": (None, ("numpy", "pandas"), "Signs that the model knows the answer, the future, or the test rows."),
+    "robustness": (
+        "robustness",
+        ("numpy", "onnxruntime"),
+        "What is kept of the model's worth under noise, gaps, unknown categories, shifted and shuffled columns.",
+    ),
+    "explanations": (
+        "explanations",
+        ("shap", "scikit-learn", "numpy"),
+        "Shapley values of a sample of the test rows, whether they add up to what is served, and whether they are stable.",
+    ),
+    "footprint": (None, ("numpy", "onnxruntime"), "How long answers take through what is packaged, and how large it is."),
+}
+"""The stages that look at a model: the gate whose settings they read, the libraries they rest on, and what they find out."""
 
 
 class FileParameters(BaseModel):
@@ -53,12 +75,12 @@ class ProductScaffolder(dg.Scaffolder[FileParameters]):
 
 @dg.scaffold_with(ProductScaffolder)
 class ModelProduct(DeclaredComponent[ProductSpec]):
-    """A model product: snapshot, model, evaluation, challenger, champion, bento and predictions."""
+    """A model product: snapshot, model, five examinations, challenger, verdict, champion, report, bento and predictions."""
 
     declaration = ProductSpec
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Seven assets in a row, a contract check on the first, a job over them and its schedule."""
+        """Its assets, a contract check on the first, a check for each gate on the verdict, a job over them and its schedule."""
         spec, own = self.spec, self.spec.as_source()
         relation = ["landing", spec.name, DATA] if own is not None else str(spec.features.relation).split(".")
         contract = dg.AssetCheckSpec(
@@ -67,6 +89,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             blocking=True,
             description="Types, ranges, vocabularies, missing shares, key, and rules over two columns.",
         )
+        trained_by = self._code_version("assets.training", LEARNING)
         assets = [
             self._asset(
                 "snapshot",
@@ -89,35 +112,44 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 distributions=LEARNING,
                 description="The declared pipeline fitted on the training rows, as ONNX with its decision rule, by digest.",
             ),
-            self._asset(
-                "evaluation",
-                steps.evaluate_model,
-                stage="evaluation",
-                inputs=["model", "snapshot"],
-                reads={*LEARNT_FROM, "baseline", "evaluation", "promotion", "card"},
-                kinds={"html"},
-                distributions=("numpy", "onnxruntime", "matplotlib"),
-                description="Metrics with intervals on the untouched test rows, against baselines; a self-contained report.",
-            ),
+            *(self._examination(stage) for stage in EXAMINED),
             self._asset(
                 "challenger",
-                lambda product, home: steps.register_challenger(product, home, self._code_version("assets.training", LEARNING)),
+                lambda product, home: judging.register_challenger(product, home, trained_by),
                 stage="registry",
-                inputs=["model", "evaluation"],
+                inputs=["model", *EXAMINED],
                 reads={"name", "description", "features", "model"},
                 kinds={"mlflow"},
                 distributions=("mlflow",),
                 description="The newest evaluated model as a registered version, which asks to be served.",
             ),
             self._asset(
-                "champion",
-                steps.decide_champion,
-                stage="registry",
-                module="assets.gate",
-                inputs=["challenger", "evaluation"],
+                "verdict",
+                judging.hear_gate,
+                stage="gate",
+                inputs=["challenger", *EXAMINED, "decisions"],
                 reads={"gates", "promotion", "evaluation", "cost", "target"},
-                kinds={"mlflow"},
-                description="The version that is served. A challenger replaces it only through the gate; equal is not better.",
+                kinds={"html"},
+                description="What the gate says of the challenger, against whoever serves; each gate is a check.",
+                checks=judging.gate_checks(spec.name),
+            ),
+            self._asset(
+                "champion",
+                judging.decide_champion,
+                stage="ledger",
+                inputs=["challenger", "verdict", "decisions"],
+                reads=set(),
+                kinds={"sqlite", "mlflow"},
+                description="The version that is served, as the ledger says. Equal is not better; a person's decision stands.",
+            ),
+            self._asset(
+                "report",
+                judging.write_report,
+                stage="reporting",
+                inputs=["verdict", "champion"],
+                reads={"gates"},
+                kinds={"html"},
+                description="The model card: all that is known about the challenger, with the verdict, as one page.",
             ),
             self._asset(
                 "bento",
@@ -141,8 +173,35 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             ),
         ]
         job = product_job(spec)
-        declared = dg.Definitions(assets=assets, jobs=[job], schedules=[product_schedule(spec, job)])
+        declared = dg.Definitions(assets=[self._decisions(), *assets], jobs=[job], schedules=[product_schedule(spec, job)])
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
+
+    def _decisions(self) -> dg.AssetSpec:
+        """What people decide by hand, as an external asset: `loopline promote`, `rollback` and `invalidate`."""
+        return dg.AssetSpec(
+            key=[self.spec.name, "decisions"],
+            group_name=self.spec.name,
+            description="What people decided by hand: promotions, rollbacks, invalidations. See `loopline history`.",
+            kinds={"sqlite"},
+            owners=[self.spec.owner],
+            tags={"product": self.spec.name, "stage": "ledger"},
+            metadata={DECISIONS_ON: self.spec.name},
+        )
+
+    def _examination(self, stage: str) -> dg.AssetsDefinition:
+        """What one stage finds out about the model."""
+        gate, libraries, told = EXAMINED[stage]
+        return self._asset(
+            stage,
+            judging.examine(stage),
+            stage=stage,
+            inputs=["model", "snapshot"],
+            reads={*LEARNT_FROM, "promotion"} | ({"baseline", "evaluation", "card"} if stage == "evaluation" else set()),
+            gate=gate,
+            kinds={"onnx"},
+            distributions=libraries,
+            description=told,
+        )
 
     def _tuning(self) -> list[dg.AssetsDefinition]:
         """The search for parameters, where one is declared."""
@@ -173,7 +232,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         kinds: set[str],
         description: str,
         distributions: tuple[str, ...] = (),
-        module: str | None = None,
+        gate: str | None = None,
         asset_metadata: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> dg.AssetsDefinition:
@@ -188,12 +247,16 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             owners=[self.spec.owner],
             tags={"product": product, "stage": stage},
             metadata=asset_metadata,
-            code_version=self._code_version(module or f"assets.{stage}", distributions, reads),
+            code_version=self._code_version(f"assets.{stage}", distributions, reads, gate),
         )
         return stage_asset(lambda home: step(self.spec, home), spec=spec, **more)
 
-    def _code_version(self, module: str, distributions: tuple[str, ...], reads: set[str] | None = None) -> str:
+    def _code_version(
+        self, module: str, distributions: tuple[str, ...], reads: set[str] | None = None, gate: str | None = None
+    ) -> str:
         declared = self.spec.model_dump(mode="json", include=reads)
+        if gate is not None:
+            declared["gate"] = getattr(self.spec.gates, gate).model_dump(mode="json")
         if reads is None or "model" in reads:
             declared["estimator_version"] = estimator_version(self.spec.model.estimator)
         return code_version(module, parameters=declared, distributions=distributions)

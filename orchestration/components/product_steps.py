@@ -1,4 +1,7 @@
-"""What each asset of a model product does: call its stage's function with what is current, and tell what came of it."""
+"""What the assets that make and serve a model do: call their stage's function with what is current, and tell what came of it.
+
+Those that judge it stand in `judging_steps`.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,9 @@ import dagster as dg
 
 from assets import (
     contracts,
-    evaluation,
     features,
-    gate,
     landing,
+    ledger,
     packaging,
     registry,
     scoring,
@@ -26,9 +28,9 @@ from assets import (
     warehouse,
 )
 from assets.errors import ContractError, GateRefusedError, WarehouseError
-from assets.estimators import trusted_types
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.spec.product import DATA
+from assets.standing import Entry
 from assets.storage import Home, value_digest
 from orchestration import declarations
 from orchestration.resources import REPOSITORY
@@ -127,79 +129,6 @@ def train_model(spec: ProductSpec, home: Home) -> Made:
     return Made(trained.digest, figures, trained.folder / "model.onnx")
 
 
-def evaluate_model(spec: ProductSpec, home: Home) -> Made:
-    """Evaluate the model that was trained last, on the snapshot it was trained on."""
-    model_digest, snapshot_digest = training.current(home, spec.name)
-    done = evaluation.evaluate(home, spec, snapshots.opened(home, spec.name, snapshot_digest), model_digest)
-    metrics = done.record["metrics"]
-    figures = {
-        "report": dg.MetadataValue.url(done.report.as_uri()),
-        "dagster/row_count": done.record["rows"],
-        **{metric: estimate["value"] for metric, estimate in metrics["model"].items()},
-        **{f"{metric}_{end}": estimate[end] for metric, estimate in metrics["model"].items() for end in ("low", "high")},
-        f"table_{spec.metric}": metrics["table"][spec.metric]["value"],
-    }
-    return Made(done.digest, figures, done.path)
-
-
-def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Made:
-    """Register the model that was evaluated last as the challenger."""
-    done = evaluation.current(home, spec.name)
-    digest = done.record["model_digest"]
-    version = registry.register(
-        home,
-        tuning.applied(home, spec),
-        model_folder=home.models / spec.name / digest,
-        model_digest=digest,
-        snapshot_digest=done.record["snapshot_digest"],
-        evaluation=done.record,
-        evaluation_digest=done.digest,
-        report=done.report,
-        code_version=code_version,
-        trusted_types=trusted_types(spec),
-    )
-    figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id}
-    return Made(value_digest([version.version, digest, done.digest]), figures, registry.database(home))
-
-
-def decide_champion(spec: ProductSpec, home: Home) -> Made:
-    """Let the gate judge the challenger; the champion changes only if it passes."""
-    challenger = registry.holder(home, spec.name, registry.CHALLENGER)
-    if challenger is None:
-        raise GateRefusedError(f"{spec.name}: there is no challenger to judge. Run `loopline run {spec.name}`.")
-    champion = registry.holder(home, spec.name, registry.CHAMPION)
-    verdict = gate.judge(
-        home,
-        spec,
-        snapshots.opened(home, spec.name, challenger.snapshot_digest),
-        evaluation=evaluation.current(home, spec.name).record,
-        challenger_digest=challenger.model_digest,
-        champion_digest=champion.model_digest if champion else None,
-    )
-    path = gate.record(home, verdict)
-    told = "promoted" if verdict.promoted else f"refused: {'; '.join(verdict.reasons)}"
-    registry.tag(home, challenger, verdict=told, verdict_path=home.relative(path))
-    if verdict.promoted:
-        registry.promote(home, challenger)
-        champion = challenger
-    if champion is None:
-        raise GateRefusedError(
-            f"{spec.name}: version {challenger.version} was refused and nothing is served yet. {'; '.join(verdict.reasons)}. "
-            "Train a better model, or lower the floor in gates if it is too high."
-        )
-    figures = {
-        "version": champion.version,
-        "digest": champion.model_digest,
-        "snapshot_digest": champion.snapshot_digest,
-        "challenger_version": challenger.version,
-        "promoted": verdict.promoted,
-        "verdict": told,
-        "verdict_record": dg.MetadataValue.path(str(path)),
-        "findings": dg.MetadataValue.json([asdict(finding) for finding in verdict.findings]),
-    }
-    return Made(value_digest([champion.version, champion.model_digest]), figures, registry.database(home))
-
-
 def package_bento(spec: ProductSpec, home: Home) -> Made:
     """Package the champion."""
     champion = _champion(spec, home)
@@ -233,8 +162,8 @@ def score_predictions(spec: ProductSpec, home: Home) -> Made:
     return Made(done.digest, figures, done.path)
 
 
-def _champion(spec: ProductSpec, home: Home) -> registry.Version:
-    champion = registry.holder(home, spec.name, registry.CHAMPION)
+def _champion(spec: ProductSpec, home: Home) -> Entry:
+    champion = ledger.standing(home, spec.name).champion
     if champion is None:
         raise GateRefusedError(f"{spec.name}: no version is champion, so there is nothing to serve. Run `loopline run`.")
     return champion

@@ -1,0 +1,136 @@
+"""Evidence: what is found out about a model on a snapshot, a record for each stage that looks, beside one another.
+
+A record names the model, the snapshot and the test rows that it is of, so that the gate can tell whether it is about what
+it judges. Who reads it judges; nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets.errors import DigestError
+from assets.methods.kinds import KINDS
+from assets.methods.ranking import Array
+from assets.methods.stress import Columns
+from assets.snapshots import LabelledRows, Snapshot, labelled, read
+from assets.spec import ProductSpec
+from assets.storage import Home, read_json, value_digest, write_json
+from bentos.runtime import Model
+
+STAGES = ("evaluation", "leakage", "robustness", "explanations", "footprint")
+"""The stages that look at a model; the gate wants a record of each."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A record, where it lies, and its digest."""
+
+    record: dict[str, Any]
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on the rows of a snapshot, loaded once for a stage that looks at it.
+
+    Parameters
+    ----------
+    spec, snapshot, model
+        The declaration, the snapshot, and the model as it is served.
+    parts : dict of LabelledRows
+        ``train``, ``validate`` and ``test``.
+    """
+
+    spec: ProductSpec
+    snapshot: Snapshot
+    model: Model
+    parts: dict[str, LabelledRows] = field(repr=False)
+
+    @classmethod
+    def load(cls, home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Case:
+        """Load a model after verifying it, and cut the snapshot.
+
+        Raises
+        ------
+        TamperedModelError
+            If the model's bytes are not those of its digest.
+        DataError
+            If a part lacks labelled rows.
+        """
+        model = Model.load(home.models / spec.name / model_digest, model_digest)
+        return cls(spec, snapshot, model, labelled(spec, read(snapshot)))
+
+    @property
+    def sign(self) -> float:
+        """1 if a higher deciding metric is better, else -1."""
+        return -1.0 if self.spec.metric in KINDS[self.spec.kind].LOWER_IS_BETTER else 1.0
+
+    def columns(self, part: str, rows: Any = slice(None)) -> dict[str, np.ndarray[Any, Any]]:
+        """The features of a part as the model takes them: single-precision numbers, text with None where missing."""
+        frame = self.parts[part].rows.iloc[rows]
+        return {name: _column(frame[name], is_text=item.type == "category") for name, item in self.spec.columns.items()}
+
+    def labels(self, part: str) -> Array:
+        """The labels of a part, shape (n_rows,)."""
+        return self.parts[part].labels(self.spec)
+
+    def metrics(self, labels: Array, columns: Columns) -> dict[str, Callable[[Array], float]]:
+        """All metrics of the model's answers to these rows."""
+        return self.metrics_of(labels, self.model.predict(columns))
+
+    def metrics_of(self, labels: Array, outputs: Array) -> dict[str, Callable[[Array], float]]:
+        """All metrics of these outputs, decided by the model's rule."""
+        return KINDS[self.spec.kind].metric_functions(labels, outputs, self.model.decision, self.spec.prices)
+
+    def publish(self, home: Home, stage: str, found: dict[str, Any]) -> Evidence:
+        """Write a stage's record."""
+        record = {
+            "product": self.spec.name,
+            "model_digest": self.model.digest,
+            "snapshot_digest": self.snapshot.digest,
+            "rows_digest": self.parts["test"].digest(self.spec),
+            **found,
+        }
+        path = home.report_folder(self.spec.name, self.model.digest, self.snapshot.digest) / f"{stage}.json"
+        return _read(write_json(path, record))
+
+
+def found(home: Home, product: str, model_digest: str, snapshot_digest: str) -> dict[str, Evidence]:
+    """What is found out about a model on a snapshot, by stage; a stage that has not looked is not in it."""
+    folder = home.report_folder(product, model_digest, snapshot_digest)
+    records = {stage: folder / f"{stage}.json" for stage in STAGES}
+    return {stage: _read(path) for stage, path in records.items() if path.exists()}
+
+
+def require(home: Home, product: str, model_digest: str, snapshot_digest: str, stage: str) -> Evidence:
+    """One stage's record.
+
+    Raises
+    ------
+    DigestError
+        If the stage has not looked.
+    """
+    record = found(home, product, model_digest, snapshot_digest).get(stage)
+    if record is None:
+        raise DigestError(
+            f"{product}: there is no {stage} of model {model_digest[:12]} on snapshot {snapshot_digest[:12]}. "
+            f"Run `loopline run {product}`."
+        )
+    return record
+
+
+def _read(path: Path) -> Evidence:
+    record = read_json(path)
+    return Evidence(record, path, value_digest(record))
+
+
+def _column(values: Any, *, is_text: bool) -> np.ndarray[Any, Any]:
+    if not is_text:
+        return np.asarray(values, dtype=np.float32)
+    return np.where(values.isna(), None, values.astype(object).to_numpy())

@@ -1,0 +1,92 @@
+"""Leakage: signs that a model knows what it could not have known: the answer, the future, or the test rows.
+
+Each sign is counted here; how much of it is too much is for the gate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from assets.evidence import Case, Evidence
+from assets.methods.kinds import KINDS
+from assets.methods.strength import single_column
+from assets.snapshots import Snapshot
+from assets.spec import ProductSpec
+from assets.storage import Home
+
+
+def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
+    """Count the signs.
+
+    The record holds
+
+    - ``single_column``: how well each feature alone tells the target (ROC AUC, or share of variance);
+    - ``known_too_late``: for each feature that declares `known_at`, the rows in which it came after the prediction;
+    - ``rows``: for training and validation, whether the model's rows are those that the split gives;
+    - ``shared_entities``, ``shared_groups``: test rows whose entity, or group of the split, is in the training rows too;
+    - ``before_training_ended``: test rows of a moment that training rows also reach;
+    - ``twins``: the share of test rows whose features and label all equal those of a training row.
+    """
+    case = Case.load(home, spec, snapshot, model_digest)
+    return case.publish(
+        home,
+        "leakage",
+        {
+            "single_column": _single_columns(case),
+            "known_too_late": _known_too_late(case),
+            "rows": {name: _rows_as_split(case, name) for name in ("train", "validate")},
+            "shared_entities": _shared(case, spec.features.entity),
+            "shared_groups": _shared(case, spec.split.group) if spec.split.group else 0,
+            "before_training_ended": _before_training_ended(case),
+            "twins": _twins(case),
+        },
+    )
+
+
+def _single_columns(case: Case) -> dict[str, float | None]:
+    spec = case.spec
+    kind, classes = KINDS[spec.kind], len(spec.target.classes or ())
+    told, true = (kind.indicators(case.labels(part), classes).reshape(-1, max(classes, 1)) for part in ("train", "test"))
+    train, test = case.columns("train"), case.columns("test")
+    strengths = {
+        name: single_column(train[name], told, test[name], true, is_class=spec.kind != "regression") for name in spec.columns
+    }
+    return {name: value if np.isfinite(value) else None for name, value in strengths.items()}
+
+
+def _known_too_late(case: Case) -> dict[str, int]:
+    moment = case.spec.features.predicted_at or case.spec.features.event_time
+    rows = {name: part.rows for name, part in case.parts.items()}
+    return {
+        name: sum(int((part[feature.known_at] > part[moment]).sum()) for part in rows.values())
+        for name, feature in case.spec.columns.items()
+        if feature.known_at is not None
+    }
+
+
+def _rows_as_split(case: Case, part: str) -> dict[str, Any]:
+    """Which rows the model says it has seen, and which the split gives."""
+    said = case.model.signature.get("rows", {}).get(part, {})
+    return {"said": said.get("digest"), "split": case.parts[part].digest(case.spec)}
+
+
+def _shared(case: Case, column: str) -> int:
+    seen = set(case.parts["train"].rows[column].tolist())
+    return sum(value in seen for value in case.parts["test"].rows[column].tolist())
+
+
+def _before_training_ended(case: Case) -> int:
+    time = case.spec.features.event_time
+    if time is None or case.spec.split.by == "random":
+        return 0
+    return int((case.parts["test"].rows[time] <= case.parts["train"].rows[time].max()).sum())
+
+
+def _twins(case: Case) -> float:
+    import pandas as pd
+
+    columns = [*case.spec.columns, case.spec.target.column]
+    train, test = (pd.util.hash_pandas_object(case.parts[name].rows[columns], index=False) for name in ("train", "test"))
+    return float(test.isin(set(train)).mean())

@@ -1,0 +1,39 @@
+"""Pages: self-contained HTML from the templates beside this module, all of which extend `STYLE` and also print well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from assets.storage import publishing
+
+TEMPLATES = Path(__file__).parent
+STYLE = "page.html.j2"
+"""What every page extends."""
+
+
+def write(path: Path, template: str, **given: Any) -> Path:
+    """Render a template and publish the page.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file to publish.
+    template : str
+        The name of the template.
+    **given
+        What it shows; all of it is escaped but `Markup`.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template(template).render(given)
+    with publishing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
