@@ -11,16 +11,24 @@ How data flow from asset to asset:
     features      -> features/{delay_history,departure_backlog} -> features/flight_delay
                   -> PRODUCT/snapshot
     tuning        -> PRODUCT/tuning
-    training      -> PRODUCT/model
+    training    -> PRODUCT/model
     evaluation    -> PRODUCT/evaluation
-    registry      -> PRODUCT/challenger -> PRODUCT/champion
-    packaging     -> PRODUCT/bento
-    scoring       -> PRODUCT/predictions
+    leakage       -> PRODUCT/leakage
+    robustness    -> PRODUCT/robustness
+    explanations  -> PRODUCT/explanations
+    footprint     -> PRODUCT/footprint
+    registry        -> PRODUCT/challenger
+    gate        PRODUCT/decisions
+                      -> PRODUCT/verdict
+    ledger              -> PRODUCT/champion
+    reporting             -> PRODUCT/report
+    packaging             -> PRODUCT/bento
+    scoring               -> PRODUCT/predictions
 
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning. A product with a
 file of its own goes from landing to snapshot without the warehouse.
 
-Beside the stages lie what several of them share (storage, snapshots, estimators, raw files) and what drafts a product for
-someone new (profiling, drafting). Stages never import each other; `orchestration` says when each runs.
+Beside the stages lie what several of them share (storage, snapshots, estimators, evidence, raw files) and what drafts a
+product for someone new (profiling, drafting). Stages never import each other; `orchestration` says when each runs.
 `tests/orchestration/test_graph.py` holds this map against the asset graph.
 """

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.errors import DigestError
+from assets.errors import DataError, DigestError
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns
@@ -64,6 +64,11 @@ class Case:
             If a part lacks labelled rows.
         """
         model = Model.load(home.models / spec.name / model_digest, model_digest)
+        if set(model.signature["features"]) != set(spec.columns) or model.kind != spec.kind:
+            raise DataError(
+                f"{spec.name}: model {model_digest[:12]} was trained on other features, or another kind of target, than are "
+                "declared now, so nothing can be found out about it. Declare those again, or train anew."
+            )
         return cls(spec, snapshot, model, labelled(spec, read(snapshot)))
 
     @property
@@ -133,4 +138,6 @@ def _read(path: Path) -> Evidence:
 def _column(values: Any, *, is_text: bool) -> np.ndarray[Any, Any]:
     if not is_text:
         return np.asarray(values, dtype=np.float32)
-    return np.where(values.isna(), None, values.astype(object).to_numpy())
+    found: np.ndarray[Any, Any] = values.astype(object).to_numpy(copy=True)
+    found[values.isna().to_numpy()] = None
+    return found

@@ -7,7 +7,7 @@ The relation is a warehouse model, or the landed rows of the product's own file.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +78,9 @@ def table(connection: duckdb.DuckDBPyConnection) -> ir.Table:
     return ibis.duckdb.from_connection(connection).table(CANDIDATE)
 
 
-def publish(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection) -> Snapshot:
+def publish(
+    home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection, landed: Mapping[str, Sequence[str]]
+) -> Snapshot:
     """Publish the candidate, once its contract is known to hold, as the current snapshot.
 
     Parameters
@@ -89,10 +91,18 @@ def publish(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection
         The specification; its columns, and no others, are published.
     connection : duckdb.DuckDBPyConnection
         From `candidate`.
+    landed : mapping of str to sequence of str
+        The landed files that it rests on, by table, as paths within the home.
     """
     snapshot = write(home, spec, connection)
+    write_json(origin(home, spec.name, snapshot.digest), {"landed": dict(landed)})
     write_json(home.snapshots / spec.name / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
     return snapshot
+
+
+def origin(home: Home, product: str, digest: str) -> Path:
+    """The file that says which landed files a snapshot rests on."""
+    return home.snapshots / product / f"{digest}.json"
 
 
 def write(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection) -> Snapshot:

@@ -17,7 +17,7 @@ from assets.evidence import STAGES, Case, Evidence
 from assets.requirements import REQUIREMENTS, Finding
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
-from assets.standing import Standing
+from assets.standing import Entry, Standing
 from assets.storage import Home, published, value_digest, write_json
 from bentos.runtime import Model
 
@@ -148,17 +148,31 @@ def current(home: Home, product: str) -> Verdict:
         If there is none, or it was changed.
     """
     pointer = published(home.reports / product / "current.json", f"{product}: nobody was judged")
-    path = home.root / pointer["verdict"]
-    record = published(path, f"{product}: the last verdict is gone")
-    verdict = Verdict(
+    return _read(home.root / pointer["verdict"], pointer["digest"])
+
+
+def opened(home: Home, product: str, entry: Entry) -> Verdict:
+    """The verdict that an entry of the ledger rests on.
+
+    Raises
+    ------
+    DigestError
+        If it is gone, or was changed.
+    """
+    folder = home.report_folder(product, entry.model_digest, entry.snapshot_digest)
+    return _read(folder / f"verdict-{str(entry.verdict)[:16]}.json", str(entry.verdict))
+
+
+def _read(path: Path, digest: str) -> Verdict:
+    record = published(path, "a verdict is gone")
+    if value_digest(record) != digest:
+        raise DigestError(f"{path} was changed after it was published. Delete it and run `loopline run` again.")
+    return Verdict(
         **{
             **{field.name: record[field.name] for field in fields(Verdict)},
             "findings": tuple(Finding(**item) for item in record["findings"]),
         }
     )
-    if value_digest(record) != pointer["digest"]:
-        raise DigestError(f"{path} was changed after it was published. Run `loopline run {product}` again.")
-    return verdict
 
 
 def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:

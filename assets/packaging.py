@@ -55,7 +55,7 @@ def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
     """
     folder = home.models / spec.name / digest
     Model.load(folder, digest)
-    tag = f"{spec.name}:v{version}-{digest[:8]}"
+    tag = tag_of(spec.name, version, digest)
     home.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         package_folder = Path(scratch) / "bentos"
@@ -87,6 +87,21 @@ def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
             f"{tag}: the bento holds digest {model_digest(built)[:12]}, promoted was {digest[:12]}. Package again."
         )
     return Bento(tag, path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def withdraw(home: Home, product: str, digest: str) -> list[str]:
+    """Remove the bentos that hold a model, so that nothing starts them; their tags."""
+    folder = home.bentos / "bentos" / product
+    tags = [f"{product}:{path.name}" for path in sorted(folder.glob("v*")) if path.is_dir()]
+    held = [tag for tag in tags if promise(home, tag).get("model_digest") == digest]
+    for tag in held:
+        shutil.rmtree(bento_folder(home, tag))
+    return held
+
+
+def tag_of(product: str, version: int, digest: str) -> str:
+    """The tag of a version's bento."""
+    return f"{product}:v{version}-{digest[:8]}"
 
 
 def bento_folder(home: Home, tag: str) -> Path:

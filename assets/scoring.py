@@ -12,8 +12,11 @@ import numpy as np
 from assets.errors import DataError
 from assets.snapshots import Snapshot, parts_of, read
 from assets.spec import ProductSpec
-from assets.storage import Home, file_digest, publishing
+from assets.storage import Home, file_digest, publishing, write_json
 from bentos.runtime import Model
+
+RECORD = "current.json"
+"""Which predictions are current, and by which model."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ def score(
     path = home.predictions / spec.name / f"{name}.parquet"
     with publishing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    return Predictions(path, file_digest(path), len(rows))
+    done = Predictions(path, file_digest(path), len(rows))
+    named = {"file": path.name, "digest": done.digest, "model_version": version, "model_digest": model_digest}
+    write_json(path.parent / RECORD, {**named, "snapshot_digest": snapshot.digest, "rows": done.rows})
+    return done
 
 
 def _answers(model: Model, outputs: np.ndarray[Any, Any]) -> dict[str, Any]:

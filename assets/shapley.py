@@ -91,13 +91,13 @@ def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) ->
         explainer = None
     if explainer is not None:
         values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
-        is_average = hasattr(estimator, "estimators_") and not hasattr(estimator, "learning_rate")
-        return values, explainer.expected_value, "trees", spec.kind != "regression" and not is_average
+        # boosted trees add up log-odds, forests and single trees probabilities
+        return values, explainer.expected_value, "trees", hasattr(estimator, "learning_rate")
     if isinstance(estimator, (LinearRegression, LogisticRegression, Ridge)):
         coefficients = np.atleast_2d(estimator.coef_)
         middle = background.mean(axis=0)
         values = (matrix - middle)[:, :, None] * coefficients.T[None]
-        return values, middle @ coefficients.T + estimator.intercept_, "linear", spec.kind != "regression"
+        return values, middle @ coefficients.T + estimator.intercept_, "linear", True
 
     def answers(given: Any) -> Any:
         return estimator.predict(given) if spec.kind == "regression" else estimator.predict_proba(given)
@@ -107,10 +107,14 @@ def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) ->
     return found.values, found.base_values[0], "sampling", False  # noqa: PD011 - an explanation, no frame
 
 
-def _outputs(spec: ProductSpec, sums: Any, scaling: Scaling | None, *, in_margin: bool) -> Any:
-    """From base plus contributions to what is served: link, then calibration."""
-    if spec.kind == "regression":
-        return sums[:, 0]
+def _has_log_link(estimator: Any) -> bool:
+    """Whether a boosted regressor adds up the logarithm of what it answers."""
+    objective = getattr(estimator, "objective", None) or getattr(estimator, "loss", None)
+    return objective in ("poisson", "gamma", "tweedie")
+
+
+def _chances(spec: ProductSpec, sums: Any, scaling: Scaling | None, *, in_margin: bool) -> Any:
+    """From base plus contributions to the probabilities that are served: link, then calibration."""
     chances = sums
     if in_margin:
         scores = np.column_stack([np.zeros(len(sums)), sums]) if sums.shape[1] == 1 else sums

@@ -20,6 +20,9 @@ from assets.storage import Home, file_digest, read_json, value_digest, warehouse
 BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
 
 
+LANDED = "landed.json"
+
+
 @dataclass(frozen=True)
 class Node:
     """What dbt did with one node, a model, a seed, a data test or a unit test, and the nodes that it is about."""
@@ -160,6 +163,9 @@ def build(
             relations = {node.unique_id: _relation(connection, node.schema, node.alias) for node in built}
         done = Build(nodes, relations)
         if tests:
+            known = landed_files(home)
+            named = {f"{source}.{table}": sorted(map(home.relative, files)) for (source, table), files in landed.items()}
+            write_json(home.warehouse.parent / LANDED, known | named)
             names = {result.node.unique_id: f"{result.node.schema}.{result.node.alias}" for result in results}
             write_json(record, {"nodes": len(nodes), "broken": sorted(names[name] for name in done.broken if name in names)})
     return done
@@ -168,6 +174,13 @@ def build(
 def build_record(home: Home) -> Path:
     """The file that is there if, and only if, the last build finished; it names the relations that are broken."""
     return home.warehouse.parent / "build.json"
+
+
+def landed_files(home: Home) -> dict[str, list[str]]:
+    """The landed files that the warehouse reads, by table, as paths within the home."""
+    record = home.warehouse.parent / LANDED
+    found: dict[str, list[str]] = read_json(record) if record.exists() else {}
+    return found
 
 
 def require_sound(home: Home, relation: str) -> None:

@@ -1,45 +1,18 @@
-"""`loopline`: the command line. What it does stands in `running` and `status`; how that looks stands in `display`."""
+"""`loopline`: the command line. What it does stands in `running`, `status`, `deciding`; how it looks, in `display`."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from assets.errors import DigestError, LooplineError, SpecificationError
-from orchestration import resources
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """End with one clear error instead of a traceback, where the error is one that a user can mend."""
-    from rich.console import Console
-
-    try:
-        yield
-    except LooplineError as error:
-        Console(stderr=True).print(f"[bold red]error[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-
-
-def _definitions() -> Any:
-    """Load the definitions, and find our own error under Dagster's account of where it was raised."""
-    try:
-        from orchestration.definitions import defs
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, LooplineError):
-                raise cause from None
-            cause = cause.__cause__
-        raise
-    return defs
+from assets.errors import DigestError, SpecificationError
+from orchestration import cli_deciding, resources
+from orchestration.telling import load_definitions, told
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,11 +26,11 @@ def run(product: str | None) -> None:
     """Make everything anew that changed: of one PRODUCT and what it rests on, or of all."""
     from orchestration.display import RunDisplay
 
-    with _told():
+    with told():
         resources.settle_process()
         home = resources.home_from_environment().prepare()
         display = RunDisplay(home)
-        definitions = _definitions()
+        definitions = load_definitions()
         from orchestration.running import RunFailedError
         from orchestration.running import run as run_loop
         from orchestration.status import status as read_status
@@ -80,9 +53,9 @@ def status(product: str | None, as_json: bool) -> None:
     """Show what is served, of one PRODUCT or of all: champions, digests, metrics, the last run, open refusals."""
     from orchestration.display import show_status
 
-    with _told():
+    with told():
         home = resources.home_from_environment().prepare()
-        definitions = _definitions()
+        definitions = load_definitions()
         from orchestration.status import status as read_status
 
         with resources.instance(home) as instance:
@@ -110,7 +83,7 @@ def new(name: str, **options: Any) -> None:
     """Look at a file and declare a product NAME that predicts one of its columns."""
     from orchestration.display import show_new
 
-    with _told():
+    with told():
         home = resources.home_from_environment().prepare()
         from assets.roles import Question
         from orchestration.scaffolding import new_product
@@ -126,7 +99,7 @@ def check(product: str | None) -> None:
     """Validate what can be known without running: of one PRODUCT, or of all."""
     from orchestration.display import show_checked
 
-    with _told():
+    with told():
         home = resources.home_from_environment().prepare()
         from orchestration.checking import check as check_product
         from orchestration.declarations import products
@@ -141,9 +114,9 @@ def check(product: str | None) -> None:
 @click.option("--path", "only_path", is_flag=True, help="Print the file's path and open nothing.")
 def report(product: str, only_path: bool) -> None:
     """Open the evaluation report of PRODUCT's champion."""
-    with _told():
+    with told():
         home = resources.home_from_environment().prepare()
-        definitions = _definitions()
+        definitions = load_definitions()
         from orchestration.status import status as read_status
 
         with resources.instance(home) as instance:
@@ -161,7 +134,7 @@ def report(product: str, only_path: bool) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ui(arguments: tuple[str, ...]) -> None:
     """Open the Dagster UI on this home's history; ARGUMENTS go to `dagster dev`."""
-    with _told():
+    with told():
         home = resources.home_from_environment().prepare()
         workspace = resources.REPOSITORY / "workspace.yaml"
         if not workspace.exists():
@@ -170,6 +143,10 @@ def ui(arguments: tuple[str, ...]) -> None:
     program = Path(sys.executable).with_name("dagster")
     os.chdir(resources.REPOSITORY)
     os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
+
+
+for command in cli_deciding.COMMANDS:
+    loopline.add_command(command)
 
 
 def main() -> None:

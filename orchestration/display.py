@@ -13,7 +13,10 @@ from rich.table import Table
 from assets.storage import Home
 
 if TYPE_CHECKING:
+    from assets.standing import Entry, Standing
     from orchestration.checking import Checked
+    from orchestration.doctor import Finding
+    from orchestration.lineage import Link
     from orchestration.planning import Plan
     from orchestration.running import Outcome
     from orchestration.scaffolding import Written
@@ -118,6 +121,51 @@ def show_checked(found: list[Checked]) -> None:
             console.print(f"  [red]mend[/] {problem}", soft_wrap=True)
         for remark in item.remarks:
             console.print(f"  [dim]look[/] {remark}", soft_wrap=True)
+
+
+def show_entry(entry: Entry) -> None:
+    """Show one decision."""
+    console = Console(highlight=False)
+    word = {"promotion": "[green]promoted[/]", "refusal": "[yellow]refused[/]", "rollback": "[green]rolled back to[/]"}
+    told = word.get(entry.event, "[red]invalidated[/]")
+    against = " [red]against the gate[/]" if entry.overridden else ""
+    console.print(f"{told} {entry.product} v{entry.version}{against}, {entry.told}", soft_wrap=True)
+
+
+def show_history(standing: Standing) -> None:
+    """Show a product's entries, newest last, and who serves."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("entry", "when (UTC)", "what", "version", "model", "by"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why")
+    for entry in standing.entries:
+        what = f"{entry.event}{' (override)' if entry.overridden else ''}"
+        when = entry.recorded_at[:16].replace("T", " ")
+        table.add_row(str(entry.number), when, what, f"v{entry.version}", entry.model_digest[:8], entry.actor, entry.reason)
+    console.print(table)
+    champion = standing.champion
+    console.print(f"[bold]serves[/] v{champion.version} since {champion.recorded_at[:16]}" if champion else "nobody serves")
+
+
+def show_lineage(links: list[Link]) -> None:
+    """Show the chain, a link a line, and what is wrong with it."""
+    console = Console(highlight=False)
+    for link in links:
+        mark = "[red]✗[/]" if link.problem else "[green]✓[/]"
+        console.print(f"{mark} {link.stage:<11} {link.digest[:12]:<12}  {link.name}", soft_wrap=True)
+        if link.problem:
+            console.print(f"  [red]{link.problem}[/]", soft_wrap=True)
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """Show what disagreed with the ledger."""
+    console = Console(highlight=False)
+    for finding in findings:
+        mark = "[green]mended[/]" if finding.mended else "[red]mend[/]"
+        console.print(f"{mark} {finding.product}: {finding.problem}", soft_wrap=True)
+    if not findings:
+        console.print("[green]✓[/] everything agrees with the ledger")
 
 
 def _show(console: Console, status: Status, products: list[ProductStatus]) -> None:

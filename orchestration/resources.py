@@ -40,6 +40,13 @@ def home_from_environment() -> Home:
     return Home(Path(os.environ.get("LOOPLINE_HOME") or REPOSITORY / "data").expanduser().absolute())
 
 
+def actor() -> str:
+    """Who decides by hand: `LOOPLINE_ACTOR`, or the user of this process."""
+    import getpass
+
+    return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
+
+
 def settle_process() -> None:
     """Set what the libraries read from the environment, before they are imported; what a user set stays."""
     for name, value in SETTINGS.items():

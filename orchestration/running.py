@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -41,6 +41,7 @@ def run(
     home: Home,
     product: str | None = None,
     *,
+    stages: Collection[str] | None = None,
     on_wave: Callable[[Plan], None] = lambda _: None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -56,6 +57,8 @@ def run(
         This home. A second run on it waits for the first.
     product : str, optional
         One product, with what it rests on; None takes all.
+    stages : collection of str, optional
+        Only the product's own assets of these stages; what they rest on is taken as it is.
     on_wave : callable, optional
         Called with each plan before it is executed.
     on_wait : callable, optional
@@ -69,7 +72,7 @@ def run(
         If there is no such product.
     """
     graph: Any = definitions.resolve_asset_graph()
-    wanted = _wanted(graph, product)
+    wanted = _wanted(graph, product, stages)
     job = definitions.resolve_implicit_global_asset_job_def()
     outcome = Outcome()
     with exclusive(home.root / "run.lock", on_wait=on_wait):
@@ -116,12 +119,16 @@ def _bury(instance: dg.DagsterInstance) -> None:
         instance.report_run_failed(dead, "The process of this run ended before the run did. `loopline run` goes on from here.")
 
 
-def _wanted(graph: Any, product: str | None) -> AbstractSet[dg.AssetKey]:
+def _wanted(graph: Any, product: str | None, stages: Collection[str] | None) -> AbstractSet[dg.AssetKey]:
     if product is None:
         return set(graph.toposorted_asset_keys)
     if product not in product_names(graph):
         raise SpecificationError(f"there is no product '{product}'. Declared are: {', '.join(product_names(graph))}.")
-    return keys_of(graph, product)
+    keys = keys_of(graph, product)
+    if stages is None:
+        return keys
+    own = {key for key in keys if graph.get(key).tags.get("product") == product}
+    return {key for key in own if graph.get(key).tags.get("stage") in stages}
 
 
 def _launches(wave: Plan) -> Iterator[tuple[list[dg.AssetKey], dict[str, str]]]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets import ledger
 from assets.landing import landed
+from assets.reporting import PAGE
 from assets.storage import Home, read_json
 from orchestration.planning import keys_of, product_names
 
@@ -86,21 +88,22 @@ def _source(home: Home, source: str, table: str) -> SourceStatus:
 
 def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str) -> ProductStatus:
     upstream = keys_of(graph, product)
-    champion, champion_time = _latest(instance, product, "champion")
+    standing = ledger.standing(home, product)
+    champion = standing.champion
     bento, bento_time = _latest(instance, product, "bento")
     predictions, predictions_time = _latest(instance, product, "predictions")
+    times = [time for time in (bento_time, predictions_time) if time is not None]
     record: dict[str, Any] = {}
     report = None
     if champion:  # the figures it was promoted on, not those of a later challenger
-        folder = home.report_folder(product, champion["digest"], champion["snapshot_digest"])
-        record, report = read_json(folder / "evaluation.json"), str(folder / "report.html")
-    times = [time for time in (champion_time, bento_time, predictions_time) if time is not None]
-    refused = champion and not champion.get("promoted") and champion.get("challenger_version") != champion.get("version")
+        folder = home.report_folder(product, champion.model_digest, champion.snapshot_digest)
+        record, report = read_json(folder / "evaluation.json"), str(folder / PAGE)
+    refused = [entry for entry in standing.entries if entry.event == "refusal" and champion and entry.number > champion.number]
     return ProductStatus(
         product,
         sorted(".".join(key.path[1:]) for key in upstream if key.path[0] == "landing"),
-        champion.get("version"),
-        champion.get("digest"),
+        champion.version if champion else None,
+        champion.model_digest if champion else None,
         record.get("deciding_metric"),
         record.get("metrics", {}).get("model", {}),
         {name: figures for name, figures in record.get("metrics", {}).items() if name != "model"},
@@ -108,7 +111,7 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
         bento.get("tag"),
         predictions.get("path"),
         report,
-        f"version {champion['challenger_version']} {champion['verdict']}" if refused else None,
+        f"version {refused[-1].version} {refused[-1].reason}" if refused else None,
         _iso(max(times)) if times else None,
     )
 

@@ -57,19 +57,19 @@ KINDS: dict[str, dict[str, Any]] = {
     "churn": {
         "target": {"column": "churned", "kind": "binary", "positive": "yes", "meaning": "the customer leaves"},
         "cost": {"missed": 2.0, "false_alarm": 1.0},
-        "gates": {"roc_auc": {"min": 0.55}},
+        "gates": {"metrics": {"roc_auc": {"min": 0.55}}},
         "model": "Classifier",
     },
     "tier": {
         "target": {"column": "tier", "kind": "multiclass", "classes": ["bronze", "silver", "gold"], "meaning": "the tier"},
         "cost": {"wrong": 1.0, "pairs": {"gold": {"bronze": 3.0}}},
-        "gates": {"accuracy": {"min": 0.4}},
+        "gates": {"metrics": {"accuracy": {"min": 0.4}}},
         "model": "Classifier",
     },
     "spend": {
         "target": {"column": "spend", "kind": "regression", "unit": "EUR", "meaning": "what the customer spends"},
         "cost": {"under": 3.0, "over": 1.0},
-        "gates": {"r2": {"min": 0.2}},
+        "gates": {"metrics": {"r2": {"min": 0.2}}},
         "model": "Regressor",
     },
 }

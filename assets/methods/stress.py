@@ -19,7 +19,7 @@ UNKNOWN = "never seen"
 
 def is_text(column: Column) -> bool:
     """Whether a column holds categories."""
-    return column.dtype == object
+    return bool(column.dtype == object)
 
 
 def noisy(columns: Columns, spreads: Mapping[str, float], scale: float, seed: int) -> dict[str, Column]:
@@ -40,10 +40,11 @@ def gappy(columns: Columns, share: float, seed: int) -> dict[str, Column]:
     [1.0, 2.0, nan, 4.0]
     """
     random = np.random.default_rng(seed)
-    return {
-        name: np.where(random.random(len(column)) < share, None if is_text(column) else np.nan, column)
-        for name, column in columns.items()
-    }
+    found: dict[str, Column] = {}
+    for name, column in columns.items():
+        gap: Any = None if is_text(column) else np.nan
+        found[name] = np.where(random.random(len(column)) < share, gap, column)
+    return found
 
 
 def unknown(columns: Columns) -> dict[str, Column]:

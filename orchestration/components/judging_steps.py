@@ -8,27 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from assets import (
-    evaluation,
-    evidence,
-    explanations,
-    footprint,
-    gate,
-    leakage,
-    ledger,
-    registry,
-    reporting,
-    robustness,
-    snapshots,
-    training,
-    tuning,
-)
+from assets import evidence, gate, ledger, registry, reporting, snapshots, training, tuning
 from assets.errors import DigestError, GateRefusedError
 from assets.estimators import trusted_types
-from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.standing import Decision
 from assets.storage import Home, value_digest
+from orchestration.deciding import follow_ledger
+from orchestration.examining import EXAMINATIONS
 from orchestration.step import Made
 
 GATE = "gate"
@@ -43,15 +30,6 @@ PHASES = {
 """The phases of CRISP-ML(Q) (Studer and others 2021) that gates belong to, where it is not `EVALUATION`."""
 
 EVALUATION = "4 Evaluation"
-
-EXAMINATIONS: dict[str, Callable[[Home, ProductSpec, Snapshot, str], evidence.Evidence]] = {
-    "evaluation": evaluation.evaluate,
-    "leakage": leakage.look,
-    "robustness": robustness.stressed,
-    "explanations": explanations.explain_model,
-    "footprint": footprint.measure,
-}
-"""What is found out about a model, by stage."""
 
 
 def examine(stage: str) -> Callable[[ProductSpec, Home], Made]:
@@ -205,16 +183,12 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
     return Made(value_digest([champion.version, champion.model_digest]), figures, ledger.database(home))
 
 
-def follow_ledger(home: Home, product: str) -> Any:
-    """Let MLflow's alias name the ledger's champion, and return the entry by which it serves."""
-    champion = ledger.standing(home, product).champion
-    registry.name_champion(home, product, champion.version if champion else None)
-    return champion
-
-
 def write_report(spec: ProductSpec, home: Home) -> Made:
     """Write the model card of the challenger with the gate's verdict, and lay both beside its MLflow run."""
     verdict = gate.current(home, spec.name)
+    serving = ledger.standing(home, spec.name).champion
+    if serving is not None and serving.verdict is not None and serving.model_digest == verdict.challenger_digest:
+        verdict = gate.opened(home, spec.name, serving)  # not what is said of it since: that it is itself
     page = reporting.report(home, spec, verdict.as_json())
     registry.attach(home, _challenger(spec, home), page, gate.record_path(home, verdict))
     return Made(value_digest([verdict.digest]), {"report": dg.MetadataValue.url(page.as_uri())}, page)

@@ -184,7 +184,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             description="What people decided by hand: promotions, rollbacks, invalidations. See `loopline history`.",
             kinds={"sqlite"},
             owners=[self.spec.owner],
-            tags={"product": self.spec.name, "stage": "ledger"},
+            tags={"product": self.spec.name, "stage": "gate"},
             metadata={DECISIONS_ON: self.spec.name},
         )
 

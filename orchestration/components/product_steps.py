@@ -44,8 +44,10 @@ def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
     files = None
     if spec.source is not None:
         files = landing.landing_files(home, spec.name, DATA)
+        landed = {f"{spec.name}.{DATA}": [home.relative(file) for file in files]}
     else:
         warehouse.require_sound(home, str(spec.features.relation))
+        landed = warehouse.landed_files(home)
     with features.candidate(home, spec, files) as connection:
         breaks = contracts.check(features.table(connection), spec)
         result = dg.AssetCheckResult(
@@ -56,7 +58,7 @@ def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
         )
         if breaks:
             raise FailedCheckError(result, ContractError(contracts.explain(breaks, spec)))
-        snapshot = features.publish(home, spec, connection)
+        snapshot = features.publish(home, spec, connection, landed)
     figures = {
         "dagster/row_count": snapshot.rows,
         "digest": snapshot.digest,

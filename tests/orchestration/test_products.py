@@ -142,7 +142,7 @@ def test_the_service_answers_as_the_predictions_do(home: Home, tmp_path: Path, n
 def test_a_product_that_fails_leaves_the_others_alone(folder: Path, tmp_path: Path) -> None:
     """The error names it; the other is trained and served; mended, only it is run."""
     home = Home(tmp_path / "home")
-    broken = product("tier", gates={"accuracy": {"min": 0.999}})
+    broken = product("tier", gates={"metrics": {"accuracy": {"min": 0.999}}})
     with pytest.raises(
         RunFailedError, match=r"tier__champion: tier: version 1 was refused .*accuracy is at least 0.999"
     ) as failed:

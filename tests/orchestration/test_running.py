@@ -38,7 +38,7 @@ def test_a_touched_file_executes_nothing(world: World, ran_copy: Home, small_fil
 
 def test_a_changed_parameter_makes_anew_what_depends_on_it_and_nothing_else(world: World, ran_copy: Home) -> None:
     """A new gate is judged; the model is not trained again. An identical challenger changes no champion."""
-    stricter = world.with_product(gates={"roc_auc": {"min": 0.55}})
+    stricter = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.55}}})
     outcome = stricter.run(ran_copy)
     assert list(outcome.executed) == ["flight_delay/champion"]
     assert outcome.executed["flight_delay/champion"] == "its code or declaration changed"
@@ -109,7 +109,7 @@ def test_a_worse_model_is_refused_and_the_champion_stays_served(world: World, ra
 def test_a_first_model_below_the_floor_fails_the_run(world: World, ran_copy: Home) -> None:
     """There is nothing to serve, and that is no success."""
     shutil.rmtree(ran_copy.registry)
-    hopeless = world.with_product(gates={"roc_auc": {"min": 0.99}})
+    hopeless = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.99}}})
     with pytest.raises(RunFailedError, match="was refused and nothing is served yet. roc_auc is at least 0.99"):
         hopeless.run(ran_copy)
 

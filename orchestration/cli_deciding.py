@@ -1,0 +1,145 @@
+"""`loopline` commands about who serves: history, promote, rollback, invalidate, lineage, doctor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assets.errors import GateRefusedError
+from orchestration import resources
+from orchestration.telling import load_definitions, told
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec
+    from assets.standing import Entry
+    from assets.storage import Home
+
+REASON = click.option("--reason", required=True, help="Why; it is kept for ever.")
+
+
+@click.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON instead.")
+def history(product: str, as_json: bool) -> None:
+    """Show who served when: every promotion, refusal, rollback and invalidation of PRODUCT."""
+    from orchestration.display import show_history
+
+    with told():
+        home, _ = _opened(product)
+        from assets import ledger
+
+        found = ledger.standing(home, product)
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in found.entries], indent=2))
+    else:
+        show_history(found)
+
+
+@click.command()
+@click.argument("product")
+@click.argument("version", type=int)
+@REASON
+@click.option("--override", is_flag=True, help="Promote it although the gate refuses; that is recorded for ever.")
+def promote(product: str, version: int, reason: str, override: bool) -> None:
+    """Let the gate judge VERSION of PRODUCT again, and make it the champion if it passes."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration import deciding
+
+        verdict, entry = deciding.promote(home, spec, version, actor=resources.actor(), reason=reason, override=override)
+        if entry.event == "refusal":
+            listed = "".join(f"\n  {item}" for item in verdict.reasons)
+            raise GateRefusedError(f"{product}: the gate refuses version {version}; what is served stays.{listed}")
+        _follow(home, product, [entry])
+
+
+@click.command()
+@click.argument("product")
+@click.option("--to", "version", type=int, help="The version to go back to; left out, the one that served before.")
+@REASON
+def rollback(product: str, version: int | None, reason: str) -> None:
+    """Let an earlier champion of PRODUCT serve again; the present one can come back only by hand."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration import deciding
+
+        _follow(home, product, [deciding.rollback(home, spec, version, actor=resources.actor(), reason=reason)])
+
+
+@click.command()
+@click.argument("product")
+@click.argument("version", type=int)
+@REASON
+def invalidate(product: str, version: int, reason: str) -> None:
+    """Bar VERSION of PRODUCT from ever being served; if it serves, the one before it does from now on."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration import deciding
+
+        _follow(home, product, deciding.invalidate(home, spec, version, actor=resources.actor(), reason=reason))
+
+
+@click.command()
+@click.argument("product")
+@click.option("--url", help="Also ask the service at this address which model answers.")
+def lineage(product: str, url: str | None) -> None:
+    """Print the chain of digests from PRODUCT's landed files to its answers, every link recomputed."""
+    from orchestration.display import show_lineage
+
+    with told():
+        home, _ = _opened(product)
+        from orchestration.lineage import chain, header
+
+        links = chain(home, product)
+        if url is not None:
+            links.append(header(product, next(link.digest for link in links if link.stage == "model"), url))
+    show_lineage(links)
+    sys.exit(any(link.problem for link in links))
+
+
+@click.command()
+def doctor() -> None:
+    """Find what disagrees with the ledger, after a kill between two writes for example, and mend what can be."""
+    from orchestration.display import show_findings
+
+    with told():
+        resources.settle_process()
+        home = resources.home_from_environment().prepare()
+        from orchestration.declarations import products
+        from orchestration.doctor import examine
+
+        found = examine(home, [spec.name for spec, _ in products()])
+    show_findings(found)
+    sys.exit(not all(finding.mended for finding in found))
+
+
+COMMANDS: tuple[click.Command, ...] = (history, promote, rollback, invalidate, lineage, doctor)
+
+
+def _opened(product: str) -> tuple[Home, ProductSpec]:
+    """The home, and the declaration of a product."""
+    resources.settle_process()
+    home = resources.home_from_environment().prepare()
+    from orchestration.declarations import products
+
+    return home, products(product)[0][0]
+
+
+def _follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
+    """Show what was recorded, and make what is served follow: bento, predictions, report."""
+    from orchestration.deciding import FOLLOWING
+    from orchestration.display import RunDisplay, show_entry
+
+    for entry in entries:
+        show_entry(entry)
+    definitions: Any = load_definitions()
+    from orchestration.running import run
+
+    display = RunDisplay(home)
+    with resources.instance(home) as instance, display:
+        run(definitions, instance, home, product, stages=FOLLOWING, on_wave=display.wave, on_wait=display.waiting)
