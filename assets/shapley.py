@@ -73,10 +73,12 @@ def explain(spec: ProductSpec, fitted: Any, rows: pd.DataFrame, background: pd.D
     for column, name in enumerate(_owners(transformer)):
         by_feature[:, places[name]] += values[:, column]
     base = np.atleast_1d(np.asarray(base, dtype=np.float64))
-    unit = (
-        "log-odds" if in_margin else ("probability" if spec.kind != "regression" else spec.target.unit or "the target's unit")
-    )
-    outputs = _outputs(spec, base + by_feature.sum(axis=1), scaling, in_margin=in_margin)
+    sums = base + by_feature.sum(axis=1)
+    if spec.kind == "regression":
+        has_log_link = in_margin and _has_log_link(estimator)
+        unit = f"log of {spec.target.unit or 'the target'}" if has_log_link else spec.target.unit or "the target's unit"
+        return Contributions(by_feature, base, np.exp(sums[:, 0]) if has_log_link else sums[:, 0], method, unit)
+    outputs, unit = _chances(spec, sums, scaling, in_margin=in_margin), "log-odds" if in_margin else "probability"
     return Contributions(by_feature, base, outputs, method, unit)
 
 
