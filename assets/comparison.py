@@ -121,9 +121,9 @@ def on_slices(case: Case, rival: Rival, outputs: Array, weak: list[dict[str, Any
         }
         ones = np.ones(int(inside.sum()))
         gain = case.sign * (pair["own"](ones) - pair["other"](ones))
-        drawn = replicate(pair, clusters[inside], weights)
-        error = float(np.nanstd(case.sign * (drawn["own"] - drawn["other"])))
         if np.isfinite(gain):
+            drawn = replicate(pair, clusters[inside], weights)
+            error = float(np.nanstd(case.sign * (drawn["own"] - drawn["other"])))
             bound = at_most(Gain(gain, gain, error), spec.promotion.confidence, len(judged))
             found.append(SliceGain(group.name, len(ones), gain, bound))
     return found

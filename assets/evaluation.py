@@ -24,6 +24,9 @@ BASELINES = ("constant", "table")
 SMALLEST_SLICE = 30
 """Slices of fewer rows are counted but not measured."""
 
+CHANCES = 20
+"""Draws of labels for the calibration error of a perfect model (Bröcker and Smith 2007)."""
+
 
 def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
     """Score the test rows, measure, compare with the baselines, and write the record with its plots.
@@ -80,6 +83,7 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "gain": _gains(spec, points, draws),
         "confusion": _confusion(spec, labels, model.decide(outputs["model"])),
         "calibration": _calibration(spec, labels, outputs["model"]),
+        "calibration_chance": _calibration_chance(case, outputs["model"]),
         "months": _by_month(case, labels, outputs["model"]),
         "slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.declared(case)],
         "weak_slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.weak(case)],
@@ -148,6 +152,18 @@ def _calibration(spec: ProductSpec, labels: Array, outputs: Array) -> list[dict[
     if spec.kind == "multiclass":
         return calibration_curve((outputs.argmax(axis=1) == labels).astype(np.float64), outputs.max(axis=1))
     return calibration_curve(labels, outputs)
+
+
+def _calibration_chance(case: Case, outputs: Array) -> float | None:
+    """The mean calibration error of labels that are drawn from the outputs themselves: what a perfect model would show."""
+    if case.spec.kind == "regression":
+        return None
+    random = np.random.default_rng(case.spec.model.seed)
+    ones, found = np.ones(len(outputs)), []
+    for _ in range(CHANCES):
+        labels = KINDS[case.spec.kind].drawn(outputs, random)
+        found.append(case.metrics_of(labels, outputs)["calibration_error"](ones))
+    return float(np.mean(found))
 
 
 def _by_month(case: Case, labels: Array, outputs: Array) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
     - ``rows``: for training and validation, whether the model's rows are those that the split gives;
     - ``shared_entities``, ``shared_groups``: test rows whose entity, or group of the split, is in the training rows too;
     - ``before_training_ended``: test rows of a moment that training rows also reach;
-    - ``twins``: the share of test rows whose features and label all equal those of a training row.
+    - ``twins``: the share of test rows, and of training rows, whose features and label all equal those of another training
+      row; where few columns have few values, rows are equal by chance, in both alike.
     """
     case = Case.load(home, spec, snapshot, model_digest)
     return case.publish(
@@ -84,9 +85,9 @@ def _before_training_ended(case: Case) -> int:
     return int((case.parts["test"].rows[time] <= case.parts["train"].rows[time].max()).sum())
 
 
-def _twins(case: Case) -> float:
+def _twins(case: Case) -> dict[str, float]:
     import pandas as pd
 
     columns = [*case.spec.columns, case.spec.target.column]
     train, test = (pd.util.hash_pandas_object(case.parts[name].rows[columns], index=False) for name in ("train", "test"))
-    return float(test.isin(set(train)).mean())
+    return {"test": float(test.isin(set(train)).mean()), "train": float(train.duplicated(keep=False).mean())}

@@ -65,7 +65,9 @@ def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         yield _bounded("calibration", "the interval's miss of its coverage", missed, gate, high=gate.max_error)
     else:
         value = measured.get("calibration_error", {}).get("value")
-        yield _bounded("calibration", "calibration_error", value, gate, high=gate.max_error)
+        chance = records.get("evaluation", {}).get("calibration_chance")
+        more = None if value is None or chance is None else value - chance
+        yield _bounded("calibration", "calibration_error beyond what chance gives", more, gate, high=gate.max_error)
 
 
 def leakage(spec: ProductSpec, records: Records) -> Iterator[Finding]:
@@ -120,7 +122,9 @@ def leakage(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         not overlap,
         gate.level,
     )
-    yield _bounded("leakage", "the share of test rows that equal a training row", record["twins"], gate, high=gate.max_twins)
+    more = record["twins"]["test"] - record["twins"]["train"]
+    told = "how much likelier a test row equals a training row than training rows equal each other"
+    yield _bounded("leakage", told, more, gate, high=gate.max_twins)
 
 
 def robustness(spec: ProductSpec, records: Records) -> Iterator[Finding]:
@@ -129,15 +133,15 @@ def robustness(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     if record is None:
         yield Finding("robustness", "it withstands stress", "nobody stressed it", passed=False, level=gate.level)
         return
-    for stress, kept in record["kept"].items():
-        yield _kept(f"under {stress.replace('_', ' ')}", kept, gate.min_kept, gate)
     for told, table, least in (
-        ("when one column is shifted", record["kept_shifted"], gate.min_kept),
-        ("when one column is shuffled", record["kept_permuted"], gate.min_kept_without),
+        ("under noise", {"": record["kept"]["noise"]}, gate.min_kept),
+        ("with gaps", {"": record["kept"]["missing"]}, gate.min_kept),
+        ("when every category is unknown", {"": record["kept"].get("unknown_categories", 1.0)}, gate.min_kept_unknown),
+        ("when one column is shifted", record["kept_shifted"], gate.min_kept_shifted),
+        ("when one column is shuffled", record["kept_permuted"], gate.min_kept_shuffled),
     ):
-        if table:
-            worst = min(table, key=lambda name: table[name] if np.isfinite(table[name]) else -np.inf)
-            yield _kept(f"{told} (the worst is {worst})", table[worst], least, gate)
+        if least is not None and table:
+            yield _kept(told, table, least, gate)
     for name, share in record["steps_against"].items():
         direction = spec.columns[name].monotone
         yield Finding(
@@ -182,11 +186,13 @@ REQUIREMENTS: dict[str, Callable[[ProductSpec, Records], Iterator[Finding]]] = {
 """The gates that need the challenger's evidence alone."""
 
 
-def _kept(when: str, kept: float, least: float, gate: Leveled) -> Finding:
+def _kept(when: str, table: dict[str, float], least: float, gate: Leveled) -> Finding:
+    """The least that is kept, and of which column."""
+    worst = min(table, key=lambda name: table[name] if np.isfinite(table[name]) else -np.inf)
+    kept = table[worst]
+    told = f"{kept:.0%} is" + (f", of {worst}" if worst else "")
     requirement = f"{when} at least {least:.0%} of the gain over the constant baseline is kept"
-    return Finding(
-        "robustness", requirement, f"{kept:.0%} is" if np.isfinite(kept) else "it gains nothing", kept >= least, gate.level
-    )
+    return Finding("robustness", requirement, told if np.isfinite(kept) else "it gains nothing", kept >= least, gate.level)
 
 
 def _bounded(

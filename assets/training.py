@@ -59,7 +59,13 @@ def train(home: Home, spec: ProductSpec, snapshot: Snapshot) -> Trained:
         If the estimator cannot be built from its parameters, or does not convert.
     """
     parts = labelled(spec, read(snapshot))
-    train_part, validate_part = parts["train"], parts["validate"]
+    return train_on(home, spec, snapshot, parts["train"], parts["validate"])
+
+
+def train_on(
+    home: Home, spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, validate_part: LabelledRows
+) -> Trained:
+    """Train on these rows, whichever they are; the model's signature says which they were."""
     _require_values(spec, train_part)
     fitted = fit(spec, model_frame(spec, train_part.rows), train_part.labels(spec))
     asked, labels = model_frame(spec, validate_part.rows), validate_part.labels(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from assets import evaluation, evidence, explanations, footprint, leakage, robustness
+from assets import evaluation, explanations, footprint, leakage, robustness
 from assets.evidence import Evidence
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
@@ -21,6 +21,5 @@ EXAMINATIONS: Mapping[str, Callable[[Home, ProductSpec, Snapshot, str], Evidence
 
 
 def examined(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> dict[str, Evidence]:
-    """All that can be found out about a model on a snapshot; what is found already is not looked for again."""
-    known = evidence.found(home, spec.name, model_digest, snapshot.digest)
-    return {stage: known.get(stage) or look(home, spec, snapshot, model_digest) for stage, look in EXAMINATIONS.items()}
+    """All that can be found out about a model on a snapshot, as it is declared now."""
+    return {stage: look(home, spec, snapshot, model_digest) for stage, look in EXAMINATIONS.items()}

@@ -63,7 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "tier": {
         "target": {"column": "tier", "kind": "multiclass", "classes": ["bronze", "silver", "gold"], "meaning": "the tier"},
         "cost": {"wrong": 1.0, "pairs": {"gold": {"bronze": 3.0}}},
-        "gates": {"metrics": {"accuracy": {"min": 0.4}}},
+        "gates": {"metrics": {"accuracy": {"min": 0.4}}, "leakage": {"known": ["age"]}},
         "model": "Classifier",
     },
     "spend": {

@@ -13,6 +13,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets import evidence, training
+from assets.evidence import Evidence
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage import Home
 from orchestration import resources
@@ -120,3 +122,8 @@ class World:
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
+
+
+def found_out(home: Home, stage: str = "evaluation", product: str = "flight_delay") -> Evidence:
+    """What a stage found out about the model that was trained last."""
+    return evidence.require(home, product, *training.current(home, product), stage)

@@ -61,6 +61,11 @@ def row_losses(labels: Array, outputs: Array) -> Array:
     return np.asarray(-np.log(np.clip(np.where(labels == 1, outputs, 1 - outputs), SMALLEST, 1.0)))
 
 
+def drawn(outputs: Array, random: np.random.Generator) -> Array:
+    """Labels drawn by their probabilities."""
+    return (random.random(len(outputs)) < outputs).astype(np.float64)
+
+
 def indicators(labels: Array, classes: int) -> Array:  # noqa: ARG001 - every kind takes the same
     """What a table of means averages: the label itself."""
     return labels

@@ -61,12 +61,14 @@ def replicate(
     Returns
     -------
     dict of ndarray of shape (replicates,)
+        NaN where none of the rows is drawn.
     """
     values: dict[str, list[float]] = {name: [] for name in functions}
     for drawn in weights:
         of_rows = drawn[clusters]
+        is_drawn = bool(of_rows.any())  # the rows of a slice may lie in clusters that are not
         for name, function in functions.items():
-            values[name].append(function(of_rows))
+            values[name].append(function(of_rows) if is_drawn else float("nan"))
     return {name: np.array(found) for name, found in values.items()}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import numpy as np
+
 from assets.methods import binary, multiclass, regression
 from assets.methods.ranking import Array
 
@@ -27,6 +29,9 @@ class KindOfTarget(Protocol):
 
     def row_losses(self, labels: Array, outputs: Array) -> Array:
         """What each row costs the model, shape (n_samples,): log loss in nats, or absolute error."""
+
+    def drawn(self, outputs: Array, random: np.random.Generator) -> Array:
+        """Labels as they would come if the outputs meant what they say, shape (n_samples,)."""
 
     def indicators(self, labels: Array, classes: int) -> Array:
         """What a table of means averages, of shape (n_samples,) or (n_samples, n_classes)."""

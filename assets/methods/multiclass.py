@@ -74,6 +74,12 @@ def row_losses(labels: Array, outputs: Array) -> Array:
     return np.asarray(-np.log(np.clip(chances, SMALLEST, 1.0)))
 
 
+def drawn(outputs: Array, random: np.random.Generator) -> Array:
+    """Class numbers drawn by their probabilities."""
+    reached = np.cumsum(outputs, axis=1) < random.random((len(outputs), 1)) * outputs.sum(axis=1, keepdims=True)
+    return np.asarray(reached.sum(axis=1).clip(max=outputs.shape[1] - 1), dtype=np.float64)
+
+
 def indicators(labels: Array, classes: int) -> Array:
     """What a table of means averages: one column a class, 1 where a row is of it; shape (n_samples, n_classes)."""
     return np.asarray(np.eye(classes)[labels.astype(int)])

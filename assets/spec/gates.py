@@ -48,7 +48,7 @@ class CalibrationGate(Leveled):
     """Probabilities, or prediction intervals, must mean what they say."""
 
     max_error: Share = Field(default=0.05, examples=[0.05])
-    """Give the largest calibration error; for a number, by how much the 90 % interval's coverage may miss 90 %."""
+    """Give the largest calibration error beyond chance; for a number, by how much the 90 % interval's coverage may miss."""
 
 
 class LeakageGate(Leveled):
@@ -59,7 +59,7 @@ class LeakageGate(Leveled):
     known: tuple[Name, ...] = Field(default=(), strict=False, examples=[["plane_age_years"]])
     """List features that may be stronger, because you know why they are."""
     max_twins: Share = Field(default=0.1, examples=[0.1])
-    """Give the largest share of test rows whose features and label all equal those of a training row."""
+    """Give how much likelier a test row may equal a training row, in all features and label, than training rows each other."""
 
 
 class RobustnessGate(Leveled):
@@ -72,9 +72,13 @@ class RobustnessGate(Leveled):
     shift: float = Field(default=0.5, ge=0, examples=[0.5])
     """Give by how much one column after another is shifted, in its standard deviations."""
     min_kept: Share = Field(default=0.4, examples=[0.4])
-    """Give the share of the gain that must be left under noise, gaps, unknown categories and the worst shift."""
-    min_kept_without: Share = Field(default=0.1, examples=[0.1])
-    """Give the share of the gain that must be left when the most important column is shuffled."""
+    """Give the share of the gain that must be left under noise, and under gaps."""
+    min_kept_unknown: Share | None = Field(default=None, examples=[0.4])
+    """Give the share that must be left when every category is one never seen; left out, it is only shown."""
+    min_kept_shifted: Share | None = Field(default=None, examples=[0.4])
+    """Give the share that must be left when the most sensitive column is shifted; left out, it is only shown."""
+    min_kept_shuffled: Share | None = Field(default=None, examples=[0.1])
+    """Give the share that must be left when the most important column is shuffled; left out, it is only shown."""
     rows: int = Field(default=5_000, ge=500, examples=[5_000])
     """Give the number of test rows to stress, drawn at random."""
 

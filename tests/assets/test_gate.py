@@ -1,123 +1,306 @@
-"""The gate refuses: the worse, the identical, the unproven. It promotes the better."""
+"""The gate on the real flights: each planted challenger is refused for its own reason, and a truly better one is promoted."""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from assets import evaluation, gate, snapshots, training
-from assets.gate import Verdict
-from assets.snapshots import Snapshot
+from assets import gate, training
+from assets.evidence import Evidence
+from assets.gate import GATES, Verdict
+from assets.requirements import Finding
+from assets.snapshots import Snapshot, current
+from assets.spec import ProductSpec
 from assets.storage import Home, read_json
+from bentos.runtime import TamperedModelError
+from orchestration.examining import examined
+from tests import planted
+from tests.planted import judged
 from tests.world import World, changed
 
+ALWAYS_THERE = [
+    "scheduled_departure_minute_local", "day_of_week", "scheduled_duration_minutes", "distance_miles", "overdue_flights",
+]  # fmt: skip
 
-@pytest.fixture
-def snapshot(ran_copy: Home) -> Snapshot:
+
+@pytest.fixture(scope="module")
+def home(ran: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home of its own, that reads the small world's snapshots and may hold more models."""
+    home = Home(tmp_path_factory.mktemp("planted") / "home").prepare()
+    for name in ("snapshots", "models"):
+        source, target = getattr(ran, name) / "flight_delay", getattr(home, name) / "flight_delay"
+        target.mkdir(parents=True)
+        for item in source.iterdir():
+            (target / item.name).symlink_to(item)
+    return home
+
+
+@pytest.fixture(scope="module")
+def spec(world: World) -> ProductSpec:
+    """The small world's product; its floor is left to the other gates."""
+    return world.product
+
+
+@pytest.fixture(scope="module")
+def snapshot(home: Home) -> Snapshot:
     """The small world's snapshot."""
-    return snapshots.current(ran_copy, "flight_delay")
+    return current(home, "flight_delay")
 
 
-@pytest.fixture
-def champion(ran_copy: Home) -> str:
+@pytest.fixture(scope="module")
+def good(home: Home) -> str:
     """The digest of the model that the small world promoted."""
-    return training.current(ran_copy, "flight_delay")[0]
+    return training.current(home, "flight_delay")[0]
 
 
-def trained(world: World, home: Home, snapshot: Snapshot, **parameters: Any) -> tuple[str, dict[str, Any]]:
-    """Another model and its evaluation."""
-    spec = changed(world.product, model={**world.product.model.model_dump(), "parameters": parameters})
-    digest = training.train(home, spec, snapshot).digest
-    return digest, evaluation.evaluate(home, world.product, snapshot, digest).record
+@pytest.fixture(scope="module")
+def stump(home: Home, spec: ProductSpec, snapshot: Snapshot) -> str:
+    """The digest of a much weaker model."""
+    return with_parameters(home, spec, snapshot, max_iter=8, max_leaf_nodes=3)
 
 
-def judged(
-    world: World, home: Home, snapshot: Snapshot, record: dict[str, Any], challenger: str, champion: str | None
-) -> Verdict:
-    """The gate's verdict under the world's rules."""
-    return gate.judge(home, world.product, snapshot, evaluation=record, challenger_digest=challenger, champion_digest=champion)
+@pytest.fixture(scope="module")
+def found(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str) -> dict[str, Evidence]:
+    """All evidence of the good model."""
+    return examined(home, spec, snapshot, good)
 
 
-def test_a_worse_challenger_is_refused(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
-    """A stump keeps the floor and beats the baselines, but not the champion."""
-    digest, record = trained(world, ran_copy, snapshot, max_iter=15, max_leaf_nodes=3)
-    verdict = judged(world, ran_copy, snapshot, record, digest, champion)
+def with_parameters(home: Home, spec: ProductSpec, snapshot: Snapshot, **parameters: Any) -> str:
+    """A model of other parameters."""
+    other = changed(spec, model={**spec.model.model_dump(), "parameters": parameters})
+    return training.train(home, other, snapshot).digest
+
+
+def refusing(verdict: Verdict) -> dict[str, list[str]]:
+    """The reasons for a refusal, by gate."""
     assert not verdict.promoted
-    assert len(verdict.reasons) == 1
-    assert verdict.reasons[0].startswith("roc_auc beats the champion's by more than 0 with confidence 95%: gain -")
+    found: dict[str, list[str]] = {}
+    for item in verdict.findings:
+        if item.refuses:
+            found.setdefault(item.gate, []).append(f"{item.requirement}: {item.evidence}")
+    return found
 
 
-def test_a_better_challenger_is_promoted(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
-    """Against the stump, the champion's parameters win."""
-    stump, _ = trained(world, ran_copy, snapshot, max_iter=5, max_leaf_nodes=3)
-    record = evaluation.evaluate(ran_copy, world.product, snapshot, champion).record
-    verdict = judged(world, ran_copy, snapshot, record, champion, stump)
+def test_a_truly_better_challenger_is_promoted(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str
+) -> None:
+    """Every gate was asked, and none refuses."""
+    verdict = judged(home, spec, snapshot, good, stump, found)
     assert verdict.promoted, verdict.reasons
-    assert verdict.reasons == []
+    assert (verdict.reasons, verdict.warnings) == ([], [])
+    assert {item.gate for item in verdict.findings} == set(GATES)
 
 
-def test_the_identical_model_is_refused(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
-    """Equal is not better."""
-    record = evaluation.current(ran_copy, "flight_delay").record
-    verdict = judged(world, ran_copy, snapshot, record, champion, champion)
-    assert not verdict.promoted
-    assert "it is the champion itself: equal is not better" in verdict.reasons[0]
+def test_a_worse_challenger_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
+    """By the metric and by the money."""
+    metric, money = refusing(judged(home, spec, snapshot, stump, good))["champion"]
+    assert metric.startswith("roc_auc beats the champion's by more than 0 with confidence 95%: gain -0.")
+    assert "units per 1,000 rows with confidence 95% more: saves -" in money
 
 
-def test_the_first_version_must_keep_the_floor(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
+def test_the_identical_model_is_refused(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str
+) -> None:
+    """By its digest: equal is not better."""
+    assert (
+        "it is the champion itself: equal is not better"
+        in refusing(judged(home, spec, snapshot, good, good, found))["champion"][0]
+    )
+
+
+def test_an_equal_model_of_another_digest_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str) -> None:
+    """Other bytes, the same answers: no gain is no gain."""
+    twin = planted.regraphed(home, spec.name, good, lambda graph: setattr(graph, "producer_name", "another"))
+    assert twin != good
+    assert "gain 0, at least 0" in refusing(judged(home, spec, snapshot, twin, good))["champion"][0]
+
+
+def test_a_copy_of_the_target_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, stump: str) -> None:
+    """One column alone tells the answer."""
+    leaky = planted.with_column(
+        home,
+        spec,
+        snapshot,
+        "plane_age_years",
+        lambda rows: rows["is_late"].fillna(False).astype(float),  # noqa: FBT003
+    )
+    digest = training.train(home, spec, leaky).digest
+    (reason,) = refusing(judged(home, spec, leaky, digest, stump))["leakage"]
+    assert "no column alone tells the target better than 0.9: plane_age_years does: 1.000" in reason
+
+
+def test_a_column_of_the_future_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
+    """A feature that became known after the prediction, though it tells little."""
+    groups = spec.model_dump()["features"]["groups"]
+    groups["weather"]["pressure_millibars"]["known_at"] = "label_known_utc"
+    dated = changed(spec, features={**spec.features.model_dump(), "groups": groups})
+    (reason,) = refusing(judged(home, dated, snapshot, good, stump, examined(home, dated, snapshot, good)))["leakage"]
+    assert "every feature was known when the prediction is made: pressure_millibars came later in" in reason
+
+
+def test_training_on_test_rows_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str) -> None:
+    """However well it does on them."""
+    digest = planted.trained_on_test_rows(home, spec, snapshot)
+    (reason,) = refusing(judged(home, spec, snapshot, digest, good))["leakage"]
+    assert reason == "it was trained and tuned on the rows of the declared split: its rows for train are others"
+
+
+def test_a_model_that_is_unfair_to_a_slice_is_refused(
+    home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str
+) -> None:
+    """It is better than the champion on all rows together, and says nothing of one airport."""
+    digest = planted.regraphed(home, spec.name, good, planted.unfair("origin", "LGA"))
+    verdict = judged(home, spec, snapshot, digest, stump)
+    (reason,) = refusing(verdict)["slices"]
+    assert "origin = LGA (" in reason
+    assert "origin = JFK" not in reason
+
+
+def test_an_uncalibrated_model_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
+    """It orders the rows as well as ever."""
+    digest = planted.regraphed(home, spec.name, good, planted.overconfident)
+    (reason,) = refusing(judged(home, spec, snapshot, digest, stump))["calibration"]
+    assert "calibration_error beyond what chance gives is at most 0.05: 0." in reason
+
+
+def test_a_slow_model_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
+    """Its answers are the same."""
+    digest = planted.regraphed(home, spec.name, good, planted.slow())
+    reasons = refusing(judged(home, spec, snapshot, digest, stump))
+    assert set(reasons) == {"latency"}
+    assert any("milliseconds is at most" in reason for reason in reasons["latency"])
+
+
+def test_a_fragile_model_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
+    """A gap anywhere, and it knows nothing."""
+    digest = planted.regraphed(home, spec.name, good, planted.fragile(ALWAYS_THERE))
+    (reason,) = refusing(judged(home, spec, snapshot, digest, stump))["robustness"]
+    assert reason.startswith("with gaps at least 40% of the gain over the constant baseline is kept: ")
+
+
+def test_a_model_that_explains_another_is_refused(
+    home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str
+) -> None:
+    """Contributions must add up to what is served."""
+    digest = planted.regraphed(home, spec.name, good, planted.overconfident)
+    (reason,) = refusing(judged(home, spec, snapshot, digest, stump))["explanations"]
+    assert "the largest gap between contributions and what is served is at most 0.001" in reason
+
+
+@pytest.mark.parametrize("part", ["model_digest", "snapshot_digest", "rows_digest"])
+def test_evidence_of_another_model_or_of_other_rows_is_refused(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str, part: str
+) -> None:
+    """Whichever record it is."""
+    other = planted.altered(home, found, "robustness", lambda record: record.update({part: "0" * 64}))
+    (reason,) = refusing(judged(home, spec, snapshot, good, stump, other))["evidence"]
+    assert f"robustness has {part.replace('_', ' ')} 000000000000, not " in reason
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "gate_name"),
+    [
+        ("evaluation", lambda record: record["metrics"]["model"].pop("roc_auc"), "quality"),
+        ("evaluation", lambda record: record["metrics"]["model"]["roc_auc"].update(value=float("nan")), "quality"),
+        ("evaluation", lambda record: record["gain"].pop("table"), "baselines"),
+        ("evaluation", lambda record: record.pop("calibration_chance"), "calibration"),
+        ("evaluation", lambda record: record.pop("weak_slices"), "slices"),
+        ("explanations", lambda record: record.pop("gap"), "explanations"),
+        ("footprint", lambda record: record.pop("row_ms"), "latency"),
+        ("footprint", lambda record: record.pop("bytes"), "size"),
+    ],
+)
+def test_a_missing_figure_is_a_refusal(
+    found: dict[str, Evidence],
+    home: Home,
+    spec: ProductSpec,
+    snapshot: Snapshot,
+    good: str,
+    stage: str,
+    change: Callable[[Any], None],
+    gate_name: str,
+) -> None:
+    """By the gate that needs it, and by no other."""
+    lacking = planted.altered(home, found, stage, change)
+    assert set(refusing(judged(home, spec, snapshot, good, None, lacking))) == {gate_name}
+
+
+@pytest.mark.parametrize("stage", ["evaluation", "leakage", "robustness", "explanations", "footprint"])
+def test_a_stage_that_has_not_looked_is_a_refusal(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stage: str
+) -> None:
+    """Nobody is promoted on less than all the evidence."""
+    some = {name: item for name, item in found.items() if name != stage}
+    reasons = refusing(judged(home, spec, snapshot, good, None, some))
+    assert f"there is no {stage}" in reasons["evidence"][0]
+
+
+def test_the_first_version_must_keep_the_floor(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str
+) -> None:
     """Both bounds, with the figure."""
-    record = evaluation.current(ran_copy, "flight_delay").record
-    strict = world.with_product(gates={"roc_auc": {"min": 0.99}, "brier": {"max": 0.01}})
-    verdict = judged(strict, ran_copy, snapshot, record, champion, None)
-    assert [reason.split(":")[0] for reason in verdict.reasons] == ["roc_auc is at least 0.99", "brier is at most 0.01"]
+    strict = changed(spec, gates={**spec.gates.model_dump(), "metrics": {"roc_auc": {"min": 0.99}, "brier": {"max": 0.01}}})
+    reasons = refusing(judged(home, strict, snapshot, good, None, found))
+    assert [reason.split(":")[0] for reason in reasons["quality"]] == ["roc_auc is at least 0.99", "brier is at most 0.01"]
 
 
-@pytest.mark.parametrize("value", [None, float("nan")])
-def test_a_missing_metric_is_a_refusal(
-    world: World, ran_copy: Home, snapshot: Snapshot, champion: str, value: float | None
+def test_a_gate_that_only_warns_lets_pass_and_says_so(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str
 ) -> None:
-    """Neither its absence nor NaN passes a bound."""
-    record = copy.deepcopy(evaluation.current(ran_copy, "flight_delay").record)
-    if value is None:
-        del record["metrics"]["model"]["roc_auc"]
-    else:
-        record["metrics"]["model"]["roc_auc"]["value"] = value
-    verdict = judged(world, ran_copy, snapshot, record, champion, None)
-    assert verdict.reasons == ["roc_auc is at least 0.6: the evaluation does not give it"]
+    """The warning is part of the verdict."""
+    lenient = changed(spec, gates={**spec.gates.model_dump(), "size": {"max_megabytes": 0.001, "level": "warning"}})
+    verdict = judged(home, lenient, snapshot, good, stump, found)
+    assert verdict.promoted, verdict.reasons
+    assert [warning.split(":")[0] for warning in verdict.warnings] == ["megabytes of the model's files is at most 0.001"]
 
 
-def test_a_comparison_that_is_missing_is_a_refusal(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
-    """Whoever was not compared with a baseline has not beaten it."""
-    record = copy.deepcopy(evaluation.current(ran_copy, "flight_delay").record)
-    del record["gain"]["table"]
-    verdict = judged(world, ran_copy, snapshot, record, champion, None)
-    assert verdict.reasons == ["roc_auc is surely better than the table baseline's: the evaluation does not compare them"]
-
-
-def test_an_evaluation_of_other_rows_or_of_another_model_is_refused(
-    world: World, ran_copy: Home, snapshot: Snapshot, champion: str
+def test_an_invalid_or_withdrawn_model_is_refused(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str
 ) -> None:
-    """The evidence must be of this model on this snapshot."""
-    record = evaluation.current(ran_copy, "flight_delay").record
-    for part in ("model_digest", "snapshot_digest"):
-        verdict = judged(world, ran_copy, snapshot, {**record, part: "0" * 64}, champion, None)
-        assert [reason.split(":")[0] for reason in verdict.reasons] == ["the evaluation is of this model on this snapshot"]
+    """Only a person may bring back a withdrawn one, nobody an invalid one."""
+    entry = planted.serving(spec.name, good, snapshot).entries[0]
+    for field, by_hand, passes in (("withdrawn", False, False), ("withdrawn", True, True), ("invalid", True, False)):
+        standing = planted.serving(spec.name, None, snapshot)
+        getattr(standing, field)[good] = entry
+        verdict = gate.judge(
+            home, spec, snapshot, evidence=found, challenger_digest=good, standing=standing, by_hand=by_hand
+        )  # fmt: skip
+        assert verdict.promoted == passes
+        assert passes or set(refusing(verdict)) == {"standing"}
 
 
-def test_no_evidence_is_a_refusal() -> None:
-    """A verdict without findings promotes nothing."""
-    verdict = Verdict("p", "a", None, "s", ())
-    assert not verdict.promoted
-    assert verdict.reasons == ["no evidence was given"]
+def test_a_tampered_challenger_or_champion_is_refused_before_it_is_loaded(
+    home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str
+) -> None:
+    """One byte suffices."""
+    copy = planted.regraphed(home, spec.name, good, lambda graph: setattr(graph, "producer_name", "to be changed"))
+    of_copy = examined(home, spec, snapshot, copy)
+    with (home.models / spec.name / copy / "model.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(TamperedModelError, match=rf"promoted was {copy[:12]}"):
+        judged(home, spec, snapshot, copy, stump, of_copy)
+    with pytest.raises(TamperedModelError, match=rf"promoted was {copy[:12]}"):
+        judged(home, spec, snapshot, good, copy, {})
 
 
-def test_a_verdict_is_kept_with_its_reasons(world: World, ran_copy: Home, snapshot: Snapshot, champion: str) -> None:
-    """As JSON, beside the evaluation it rests on."""
-    record = evaluation.current(ran_copy, "flight_delay").record
-    verdict = judged(world, ran_copy, snapshot, record, champion, champion)
-    kept = read_json(gate.record(ran_copy, verdict))
-    assert kept["promoted"] is False
-    assert kept["reasons"] == verdict.reasons
-    assert len(kept["findings"]) == len(verdict.findings) == 5
+def test_a_verdict_without_findings_promotes_nothing() -> None:
+    """Nor does one in which a gate was not asked."""
+    nothing = Verdict("p", "a", None, "s", {}, ())
+    assert not nothing.promoted
+    assert nothing.reasons == [f"gate {name}: nothing was found" for name in GATES]
+    some = Verdict("p", "a", None, "s", {}, tuple(Finding(name, "r", "e", passed=True) for name in GATES[1:]))
+    assert some.reasons == ["gate evidence: nothing was found"]
+
+
+def test_a_verdict_is_kept_with_its_reasons(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str
+) -> None:
+    """As JSON named by its digest, and as a page."""
+    verdict = judged(home, spec, snapshot, good, good, found)
+    path = gate.record(home, verdict)
+    assert read_json(path)["reasons"] == verdict.reasons != []
+    assert path.stem == f"verdict-{verdict.digest[:16]}"
+    assert verdict.reasons[0].split(":")[0] in path.with_suffix(".html").read_text(encoding="utf-8").replace("&#39;", "'")
+    assert gate.current(home, spec.name) == verdict

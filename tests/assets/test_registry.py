@@ -8,15 +8,15 @@ import mlflow
 import pytest
 from mlflow.artifacts import list_artifacts
 
-from assets import estimators, evaluation, registry, training
+from assets import estimators, registry, training
 from assets.registry import CHALLENGER, CHAMPION
 from assets.storage import Home
-from tests.world import World
+from tests.world import World, found_out
 
 
 def registered(world: World, home: Home) -> registry.Version:
     """Register what was evaluated last, as the loop does."""
-    done = evaluation.current(home, "flight_delay")
+    done = found_out(home)
     digest = done.record["model_digest"]
     return registry.register(
         home,
@@ -26,7 +26,7 @@ def registered(world: World, home: Home) -> registry.Version:
         snapshot_digest=done.record["snapshot_digest"],
         evaluation=done.record,
         evaluation_digest=done.digest,
-        report=done.report,
+        evidence_folder=done.path.parent,
         code_version="test",
         trusted_types=estimators.trusted_types(world.product),
     )
@@ -53,11 +53,11 @@ def test_a_run_carries_parameters_metrics_and_artifacts(ran: Home) -> None:
     assert champion is not None
     run = mlflow.get_run(champion.run_id)
     assert run.data.params["max_iter"] == "30"
-    record = evaluation.current(ran, "flight_delay").record
+    record = found_out(ran).record
     assert run.data.metrics["test_roc_auc"] == pytest.approx(record["metrics"]["model"]["roc_auc"]["value"])
     assert run.data.metrics["test_roc_auc_low"] < run.data.metrics["test_roc_auc"]
     assert run.data.tags["snapshot_digest"] == champion.snapshot_digest
-    assert {item.path for item in list_artifacts(run_id=champion.run_id)} >= {"evaluation", "served"}
+    assert {item.path for item in list_artifacts(run_id=champion.run_id)} >= {"evidence", "served"}
     stored = [file.name for file in (ran.registry / "artifacts").rglob("*") if file.is_file()]
     assert any(name.endswith(".skops") for name in stored)
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".joblib"))]

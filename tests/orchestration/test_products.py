@@ -12,8 +12,9 @@ import httpx
 import pandas as pd
 import pytest
 
-from assets import evaluation, snapshots
+from assets import snapshots
 from assets.registry import CHAMPION, holder
+from assets.reporting import PAGE
 from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration import resources
@@ -21,6 +22,7 @@ from orchestration.running import RunFailedError
 from orchestration.status import status
 from tests.bentos.test_service import serving, until_ready
 from tests.shop import AT_RANDOM, KINDS, customers, definitions, product, run_products
+from tests.world import found_out
 
 BY_HOUSEHOLD = {
     "split": {**AT_RANDOM, "group": "household"},
@@ -83,7 +85,7 @@ def test_predictions_hold_the_answers_of_the_kind(home: Home, name: str, columns
         found = connection.execute(f"from read_parquet('{path}')").fetchdf()
     assert columns <= set(found.columns)
     assert found["customer_id"].is_unique
-    assert set(found["model_digest"]) == {evaluation.current(home, name).record["model_digest"]}
+    assert set(found["model_digest"]) == {found_out(home, product=name).record["model_digest"]}
     if name == "tier":
         assert found[[f"probability_{item}" for item in ("bronze", "silver", "gold")]].sum(axis=1).round(5).eq(1).all()
     if name == "spend":
@@ -94,8 +96,8 @@ def test_predictions_hold_the_answers_of_the_kind(home: Home, name: str, columns
 @pytest.mark.parametrize("name", list(KINDS))
 def test_the_report_is_a_card_of_the_kind(home: Home, name: str) -> None:
     """What it predicts, on what it was trained, slices and limits; where the split is random it says what that leaves open."""
-    done = evaluation.current(home, name)
-    html = done.report.read_text(encoding="utf-8")
+    done = found_out(home, product=name)
+    html = (done.path.parent / PAGE).read_text(encoding="utf-8")
     assert "<h2>Model card</h2>" in html
     assert "<h2>Slices</h2>" in html
     assert "plan = free" in html
@@ -142,7 +144,7 @@ def test_the_service_answers_as_the_predictions_do(home: Home, tmp_path: Path, n
 def test_a_product_that_fails_leaves_the_others_alone(folder: Path, tmp_path: Path) -> None:
     """The error names it; the other is trained and served; mended, only it is run."""
     home = Home(tmp_path / "home")
-    broken = product("tier", gates={"metrics": {"accuracy": {"min": 0.999}}})
+    broken = product("tier", gates={**KINDS["tier"]["gates"], "metrics": {"accuracy": {"min": 0.999}}})
     with pytest.raises(
         RunFailedError, match=r"tier__champion: tier: version 1 was refused .*accuracy is at least 0.999"
     ) as failed:
@@ -152,7 +154,7 @@ def test_a_product_that_fails_leaves_the_others_alone(folder: Path, tmp_path: Pa
     assert holder(home, "churn", CHAMPION) is not None
     assert holder(home, "tier", CHAMPION) is None
     mended = run_products(home, folder, product("churn"), product("tier"))
-    assert list(mended.executed) == ["tier/champion", "tier/bento", "tier/predictions"]
+    assert set(mended.executed) == {f"tier/{name}" for name in ("verdict", "champion", "report", "bento", "predictions")}
 
 
 def test_a_missing_file_stops_its_product_alone(folder: Path, tmp_path: Path) -> None:
