@@ -196,11 +196,12 @@ def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
 
 def _may_stand(digest: str, standing: Standing, *, by_hand: bool) -> Finding:
     """Neither invalid nor withdrawn."""
-    requirement = "it was neither declared invalid nor rolled back"
+    requirement = "it was neither declared invalid nor withdrawn"
     if (entry := standing.invalid.get(digest)) is not None:
         return Finding("standing", requirement, f"it was declared invalid {entry.told}", passed=False)
     if (entry := standing.withdrawn.get(digest)) is not None and not by_hand:
-        told = f"it was rolled back {entry.told}; only `loopline promote` can bring it back"
+        done = "rolled back" if entry.event == "rollback" else "replaced by another"
+        told = f"it was {done} {entry.told}; only `loopline promote` can bring it back"
         return Finding("standing", requirement, told, passed=False)
     return Finding("standing", requirement, "it was not" if entry is None else "a person brings it back", passed=True)
 

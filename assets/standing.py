@@ -90,7 +90,7 @@ class Standing:
     served : tuple of Entry
         The entries by which versions came to serve, in order.
     withdrawn : dict of str to Entry
-        Models by digest that were rolled back; only a person may promote them again.
+        Models by digest that a person rolled back, or replaced by another; only a person may bring them back.
     invalid : dict of str to Entry
         Models by digest that may never be served again.
     """
@@ -114,7 +114,7 @@ class Standing:
                 invalid[entry.model_digest] = entry
                 champion = None if champion and champion.model_digest == entry.model_digest else champion
             elif entry.event != "refusal":
-                if entry.event == "rollback" and champion is not None:
+                if entry.by_hand and champion is not None:
                     withdrawn[champion.model_digest] = entry
                 withdrawn.pop(entry.model_digest, None)
                 champion = entry
@@ -129,7 +129,8 @@ class Standing:
     @property
     def fallback(self) -> Entry | None:
         """The version that served last before the champion and may still serve."""
-        barred = {self.champion_digest, *self.withdrawn, *self.invalid}
+        rolled_back = {digest for digest, entry in self.withdrawn.items() if entry.event == "rollback"}
+        barred = {self.champion_digest, *rolled_back, *self.invalid}
         return next((entry for entry in reversed(self.served) if entry.model_digest not in barred), None)
 
     def refused_by(self, version: int, verdict: str | None) -> Entry | None:

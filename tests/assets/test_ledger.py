@@ -97,6 +97,16 @@ def test_an_invalid_champion_makes_way_at_once(home: Home) -> None:
         ledger.promote(home, "p", decision(1), instead_of=None)
 
 
+def test_a_person_who_promotes_withdraws_the_one_before_but_may_go_back_to_it(home: Home) -> None:
+    """The gate does not undo it by itself."""
+    promoted(home, 1)
+    ledger.promote(home, "p", decision(2, by_hand=True), instead_of=decision(1).model_digest)
+    now = ledger.standing(home, "p")
+    assert set(now.withdrawn) == {decision(1).model_digest}
+    assert now.fallback is not None
+    assert now.fallback.version == 1
+
+
 def test_only_decisions_by_hand_change_their_version(home: Home) -> None:
     """What the gate decides must not make the gate decide again."""
     promoted(home, 1, 2)
@@ -165,5 +175,5 @@ def test_whatever_is_tried_the_champion_is_valid_and_served(
         assert now.champion is None or now.champion in now.served
         assert now.champion_digest not in now.invalid
         assert now.champion_digest not in now.withdrawn
-        assert now.fallback is None or now.fallback.model_digest not in {now.champion_digest, *now.invalid, *now.withdrawn}
+        assert now.fallback is None or now.fallback.model_digest not in {now.champion_digest, *now.invalid}
     assert ledger.verify(home) == len(ledger.entries(home))
