@@ -50,6 +50,10 @@ reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew f
 bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 15 minutes)
 	$(BIN)/python -m benchmarks
 
+.PHONY: bench-gate
+bench-gate: .venv/dev.stamp ## Measure how often the gate errs, for docs/gate.md (about 40 minutes)
+	@$(BIN)/python -m benchmarks.gate
+
 .PHONY: setup
 setup: .venv/core.stamp ## Only set up the environment
 

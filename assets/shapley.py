@@ -13,7 +13,6 @@ import numpy as np
 
 from assets.estimators import model_frame
 from assets.methods.calibration import Scaling
-from assets.methods.scaled import ScaledClassifier
 from assets.spec import ProductSpec
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ def explain(spec: ProductSpec, fitted: Any, rows: pd.DataFrame, background: pd.D
     rows, background : DataFrame
         Rows of a snapshot: those to explain, and training rows that stand for an absent feature.
     """
+    from assets.methods.scaled import ScaledClassifier
+
     scaling = None
     if isinstance(fitted, ScaledClassifier):
         scaling, fitted = Scaling(fitted.slope, tuple(fitted.intercepts)), fitted.classifier

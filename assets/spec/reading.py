@@ -89,7 +89,7 @@ def _explain(problem: Any, where: tuple[Any, ...], model: type[BaseModel]) -> st
         "tuple_type": "a list",
         "dict_type": "a mapping",
         "model_type": "a mapping",
-        "too_short": f"a list of at least {context.get('min_length')}",
+        "too_short": f"something that holds at least {context.get('min_length')}",
         "string_pattern_mismatch": f"text like {_brace(str(context.get('pattern')))}",
     }.get(kind, _brace(problem["msg"]))
     return f"'{field}' must be {must}, got {found} ({{place}}). {about or 'Correct it.'}"

@@ -40,7 +40,7 @@ def published(home: Home, folder: Path, spec: ProductSpec) -> Snapshot:
     assert source is not None
     landing.land(home, source, "data", folder)
     with features.candidate(home, spec, landing.landing_files(home, spec.name, "data")) as connection:
-        return features.publish(home, spec, connection)
+        return features.publish(home, spec, connection, {})
 
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [

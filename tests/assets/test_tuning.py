@@ -33,7 +33,7 @@ def prepared(home: Home, folder: Path, spec: ProductSpec) -> Snapshot:
     assert source is not None
     landing.land(home, source, "data", folder)
     with features.candidate(home, spec, landing.landing_files(home, spec.name, "data")) as connection:
-        return features.publish(home, spec, connection)
+        return features.publish(home, spec, connection, {})
 
 
 def search(home: Home, spec: ProductSpec, snapshot: Snapshot, **hooks: Any) -> tuning.Tuned:
