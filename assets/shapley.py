@@ -6,6 +6,7 @@ anything else by sampling permutations over a small background (Štrumbelj and K
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,9 @@ def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) ->
     except (TypeError, ValueError, AttributeError, shap.utils._exceptions.InvalidModelError):  # noqa: SLF001 - it has no other name
         explainer = None
     if explainer is not None:
-        values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # on the shape of LightGBM's values, which is looked at here
+            values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
         # boosted trees add up log-odds, forests and single trees probabilities
         return values, explainer.expected_value, "trees", hasattr(estimator, "learning_rate")
     if isinstance(estimator, (LinearRegression, LogisticRegression, Ridge)):

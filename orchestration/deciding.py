@@ -89,7 +89,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
     if number is None:
         target = standing.fallback
         if target is None:
-            raise LedgerError(f"{spec.name}: no other version that may serve ever served. See `loopline history {spec.name}`.")
+            raise LedgerError(f"{spec.name}: there is no earlier version to go back to. See `loopline history {spec.name}`.")
     else:
         target = next((entry for entry in reversed(standing.served) if entry.version == number), None)
         if target is None:

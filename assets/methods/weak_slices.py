@@ -15,6 +15,8 @@ from assets.methods.ranking import Array
 from assets.methods.stress import Columns, is_text
 
 DEPTH, WANTED, SMALLEST_SHARE, SMALLEST = 3, 3, 0.02, 100
+TELLING = 0.002
+"""The share of the losses' variance that a split must explain."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Condition:
         return np.asarray(np.where(np.isnan(given), self.missing, inside), dtype=bool)
 
     def __str__(self) -> str:
+        if self.value == np.inf:
+            return f"{self.column} is {'missing' if self.missing else 'known'}"
         told = f"{self.column} {self.relation} "
         told += f"{self.value:.4g}" if isinstance(self.value, float) else ", ".join(self.value[:6])
         if isinstance(self.value, list) and len(self.value) > 6:
@@ -87,7 +91,10 @@ def find(columns: Columns, losses: Array, seed: int) -> list[Slice]:
     smallest = max(SMALLEST, int(SMALLEST_SHARE * len(losses)))
     if len(losses) < 2 * smallest:
         return []
-    tree = DecisionTreeRegressor(max_depth=DEPTH, min_samples_leaf=smallest, random_state=seed).fit(matrix, losses).tree_
+    grown = DecisionTreeRegressor(
+        max_depth=DEPTH, min_samples_leaf=smallest, min_impurity_decrease=TELLING * float(losses.var()), random_state=seed
+    )
+    tree = grown.fit(matrix, losses).tree_
     names = list(columns)
     found: list[tuple[float, Slice]] = []
 

@@ -89,6 +89,40 @@ def test_every_flight_of_the_test_window_is_predicted_once(product: dict[str, An
     assert counts == (55_403, 55_403, 1, 1, product["champion_digest"], 1, True, True, 55_403)
 
 
+def test_every_link_from_the_landed_files_to_the_answers_is_whole(home: Path, product: dict[str, Any]) -> None:
+    """Recomputed, link by link, and nothing disagrees with the ledger."""
+    told = loopline(home, "lineage", "flight_delay")
+    assert "✗" not in told
+    assert len(re.findall(r"^✓ (?:landing|evidence) ", told, re.MULTILINE)) == 10
+    for stage in ("snapshot", "model", "verdict", "ledger", "registry", "bento", "predictions"):
+        assert re.search(rf"^✓ {stage} ", told, re.MULTILINE), stage
+    assert product["champion_digest"][:12] in told
+    assert "everything agrees with the ledger" in loopline(home, "doctor")
+    assert re.search(r"promotion +v1 +\w{8} +gate +promoted", loopline(home, "history", "flight_delay"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("rollback", "flight_delay", "--reason", "why not"), "there is no earlier version to go back to"),
+        (("promote", "flight_delay", "1", "--reason", "why not"), "version 1 serves already"),
+        (("invalidate", "flight_delay", "9", "--reason", "why not"), "there is no version 9. Registered are: 1"),
+        (("rollback", "flight_delay"), "Missing option '--reason'"),
+    ],
+)
+def test_a_decision_that_makes_no_sense_is_one_clear_error(
+    home: Path, product: dict[str, Any], arguments: tuple[str, ...], told: str
+) -> None:
+    """And what is served stays."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration", *arguments],
+        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "200"}, cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_bento_promises_the_champion(home: Path, product: dict[str, Any]) -> None:
     """Served is promoted."""
     name, version = product["bento"].split(":")
