@@ -97,7 +97,8 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
     report = None
     if champion:  # the figures it was promoted on, not those of a later challenger
         folder = home.report_folder(product, champion.model_digest, champion.snapshot_digest)
-        record, report = read_json(folder / "evaluation.json"), str(folder / PAGE)
+        record = read_json(folder / "evaluation.json") if (folder / "evaluation.json").exists() else {}
+        report = str(folder / PAGE) if (folder / PAGE).exists() else None
     refused = [entry for entry in standing.entries if entry.event == "refusal" and champion and entry.number > champion.number]
     return ProductStatus(
         product,

@@ -138,6 +138,7 @@ def _check(spec: ProductSpec, verdict: gate.Verdict, name: str) -> dg.AssetCheck
         passed=bool(findings) and all(item.passed for item in findings),
         asset_key=dg.AssetKey([spec.name, "verdict"]),
         check_name=name,
+        description="; ".join(f"{item.requirement}: {item.evidence}" for item in findings if not item.passed) or None,
         severity=dg.AssetCheckSeverity.ERROR if any(item.refuses for item in findings) else dg.AssetCheckSeverity.WARN,
         metadata={
             "findings": dg.MetadataValue.json([asdict(item) for item in findings]),
