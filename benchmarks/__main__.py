@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import loop, new_data, quality, service
+from benchmarks import judging, loop, new_data, quality, service
 from benchmarks.measuring import measure
 from orchestration.resources import REPOSITORY
 
@@ -30,6 +30,14 @@ The bare script (`benchmarks/bare_loop.py`) calls the same stage functions in th
 Set-up aside. The file of {small} rows goes through `loopline new`, `loopline run` and `loopline report` in a clone of its own.
 
 {new_data}
+
+## What judging a model costs
+
+One run of `loopline run` in a fresh home; the import of shap is in whichever product is explained first.
+
+{judging}
+
+How often the gate errs: [gate.md](gate.md).
 
 ## The service
 
@@ -64,6 +72,7 @@ def main() -> None:
             machine=machine,
             replicates=500,
             small="10,000",
+            judging=table(("stage", "measured", "goal"), judging.rows()),
             new_data=table(("figure", "measured", "goal"), new_data.rows()),
             service=table(("figure", "measured", "goal"), service.rows()),
             quality=table(("features", "ROC AUC", "average precision"), quality.rows()),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets import contracts, evaluation, features, gate, landing, packaging, registry, scoring, training, warehouse
+from assets import contracts, features, gate, landing, ledger, packaging, registry, reporting, scoring, training, warehouse
 from assets.estimators import trusted_types
 from assets.spec import ProductSpec, SourceSpec, read_declaration
 from assets.spec.product import DATA
+from assets.standing import Decision
 from assets.storage import Home
 from orchestration import declarations
+from orchestration.deciding import follow_ledger
 from orchestration.declarations import DEFS
+from orchestration.examining import examined
 from orchestration.resources import REPOSITORY, home_from_environment, settle_process
 
 
@@ -33,15 +36,17 @@ def main() -> None:
 
 def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     """Run every stage of a product once."""
-    files, own = None, spec.as_source()
+    files, own, landed = None, spec.as_source(), warehouse.landed_files(home)
     if own is not None:
         landing.land(home, own, DATA, folder)
         files = landing.landing_files(home, spec.name, DATA)
+        landed = {f"{spec.name}.{DATA}": list(map(home.relative, files))}
     with features.candidate(home, spec, files) as connection:
         contracts.require(features.table(connection), spec)
-        snapshot = features.publish(home, spec, connection)
+        snapshot = features.publish(home, spec, connection, landed)
     trained = training.train(home, spec, snapshot)
-    done = evaluation.evaluate(home, spec, snapshot, trained.digest)
+    found = examined(home, spec, snapshot, trained.digest)
+    done = found["evaluation"]
     version = registry.register(
         home,
         spec,
@@ -50,15 +55,19 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
         snapshot_digest=snapshot.digest,
         evaluation=done.record,
         evaluation_digest=done.digest,
-        report=done.report,
+        evidence_folder=done.path.parent,
         code_version="bare",
         trusted_types=trusted_types(spec),
     )
-    verdict = gate.judge(home, spec, snapshot, evaluation=done.record, challenger_digest=trained.digest, champion_digest=None)
+    standing = ledger.standing(home, spec.name)
+    verdict = gate.judge(home, spec, snapshot, evidence=found, challenger_digest=trained.digest, standing=standing)
     gate.record(home, verdict)
     if not verdict.promoted:
         raise SystemExit("; ".join(verdict.reasons))
-    registry.promote(home, version)
+    decision = Decision(version.version, trained.digest, snapshot.digest, "bare loop", verdict.told, verdict.digest)
+    ledger.promote(home, spec.name, decision, instead_of=None)
+    follow_ledger(home, spec.name)
+    reporting.report(home, spec, verdict.as_json())
     packaging.package(home, spec, trained.digest, version.version)
     scoring.score(home, spec, snapshot, model_digest=trained.digest, version=version.version, scored_at=datetime.now(UTC))
 

@@ -88,17 +88,17 @@ class Judge:
         fitted = pipeline(self.spec.model_copy(update={"model": model}), list(self.frames["train"].columns))
         fitted.fit(self.frames["train"].iloc[drawn], self.labels["train"][drawn])
         chances = {name: fitted.predict_proba(self.frames[name])[:, 1] for name in ("validate", "test")}
-        cost = self.spec.cost
+        prices = self.spec.prices
         return Answers(
             chances["test"],
-            cheapest_threshold(self.labels["validate"], chances["validate"], cost.missed or 1, cost.false_alarm or 1),
+            cheapest_threshold(self.labels["validate"], chances["validate"], prices["missed"], prices["false_alarm"]),
         )
 
     def metrics(self, answers: Answers) -> tuple[Any, Any]:
         """ROC AUC and cost, as functions of the rows' weights."""
-        labels, cost = self.labels["test"], self.spec.cost
+        labels, prices = self.labels["test"], self.spec.prices
         said = (answers.outputs >= answers.threshold).astype(float)
-        paid = partial(cost_per_1000, labels, said, missed=cost.missed, false_alarm=cost.false_alarm)
+        paid = partial(cost_per_1000, labels, said, missed=prices["missed"], false_alarm=prices["false_alarm"])
         return Ranking(labels, answers.outputs).roc_auc, lambda weights: paid(weights=weights)
 
     def compared(self, challenger: Answers, champion: Answers, test: str) -> tuple[float, float, bool]:

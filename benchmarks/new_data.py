@@ -108,7 +108,7 @@ def _land(folder: Path) -> None:
     landing.land(home, source, "data", place)
     with features.candidate(home, spec, landing.landing_files(home, spec.name, "data")) as connection:
         contracts.require(features.table(connection), spec)
-        features.publish(home, spec, connection)
+        features.publish(home, spec, connection, {})
 
 
 if __name__ == "__main__":
