@@ -52,8 +52,8 @@ retrainings scatter as much as days do, a least gain of 0 promotes luck. `flight
 
 ## Challengers that are better
 
-A null challenger moved towards the mean of {whole} models of all training rows, so far that its mean gain on the test rows is the one given;
-power is the share that is promoted.
+A null challenger moved towards the mean of {whole} models of all training rows, so far that its mean gain on the test rows
+is the one given; power is the share that is promoted.
 
 | true gain in ROC AUC | {headers} |
 |---|{rules}|
