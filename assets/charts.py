@@ -84,6 +84,11 @@ def _figure(title: str, x: str, y: str) -> Iterator[tuple[Any, io.StringIO]]:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
 
 
+def _legend(axes: Any) -> None:
+    """Below the plot: a place searched for inside it takes seconds where the machine is busy, and covers data."""
+    axes.figure.legend(loc="outside lower center", ncols=3, frameon=False)
+
+
 def _svg(buffer: io.StringIO, label: str) -> str:
     """The SVG element alone, with ids of its own and a name for screen readers."""
     text = buffer.getvalue()
@@ -140,7 +145,7 @@ def _precision_recall(labels: Any, outputs: dict[str, Any]) -> str:
             axes.plot((found / found[-1])[pick], (found / shown)[pick], color=color, linestyle=line, label=name)
         axes.axhline(float(labels.mean()), color=MUTED, linestyle=":", linewidth=1, label="constant")
         axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.legend(frameon=False)
+        _legend(axes)
     return _svg(buffer, "Precision and recall")
 
 
@@ -153,7 +158,7 @@ def _cost(record: dict[str, Any], labels: Any, given: Any) -> str:
         ]
         axes.plot(grid, spent, color=ACCENT)
         axes.axvline(record["decision"]["threshold"], color=INK, linewidth=1, linestyle="--", label="chosen on validation")
-        axes.legend(frameon=False)
+        _legend(axes)
     return _svg(buffer, "Cost by threshold")
 
 
@@ -163,7 +168,7 @@ def _two_classes(record: dict[str, Any], labels: Any, given: Any) -> str:
         axes.hist(given[labels == 0], bins=bins, density=True, color=MUTED, alpha=0.6, label="no")
         axes.hist(given[labels == 1], bins=bins, density=True, color=ACCENT, alpha=0.6, label="yes")
         axes.axvline(record["decision"]["threshold"], color=INK, linewidth=1, linestyle="--")
-        axes.legend(frameon=False)
+        _legend(axes)
     return _svg(buffer, "Scores of the two classes")
 
 
@@ -206,5 +211,5 @@ def _cost_by_offset(record: dict[str, Any], labels: Any, given: Any) -> str:
         spent = [1000 * np.mean(np.where(rest > t, cost["under"] * (rest - t), cost["over"] * (t - rest))) for t in grid]
         axes.plot(grid, spent, color=ACCENT)
         axes.axvline(offset, color=INK, linewidth=1, linestyle="--", label="chosen on validation")
-        axes.legend(frameon=False)
+        _legend(axes)
     return _svg(buffer, "Cost by offset")
