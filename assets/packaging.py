@@ -5,7 +5,6 @@ BentoML builds in a process of its own, where no other copy of the service is lo
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,12 +16,13 @@ from pathlib import Path
 
 from assets.errors import DigestError, PackagingError
 from assets.spec import ProductSpec
-from assets.storage import Home, write_json
+from assets.standing import Entry
+from assets.storage import Home, read_json, write_json
 from bentos.runtime import FILES, Model, model_digest
 
+PROMISE = "promoted.json"
 SERVICE = Path(__file__).resolve().parent.parent / "bentos"
-SOURCES = ("__init__.py", "decisions.py", "runtime.py", "service.py")
-REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "pydantic")
+REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "prometheus-client", "pydantic", "starlette", "typing-extensions")
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,16 @@ class Bento:
     size_bytes: int
 
 
-def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
-    """Build the bento of a promoted model; an earlier bento of the same version is replaced.
+def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
+    """Build the bento of a promoted model, and point running services at it; an earlier bento of the version is replaced.
 
     Parameters
     ----------
     home, spec
         Where the model lies, and its declaration.
-    digest : str
-        The champion's digest; its folder is verified, and the bento refuses to start with any other bytes.
-    version : int
-        The champion's version, which becomes the bento's.
+    champion : Entry
+        The ledger's entry by which the version serves. Its model is verified, and the bento refuses to start with any other
+        bytes.
 
     Raises
     ------
@@ -53,6 +52,7 @@ def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
     PackagingError
         If BentoML cannot build it.
     """
+    digest, version = champion.model_digest, champion.version
     folder = home.models / spec.name / digest
     Model.load(folder, digest)
     tag = tag_of(spec.name, version, digest)
@@ -60,14 +60,20 @@ def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         package_folder = Path(scratch) / "bentos"
         (package_folder / "model").mkdir(parents=True)
-        for name in SOURCES:
-            shutil.copyfile(SERVICE / name, package_folder / name)
+        for source in SERVICE.glob("*.py"):
+            shutil.copyfile(source, package_folder / source.name)
         for name in FILES:
             shutil.copyfile(folder / name, package_folder / "model" / name)
-        write_json(
-            package_folder / "promoted.json",
-            {"product": spec.name, "model_version": version, "model_digest": digest, "workers": spec.serving.workers},
-        )
+        promised = {
+            "product": spec.name,
+            "model_version": version,
+            "model_digest": digest,
+            "champion_since_utc": champion.recorded_at,
+            "ledger_entry": champion.digest,
+            "workers": spec.serving.workers,
+            "limits": spec.serving.limits,
+        }
+        write_json(package_folder / PROMISE, promised)
         # JSON is YAML: BentoML reads its bentofile as it is
         bentofile = {
             "service": "bentos.service:ModelService",
@@ -78,14 +84,19 @@ def package(home: Home, spec: ProductSpec, digest: str, version: int) -> Bento:
             "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
         }
         write_json(Path(scratch) / "bentofile.yaml", bentofile)
+        # in a store of its own, so that the home's never lacks the bento that is being replaced
+        store = Path(scratch) / "store"
+        _bentoml(store, "build", scratch, "--version", tag.split(":")[1], "--output", "tag", cwd=Path(scratch))
+        built = store / "bentos" / spec.name / tag.split(":")[1]
+        if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
+            raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
         path = bento_folder(home, tag)
-        shutil.rmtree(path, ignore_errors=True)
-        _bentoml(home, "build", scratch, "--version", tag.split(":")[1], "--output", "tag", cwd=Path(scratch))
-    built = path / "src" / "bentos" / "model"
-    if model_digest(built) != digest:
-        raise DigestError(
-            f"{tag}: the bento holds digest {model_digest(built)[:12]}, promoted was {digest[:12]}. Package again."
-        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            shutil.move(path, Path(scratch) / "replaced")
+        shutil.move(built, path)
+    named = {"folder": os.path.relpath(path / "src" / "bentos", pointer(home, spec.name).parent), "tag": tag}
+    write_json(pointer(home, spec.name), {**named, "ledger_entry": champion.digest})
     return Bento(tag, path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
 
 
@@ -95,8 +106,29 @@ def withdraw(home: Home, product: str, digest: str) -> list[str]:
     tags = [f"{product}:{path.name}" for path in sorted(folder.glob("v*")) if path.is_dir()]
     held = [tag for tag in tags if promise(home, tag).get("model_digest") == digest]
     for tag in held:
+        if pointer(home, product).exists() and read_json(pointer(home, product))["tag"] == tag:
+            # running services answer no more with it; where another version may serve, its bento follows
+            pointer(home, product).unlink()
         shutil.rmtree(bento_folder(home, tag))
     return held
+
+
+def pointer(home: Home, product: str) -> Path:
+    """The file that names the champion's bento, which running services follow."""
+    return home.bentos / "champions" / f"{product}.json"
+
+
+def served_tag(home: Home, product: str) -> str:
+    """The tag of the bento that services serve.
+
+    Raises
+    ------
+    PackagingError
+        If there is none.
+    """
+    if not pointer(home, product).exists():
+        raise PackagingError(f"{product}: no version is packaged to be served. Run `loopline run {product}`.")
+    return str(read_json(pointer(home, product))["tag"])
 
 
 def tag_of(product: str, version: int, digest: str) -> str:
@@ -112,17 +144,15 @@ def bento_folder(home: Home, tag: str) -> Path:
 
 def promise(home: Home, tag: str) -> dict[str, object]:
     """What a bento promises to serve: product, version and digest."""
-    path = bento_folder(home, tag) / "src" / "bentos" / "promoted.json"
-    found: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, object] = read_json(bento_folder(home, tag) / "src" / "bentos" / PROMISE)
     return found
 
 
-def _bentoml(home: Home, *arguments: str, cwd: Path) -> str:
-    home.bentos.mkdir(parents=True, exist_ok=True)
+def _bentoml(store: Path, *arguments: str, cwd: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", *arguments],
         cwd=cwd,
-        env={**os.environ, "BENTOML_HOME": str(home.bentos), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "BENTOML_HOME": str(store), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

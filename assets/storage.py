@@ -55,6 +55,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def served(self) -> Path:
+        """What services were asked and answered, by product: one SQLite file a day."""
+        return self.root / "served"
+
+    @property
     def models(self) -> Path:
         """Model folders, by product and digest."""
         return self.root / "models"

@@ -22,13 +22,16 @@ from assets.methods.kinds import KINDS
 from assets.snapshots import LabelledRows, Snapshot, labelled, read
 from assets.spec import ProductSpec
 from assets.storage import Home, published, write_json
-from bentos.runtime import Model, model_digest
+from bentos.runtime import Model, as_text, is_missing, model_digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PARITY = 1e-5
 """How far the graph's outputs may be from the pipeline's, in probability or relative to the values: single precision."""
+
+BACKGROUND = 32
+"""How many training rows a model carries to explain its answers against."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def train_on(
         outputs = Model.load(draft, model_digest(draft)).predict(columns)
         difference = _require_parity(spec, outputs, _expected(spec, fitted, scaling, asked))
         decision = KINDS[spec.kind].choose(labels, outputs, spec.prices)
-        write_json(draft / "model.json", {**signature, "decision": decision})
+        watched = outputs.max(axis=1) if spec.kind == "multiclass" else outputs
+        tenths = [float(edge) for edge in np.quantile(watched, np.linspace(0.1, 0.9, 9))]
+        write_json(draft / "model.json", {**signature, "decision": decision, "score_tenths": tenths})
         _dump_skops(spec, _scaled(fitted, scaling), draft / "model.skops")
 
         digest = model_digest(draft)
@@ -200,7 +205,7 @@ def _signature(spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, 
         "unit": spec.target.unit,
         "target_means": spec.target.meaning,
         "features": features,
-        "max_batch_rows": spec.serving.max_batch_rows,
+        "background": _background(spec, train_part),
         "snapshot_digest": snapshot.digest,
         "estimator": spec.model.estimator,
         "parameters": spec.model.parameters,
@@ -208,6 +213,21 @@ def _signature(spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, 
         "windows": {part.name: part.span for part in (train_part, validate_part)},
         "rows": {part.name: {"count": len(part.rows), "digest": part.digest(spec)} for part in (train_part, validate_part)},
     }
+
+
+def _background(spec: ProductSpec, part: LabelledRows) -> list[dict[str, Any]]:
+    """Some training rows as a client would send them: what is usual, for explanations, and an example for documentation."""
+    drawn = np.random.default_rng(spec.model.seed).choice(len(part.rows), min(BACKGROUND, len(part.rows)), replace=False)
+    rows = part.rows.iloc[np.sort(drawn)]
+    columns = {
+        name: as_text(rows[name].to_numpy()) if feature.type == "category" else rows[name].to_numpy(np.float64)
+        for name, feature in spec.columns.items()
+    }
+    given = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return [
+        {name: None if value == "" or is_missing(value) else value for name, value in zip(columns, values, strict=True)}
+        for values in given
+    ]
 
 
 def _dump_skops(spec: ProductSpec, fitted: Any, path: Path) -> None:

@@ -65,10 +65,10 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     if not verdict.promoted:
         raise SystemExit("; ".join(verdict.reasons))
     decision = Decision(version.version, trained.digest, snapshot.digest, "bare loop", verdict.told, verdict.digest)
-    ledger.promote(home, spec.name, decision, instead_of=None)
+    champion = ledger.promote(home, spec.name, decision, instead_of=None)
     follow_ledger(home, spec.name)
     reporting.report(home, spec, verdict.as_json())
-    packaging.package(home, spec, trained.digest, version.version)
+    packaging.package(home, spec, champion)
     scoring.score(home, spec, snapshot, model_digest=trained.digest, version=version.version, scored_at=datetime.now(UTC))
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -115,17 +116,19 @@ class Model:
         return decide(self.kind, outputs, self.decision)
 
     def unknown_categories(self, row: Mapping[str, Any]) -> list[str]:
-        """Name the features of a row whose category was not seen in training."""
-        return [
-            name
-            for name, feature in self.signature["features"].items()
-            if feature["type"] == "category" and (row[name] or "") not in feature["known"]
-        ]
+        """Name the features of a row whose category was not seen in training; a missing one is not unknown."""
+        return [name for name, known in self.known.items() if (row.get(name) or None) not in known]
+
+    @cached_property
+    def known(self) -> dict[str, frozenset[str | None]]:
+        """The categories seen in training, by feature, and None for a missing one."""
+        features = self.signature["features"].items()
+        return {name: frozenset([*feature["known"], None]) for name, feature in features if feature["type"] == "category"}
 
 
 def as_text(values: Sequence[Any]) -> np.ndarray[Any, Any]:
     """Categories as text, a missing one as the empty text."""
-    return np.array(["" if _is_missing(value) else str(value) for value in values], dtype=object)
+    return np.array(["" if is_missing(value) else str(value) for value in values], dtype=object)
 
 
 def as_numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -133,5 +136,6 @@ def as_numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.asarray(values, dtype=np.float32)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether it is None or NaN."""
     return value is None or value != value  # noqa: PLR0124 - only NaN differs from itself

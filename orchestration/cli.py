@@ -130,6 +130,26 @@ def report(product: str, only_path: bool) -> None:
         click.launch(Path(found.report).as_uri())
 
 
+@loopline.command()
+@click.argument("product")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=3000, show_default=True, help="The port to listen on.")
+def serve(product: str, host: str, port: int) -> None:
+    """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets import packaging
+        from orchestration.declarations import products
+
+        products(product)
+        tag, pointer = packaging.served_tag(home, product), packaging.pointer(home, product)
+        environment = resources.service_environment(home, product, pointer)
+    click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")
+    program = Path(sys.executable).with_name("bentoml")
+    where = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
+    os.execve(program, [str(program), "serve", str(packaging.bento_folder(home, tag)), *where], environment)  # noqa: S606 - ours
+
+
 @loopline.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ui(arguments: tuple[str, ...]) -> None:

@@ -84,10 +84,9 @@ class RunDisplay(logging.Handler):
         shown = [item for item in status.products if product in (None, item.product)]
         _show(self.console, status, shown)
         self.console.print("[dim]next        [/] make ui  ·  loopline status --json")
-        tag = next((item.bento for item in shown if item.bento), None)
-        if tag:
-            command = f"BENTOML_HOME={self.home.bentos} .venv/bin/bentoml serve {tag}"
-            self.console.print(f"[dim]            [/] {command}", soft_wrap=True)
+        served = next((item.product for item in shown if item.bento), None)
+        if served:
+            self.console.print(f"[dim]            [/] loopline serve {served}")
 
 
 def show_status(status: Status, product: str | None) -> None:

@@ -58,6 +58,17 @@ def dagster_environment(home: Home) -> dict[str, str]:
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), "LOOPLINE_HOME": str(home.root)}
 
 
+def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
+    """The environment of a service that follows the champion and keeps its prediction log in this home."""
+    return {
+        **os.environ,
+        **SETTINGS,
+        "BENTOML_HOME": str(home.bentos),
+        "LOOPLINE_CHAMPION": str(pointer),
+        "LOOPLINE_PREDICTION_LOG": str(home.served / product),
+    }
+
+
 def instance_folder(home: Home) -> Path:
     """Make the folder of this home's Dagster instance, with its configuration."""
     home.dagster.mkdir(parents=True, exist_ok=True)

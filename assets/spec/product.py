@@ -26,13 +26,38 @@ DATA = "data"
 """The name of the one table of a product that declares its own file."""
 
 
+class PredictionLogSpec(Declaration):
+    """What the service keeps of what it was asked and answered."""
+
+    sample: float = Field(default=1.0, ge=0, le=1, examples=[0.1])
+    """Give the share of requests that is kept; 0 keeps none."""
+
+
 class ServingSpec(Declaration):
     """Limits of the service."""
 
     max_batch_rows: int = Field(default=1000, ge=1, le=100_000, examples=[1000])
     """Give the largest number of rows in one request."""
+    max_waiting_rows: int = Field(default=10_000, ge=1, examples=[10000])
+    """Give the number of rows in waiting batches from which new batches are refused (503)."""
+    max_body_bytes: int = Field(default=2_000_000, ge=1000, examples=[2000000])
+    """Give the largest body of a request, in bytes."""
+    max_lag_ms: float = Field(default=500.0, gt=0, examples=[500])
+    """Give how long requests may have to wait for the service, in milliseconds, before new ones are refused (503)."""
+    timeout_seconds: float = Field(default=10.0, gt=0, examples=[10])
+    """Give the time within which a request is answered or refused (504)."""
     workers: int = Field(default=1, ge=1, le=64, examples=[1])
     """Give the number of worker processes."""
+    access_log: bool = Field(default=True, examples=[False])
+    """Say whether each request leaves a line in the service's log; errors always do."""
+    prediction_log: PredictionLogSpec = Field(default=PredictionLogSpec(), examples=[{"sample": 0.1}])
+    """Declare what is kept of what was asked and answered, where `loopline serve` or a mounted folder gives it a place."""
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What the service itself must know, as it stands in its promise."""
+        limits = self.model_dump(mode="json", exclude={"workers", "prediction_log"})
+        return {**limits, "log_sample": self.prediction_log.sample}
 
 
 class ScheduleSpec(Declaration):

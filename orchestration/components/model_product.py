@@ -107,7 +107,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 steps.train_model,
                 stage="training",
                 inputs=["snapshot", "tuning"] if spec.tune is not None else ["snapshot"],
-                reads={*LEARNT_FROM, "serving"},
+                reads=LEARNT_FROM,
                 kinds={"scikitlearn", "onnx"},
                 distributions=LEARNING,
                 description="The declared pipeline fitted on the training rows, as ONNX with its decision rule, by digest.",

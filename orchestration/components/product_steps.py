@@ -134,7 +134,7 @@ def train_model(spec: ProductSpec, home: Home) -> Made:
 def package_bento(spec: ProductSpec, home: Home) -> Made:
     """Package the champion."""
     champion = _champion(spec, home)
-    bento = packaging.package(home, spec, champion.model_digest, champion.version)
+    bento = packaging.package(home, spec, champion)
     figures = {
         "tag": bento.tag,
         "version": champion.version,

@@ -20,7 +20,7 @@ from assets.storage import Home
 from orchestration import resources
 from orchestration.running import RunFailedError
 from orchestration.status import status
-from tests.bentos.test_service import serving, until_ready
+from tests.bentos.serving import serving, until_ready
 from tests.shop import AT_RANDOM, KINDS, customers, definitions, product, run_products
 from tests.world import found_out
 

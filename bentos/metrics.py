@@ -1,0 +1,78 @@
+"""What the service tells Prometheus. Several workers write to one folder, and each can answer for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bentos.served import Served
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+ROWS = (1, 10, 100, 1000, 10_000, 100_000)
+
+
+class Metrics:
+    """The service's metrics.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        What the workers share; None for a single one. ``PROMETHEUS_MULTIPROC_DIR`` must name it before this is made.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.folder, self.registry = folder, CollectorRegistry()
+        made: dict[str, Any] = {"registry": self.registry, "namespace": "loopline"}
+        self.requests = Counter("requests", "Requests by path and status", ["path", "status"], **made)
+        self.seconds = Histogram(
+            "request_duration_seconds", "From the request's head to its answer", ["path"], buckets=SECONDS, **made
+        )
+        self.batch_rows = Histogram("model_call_rows", "Rows answered by one call of the model", buckets=ROWS, **made)
+        self.rows = Counter("predicted_rows", "Rows answered, by model version", ["version"], **made)
+        self.unknown = Counter("unknown_categories", "Rows with a category not seen in training", ["feature"], **made)
+        self.refused = Counter("refused_inputs", "Values that were refused", ["feature", "problem"], **made)
+        self.scores = Counter(
+            "scores", "Rows by the tenth of the validation rows' outputs that theirs lies in", ["version", "tenth"], **made
+        )
+        self.dropped = Counter("prediction_log_dropped_rows", "Rows that the prediction log could not keep up with", **made)
+        self.switches = Counter("model_switches", "How often the service changed to another champion", **made)
+        self.lag = Gauge(
+            "event_loop_lag_seconds", "How late the service comes to what waits", multiprocess_mode="livemax", **made
+        )
+        self.serving = Gauge(
+            "model_info", "1 for the version that answers", ["version", "digest"], multiprocess_mode="livemax", **made
+        )
+
+    def answered(self, served: Served, outputs: np.ndarray[Any, Any], answers: Sequence[dict[str, Any]]) -> None:
+        """Count rows, their scores and their unknown categories."""
+        version = str(served.promise["model_version"])
+        self.rows.labels(version).inc(len(answers))
+        tenths = np.searchsorted(served.model.signature["score_tenths"], served.scores(outputs), side="right")
+        for tenth, count in zip(*np.unique(tenths, return_counts=True), strict=True):
+            self.scores.labels(version, str(tenth + 1)).inc(int(count))
+        for answer in answers:
+            for name in answer["unknown_categories"]:
+                self.unknown.labels(name).inc()
+
+    def switched(self, before: Served | None, after: Served | None) -> None:
+        """Say which version answers from now on."""
+        for served, value in ((before, 0), (after, 1)):
+            if served is not None:
+                self.serving.labels(str(served.promise["model_version"]), served.model.digest).set(value)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus's text format, of all workers."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        if self.folder is None:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

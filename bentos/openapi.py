@@ -1,0 +1,113 @@
+"""The service's OpenAPI description, made from the types that check its requests, with an example that a real row gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bentos import schemas
+from bentos.served import Served
+
+TOLD = {
+    "/predict": "Predict one row.",
+    "/predict_batch": "Predict many rows; requests that arrive together are answered together.",
+    "/explain": "Predict one row and say what each feature adds to it.",
+}
+REFUSALS = {
+    "400": "The body is no JSON",
+    "413": "The body is too large",
+    "415": "The body is not declared as JSON",
+    "422": "A field is missing, unknown, of another type or out of its range; the answer names it",
+    "503": "Overloaded, or no model may be served; try again after Retry-After seconds",
+    "504": "Not answered within the declared time",
+}
+ERROR = {
+    "type": "object",
+    "required": ["error", "request_id"],
+    "properties": {
+        "error": {"type": "string", "description": "What is wrong, where, and what is allowed"},
+        "request_id": {"type": "string"},
+        "fields": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "problem", "type"],
+                "properties": {name: {"type": "string"} for name in ("field", "problem", "type")},
+            },
+        },
+    },
+}
+IDENTIFIED = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "Comes back in the answer's header, if it is 1 to 64 letters, digits, '_', '.' or '-'; else one is made",
+}
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Model service</title><link rel="stylesheet" href="static/swagger-ui.css"></head>
+<body><div id="page"></div><script src="static/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "docs.json", dom_id: "#page", tryItOutEnabled: true})</script></body>
+</html>
+"""
+"""The description for people: each path can be tried out. Its script and style are BentoML's copies of Swagger UI."""
+
+
+def describe(served: Served) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a served model."""
+    signature = served.model.signature
+    bodies = schemas.requests(signature, served.limits["max_batch_rows"])
+    answers = schemas.answers(signature)
+    kinds = [("validation", kind) for kind in bodies.values()] + [("serialization", kind) for kind in answers.values()]
+    adapters: list[Any] = [(number, mode, TypeAdapter(kind)) for number, (mode, kind) in enumerate(kinds)]
+    made, definitions = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")
+    schema_of: list[Any] = [made[number, mode] for number, mode, _ in adapters]
+    example = {name: value for name, value in signature["background"][0].items() if value is not None}
+    paths: dict[str, Any] = {
+        path: _asked(path, schema_of[number], schema_of[len(bodies) + number], example) for number, path in enumerate(bodies)
+    }
+    paths["/model"] = {"get": _told("Say which model answers: version, digest, since when, lineage, features and limits.")}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": served.promise["product"],
+            "version": str(served.promise["model_version"]),
+            "description": signature["description"],
+        },
+        "paths": paths,
+        "components": {"schemas": {**definitions.get("$defs", {}), "Error": ERROR}},
+    }
+
+
+def _asked(path: str, body: dict[str, Any], answer: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = {"rows": [row, row]} if path == "/predict_batch" else {"row": row}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "post": {
+            "summary": TOLD[path],
+            "operationId": path.strip("/"),
+            "parameters": [IDENTIFIED],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": given}}},
+            "responses": {
+                "200": {"description": "The answer", "content": {"application/json": {"schema": answer}}},
+                **{status: {"description": told, "content": error} for status, told in REFUSALS.items()},
+            },
+        }
+    }
+
+
+def _told(summary: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object"}}}
+    refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "summary": summary,
+        "operationId": "model",
+        "parameters": [IDENTIFIED],
+        "responses": {
+            "200": {"description": "The model", "content": content},
+            "503": {"description": REFUSALS["503"], "content": refusal},
+        },
+    }

@@ -1,0 +1,101 @@
+"""The prediction log: what was asked and answered, in one append-only SQLite file a day, for monitoring to read.
+
+Writing must not slow an answer down: entries are handed to a thread, which writes them together. What it cannot keep up with
+is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bentos.served import Row, Served
+
+TABLE = """
+create table if not exists predictions (
+    request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
+    model_digest text not null, features text not null, prediction text not null, primary key (request_id, row_number)
+) strict
+"""
+MOST = 10_000
+"""How many requests may wait to be written."""
+SECONDS = 0.5
+"""How long an entry waits for others to be written with it."""
+
+
+class PredictionLog:
+    """Writes a sample of what is answered.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are, named by their day (UTC).
+    sample : float
+        The share of requests that is kept; which ones follows from their id, so that all services agree.
+    on_dropped : callable
+        Told how many rows were dropped.
+    """
+
+    def __init__(self, folder: Path, sample: float, on_dropped: Callable[[int], None] = lambda _: None) -> None:
+        self.folder, self.sample, self.on_dropped = folder, sample, on_dropped
+        self.entries: queue.Queue[tuple[str, datetime, Served, Sequence[Row], Sequence[Any]] | None] = queue.Queue(MOST)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.thread = threading.Thread(target=self._write, daemon=True, name="prediction log")
+        self.thread.start()
+
+    def takes(self, request_id: str) -> bool:
+        """Whether this request is in the sample."""
+        return zlib.crc32(request_id.encode()) < self.sample * 2**32
+
+    def add(self, request_id: str, served: Served, rows: Sequence[Row], answers: Sequence[dict[str, Any]]) -> None:
+        """Hand over a request's rows and their answers."""
+        try:
+            self.entries.put_nowait((request_id, datetime.now(UTC), served, rows, answers))
+        except queue.Full:
+            self.on_dropped(len(rows))
+
+    def close(self) -> None:
+        """Write what waits, and stop."""
+        self.entries.put(None)
+        self.thread.join()
+
+    def _write(self) -> None:
+        going = True
+        while going:
+            batch = [self.entries.get()]
+            if batch[0] is not None:
+                threading.Event().wait(SECONDS)
+            while not self.entries.empty():
+                batch.append(self.entries.get_nowait())
+            going = None not in batch
+            kept = [item for item in batch if item is not None]
+            try:
+                self._append(kept)
+            except (sqlite3.Error, OSError):
+                self.on_dropped(sum(len(item[3]) for item in kept))
+
+    def _append(self, batch: Sequence[tuple[str, datetime, Served, Sequence[Row], Sequence[Any]]]) -> None:
+        for day in sorted({item[1].date() for item in batch}):
+            lines = [
+                (
+                    request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
+                    served.model.digest, json.dumps(row), json.dumps(answer),
+                )
+                for request_id, moment, served, rows, answers in batch
+                if moment.date() == day
+                for number, (row, answer) in enumerate(zip(rows, answers, strict=True))
+            ]  # fmt: skip
+            # timeout: other workers append to the same file
+            with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute(TABLE)
+                # a client may repeat its request's id; its first answer stands
+                connection.executemany("insert or ignore into predictions values (?, ?, ?, ?, ?, ?, ?)", lines)

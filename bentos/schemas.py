@@ -1,0 +1,98 @@
+"""What a request may hold and what an answer holds, made from the model's signature: plain dictionaries, strictly checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+STAMP = {
+    "decision": Annotated[dict[str, Any], Field(description="The rule by which the model decides")],
+    "model_version": int,
+    "model_digest": str,
+}
+"""Which model gave an answer, and by which rule it decided."""
+
+
+def row_type(signature: dict[str, Any]) -> Any:
+    """The type of one row: a field for each feature, with its range; a category may be one never seen."""
+    fields: dict[str, Any] = {}
+    for name, feature in signature["features"].items():
+        told = {"description": feature["description"], "examples": _examples(signature, name)}
+        if feature["type"] == "category":
+            kind: Any = Annotated[str, Field(min_length=1, max_length=200, **told)]
+        else:
+            kind = Annotated[float, Field(ge=feature["min"], le=feature["max"], allow_inf_nan=False, **told)]
+        fields[name] = kind if feature["required"] else NotRequired[kind | None]
+    return _object("Row", fields)
+
+
+def prediction_type(signature: dict[str, Any]) -> Any:
+    """The type of the answer for one row, by kind of target."""
+    means, unit = signature["target_means"], signature["unit"] or "the target's unit"
+    fields: dict[str, Any]
+    if signature["kind"] == "binary":
+        fields = {
+            "probability": Annotated[float, Field(ge=0, le=1, description=f"Probability that {means}")],
+            "is_positive": Annotated[bool, Field(description="Whether the probability reaches the threshold")],
+        }
+    elif signature["kind"] == "multiclass":
+        fields = {
+            "predicted_class": Annotated[str, Field(description=f"The class of least expected cost: {means}")],
+            "probabilities": Annotated[dict[str, float], Field(description="Probability of each class")],
+        }
+    else:
+        fields = {
+            "value": Annotated[float, Field(description=f"{means}, in {unit}")],
+            "planned": Annotated[float, Field(description="The value that costs least to plan with")],
+            "low": Annotated[float, Field(description="Lower end of the 90 % prediction interval")],
+            "high": Annotated[float, Field(description="Upper end of the 90 % prediction interval")],
+        }
+    unknown = Annotated[list[str], Field(description="Features whose category was not seen in training")]
+    return _object("Prediction", {**fields, "unknown_categories": unknown})
+
+
+def requests(signature: dict[str, Any], max_batch_rows: int) -> dict[str, Any]:
+    """The types of the bodies, by path."""
+    row: Any = row_type(signature)
+    one = _object("OneRow", {"row": row})
+    many = _object("ManyRows", {"rows": Annotated[list[row], Field(min_length=1, max_length=max_batch_rows)]})
+    return {"/predict": one, "/predict_batch": many, "/explain": one}
+
+
+def answers(signature: dict[str, Any]) -> dict[str, Any]:
+    """The types of the answers, by path."""
+    prediction = prediction_type(signature)
+    numbers = dict[str, float]
+    return {
+        "/predict": _object("Answer", {"prediction": prediction, **STAMP}),
+        "/predict_batch": _object("BatchAnswer", {"predictions": list[prediction], **STAMP}),  # type: ignore[valid-type]
+        "/explain": _object(
+            "Explanation",
+            {
+                "prediction": prediction,
+                "explained": Annotated[str, Field(description="Which output is explained")],
+                "output": Annotated[float, Field(description="The row's output: base and all contributions add up to it")],
+                "base": Annotated[float, Field(description="The mean output over the background rows of the model")],
+                "contributions": Annotated[numbers, Field(description="Shapley value of each feature, largest first")],
+                "standard_errors": Annotated[numbers, Field(description="Of each contribution, as orders are sampled")],
+                **STAMP,
+            },
+        ),
+    }
+
+
+def _object(name: str, fields: dict[str, Any]) -> Any:
+    # as Any: a type checker wants a dictionary type's fields written out
+    factory: Any = TypedDict
+    made = factory(name, fields)
+    made.__pydantic_config__ = STRICT
+    return made
+
+
+def _examples(signature: dict[str, Any], name: str) -> list[Any]:
+    """A value of the feature that a real row had."""
+    value = signature["background"][0][name]
+    return [] if value is None else [value]

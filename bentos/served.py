@@ -1,0 +1,142 @@
+"""One promoted model with all that answering from it needs; a service that changes models changes this one object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from bentos import schemas
+from bentos.contributions import contributions
+from bentos.runtime import Model
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A loaded model and the promise it was loaded under.
+
+    Parameters
+    ----------
+    promise : dict
+        The content of ``promoted.json``: product, version, digest, when the ledger made it champion, limits.
+    model : Model
+        Loaded only if its digest was the promised one.
+    """
+
+    promise: dict[str, Any]
+    model: Model
+
+    @classmethod
+    def load(cls, folder: Path) -> Served:
+        """Load ``model/`` beside ``promoted.json``.
+
+        Raises
+        ------
+        TamperedModelError
+            If the model's bytes are not those that were promoted.
+        """
+        promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
+        served = cls(promise, Model.load(folder / "model", promise["model_digest"]))
+        # the first request finds everything made
+        served.predict([served.model.signature["background"][0]])
+        _ = served.requests, served.headers
+        return served
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What the service may take on, as declared under ``serving``."""
+        found: dict[str, Any] = self.promise["limits"]
+        return found
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """Which model answers, and by which rule it decides."""
+        return {
+            "decision": self.model.decision,
+            "model_version": self.promise["model_version"],
+            "model_digest": self.model.digest,
+        }
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """The stamp of every response, answers and refusals alike."""
+        return {"X-Model-Version": str(self.promise["model_version"]), "X-Model-Digest": self.model.digest}
+
+    @cached_property
+    def requests(self) -> dict[str, Any]:
+        """What checks the body, by path."""
+        types = schemas.requests(self.model.signature, self.limits["max_batch_rows"])
+        return {path: TypeAdapter(kind) for path, kind in types.items()}
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+        """Rows as columns; what is left out is missing."""
+        return {name: [row.get(name) for row in rows] for name in self.model.signature["features"]}
+
+    def predict(self, rows: Sequence[Row]) -> tuple[np.ndarray[Any, Any], list[dict[str, Any]]]:
+        """The outputs and the answers of checked rows, in their order."""
+        outputs = self.model.predict(self.columns(rows))
+        answers = self._answers(outputs)
+        for answer, row in zip(answers, rows, strict=True):
+            answer["unknown_categories"] = self.model.unknown_categories(row)
+        return outputs, answers
+
+    def explain(self, row: Row) -> dict[str, Any]:
+        """What each feature adds to a row's output: to the probability of yes or of the class said, or to the value."""
+        _, (answer,) = self.predict([row])
+        signature = self.model.signature
+        if self.model.kind == "multiclass":
+            place = signature["classes"].index(answer["predicted_class"])
+            explained = f"probability of {answer['predicted_class']}"
+        else:
+            place, explained = None, "probability" if self.model.kind == "binary" else "value"
+
+        def output(columns: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+            found = self.model.predict(columns)
+            return found if place is None else found[:, place]
+
+        whole = {name: row.get(name) for name in signature["features"]}
+        told = contributions(output, whole, signature["background"])
+        order = sorted(told.values, key=lambda name: -abs(told.values[name]))
+        return {
+            "prediction": answer,
+            "explained": explained,
+            "output": told.base + sum(told.values.values()),
+            "base": told.base,
+            "contributions": {name: told.values[name] for name in order},
+            "standard_errors": {name: told.errors[name] for name in order},
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """The model's signature without the rows it carries, and since when the ledger lets it serve."""
+        told = {name: value for name, value in self.model.signature.items() if name != "background"}
+        return {**told, **self.stamp, "champion_since_utc": self.promise["champion_since_utc"], "limits": self.limits}
+
+    def scores(self, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """One number a row to watch: the probability of yes, the largest of all classes', or the value."""
+        return outputs.max(axis=1) if self.model.kind == "multiclass" else outputs
+
+    def _answers(self, outputs: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+        """The fields of each row's prediction, by kind of target."""
+        decided = self.model.decide(outputs).tolist()
+        if self.model.kind == "binary":
+            chances = np.clip(outputs, 0, 1).tolist()
+            return [{"probability": p, "is_positive": said} for p, said in zip(chances, decided, strict=True)]
+        if self.model.kind == "multiclass":
+            names = self.model.signature["classes"]
+            return [
+                {"predicted_class": names[said], "probabilities": dict(zip(names, row, strict=True))}
+                for row, said in zip(outputs.tolist(), decided, strict=True)
+            ]
+        margin = self.model.decision["margin"]
+        return [
+            {"value": value, "planned": plan, "low": value - margin, "high": value + margin}
+            for value, plan in zip(outputs.tolist(), decided, strict=True)
+        ]

@@ -1,0 +1,50 @@
+"""Models of each kind, trained in a moment on the shop's customers, and what a service is started with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from assets import features, packaging, training
+from assets.snapshots import Snapshot
+from assets.spec import ProductSpec
+from assets.storage import Home, write_json
+from bentos.runtime import FILES, Model
+from bentos.served import Served
+from tests.shop import customers, product
+
+
+def snapshot_of(home: Home, spec: ProductSpec, frame: pd.DataFrame) -> Snapshot:
+    """A snapshot of these rows, as the product makes it from its landed file."""
+    landed = home.temporary / f"{spec.name}.parquet"
+    frame.to_parquet(landed)
+    with features.candidate(home, spec, [landed]) as connection:
+        return features.write(home, spec, connection)
+
+
+def trained(home: Home, name: str, **parts: Any) -> Model:
+    """A model of one of the shop's products."""
+    spec = product(name, **parts)
+    made = training.train(home, spec, snapshot_of(home, spec, customers()))
+    return Model.load(made.folder, made.digest)
+
+
+def promised(home: Home, model: Model, folder: Path, **limits: Any) -> Served:
+    """A service's package of a model, with some limits changed, loaded."""
+    name = model.signature["product"]
+    (folder / "model").mkdir(parents=True)
+    for file in FILES:
+        shutil.copyfile(home.models / name / model.digest / file, folder / "model" / file)
+    promise = {
+        "product": name,
+        "model_version": 1,
+        "model_digest": model.digest,
+        "champion_since_utc": "2024-01-01T00:00:00+00:00",
+        "workers": 1,
+        "limits": {**product(name).serving.limits, **limits},
+    }
+    write_json(folder / packaging.PROMISE, promise)
+    return Served.load(folder)
