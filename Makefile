@@ -24,8 +24,15 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loopline ui
 
 .PHONY: test
-test: .venv/dev.stamp ## Run all tests: unit, dbt, contract, component, service, end to end
+test: .venv/dev.stamp postgresql ## Run all tests: unit, dbt, contract, component, service, end to end
 	$(BIN)/pytest $(ARGS)
+
+# the tests start a PostgreSQL of their own and compare its answers
+.PHONY: postgresql
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		{ test "$$(id -u)" = 0 && apt-get install -y -qq --no-install-recommends postgresql >/dev/null 2>&1; } || \
+		{ echo "The tests need PostgreSQL. On Debian 12: sudo apt-get install --no-install-recommends postgresql"; exit 1; }
 
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, types, imports, SQL and YAML

@@ -24,6 +24,9 @@ How data flow from asset to asset:
     reporting             -> PRODUCT/report
     packaging             -> PRODUCT/bento
     scoring               -> PRODUCT/predictions
+    embedding             -> PRODUCT/wheel
+    translation           -> PRODUCT/sql
+    parity                  -> PRODUCT/parity
 
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning. A product with a
 file of its own goes from landing to snapshot without the warehouse.

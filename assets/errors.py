@@ -59,6 +59,14 @@ class PackagingError(LooplineError):
     """BentoML could not build the champion's bento."""
 
 
+class TranslationError(LooplineError):
+    """A model's graph cannot be written as SQL."""
+
+
+class ParityError(LooplineError):
+    """A way of serving answers otherwise than the model that was promoted."""
+
+
 class UpstreamError(LooplineError):
     """A check on something upstream failed, so this step does not start."""
 

@@ -35,7 +35,7 @@ class Bento:
 
 
 def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
-    """Build the bento of a promoted model, and point running services at it; an earlier bento of the version is replaced.
+    """Build the bento of a promoted model; an earlier bento of the same version is replaced.
 
     Parameters
     ----------
@@ -95,9 +95,16 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         if path.exists():
             shutil.move(path, Path(scratch) / "replaced")
         shutil.move(built, path)
-    named = {"folder": os.path.relpath(path / "src" / "bentos", pointer(home, spec.name).parent), "tag": tag}
-    write_json(pointer(home, spec.name), {**named, "ledger_entry": champion.digest})
     return Bento(tag, path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def point(home: Home, product: str, champion: Entry) -> Path:
+    """Let services serve the champion's bento: those that run change to it, those that start start it."""
+    tag = tag_of(product, champion.version, champion.model_digest)
+    path = pointer(home, product)
+    folder = os.path.relpath(bento_folder(home, tag) / "src" / "bentos", path.parent)
+    named = {"tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
+    return write_json(path, {"folder": folder, **named})
 
 
 def withdraw(home: Home, product: str, digest: str) -> list[str]:

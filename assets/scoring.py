@@ -12,7 +12,7 @@ import numpy as np
 from assets.errors import DataError
 from assets.snapshots import Snapshot, parts_of, read
 from assets.spec import ProductSpec
-from assets.storage import Home, file_digest, publishing, write_json
+from assets.storage import Home, file_digest, publishing, read_json, write_json
 from bentos.runtime import Model
 
 RECORD = "current.json"
@@ -77,6 +77,12 @@ def score(
     named = {"file": path.name, "digest": done.digest, "model_version": version, "model_digest": model_digest}
     write_json(path.parent / RECORD, {**named, "snapshot_digest": snapshot.digest, "rows": done.rows})
     return done
+
+
+def current(home: Home, product: str) -> Path | None:
+    """The file of the current predictions, if there is one."""
+    record = home.predictions / product / RECORD
+    return home.predictions / product / read_json(record)["file"] if record.exists() else None
 
 
 def _answers(model: Model, outputs: np.ndarray[Any, Any]) -> dict[str, Any]:

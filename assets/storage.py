@@ -55,6 +55,16 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def wheels(self) -> Path:
+        """Champions as wheels, by product."""
+        return self.root / "wheels"
+
+    @property
+    def sql(self) -> Path:
+        """Champions written as SQL, by product and version."""
+        return self.root / "sql"
+
+    @property
     def served(self) -> Path:
         """What services were asked and answered, by product: one SQLite file a day."""
         return self.root / "served"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bentos.decisions import decide
+from .decisions import decide
 
 FILES = ("model.json", "model.onnx")
 OUTPUTS = "outputs"

@@ -11,7 +11,7 @@ from assets.storage import Home
 from bentos.runtime import FILES, model_digest
 from orchestration.examining import examined
 
-FOLLOWING = ("gate", "ledger", "reporting", "packaging", "scoring")
+FOLLOWING = ("gate", "ledger", "reporting", "packaging", "scoring", "embedding", "translation", "parity")
 """The stages whose assets follow a decision."""
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from assets import features, packaging, training
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
+from assets.standing import Entry
 from assets.storage import Home, write_json
 from bentos.runtime import FILES, Model
 from bentos.served import Served
@@ -30,6 +31,14 @@ def trained(home: Home, name: str, **parts: Any) -> Model:
     spec = product(name, **parts)
     made = training.train(home, spec, snapshot_of(home, spec, customers()))
     return Model.load(made.folder, made.digest)
+
+
+def champion_of(model: Model, version: int = 1) -> Entry:
+    """A ledger's entry by which a model serves."""
+    return Entry(
+        1, "2024-01-01T00:00:00+00:00", model.signature["product"], "promotion", version, model.digest, "s", None, None, "tester",
+        "for a test", 0, 0, "", "entry",
+    )  # fmt: skip
 
 
 def promised(home: Home, model: Model, folder: Path, **limits: Any) -> Served:

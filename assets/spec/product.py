@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,13 +50,15 @@ class ServingSpec(Declaration):
     """Give the number of worker processes."""
     access_log: bool = Field(default=True, examples=[False])
     """Say whether each request leaves a line in the service's log; errors always do."""
+    sql: Literal["auto", "required", "off"] = Field(default="auto", examples=["required"])
+    """Say whether the champion is written as SQL: auto, if its estimator can be; required fails if it cannot."""
     prediction_log: PredictionLogSpec = Field(default=PredictionLogSpec(), examples=[{"sample": 0.1}])
     """Declare what is kept of what was asked and answered, where `loopline serve` or a mounted folder gives it a place."""
 
     @property
     def limits(self) -> dict[str, Any]:
         """What the service itself must know, as it stands in its promise."""
-        limits = self.model_dump(mode="json", exclude={"workers", "prediction_log"})
+        limits = self.model_dump(mode="json", exclude={"workers", "sql", "prediction_log"})
         return {**limits, "log_sample": self.prediction_log.sample}
 
 

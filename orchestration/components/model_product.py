@@ -89,6 +89,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             blocking=True,
             description="Types, ranges, vocabularies, missing shares, key, and rules over two columns.",
         )
+        agreement = dg.AssetCheckSpec(
+            steps.PARITY,
+            asset=dg.AssetKey([spec.name, "parity"]),
+            blocking=True,
+            description="Outputs within 1e-6 of the model's own, and the same decisions, on real and on hard rows.",
+        )
         trained_by = self._code_version("assets.training", LEARNING)
         assets = [
             self._asset(
@@ -170,6 +176,36 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 kinds={"parquet", "onnx"},
                 distributions=("onnxruntime",),
                 description="The champion's predictions of the test rows, with version, digest and time of scoring.",
+            ),
+            self._asset(
+                "wheel",
+                steps.embed_model,
+                stage="embedding",
+                inputs=["champion"],
+                reads={"name", "description"},
+                kinds={"python", "onnx"},
+                distributions=("flit-core",),
+                description="The champion as a wheel: `pip install` it into any program; needs numpy and onnxruntime only.",
+            ),
+            self._asset(
+                "sql",
+                steps.write_sql,
+                stage="translation",
+                inputs=["champion"],
+                reads={"name", "features", "model", "serving"},
+                kinds={"sql", "duckdb"},
+                distributions=("sqlglot",),
+                description="The champion's graph as SQL for DuckDB, PostgreSQL and Spark, and as a dbt package.",
+            ),
+            self._asset(
+                "parity",
+                steps.compare_ways,
+                stage="parity",
+                inputs=["bento", "predictions", "wheel", "sql"],
+                reads={"name", "features", "split"},
+                kinds={"bentoml"},
+                description="All ways of serving asked the same rows; services follow the champion only if they agree.",
+                checks=[agreement],
             ),
         ]
         job = product_job(spec)

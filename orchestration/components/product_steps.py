@@ -16,18 +16,21 @@ import dagster as dg
 
 from assets import (
     contracts,
+    embedding,
     features,
     landing,
     ledger,
     packaging,
+    parity,
     registry,
     scoring,
     snapshots,
     training,
+    translation,
     tuning,
     warehouse,
 )
-from assets.errors import ContractError, GateRefusedError, WarehouseError
+from assets.errors import ContractError, GateRefusedError, ParityError, TranslationError, WarehouseError
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.spec.product import DATA
 from assets.standing import Entry
@@ -36,7 +39,7 @@ from orchestration import declarations
 from orchestration.resources import REPOSITORY
 from orchestration.step import FailedCheckError, Made
 
-CONTRACT = "contract"
+CONTRACT, PARITY = "contract", "parity"
 
 
 def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
@@ -143,6 +146,65 @@ def package_bento(spec: ProductSpec, home: Home) -> Made:
         "path": dg.MetadataValue.path(str(bento.path)),
     }
     return Made(value_digest([bento.tag, champion.model_digest]), figures, bento.path / "bento.yaml")
+
+
+def embed_model(spec: ProductSpec, home: Home) -> Made:
+    """Build the champion's wheel."""
+    champion = _champion(spec, home)
+    wheel = embedding.embed(home, spec, champion)
+    figures = {
+        "version": champion.version,
+        "digest": wheel.digest,
+        "size_bytes": wheel.size_bytes,
+        "path": dg.MetadataValue.path(str(wheel.path)),
+    }
+    return Made(wheel.digest, figures, wheel.path)
+
+
+def write_sql(spec: ProductSpec, home: Home) -> Made:
+    """Write the champion as SQL; where its estimator cannot be, say so, or fail if SQL is required."""
+    champion = _champion(spec, home)
+    try:
+        done = translation.translate(home, spec, champion)
+    except TranslationError as error:
+        if spec.serving.sql == "required":
+            raise
+        translation.withdraw(home, spec.name)
+        return Made(
+            value_digest([champion.model_digest, str(error)]), {"version": champion.version, "refused": str(error)}, None
+        )
+    figures = {
+        "version": champion.version,
+        "size_bytes": done.size_bytes,
+        "path": dg.MetadataValue.path(str(done.folder)),
+    }
+    return Made(done.digest, figures, done.folder / "duckdb.sql")
+
+
+def compare_ways(spec: ProductSpec, home: Home) -> Made:
+    """Ask all ways of serving the same rows; if they agree, services follow the champion."""
+    champion = _champion(spec, home)
+    query, tag = translation.current(home, spec.name), packaging.tag_of(spec.name, champion.version, champion.model_digest)
+    ways = {
+        "precomputed": scoring.current(home, spec.name),
+        "embedded": embedding.current(home, spec.name),
+        "sql": None if query is None else query / "duckdb.sql",
+        "service": packaging.bento_folder(home, tag) / "src",
+    }
+    key, failure = dg.AssetKey([spec.name, "parity"]), None
+    try:
+        parity.compare(home, spec, snapshots.current(home, spec.name), champion, ways)
+    except ParityError as error:
+        failure = error
+    found = parity.recorded(home, spec.name) or {}
+    told = {name: way["largest_difference"] for name, way in found.get("ways", {}).items() if way is not None}
+    result = dg.AssetCheckResult(
+        passed=failure is None, asset_key=key, check_name=PARITY, metadata={**told, "rows": dg.MetadataValue.json(found)}
+    )
+    if failure is not None:
+        raise FailedCheckError(result, failure)
+    pointer = packaging.point(home, spec.name, champion)
+    return Made(value_digest([found, champion.digest]), {"tag": tag, "version": champion.version, **told}, pointer, [result])
 
 
 def score_predictions(spec: ProductSpec, home: Home) -> Made:

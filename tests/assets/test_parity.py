@@ -1,0 +1,113 @@
+"""Parity: the four ways agree on the real model; each that is made to disagree is found, named, and not followed."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from assets import embedding, ledger, packaging, parity, scoring, snapshots, translation
+from assets.errors import ParityError
+from assets.storage import Home
+from tests.world import World
+
+PRODUCT = "flight_delay"
+
+
+def ways(home: Home) -> dict[str, Path | None]:
+    """Where each way lies."""
+    champion = ledger.standing(home, PRODUCT).champion
+    query = translation.current(home, PRODUCT)
+    assert champion is not None
+    assert query is not None
+    tag = packaging.tag_of(PRODUCT, champion.version, champion.model_digest)
+    return {
+        "precomputed": scoring.current(home, PRODUCT),
+        "embedded": embedding.current(home, PRODUCT),
+        "sql": query / "duckdb.sql",
+        "service": packaging.bento_folder(home, tag) / "src",
+    }
+
+
+def compared(home: Home, world: World) -> None:
+    """Compare as the asset does."""
+    champion = ledger.standing(home, PRODUCT).champion
+    assert champion is not None
+    parity.compare(home, world.product, snapshots.current(home, PRODUCT), champion, ways(home))
+
+
+def test_all_ways_were_asked_real_and_hard_rows_and_agree(ran: Home) -> None:
+    """The record of the run: differences within the tolerance, decisions equal."""
+    found = parity.recorded(ran, PRODUCT)
+    assert found is not None
+    assert (found["real_rows"], found["hard_rows"] > 60) == (500, True)
+    assert set(found["ways"]) == {"precomputed", "embedded", "sql", "service"}
+    for name, way in found["ways"].items():
+        assert way["largest_difference"] <= 1e-6, name
+        assert way["different_decisions"] == 0, name
+        assert way["rows"] >= 500, name
+
+
+def another_probability(home: Home) -> None:
+    """One of the precomputed answers is off by a thousandth."""
+    file = scoring.current(home, PRODUCT)
+    duckdb.execute(f"create or replace table altered as from '{file}'")
+    duckdb.execute("update altered set probability = probability + 0.001")
+    duckdb.execute(f"copy altered to '{file}' (format parquet)")
+
+
+def another_threshold(home: Home) -> None:
+    """The query decides at another threshold."""
+    query = translation.current(home, PRODUCT)
+    assert query is not None
+    file = query / "duckdb.sql"
+    file.write_text(re.sub(r">= [0-9.e-]+ as \"is_positive\"", '>= 0.5e0 as "is_positive"', file.read_text()))
+
+
+def another_rule(home: Home) -> None:
+    """The bento's code decides the other way round."""
+    source = ways(home)["service"]
+    assert source is not None
+    file = source / "bentos" / "decisions.py"
+    file.write_text(file.read_text().replace('outputs >= decision["threshold"]', 'outputs < decision["threshold"]'))
+
+
+def another_model(home: Home) -> None:
+    """The wheel holds other bytes than the promoted ones."""
+    wheel = embedding.current(home, PRODUCT)
+    assert wheel is not None
+    with zipfile.ZipFile(wheel) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data[:-1] if name.endswith(".onnx") else data)
+
+
+@pytest.mark.parametrize(
+    ("planted", "told"),
+    [
+        (another_probability, "precomputed differs by up to 0.001"),
+        (another_threshold, r"sql differs by up to \S+ and in \d+ decisions"),
+        (another_rule, r"service differs by up to 0 and in \d+ decisions"),
+        (another_model, "the embedded way cannot answer; it says: .*TamperedModelError"),
+    ],
+)
+def test_a_way_that_disagrees_is_named_and_services_stay_where_they_are(
+    ran_copy: Home, world: World, planted: Callable[[Home], None], told: str
+) -> None:
+    """As a function, and as a blocking check of the asset: what services follow is not touched."""
+    before = packaging.pointer(ran_copy, PRODUCT).read_bytes()
+    planted(ran_copy)
+    with pytest.raises(ParityError, match=told):
+        compared(ran_copy, world)
+    packaging.pointer(ran_copy, PRODUCT).write_text("untouched")
+    result = world.materialize(ran_copy, [PRODUCT, "parity"])
+    assert not result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert packaging.pointer(ran_copy, PRODUCT).read_text() == "untouched"
+    packaging.pointer(ran_copy, PRODUCT).write_bytes(before)
