@@ -23,13 +23,13 @@ How data flow from asset to asset:
     ledger              -> PRODUCT/champion
     reporting             -> PRODUCT/report
     packaging             -> PRODUCT/bento
-    scoring               -> PRODUCT/predictions
+    scoring               -> PRODUCT/{predictions,monthly_predictions}
     embedding             -> PRODUCT/wheel
     translation           -> PRODUCT/sql
     parity                  -> PRODUCT/parity
 
-PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning. A product with a
-file of its own goes from landing to snapshot without the warehouse.
+PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, and one that
+declares months, monthly predictions. A product with a file of its own goes from landing to snapshot without the warehouse.
 
 Beside the stages lie what several of them share (storage, snapshots, estimators, evidence, raw files) and what drafts a
 product for someone new (profiling, drafting). Stages never import each other; `orchestration` says when each runs.

@@ -125,6 +125,12 @@ def pointer(home: Home, product: str) -> Path:
     return home.bentos / "champions" / f"{product}.json"
 
 
+def followed(home: Home, product: str) -> str | None:
+    """The digest of the model that services follow, if there is one."""
+    path = pointer(home, product)
+    return str(read_json(path)["model_digest"]) if path.exists() else None
+
+
 def served_tag(home: Home, product: str) -> str:
     """The tag of the bento that services serve.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.errors import DataError
+from assets.errors import DataError, DigestError
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, month_windows, random_parts, share_windows, uniform
 from assets.spec import ProductSpec
@@ -53,6 +53,21 @@ def opened(home: Home, product: str, digest: str) -> Snapshot:
 
     path = verified(home.snapshots / product / f"{digest}.parquet", digest)
     return Snapshot(path, digest, pq.read_metadata(path).num_rows)
+
+
+def found(home: Home, product: str, digest: str) -> Snapshot:
+    """A snapshot by its digest or the beginning of it.
+
+    Raises
+    ------
+    DigestError
+        If there is none, or more than one.
+    """
+    names = [path.stem for path in (home.snapshots / product).glob("*.parquet") if path.stem.startswith(digest)]
+    if len(names) != 1:
+        known = ", ".join(sorted(path.stem[:16] for path in (home.snapshots / product).glob("*.parquet"))) or "none"
+        raise DigestError(f"{product}: {len(names)} snapshots have a digest like '{digest}'. There are: {known}.")
+    return opened(home, product, names[0])
 
 
 def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:

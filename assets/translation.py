@@ -72,8 +72,7 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
             shutil.move(folder, Path(scratch) / "replaced")
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(draft, folder)
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    digest = value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
+    digest = digest_of(folder)
     named = {"folder": folder.name, "digest": digest, "model_version": champion.version, "model_digest": champion.model_digest}
     write_json(folder.parent / RECORD, named)
     return Translated(folder, digest, len(queries["duckdb"].encode()))
@@ -173,6 +172,12 @@ def _told(spec: ProductSpec, champion: Entry) -> str:
 def _write(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
+
+
+def digest_of(folder: Path) -> str:
+    """The digest of a translation's files."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
 
 
 def current(home: Home, product: str) -> Path | None:

@@ -5,7 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets import contracts, features, gate, landing, ledger, packaging, registry, reporting, scoring, training, warehouse
+from assets import (
+    contracts,
+    embedding,
+    features,
+    gate,
+    landing,
+    ledger,
+    packaging,
+    parity,
+    registry,
+    reporting,
+    scoring,
+    training,
+    translation,
+    warehouse,
+)
 from assets.estimators import trusted_types
 from assets.spec import ProductSpec, SourceSpec, read_declaration
 from assets.spec.product import DATA
@@ -68,8 +83,17 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     champion = ledger.promote(home, spec.name, decision, instead_of=None)
     follow_ledger(home, spec.name)
     reporting.report(home, spec, verdict.as_json())
-    packaging.package(home, spec, champion)
-    scoring.score(home, spec, snapshot, model_digest=trained.digest, version=version.version, scored_at=datetime.now(UTC))
+    bento = packaging.package(home, spec, champion)
+    scoring.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
+    embedding.embed(home, spec, champion)
+    translation.translate(home, spec, champion)
+    ways = {
+        "precomputed": scoring.current(home, spec.name),
+        "embedded": embedding.current(home, spec.name),
+        "sql": home.sql / spec.name / f"v{champion.version}-{champion.model_digest[:8]}" / "duckdb.sql",
+        "service": packaging.bento_folder(home, bento.tag) / "src",
+    }
+    parity.compare(home, spec, snapshot, champion, ways)
 
 
 if __name__ == "__main__":

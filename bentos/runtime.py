@@ -52,8 +52,17 @@ class Model:
     session: Any
 
     @classmethod
-    def load(cls, folder: Path, digest: str) -> Model:
+    def load(cls, folder: Path, digest: str, threads: int = 1) -> Model:
         """Load a model folder after checking its bytes.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        digest : str
+            The digest that was promised.
+        threads : int
+            How many threads one prediction may use; more than one pays for many rows only.
 
         Raises
         ------
@@ -70,7 +79,7 @@ class Model:
                 f"Model folder {folder} {reason}, promoted was {digest[:12]}. It is not loaded: package the champion again."
             )
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(
             (folder / "model.onnx").read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
@@ -128,7 +137,11 @@ class Model:
 
 def as_text(values: Sequence[Any]) -> np.ndarray[Any, Any]:
     """Categories as text, a missing one as the empty text."""
-    return np.array(["" if is_missing(value) else str(value) for value in values], dtype=object)
+    # written out: it runs for each value of each row
+    return np.array(
+        ["" if value is None or value != value else value if type(value) is str else str(value) for value in values],  # noqa: PLR0124
+        dtype=object,
+    )
 
 
 def as_numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from assets.errors import DigestError, SpecificationError
-from orchestration import cli_deciding, resources
+from orchestration import cli_deciding, cli_serving, resources
 from orchestration.telling import load_definitions, told
 
 
@@ -130,26 +130,6 @@ def report(product: str, only_path: bool) -> None:
         click.launch(Path(found.report).as_uri())
 
 
-@loopline.command()
-@click.argument("product")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=3000, show_default=True, help="The port to listen on.")
-def serve(product: str, host: str, port: int) -> None:
-    """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
-    with told():
-        home = resources.home_from_environment().prepare()
-        from assets import packaging
-        from orchestration.declarations import products
-
-        products(product)
-        tag, pointer = packaging.served_tag(home, product), packaging.pointer(home, product)
-        environment = resources.service_environment(home, product, pointer)
-    click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")
-    program = Path(sys.executable).with_name("bentoml")
-    where = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
-    os.execve(program, [str(program), "serve", str(packaging.bento_folder(home, tag)), *where], environment)  # noqa: S606 - ours
-
-
 @loopline.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ui(arguments: tuple[str, ...]) -> None:
@@ -165,7 +145,7 @@ def ui(arguments: tuple[str, ...]) -> None:
     os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
 
 
-for command in cli_deciding.COMMANDS:
+for command in (*cli_deciding.COMMANDS, *cli_serving.COMMANDS):
     loopline.add_command(command)
 
 

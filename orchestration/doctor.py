@@ -53,6 +53,10 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     tag = packaging.tag_of(product, champion.version, champion.model_digest)
     if not packaging.bento_folder(home, tag).exists():
         yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
+    elif (followed := packaging.followed(home, product)) != champion.model_digest:
+        served = "nothing" if followed is None else f"model {followed[:12]}"
+        told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
+        yield Finding(product, f"{told}. Run `loopline run {product}`.", mended=False)
 
 
 def _version(number: int | None) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from assets import features, gate, landing, ledger, packaging, registry, scoring
+from assets import embedding, features, gate, landing, ledger, packaging, registry, scoring, translation
 from assets.errors import LedgerError, LooplineError
 from assets.evidence import STAGES
 from assets.standing import Entry
@@ -44,18 +45,18 @@ def chain(home: Home, product: str) -> list[Link]:
     if champion is None:
         raise LedgerError(f"{product}: nothing is served, so there is no chain. Run `loopline run {product}`.")
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
-        _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions,
+        _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
+        _followed,
     )  # fmt: skip
     return [link for step in steps for link in step(home, champion)]
 
 
 def header(product: str, digest: str, url: str) -> Link:
     """Ask a running service which model answers."""
-    from urllib.request import Request, urlopen
+    from urllib.request import urlopen
 
-    request = Request(f"{url.rstrip('/')}/model", data=b"{}", headers={"Content-Type": "application/json"})  # noqa: S310 - as given
     try:
-        with urlopen(request, timeout=10) as answer:  # noqa: S310 - as given
+        with urlopen(f"{url.rstrip('/')}/model", timeout=10) as answer:  # noqa: S310 - as given
             found = answer.headers.get("X-Model-Digest", "")
     except OSError as error:
         return Link("answer", f"{url}/model", "", f"the service does not answer ({error}). Start it, or leave --url out")
@@ -165,14 +166,38 @@ def _bento(home: Home, champion: Entry) -> Iterator[Link]:
 
 
 def _predictions(home: Home, champion: Entry) -> Iterator[Link]:
-    folder = home.predictions / champion.product
-    if not (folder / scoring.RECORD).exists():
-        yield Link("predictions", str(folder), "", f"there are none: run `loopline run {champion.product}`")
-        return
-    record = read_json(folder / scoring.RECORD)
-    path, problem = folder / record["file"], ""
-    if not path.exists() or file_digest(path) != record["digest"]:
-        problem = "the file is gone or was changed"
-    elif record["model_digest"] != champion.model_digest:
-        problem = f"they are of model {record['model_digest'][:12]}: run `loopline run {champion.product}`"
-    yield Link("predictions", home.relative(path), record["digest"], problem)
+    yield _published(home, champion, "predictions", home.predictions / champion.product / scoring.RECORD, digest_of=file_digest)
+
+
+def _wheel(home: Home, champion: Entry) -> Iterator[Link]:
+    yield _published(home, champion, "wheel", home.wheels / champion.product / embedding.RECORD, digest_of=file_digest)
+
+
+def _sql(home: Home, champion: Entry) -> Iterator[Link]:
+    record = home.sql / champion.product / translation.RECORD
+    if record.exists():
+        # an estimator may have no translation
+        yield _published(home, champion, "sql", record, digest_of=translation.digest_of)
+
+
+def _published(home: Home, champion: Entry, stage: str, record: Path, *, digest_of: Callable[[Path], str]) -> Link:
+    """What a stage made of the champion and recorded by its digest."""
+    again = f"run `loopline run {champion.product}`"
+    if not record.exists():
+        return Link(stage, home.relative(record.parent), "", f"there is nothing: {again}")
+    told, problem = read_json(record), ""
+    path = record.parent / (told.get("file") or told["folder"])
+    if not path.exists() or digest_of(path) != told["digest"]:
+        problem = f"it is gone or was changed: {again}"
+    elif told["model_digest"] != champion.model_digest:
+        problem = f"it is of model {told['model_digest'][:12]}: {again}"
+    return Link(stage, home.relative(path), told["digest"], problem)
+
+
+def _followed(home: Home, champion: Entry) -> Iterator[Link]:
+    """What running services follow."""
+    found = packaging.followed(home, champion.product) or ""
+    problem = ""
+    if found != champion.model_digest:
+        problem = f"services follow {found[:12] or 'nothing'}: run `loopline run {champion.product}`"
+    yield Link("services", home.relative(packaging.pointer(home, champion.product)), found, problem)

@@ -13,6 +13,7 @@ import dagster as dg
 from assets.errors import LooplineError, SpecificationError
 from assets.storage import Home, exclusive
 from orchestration.planning import Plan, keys_of, plan, product_names, reachable
+from orchestration.versions import ON_DEMAND
 
 LAUNCHER = "loopline/launcher"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -120,11 +121,12 @@ def _bury(instance: dg.DagsterInstance) -> None:
 
 
 def _wanted(graph: Any, product: str | None, stages: Collection[str] | None) -> AbstractSet[dg.AssetKey]:
+    loop = {key for key in graph.toposorted_asset_keys if not graph.get(key).metadata.get(ON_DEMAND)}
     if product is None:
-        return set(graph.toposorted_asset_keys)
+        return loop
     if product not in product_names(graph):
         raise SpecificationError(f"there is no product '{product}'. Declared are: {', '.join(product_names(graph))}.")
-    keys = keys_of(graph, product)
+    keys = keys_of(graph, product) & loop
     if stages is None:
         return keys
     own = {key for key in keys if graph.get(key).tags.get("product") == product}

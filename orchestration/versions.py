@@ -21,7 +21,7 @@ from assets.storage import Home, file_digest, value_digest
 from orchestration.resources import REPOSITORY
 
 DATA_VERSION, INPUTS, CODE_VERSION = "loopline/data_version", "loopline/inputs", "dagster/code_version"
-KEPT_ON_NEW_DATA = "loopline/kept_on_new_data"
+KEPT_ON_NEW_DATA, ON_DEMAND = "loopline/kept_on_new_data", "loopline/on_demand"
 RAW_FILE, OUTPUT, DECISIONS_ON = "loopline/raw_file", "loopline/output", "loopline/decisions_on"
 
 

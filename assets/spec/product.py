@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from assets.spec.base import Declaration, Name
+from assets.spec.base import Declaration, Month, Name
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
 from assets.spec.judging import (
@@ -33,6 +33,21 @@ class PredictionLogSpec(Declaration):
     """Give the share of requests that is kept; 0 keeps none."""
 
 
+class MonthsSpec(Declaration):
+    """Whole months that can be scored from the UI."""
+
+    start: Month = Field(examples=["2013-01"])
+    """Give the first month, as 2013-01."""
+    end: Month = Field(examples=["2013-12"])
+    """Give the last month, as 2013-12."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> MonthsSpec:
+        if self.start > self.end:
+            raise ValueError(f"starts in {self.start}, after its end {self.end}. Swap them")
+        return self
+
+
 class ServingSpec(Declaration):
     """Limits of the service."""
 
@@ -50,6 +65,8 @@ class ServingSpec(Declaration):
     """Give the number of worker processes."""
     access_log: bool = Field(default=True, examples=[False])
     """Say whether each request leaves a line in the service's log; errors always do."""
+    months: MonthsSpec | None = Field(default=None, examples=[{"start": "2013-01", "end": "2013-12"}])
+    """Give the months whose predictions are an asset of the UI, made when asked for; needs features.event_time."""
     sql: Literal["auto", "required", "off"] = Field(default="auto", examples=["required"])
     """Say whether the champion is written as SQL: auto, if its estimator can be; required fails if it cannot."""
     prediction_log: PredictionLogSpec = Field(default=PredictionLogSpec(), examples=[{"sample": 0.1}])
@@ -58,7 +75,7 @@ class ServingSpec(Declaration):
     @property
     def limits(self) -> dict[str, Any]:
         """What the service itself must know, as it stands in its promise."""
-        limits = self.model_dump(mode="json", exclude={"workers", "sql", "prediction_log"})
+        limits = self.model_dump(mode="json", exclude={"workers", "months", "sql", "prediction_log"})
         return {**limits, "log_sample": self.prediction_log.sample}
 
 
@@ -164,6 +181,8 @@ class ProductSpec(Declaration):
             raise ValueError(f"has slices by {strange}, which are no categories. Categories: {', '.join(categories) or 'none'}")
         if self.split.by != "random" and self.features.event_time is None:
             raise ValueError(f"is split by {self.split.by} without features.event_time. Name it, or split by random")
+        if self.serving.months is not None and self.features.event_time is None:
+            raise ValueError("has serving.months without features.event_time. Name it, or remove the months")
         known = self.snapshot_columns
         for name, rule in self.rules.items():
             parts = re.fullmatch(r"\s*(\w+)\s*(<=|>=|==|<|>)\s*(\w+)\s*", rule)

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field
 
 from assets import packaging
-from assets.roles import Question
 from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage import Home
@@ -17,9 +15,9 @@ from orchestration.automation import product_job, product_schedule
 from orchestration.components import judging_steps as judging
 from orchestration.components import product_steps as steps
 from orchestration.components.declared import DeclaredComponent
+from orchestration.components.monthly import monthly_predictions
+from orchestration.components.product_scaffolder import ProductScaffolder
 from orchestration.components.source import OwnSource
-from orchestration.resources import home_from_environment
-from orchestration.scaffolding import new_product
 from orchestration.step import Made, stage_asset
 from orchestration.versions import DECISIONS_ON, KEPT_ON_NEW_DATA, code_version, estimator_version
 
@@ -47,30 +45,6 @@ EXAMINED: dict[str, tuple[str | None, tuple[str, ...], str]] = {
     "footprint": (None, ("numpy", "onnxruntime"), "How long answers take through what is packaged, and how large it is."),
 }
 """The stages that look at a model: the gate whose settings they read, the libraries they rest on, and what they find out."""
-
-
-class FileParameters(BaseModel):
-    """What `dg scaffold defs orchestration.components.ModelProduct` asks."""
-
-    data: str = Field(description="The file; the table of a database follows after '::'.")
-    target: str = Field(description="The column to predict.")
-    time: str | None = Field(default=None, description="The column that dates a row.")
-    entity: str | None = Field(default=None, description="The column that identifies a row.")
-
-
-class ProductScaffolder(dg.Scaffolder[FileParameters]):
-    """The same as `loopline new`."""
-
-    @classmethod
-    def get_scaffold_params(cls) -> type[FileParameters]:
-        """The options of `dg scaffold defs`."""
-        return FileParameters
-
-    def scaffold(self, request: dg.ScaffoldRequest[FileParameters]) -> None:
-        """Look at the file and write the declaration."""
-        asked, name = request.params, request.target_path.name
-        question = Question(name, asked.target, asked.time, asked.entity)
-        new_product(home_from_environment().prepare(), question, asked.data, defs=request.target_path.parent)
 
 
 @dg.scaffold_with(ProductScaffolder)
@@ -208,6 +182,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 checks=[agreement],
             ),
         ]
+        if spec.serving.months is not None:
+            assets.append(
+                monthly_predictions(
+                    spec, spec.serving.months, self._code_version("assets.scoring", ("onnxruntime",), {"features"})
+                )
+            )
         job = product_job(spec)
         declared = dg.Definitions(assets=[self._decisions(), *assets], jobs=[job], schedules=[product_schedule(spec, job)])
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)

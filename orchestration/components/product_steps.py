@@ -6,7 +6,7 @@ Those that judge it stand in `judging_steps`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -210,20 +210,19 @@ def compare_ways(spec: ProductSpec, home: Home) -> Made:
 def score_predictions(spec: ProductSpec, home: Home) -> Made:
     """Score the test rows of the current snapshot with the champion."""
     champion = _champion(spec, home)
-    done = scoring.score(
-        home,
-        spec,
-        snapshots.current(home, spec.name),
-        model_digest=champion.model_digest,
-        version=champion.version,
-        scored_at=datetime.now(UTC),
-    )
+    done = scoring.Scorer(home, spec, snapshots.current(home, spec.name), champion, datetime.now(UTC)).test()
     figures = {
         "dagster/row_count": done.rows,
         "version": champion.version,
         "path": dg.MetadataValue.path(str(done.path)),
     }
     return Made(done.digest, figures, done.path)
+
+
+def score_months(spec: ProductSpec, home: Home, months: Sequence[str]) -> dict[str, scoring.Predictions]:
+    """Score whole months of the current snapshot with the champion."""
+    scorer = scoring.Scorer(home, spec, snapshots.current(home, spec.name), _champion(spec, home), datetime.now(UTC))
+    return {month: scorer.batch(month) for month in months}
 
 
 def _champion(spec: ProductSpec, home: Home) -> Entry:

@@ -14,6 +14,7 @@ from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import PartitionSpec
 from assets.storage import Home
 from orchestration.components.declared import DeclaredComponent
+from orchestration.components.monthly import months_of
 from orchestration.step import RESOURCES, Made, report, running, stage_asset
 from orchestration.versions import RAW_FILE, code_version, stamped
 
@@ -66,14 +67,9 @@ class Source(DeclaredComponent[SourceSpec]):
         return self._monthly(name, spec, table.partition)
 
     def _monthly(self, name: str, spec: dg.AssetSpec, span: PartitionSpec) -> dg.AssetsDefinition:
-        end = int(span.end[:4]) * 12 + int(span.end[5:])
-        partitions = dg.MonthlyPartitionsDefinition(
-            start_date=f"{span.start}-01", end_date=f"{end // 12:04d}-{end % 12 + 1:02d}-01"
-        )
-
         @dg.multi_asset(
             name=spec.key.to_python_identifier(),
-            specs=[spec.replace_attributes(partitions_def=partitions)],
+            specs=[spec.replace_attributes(partitions_def=months_of(span.start, span.end))],
             backfill_policy=dg.BackfillPolicy.single_run(),
             required_resource_keys=RESOURCES,
         )

@@ -95,7 +95,7 @@ def test_after_a_rollback_everything_follows_and_the_gate_keeps_to_it(home: Home
     entry = deciding.rollback(home, churn(), None, **WHO)
     assert (entry.event, entry.version, entry.actor, entry.reason) == ("rollback", 1, "tester", "for a test")
     assert set(follow(home, folder, churn())) == {
-        f"churn/{name}" for name in ("verdict", "champion", "report", "bento", "predictions")
+        f"churn/{name}" for name in ("verdict", "champion", "report", "bento", "predictions", "wheel", "sql", "parity")
     }
     assert served(home) == (1, 1, {1})
     assert packaging.bento_folder(home, packaging.tag_of("churn", 1, entry.model_digest)).exists()

@@ -29,7 +29,13 @@ def expanded(text: str) -> list[list[str]]:
             prefix, _, rest = item.partition("{")
             names += [prefix + name for name in rest.rstrip("}").split(",")] if rest else [item]
         names = [name.replace("PRODUCT", product) for name in names for product in (PRODUCTS if "PRODUCT" in name else [""])]
-        found.append([name for name in names if not name.endswith("/tuning") or GRAPH.has(dg.AssetKey(name.split("/")))])
+        found.append(
+            [
+                name
+                for name in names
+                if not name.endswith(("/tuning", "/monthly_predictions")) or GRAPH.has(dg.AssetKey(name.split("/")))
+            ]
+        )
     return [names for names in found if names]
 
 

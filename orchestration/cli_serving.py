@@ -1,0 +1,81 @@
+"""`loopline` commands that answer: serve, predict, lookup."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from orchestration import resources
+from orchestration.telling import told
+
+
+@click.command()
+@click.argument("product")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=3000, show_default=True, help="The port to listen on.")
+def serve(product: str, host: str, port: int) -> None:
+    """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets import packaging
+        from orchestration.declarations import products
+
+        products(product)
+        tag, pointer = packaging.served_tag(home, product), packaging.pointer(home, product)
+        environment = resources.service_environment(home, product, pointer)
+    click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")
+    program = Path(sys.executable).with_name("bentoml")
+    where = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
+    os.execve(program, [str(program), "serve", str(packaging.bento_folder(home, tag)), *where], environment)  # noqa: S606 - ours
+
+
+@click.command()
+@click.argument("product")
+@click.option("--month", help="Only the rows of this month, such as 2013-11; left out, all rows.")
+@click.option("--snapshot", "digest", help="The digest of another snapshot than the current one, or its beginning.")
+def predict(product: str, month: str | None, digest: str | None) -> None:
+    """Score the rows of a month or of a whole snapshot with the champion of PRODUCT, into one Parquet file."""
+    with told():
+        resources.settle_process()
+        home = resources.home_from_environment().prepare()
+        from assets import ledger, scoring, snapshots
+        from assets.errors import LedgerError
+        from orchestration.declarations import products
+
+        spec = products(product)[0][0]
+        champion = ledger.standing(home, product).champion
+        if champion is None:
+            raise LedgerError(f"{product}: nothing is served, so nothing can predict. Run `loopline run {product}`.")
+        snapshot = snapshots.current(home, product) if digest is None else snapshots.found(home, product, digest)
+        done = scoring.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).batch(month)
+    click.echo(
+        f"{done.rows:,} rows by version {champion.version}, {'scored before' if done.kept else 'scored now'}: {done.path}"
+    )
+
+
+@click.command()
+@click.argument("product")
+@click.argument("key")
+def lookup(product: str, key: str) -> None:
+    """Print as JSON what `loopline predict` said of the row KEY of PRODUCT's current snapshot."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets import scoring, snapshots
+        from assets.errors import DataError
+        from orchestration.declarations import products
+
+        entity = products(product)[0][0].features.entity
+        found = scoring.look_up(home, product, snapshots.current(home, product).digest, entity, key)
+        if not found:
+            raise DataError(
+                f"{product}: no prediction of {entity} '{key}'. Score its month, or all rows: `loopline predict {product}`."
+            )
+    click.echo(json.dumps(found, indent=2, default=str))
+
+
+COMMANDS: tuple[click.Command, ...] = (serve, predict, lookup)
