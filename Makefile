@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 UV := $(BIN)/uv
+APT := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends
+ENGINE := buildah podman runc mmdebstrap catatonit slirp4netns uidmap
 COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 
@@ -24,14 +26,14 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loopline ui
 
 .PHONY: test
-test: .venv/dev.stamp postgresql ## Run all tests: unit, dbt, contract, component, service, end to end
+test: .venv/dev.stamp .venv/containers.stamp postgresql engine ## Run all tests: unit, dbt, contract, component, service, end to end
 	$(BIN)/pytest $(ARGS)
 
 # the tests start a PostgreSQL of their own and compare its answers
 .PHONY: postgresql
 postgresql:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
-		{ test "$$(id -u)" = 0 && apt-get install -y -qq --no-install-recommends postgresql >/dev/null 2>&1; } || \
+		{ test "$$(id -u)" = 0 && $(APT) postgresql >/dev/null 2>&1; } || \
 		{ echo "The tests need PostgreSQL. On Debian 12: sudo apt-get install --no-install-recommends postgresql"; exit 1; }
 
 .PHONY: lint
@@ -53,6 +55,17 @@ format: .venv/dev.stamp ## Format the code
 reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew from the code
 	@$(BIN)/python -m orchestration.reference
 
+.PHONY: container
+container: .venv/containers.stamp engine ## Build the image of PRODUCT's champion (flight_delay), run it and call it
+	@$(BIN)/loopline container $(or $(PRODUCT),flight_delay) --smoke
+
+# Docker where there is one; else buildah and podman, installed where that is allowed
+.PHONY: engine
+engine:
+	@docker info >/dev/null 2>&1 || command -v buildah >/dev/null && command -v podman >/dev/null || \
+		{ test "$$(id -u)" = 0 && $(APT) $(ENGINE) >/dev/null 2>&1; } || \
+		echo "No container engine. On Debian 12: sudo apt-get install --no-install-recommends $(ENGINE)"
+
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 15 minutes)
 	$(BIN)/python -m benchmarks
@@ -69,6 +82,8 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(COMPILE) requirements/core.in -o requirements/core.txt
 	$(COMPILE) -c requirements/core.txt requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) -c requirements/core.txt requirements/containers.in -o requirements/containers.txt
+	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving.in -o requirements/serving.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
@@ -91,4 +106,9 @@ $(UV): | requirements/bootstrap.txt
 .venv/dev.stamp: .venv/core.stamp requirements/dev.txt
 	@echo "setting up .venv from requirements/dev.txt"
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/containers.stamp: .venv/core.stamp requirements/containers.txt
+	@echo "setting up .venv from requirements/containers.txt"
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/containers.txt
 	@touch $@

@@ -27,6 +27,7 @@ How data flow from asset to asset:
     embedding             -> PRODUCT/wheel
     translation           -> PRODUCT/sql
     parity                  -> PRODUCT/parity
+    containers                -> PRODUCT/image
 
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, and one that
 declares months, monthly predictions. A product with a file of its own goes from landing to snapshot without the warehouse.

@@ -67,6 +67,10 @@ class ParityError(LooplineError):
     """A way of serving answers otherwise than the model that was promoted."""
 
 
+class ContainerError(LooplineError):
+    """There is no container engine, or it could not build or run the image."""
+
+
 class UpstreamError(LooplineError):
     """A check on something upstream failed, so this step does not start."""
 

@@ -94,7 +94,7 @@ class Case:
         return KINDS[self.spec.kind].metric_functions(labels, outputs, self.model.decision, self.spec.prices)
 
     def publish(self, home: Home, stage: str, found: dict[str, Any]) -> Evidence:
-        """Write a stage's record."""
+        """Write a stage's record; an earlier one that differs is kept beside it, as a verdict may rest on it."""
         record = {
             "product": self.spec.name,
             "model_digest": self.model.digest,
@@ -102,8 +102,14 @@ class Case:
             "rows_digest": self.parts["test"].digest(self.spec),
             **found,
         }
-        path = home.report_folder(self.spec.name, self.model.digest, self.snapshot.digest) / f"{stage}.json"
-        return _read(write_json(path, record))
+        folder = home.report_folder(self.spec.name, self.model.digest, self.snapshot.digest)
+        path = folder / f"{stage}.json"
+        before = _read(path) if path.exists() else None
+        if before is not None:
+            write_json(kept(folder, stage, before.digest), before.record)
+        done = _read(write_json(path, record))
+        kept(folder, stage, done.digest).unlink(missing_ok=True)
+        return done
 
 
 def found(home: Home, product: str, model_digest: str, snapshot_digest: str) -> dict[str, Evidence]:
@@ -111,6 +117,12 @@ def found(home: Home, product: str, model_digest: str, snapshot_digest: str) -> 
     folder = home.report_folder(product, model_digest, snapshot_digest)
     records = {stage: folder / f"{stage}.json" for stage in STAGES}
     return {stage: _read(path) for stage, path in records.items() if path.exists()}
+
+
+def read_by(folder: Path, stage: str, digest: str) -> Path:
+    """Where the record of a stage lies that a verdict read: the current one, or one that it replaced."""
+    earlier = kept(folder, stage, digest)
+    return earlier if earlier.exists() else folder / f"{stage}.json"
 
 
 def require(home: Home, product: str, model_digest: str, snapshot_digest: str, stage: str) -> Evidence:
@@ -141,3 +153,8 @@ def _column(values: Any, *, is_text: bool) -> np.ndarray[Any, Any]:
     found: np.ndarray[Any, Any] = values.astype(object).to_numpy(copy=True)
     found[values.isna().to_numpy()] = None
     return found
+
+
+def kept(folder: Path, stage: str, digest: str) -> Path:
+    """Where a record lies that another replaced."""
+    return folder / f"{stage}.{digest[:16]}.json"

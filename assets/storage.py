@@ -55,6 +55,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def images(self) -> Path:
+        """What is known of the container images of champions: digest, bill of materials, Kubernetes manifest."""
+        return self.root / "images"
+
+    @property
     def wheels(self) -> Path:
         """Champions as wheels, by product."""
         return self.root / "wheels"

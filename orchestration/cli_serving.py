@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from orchestration import resources
-from orchestration.telling import told
+from orchestration.telling import load_definitions, told
 
 
 @click.command()
@@ -78,4 +78,40 @@ def lookup(product: str, key: str) -> None:
     click.echo(json.dumps(found, indent=2, default=str))
 
 
-COMMANDS: tuple[click.Command, ...] = (serve, predict, lookup)
+@click.command()
+@click.argument("product")
+@click.option("--smoke", is_flag=True, help="Also run the image, read-only and unprivileged, and ask it one row.")
+@click.option("--port", default=3000, show_default=True, help="The port of the loopback that it is asked on.")
+def container(product: str, *, smoke: bool, port: int) -> None:
+    """Build the container image of PRODUCT's champion, with its bill of materials and Kubernetes manifest."""
+    from orchestration.display import RunDisplay
+
+    with told():
+        resources.settle_process()
+        home = resources.home_from_environment().prepare()
+        from assets import containers, ledger
+        from assets.errors import ContainerError, LedgerError
+        from orchestration.declarations import products
+        from orchestration.running import run
+
+        spec, display = products(product)[0][0], RunDisplay(home)
+        champion = ledger.standing(home, product).champion
+        if champion is None:
+            raise LedgerError(
+                f"{product}: nothing is served, so there is nothing to put in an image. Run `loopline run {product}`."
+            )
+        containers.forget_if_gone(home, product)
+        definitions = load_definitions()
+        with resources.instance(home) as instance, display:
+            run(definitions, instance, home, product, stages=("containers",), on_wave=display.wave, on_wait=display.waiting)
+        image = containers.current(home, product)
+        if image is None or image["model_digest"] != champion.model_digest:
+            raise ContainerError(f"{product}: no image of the champion was built. Run `loopline run {product}` first.")
+        click.echo(f"{image['reference']}  {image['digest']}  {image['size_bytes'] / 1e6:.0f} MB")
+        click.echo(f"in {home.images / product / image['folder']}: kubernetes.yaml, sbom.cdx.json")
+        if smoke:
+            found = containers.smoke(image["reference"], spec, champion, port=port)
+            click.echo(f"ready after {found['ready_seconds']} s, answered {json.dumps(found['answer'])}")
+
+
+COMMANDS: tuple[click.Command, ...] = (serve, predict, lookup, container)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets import embedding, features, gate, landing, ledger, packaging, registry, scoring, translation
+from assets import containers, embedding, features, gate, landing, ledger, packaging, registry, scoring, translation
 from assets.errors import LedgerError, LooplineError
-from assets.evidence import STAGES
+from assets.evidence import STAGES, read_by
 from assets.standing import Entry
 from assets.storage import Home, file_digest, read_json, value_digest
 from bentos.runtime import model_digest
@@ -46,7 +46,7 @@ def chain(home: Home, product: str) -> list[Link]:
         raise LedgerError(f"{product}: nothing is served, so there is no chain. Run `loopline run {product}`.")
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
         _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
-        _followed,
+        _followed, _image,
     )  # fmt: skip
     return [link for step in steps for link in step(home, champion)]
 
@@ -109,7 +109,7 @@ def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
         return  # told by the next link
     folder = home.report_folder(champion.product, champion.model_digest, champion.snapshot_digest)
     for stage in STAGES:
-        path = folder / f"{stage}.json"
+        path = read_by(folder, stage, told.get(stage, ""))
         found = value_digest(read_json(path)) if path.exists() else ""
         problem = "" if found == told.get(stage) else ("it was changed" if found else "it is gone")
         yield Link("evidence", home.relative(path), told.get(stage, ""), problem)
@@ -201,3 +201,20 @@ def _followed(home: Home, champion: Entry) -> Iterator[Link]:
     if found != champion.model_digest:
         problem = f"services follow {found[:12] or 'nothing'}: run `loopline run {champion.product}`"
     yield Link("services", home.relative(packaging.pointer(home, champion.product)), found, problem)
+
+
+def _image(home: Home, champion: Entry) -> Iterator[Link]:
+    """The container image, where one was built."""
+    record = containers.current(home, champion.product)
+    if record is None:
+        return
+    problem, again = "", f"run `loopline container {champion.product}`"
+    try:
+        found = containers.digest_of(record["reference"])
+        if found != record["digest"]:
+            problem = f"the engine {'has no such image' if found is None else f'has {found[:19]}'}: {again}"
+        elif record["model_digest"] != champion.model_digest:
+            problem = f"it is of model {record['model_digest'][:12]}: {again}"
+    except LooplineError as error:
+        problem = str(error)
+    yield Link("image", record["reference"], record["digest"], problem)

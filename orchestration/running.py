@@ -59,7 +59,8 @@ def run(
     product : str, optional
         One product, with what it rests on; None takes all.
     stages : collection of str, optional
-        Only the product's own assets of these stages; what they rest on is taken as it is.
+        Only the product's own assets of these stages, those that are made on demand included; what they rest on is taken as
+        it is.
     on_wave : callable, optional
         Called with each plan before it is executed.
     on_wait : callable, optional
@@ -126,9 +127,9 @@ def _wanted(graph: Any, product: str | None, stages: Collection[str] | None) -> 
         return loop
     if product not in product_names(graph):
         raise SpecificationError(f"there is no product '{product}'. Declared are: {', '.join(product_names(graph))}.")
-    keys = keys_of(graph, product) & loop
+    keys = keys_of(graph, product)
     if stages is None:
-        return keys
+        return keys & loop
     own = {key for key in keys if graph.get(key).tags.get("product") == product}
     return {key for key in own if graph.get(key).tags.get("stage") in stages}
 

@@ -21,7 +21,7 @@ def postgres() -> Iterator[psycopg.Connection[Any]]:
     # a short path: that of a socket may have 107 characters
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     # PostgreSQL refuses to run as root
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    user = ["/usr/sbin/runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
     if user:
         shutil.chown(folder, "postgres")
     data, options = folder / "data", f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"

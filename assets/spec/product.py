@@ -63,6 +63,10 @@ class ServingSpec(Declaration):
     """Give the time within which a request is answered or refused (504)."""
     workers: int = Field(default=1, ge=1, le=64, examples=[1])
     """Give the number of worker processes."""
+    replicas: int = Field(default=1, ge=1, le=100, examples=[2])
+    """Give the number of containers in the generated Kubernetes manifest."""
+    memory_mb: int = Field(default=512, ge=128, examples=[512])
+    """Give the memory that its container may take, in MB, with all its workers."""
     access_log: bool = Field(default=True, examples=[False])
     """Say whether each request leaves a line in the service's log; errors always do."""
     months: MonthsSpec | None = Field(default=None, examples=[{"start": "2013-01", "end": "2013-12"}])
@@ -75,7 +79,7 @@ class ServingSpec(Declaration):
     @property
     def limits(self) -> dict[str, Any]:
         """What the service itself must know, as it stands in its promise."""
-        limits = self.model_dump(mode="json", exclude={"workers", "months", "sql", "prediction_log"})
+        limits = self.model_dump(mode="json", exclude={"workers", "replicas", "memory_mb", "months", "sql", "prediction_log"})
         return {**limits, "log_sample": self.prediction_log.sample}
 
 

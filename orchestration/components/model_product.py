@@ -19,7 +19,7 @@ from orchestration.components.monthly import monthly_predictions
 from orchestration.components.product_scaffolder import ProductScaffolder
 from orchestration.components.source import OwnSource
 from orchestration.step import Made, stage_asset
-from orchestration.versions import DECISIONS_ON, KEPT_ON_NEW_DATA, code_version, estimator_version
+from orchestration.versions import DECISIONS_ON, KEPT_ON_NEW_DATA, ON_DEMAND, code_version, estimator_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
@@ -182,6 +182,19 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 checks=[agreement],
             ),
         ]
+        assets.append(
+            self._asset(
+                "image",
+                steps.build_image,
+                stage="containers",
+                inputs=["bento", "parity"],
+                reads={"name", "serving"},
+                kinds={"docker", "bentoml"},
+                distributions=packaging.REQUIREMENTS,
+                description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
+                asset_metadata={ON_DEMAND: True},
+            )
+        )
         if spec.serving.months is not None:
             assets.append(
                 monthly_predictions(

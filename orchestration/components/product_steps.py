@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from assets import (
+    containers,
     contracts,
     embedding,
     features,
@@ -205,6 +206,21 @@ def compare_ways(spec: ProductSpec, home: Home) -> Made:
         raise FailedCheckError(result, failure)
     pointer = packaging.point(home, spec.name, champion)
     return Made(value_digest([found, champion.digest]), {"tag": tag, "version": champion.version, **told}, pointer, [result])
+
+
+def build_image(spec: ProductSpec, home: Home) -> Made:
+    """Build the container image of the champion's bento."""
+    champion = _champion(spec, home)
+    tag = packaging.tag_of(spec.name, champion.version, champion.model_digest)
+    image = containers.build(home, spec, champion, packaging.bento_folder(home, tag))
+    figures = {
+        "reference": image.reference,
+        "image_digest": image.digest,
+        "version": champion.version,
+        "size_bytes": image.size_bytes,
+        "path": dg.MetadataValue.path(str(image.folder)),
+    }
+    return Made(image.digest, figures, image.folder / containers.MANIFEST)
 
 
 def score_predictions(spec: ProductSpec, home: Home) -> Made:

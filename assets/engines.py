@@ -1,0 +1,141 @@
+"""Container engines: Docker where there is one, otherwise buildah and podman, with a base image of Debian's own packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assets.errors import ContainerError
+
+STOCK = "python:3.11-slim"
+"""The base where images can be pulled."""
+OWN = "localhost/loopline-python:3.11"
+"""The base where they cannot: made of Debian's packages, once."""
+PACKAGES = (
+    "base-files", "ca-certificates", "libbz2-1.0", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libpython3.11-minimal",
+    "libpython3.11-stdlib", "libsqlite3-0", "libssl3", "libstdc++6", "libuuid1", "media-types", "netbase", "python3.11-minimal",
+    "zlib1g",
+)  # fmt: skip
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
+LISTED = (
+    'mkdir -p "$1/var/lib/dpkg/status.d"; for deb in "$1"/var/cache/apt/archives/*.deb; do '
+    'dpkg-deb --field "$deb" > "$1/var/lib/dpkg/status.d/$(basename "$deb" .deb)"; done'
+)
+"""Lists the packages in the image, for its bill of materials: they are unpacked, not installed."""
+CONFIGURATION = Path(__file__).resolve().parent.parent / "deploy" / "containers.conf"
+INSTALL = "buildah podman runc mmdebstrap catatonit slirp4netns uidmap"
+HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--pids-limit", "128")  # noqa: S108
+"""How an image is run: nothing can be written but /tmp, and nothing is privileged."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What builds and runs images.
+
+    Parameters
+    ----------
+    builder, runner : str
+        The programs.
+    base : str
+        The image that services are built on.
+    """
+
+    builder: str
+    runner: str
+    base: str
+
+    @classmethod
+    def found(cls) -> Engine:
+        """The engine of this machine.
+
+        Raises
+        ------
+        ContainerError
+            If there is none.
+        """
+        if shutil.which("docker") and _run(["docker", "info"], check=False).returncode == 0:
+            return cls("docker", "docker", STOCK)
+        if shutil.which("buildah") and shutil.which("podman"):
+            return cls("buildah", "podman", OWN)
+        raise ContainerError(f"There is no container engine. Install Docker, or on Debian 12: apt-get install {INSTALL}")
+
+    def build(self, context: Path, containerfile: Path, tag: str, labels: dict[str, str]) -> None:
+        """Build an image of a folder.
+
+        Raises
+        ------
+        ContainerError
+            With what the engine said last.
+        """
+        self._require_base()
+        named = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+        arguments = ["--build-arg", f"BASE={self.base}", "-f", str(containerfile), "-t", tag, *named, str(context)]
+        _run([self.builder, "build", *arguments])
+
+    def inspect(self, tag: str) -> dict[str, Any] | None:
+        """What the engine knows of an image; None if there is none."""
+        done = _run([self.runner, "image", "inspect", tag], check=False)
+        return None if done.returncode else dict(json.loads(done.stdout)[0])
+
+    def save(self, tag: str, archive: Path) -> None:
+        """Write an image to a file."""
+        form = [] if self.runner == "docker" else ["--format", "oci-archive"]
+        _run([self.runner, "save", *form, "-o", str(archive), tag])
+
+    def start(self, tag: str, port: int, memory_mb: int) -> str:
+        """Run an image on a port of the loopback, hardened; its container's id."""
+        # podman inside another container has no network of its own to give
+        where = ["-p", f"127.0.0.1:{port}:3000"] if self.runner == "docker" else ["--network", "host"]
+        command = [] if self.runner == "docker" else ["--host", "127.0.0.1", "--port", str(port)]
+        limits = [*HARDENED, "--memory", f"{memory_mb}m"]
+        return _run([self.runner, "run", "-d", *where, *limits, tag, *command]).stdout.strip()
+
+    def stop(self, container: str) -> str:
+        """Stop a container as an orchestrator does, and remove it; what it had logged."""
+        _run([self.runner, "stop", "-t", "25", container], check=False)
+        done = _run([self.runner, "logs", container], check=False)
+        _run([self.runner, "rm", "-f", container], check=False)
+        return done.stdout + done.stderr
+
+    def _require_base(self) -> None:
+        if self.base != OWN or self.inspect(OWN) is not None:
+            return
+        if not shutil.which("mmdebstrap"):
+            raise ContainerError("mmdebstrap makes the base image and is missing. On Debian 12: apt-get install mmdebstrap")
+        with tempfile.TemporaryDirectory() as scratch:
+            tar = Path(scratch) / "base.tar"
+            without = [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
+            options = ["--variant=extract", f"--include={','.join(PACKAGES)}", f"--extract-hook={LISTED}", *without]
+            _run(["mmdebstrap", *options, "bookworm", str(tar)])
+            _run([self.runner, "import", str(tar), OWN])
+
+
+def remove(tag: str) -> None:
+    """Remove an image."""
+    _run([Engine.found().runner, "rmi", "-f", tag])
+
+
+def play(manifest: Path, *, down: bool = False) -> None:
+    """Run what a Kubernetes manifest describes, with podman, or take it down."""
+    _run(["podman", "play", "kube", *(["--down"] if down else ["--network", "host"]), str(manifest)])
+
+
+def _run(command: Sequence[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    own = {"CONTAINERS_CONF": str(CONFIGURATION)} if _contained() else {}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**own, **os.environ})
+    if check and done.returncode:
+        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        raise ContainerError(f"`{' '.join(command[:3])}` failed with exit code {done.returncode}:\n{tail}")
+    return done
+
+
+def _contained() -> bool:
+    """Whether this process runs as root inside a container or a sandbox, where an engine's defaults are not allowed."""
+    return os.geteuid() == 0 and not Path("/run/systemd/system").exists()
