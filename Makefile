@@ -26,12 +26,12 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loopline ui
 
 .PHONY: test
-test: .venv/dev.stamp .venv/containers.stamp postgresql engine ## Run all tests: unit, dbt, contract, component, service, end to end
+test: .venv/dev.stamp .venv/containers.stamp .postgresql .engine ## Run all tests: unit, dbt, contract, component, service, end to end
 	$(BIN)/pytest $(ARGS)
 
 # the tests start a PostgreSQL of their own and compare its answers
-.PHONY: postgresql
-postgresql:
+.PHONY: .postgresql
+.postgresql:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ test "$$(id -u)" = 0 && $(APT) postgresql >/dev/null 2>&1; } || \
 		{ echo "The tests need PostgreSQL. On Debian 12: sudo apt-get install --no-install-recommends postgresql"; exit 1; }
@@ -56,12 +56,12 @@ reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew f
 	@$(BIN)/python -m orchestration.reference
 
 .PHONY: container
-container: .venv/containers.stamp engine ## Build the image of PRODUCT's champion (flight_delay), run it and call it
+container: .venv/containers.stamp .engine ## Build the image of PRODUCT's champion (flight_delay), run it and call it
 	@$(BIN)/loopline container $(or $(PRODUCT),flight_delay) --smoke
 
 # Docker where there is one; else buildah and podman, installed where that is allowed
-.PHONY: engine
-engine:
+.PHONY: .engine
+.engine:
 	@docker info >/dev/null 2>&1 || command -v buildah >/dev/null && command -v podman >/dev/null || \
 		{ test "$$(id -u)" = 0 && $(APT) $(ENGINE) >/dev/null 2>&1; } || \
 		echo "No container engine. On Debian 12: sudo apt-get install --no-install-recommends $(ENGINE)"

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.spec import ProductSpec
 from orchestration.planning import plan
+from orchestration.versions import ON_DEMAND
 
 
 def product_job(spec: ProductSpec) -> Any:
@@ -13,7 +14,7 @@ def product_job(spec: ProductSpec) -> Any:
 
     Monthly landings are left out: which months to land is asked of whoever launches them.
     """
-    own = dg.AssetSelection.key_prefixes(spec.name)
+    own = dg.AssetSelection.key_prefixes(spec.name) - dg.AssetSelection.tag(ON_DEMAND, "true")
     landed = dg.AssetSelection.assets(["landing", spec.name, "data"]) if spec.source is not None else None
     upstream = own.upstream() - dg.AssetSelection.key_prefixes("landing") - dg.AssetSelection.key_prefixes("raw")
     return dg.define_asset_job(

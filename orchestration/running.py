@@ -122,7 +122,7 @@ def _bury(instance: dg.DagsterInstance) -> None:
 
 
 def _wanted(graph: Any, product: str | None, stages: Collection[str] | None) -> AbstractSet[dg.AssetKey]:
-    loop = {key for key in graph.toposorted_asset_keys if not graph.get(key).metadata.get(ON_DEMAND)}
+    loop = {key for key in graph.toposorted_asset_keys if ON_DEMAND not in graph.get(key).tags}
     if product is None:
         return loop
     if product not in product_names(graph):

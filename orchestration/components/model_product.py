@@ -192,7 +192,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 kinds={"docker", "bentoml"},
                 distributions=packaging.REQUIREMENTS,
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
-                asset_metadata={ON_DEMAND: True},
+                on_demand=True,
             )
         )
         if spec.serving.months is not None:
@@ -263,6 +263,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         distributions: tuple[str, ...] = (),
         gate: str | None = None,
         asset_metadata: Mapping[str, Any] | None = None,
+        on_demand: bool = False,
         **more: Any,
     ) -> dg.AssetsDefinition:
         """An asset of this product; `reads` names the parts of the declaration that change what it gives."""
@@ -274,7 +275,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             description=description,
             kinds=kinds,
             owners=[self.spec.owner],
-            tags={"product": product, "stage": stage},
+            tags={"product": product, "stage": stage} | ({ON_DEMAND: "true"} if on_demand else {}),
             metadata=asset_metadata,
             code_version=self._code_version(f"assets.{stage}", distributions, reads, gate),
         )

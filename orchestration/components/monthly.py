@@ -29,8 +29,7 @@ def monthly_predictions(product: ProductSpec, months: MonthsSpec, code_version: 
         description="The champion's predictions of whole months, made when asked for; `loopline run` leaves them alone.",
         kinds={"parquet", "onnx"},
         owners=[product.owner],
-        tags={"product": product.name, "stage": "scoring"},
-        metadata={ON_DEMAND: True},
+        tags={"product": product.name, "stage": "scoring", ON_DEMAND: "true"},
         code_version=code_version,
         partitions_def=months_of(months.start, months.end),
     )

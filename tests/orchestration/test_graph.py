@@ -16,6 +16,7 @@ GRAPH = defs.resolve_asset_graph()
 STAGES = [
     "landing", "warehouse", "features", "tuning", "training", "evaluation", "leakage", "robustness", "explanations", "footprint",
     "registry", "gate", "ledger", "reporting", "packaging", "scoring",
+    "embedding", "translation", "parity", "containers",
 ]  # fmt: skip
 PRODUCTS = product_names(GRAPH)
 

@@ -21,7 +21,7 @@ from orchestration import resources
 from orchestration.running import RunFailedError
 from orchestration.status import status
 from tests.bentos.serving import serving, until_ready
-from tests.shop import AT_RANDOM, KINDS, customers, definitions, product, run_products
+from tests.shop import AT_RANDOM, FOLLOWING, KINDS, customers, definitions, product, run_products
 from tests.world import found_out
 
 BY_HOUSEHOLD = {
@@ -137,7 +137,7 @@ def test_the_service_answers_as_the_predictions_do(home: Home, tmp_path: Path, n
         strange = httpx.post(f"{url}/predict", json={"row": {**rows[0], "plan": "gold"}}, timeout=30)
         assert strange.json()["prediction"]["unknown_categories"] == ["plan"]
         refused = httpx.post(f"{url}/predict", json={"row": {**rows[0], "age": 500}}, timeout=30)
-        assert refused.status_code == 400
+        assert refused.status_code == 422
         assert "age" in refused.text
 
 
@@ -154,7 +154,7 @@ def test_a_product_that_fails_leaves_the_others_alone(folder: Path, tmp_path: Pa
     assert holder(home, "churn", CHAMPION) is not None
     assert holder(home, "tier", CHAMPION) is None
     mended = run_products(home, folder, product("churn"), product("tier"))
-    assert set(mended.executed) == {f"tier/{name}" for name in ("verdict", "champion", "report", "bento", "predictions")}
+    assert set(mended.executed) == {f"tier/{name}" for name in FOLLOWING}
 
 
 def test_a_missing_file_stops_its_product_alone(folder: Path, tmp_path: Path) -> None:

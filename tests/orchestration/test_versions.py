@@ -45,7 +45,7 @@ def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
     [
         ("assets.training", edit("assets/training.py", "PARITY = 1e-5", "PARITY = 1e-4")),
         ("assets.training", edit("assets/methods/binary.py", "values[0] + 1.0", "values[0] + 2.0")),
-        ("assets.training", edit("bentos/runtime.py", "intra_op_num_threads = 1", "intra_op_num_threads = 2")),
+        ("assets.training", edit("bentos/runtime.py", "log_severity_level = 3", "log_severity_level = 4")),
         ("assets.reporting", edit("assets/report.html.j2", "Month by month", "By month")),
     ],
 )

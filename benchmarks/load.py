@@ -1,0 +1,173 @@
+"""Single-row requests under load: the champion's service, `mlflow models serve`, a hand-written FastAPI, the bare server.
+
+Each runs alone with one worker, asked by wrk over loopback connections that are always busy; rounds alternate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+from assets import ledger, packaging
+from assets.estimators import trusted_types
+from assets.spec import ProductSpec, read_declaration
+from assets.storage import Home
+from bentos.runtime import Model
+from orchestration.resources import REPOSITORY, SETTINGS, home_from_environment
+
+PRODUCT, PORT = "flight_delay", 4123
+CONNECTIONS, SECONDS, ROUNDS = 4, 6, 3
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server: how it is started, where it is asked what, and when it is ready."""
+
+    name: str
+    command: list[str]
+    path: str
+    body: dict[str, Any]
+    variables: dict[str, str]
+    ready: str = "/readyz"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What wrk measured."""
+
+    per_second: float
+    p99_ms: float
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Figure, measured, and the goal it is held to."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("The load is made by wrk. On Debian 12: apt-get install wrk")
+    with tempfile.TemporaryDirectory() as scratch:
+        contenders = _contenders(home_from_environment(), Path(scratch))
+        measured: dict[str, list[Loaded]] = {item.name: [] for item in contenders}
+        for _ in range(ROUNDS):
+            for contender in contenders:
+                with _running(contender):
+                    measured[contender.name].append(_load(contender, Path(scratch)))
+    speed = {name: median(item.per_second for item in found) for name, found in measured.items()}
+    tail = {name: median(item.p99_ms for item in found) for name, found in measured.items()}
+    ours, *others = speed
+    goals = {"mlflow models serve": "at least 5", "FastAPI, by hand": "at least 1", "the bare server": ""}
+    return [
+        *((f"{name}: requests a second, p99", f"{speed[name]:,.0f}/s, {tail[name]:.1f} ms", "") for name in speed),
+        *((f"ours / {name}, requests a second", f"{speed[ours] / speed[name]:.2f}", goals[name]) for name in others),
+        *((f"ours / {name}, p99", f"{tail[ours] / tail[name]:.2f}", "at most 1" if goals[name] else "") for name in others),
+    ]
+
+
+def _contenders(home: Home, scratch: Path) -> list[Contender]:
+    champion = ledger.standing(home, PRODUCT).champion
+    if champion is None:
+        raise SystemExit(f"no champion of {PRODUCT}: run `loopline run {PRODUCT}`")
+    folder = home.models / PRODUCT / champion.model_digest
+    row = Model.load(folder, champion.model_digest).signature["background"][0]
+    given = {name: value for name, value in row.items() if value is not None}
+    bento = packaging.bento_folder(home, packaging.tag_of(PRODUCT, champion.version, champion.model_digest))
+    serve, port = [sys.executable, "-m"], ["--port", str(PORT)]
+    log = {"LOOPLINE_PREDICTION_LOG": str(scratch / "log")}
+    return [
+        Contender("ours", [*serve, "bentoml", "serve", str(bento), *port], "/predict", {"row": given}, log),
+        Contender(
+            "mlflow models serve",
+            [*serve, "mlflow", "models", "serve", "-m", str(_logged(folder, scratch)), "--env-manager", "local", *port],
+            "/invocations",
+            {"dataframe_records": [row]},
+            {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"},
+            "/ping",
+        ),
+        Contender(
+            "FastAPI, by hand",
+            [*serve, "uvicorn", "benchmarks.rival_fastapi:app", "--no-access-log", *port],
+            "/predict",
+            given,
+            {"LOOPLINE_RIVAL": str(folder)},
+            "/docs",
+        ),
+        Contender(
+            "the bare server", [*serve, "uvicorn", "benchmarks.rival_bare:app", "--no-access-log", *port], "/", given, {}, "/"
+        ),
+    ]
+
+
+def _logged(folder: Path, scratch: Path) -> Path:
+    """The same fitted pipeline, as MLflow serves scikit-learn models."""
+    import mlflow.sklearn
+    import skops.io
+
+    spec = read_declaration(REPOSITORY / "orchestration" / "defs" / PRODUCT / "defs.yaml", ProductSpec)
+    pipeline = skops.io.load(folder / "model.skops", trusted=list(trusted_types(spec)))
+    target = scratch / "mlflow"
+    mlflow.sklearn.save_model(
+        pipeline, target, serialization_format="cloudpickle", pip_requirements=[], pyfunc_predict_fn="predict_proba"
+    )
+    return target
+
+
+@contextmanager
+def _running(contender: Contender) -> Iterator[None]:
+    environment = {**os.environ, **SETTINGS, **contender.variables, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(contender.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not _answers(contender.ready):
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise RuntimeError(f"{contender.name} does not start")
+                time.sleep(0.1)
+            yield
+        finally:
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            process.wait(30)
+            _, alive = psutil.wait_procs(family, timeout=10)
+            for member in alive:
+                member.kill()
+
+
+def _load(contender: Contender, scratch: Path) -> Loaded:
+    script = scratch / "post.lua"
+    body = json.dumps(contender.body)
+    script.write_text(f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n")
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", str(script), f"http://127.0.0.1:{PORT}{contender.path}"]
+    subprocess.run([*command, "-d1"], check=True, capture_output=True)
+    told = subprocess.run([*command, f"-d{SECONDS}"], check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in told or "Socket errors" in told:
+        raise RuntimeError(f"{contender.name} answered with errors:\n{told}")
+    speed, slowest = re.search(r"Requests/sec:\s+([\d.]+)", told), re.search(r"99%\s+([\d.]+)(us|ms|s)", told)
+    if speed is None or slowest is None:
+        raise RuntimeError(f"wrk says nothing that is understood:\n{told}")
+    return Loaded(float(speed[1]), float(slowest[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[slowest[2]])
+
+
+def _answers(path: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    for line in rows():
+        print(*line, sep=" | ")
