@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import judging, loop, new_data, quality, service
+from assets.scoring import PIECE
+from benchmarks import batch, judging, load, loop, new_data, quality, service
 from benchmarks.measuring import measure
 from orchestration.resources import REPOSITORY
 
@@ -42,6 +43,19 @@ How often the gate errs: [gate.md](gate.md).
 ## The service
 
 {service}
+
+## One row under load
+
+Each server alone with one worker, asked by wrk over {connections} connections that are always busy; the medians of {rounds}
+alternating rounds. All but the bare server answer the same model.
+
+{load}
+
+## Ten million rows
+
+From Parquet to Parquet: the real snapshot, repeated, in pieces of {piece:,} rows.
+
+{batch}
 
 ## What each group of features adds
 
@@ -75,6 +89,11 @@ def main() -> None:
             judging=table(("stage", "measured", "goal"), judging.rows()),
             new_data=table(("figure", "measured", "goal"), new_data.rows()),
             service=table(("figure", "measured", "goal"), service.rows()),
+            connections=load.CONNECTIONS,
+            rounds=load.ROUNDS,
+            load=table(("figure", "measured", "goal"), load.rows()),
+            piece=PIECE,
+            batch=table(("figure", "measured", "goal"), batch.rows()),
             quality=table(("features", "ROC AUC", "average precision"), quality.rows()),
             loop=table(("figure", "measured", "goal"), loop.rows()),
         )

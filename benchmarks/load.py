@@ -46,6 +46,11 @@ class Contender:
     variables: dict[str, str]
     ready: str = "/readyz"
 
+    def script(self) -> str:
+        """What wrk sends."""
+        body = json.dumps(self.body)
+        return f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -60,24 +65,30 @@ def rows() -> list[tuple[str, str, str]]:
     if shutil.which("wrk") is None:
         raise SystemExit("The load is made by wrk. On Debian 12: apt-get install wrk")
     with tempfile.TemporaryDirectory() as scratch:
-        contenders = _contenders(home_from_environment(), Path(scratch))
-        measured: dict[str, list[Loaded]] = {item.name: [] for item in contenders}
+        all_of_them = contenders(home_from_environment(), Path(scratch))
+        measured: dict[str, list[Loaded]] = {item.name: [] for item in all_of_them}
         for _ in range(ROUNDS):
-            for contender in contenders:
-                with _running(contender):
+            for contender in all_of_them:
+                with running(contender):
                     measured[contender.name].append(_load(contender, Path(scratch)))
     speed = {name: median(item.per_second for item in found) for name, found in measured.items()}
     tail = {name: median(item.p99_ms for item in found) for name, found in measured.items()}
     ours, *others = speed
-    goals = {"mlflow models serve": "at least 5", "FastAPI, by hand": "at least 1", "the bare server": ""}
+    goals = {
+        "ours, each answer logged": "",
+        "mlflow models serve": "at least 5",
+        "FastAPI, by hand": "at least 1",
+        "the bare server": "",
+    }
     return [
         *((f"{name}: requests a second, p99", f"{speed[name]:,.0f}/s, {tail[name]:.1f} ms", "") for name in speed),
-        *((f"ours / {name}, requests a second", f"{speed[ours] / speed[name]:.2f}", goals[name]) for name in others),
-        *((f"ours / {name}, p99", f"{tail[ours] / tail[name]:.2f}", "at most 1" if goals[name] else "") for name in others),
+        *((f"ours / {name}, requests a second", f"{speed[ours] / speed[name]:.2f}", goals.get(name, "")) for name in others),
+        *((f"ours / {name}, p99", f"{tail[ours] / tail[name]:.2f}", "at most 1" * (name in goals)) for name in others),
     ]
 
 
-def _contenders(home: Home, scratch: Path) -> list[Contender]:
+def contenders(home: Home, scratch: Path) -> list[Contender]:
+    """The servers, on the champion's model and one real row."""
     champion = ledger.standing(home, PRODUCT).champion
     if champion is None:
         raise SystemExit(f"no champion of {PRODUCT}: run `loopline run {PRODUCT}`")
@@ -88,7 +99,8 @@ def _contenders(home: Home, scratch: Path) -> list[Contender]:
     serve, port = [sys.executable, "-m"], ["--port", str(PORT)]
     log = {"LOOPLINE_PREDICTION_LOG": str(scratch / "log")}
     return [
-        Contender("ours", [*serve, "bentoml", "serve", str(bento), *port], "/predict", {"row": given}, log),
+        Contender("ours", [*serve, "bentoml", "serve", str(bento), *port], "/predict", {"row": given}, {}),
+        Contender("ours, each answer logged", [*serve, "bentoml", "serve", str(bento), *port], "/predict", {"row": given}, log),
         Contender(
             "mlflow models serve",
             [*serve, "mlflow", "models", "serve", "-m", str(_logged(folder, scratch)), "--env-manager", "local", *port],
@@ -126,7 +138,8 @@ def _logged(folder: Path, scratch: Path) -> Path:
 
 
 @contextmanager
-def _running(contender: Contender) -> Iterator[None]:
+def running(contender: Contender) -> Iterator[int]:
+    """Start a server and wait until it is ready; its process id."""
     environment = {**os.environ, **SETTINGS, **contender.variables, "PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(contender.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -135,7 +148,7 @@ def _running(contender: Contender) -> Iterator[None]:
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError(f"{contender.name} does not start")
                 time.sleep(0.1)
-            yield
+            yield process.pid
         finally:
             family = psutil.Process(process.pid).children(recursive=True)
             process.terminate()
@@ -147,8 +160,7 @@ def _running(contender: Contender) -> Iterator[None]:
 
 def _load(contender: Contender, scratch: Path) -> Loaded:
     script = scratch / "post.lua"
-    body = json.dumps(contender.body)
-    script.write_text(f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n")
+    script.write_text(contender.script())
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", str(script), f"http://127.0.0.1:{PORT}{contender.path}"]
     subprocess.run([*command, "-d1"], check=True, capture_output=True)
     told = subprocess.run([*command, f"-d{SECONDS}"], check=True, capture_output=True, text=True).stdout

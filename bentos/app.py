@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import gc
+import os
 import re
 import sys
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos import openapi
 from bentos.batching import Batcher, OverloadedError
@@ -73,27 +76,30 @@ class ModelApp:
         self.served: Served | None = None
         self.switch(served)
 
-    def asgi(self) -> Starlette:
-        """The application, with all its routes."""
-        page: list[BaseRoute] = []
+    def asgi(self) -> ASGIApp:
+        """The application: what is asked often is answered at once, and all the rest is routed."""
+        answered = {
+            ("POST", "/predict"): self._endpoint("/predict", self._predict),
+            ("POST", "/predict_batch"): self._endpoint("/predict_batch", self._predict_batch),
+            ("POST", "/explain"): self._endpoint("/explain", self._explain),
+            ("GET", "/model"): self._endpoint("/model", self._model),
+            ("GET", "/docs.json"): self._endpoint("/docs.json", self._docs),
+        }
+        told = {"/metrics": self._metrics, "/livez": self._alive, "/healthz": self._alive, "/readyz": self._ready}
+        routes: list[BaseRoute] = [
+            Route(path, _Asgi(endpoint), methods=[method]) for (method, path), endpoint in answered.items()
+        ]
+        routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in told.items()]
         if self.static is not None:
-            page = [Route("/", self._page), Mount("/static", StaticFiles(directory=self.static))]
-        return Starlette(
-            routes=[
-                *page,
-                Route("/predict", self._endpoint("/predict", self._predict), methods=["POST"]),
-                Route("/predict_batch", self._endpoint("/predict_batch", self._predict_batch), methods=["POST"]),
-                Route("/explain", self._endpoint("/explain", self._explain), methods=["POST"]),
-                Route("/model", self._endpoint("/model", self._model), methods=["GET"]),
-                Route("/docs.json", self._endpoint("/docs.json", self._docs), methods=["GET"]),
-                Route("/metrics", self._metrics, methods=["GET"]),
-                Route("/livez", self._alive, methods=["GET"]),
-                Route("/healthz", self._alive, methods=["GET"]),
-                Route("/readyz", self._ready, methods=["GET"]),
-            ],
-            exception_handlers={HTTPException: self._not_routed},
-            lifespan=self._lifespan,
-        )
+            routes += [Route("/", self._page), Mount("/static", StaticFiles(directory=self.static))]
+        routed = Starlette(routes=routes, exception_handlers={HTTPException: self._not_routed}, lifespan=self._lifespan)
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            # routing takes longer than a model: it is for those who err
+            endpoint = answered.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+            await (endpoint or routed)(scope, receive, send)
+
+        return application
 
     def switch(self, served: Served | None) -> None:
         """Answer from this model from now on; requests that are being answered end with the one they began with."""
@@ -139,18 +145,19 @@ class ModelApp:
         if self.log is not None and self.log.takes(request_id):
             self.log.add(request_id, served, rows, answers)
 
-    def _endpoint(self, path: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, path: str, handler: Handler) -> ASGIApp:
         """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line."""
 
-        async def endpoint(request: Request) -> Response:
+        async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
             started = time.perf_counter()
-            given = request.headers.get("x-request-id", "")
-            request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-            served, refusal, headers = self.served, None, {}
+            given = dict(scope["headers"])
+            request_id = _request_id(given.get(b"x-request-id", b""))
+            served, refusal = self.served, None
+            headers: dict[str, str] = {} if served is None else dict(served.headers)
             try:
                 self._require_capacity(served)
                 async with asyncio.timeout(self.limits["timeout_seconds"]):
-                    body = await self._body(request)
+                    body = b"" if scope["method"] == "GET" else await self._body(given.get(b"content-type", b""), receive)
                     answer, status = await handler(served, body, request_id), 200  # type: ignore[arg-type]
             except ValidationError as error:
                 refusal = invalid(error)
@@ -165,24 +172,16 @@ class ModelApp:
                 self._say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
                 refusal = RefusedError(500, "An error of the service; its log tells more under this request's id.")
             if refusal is not None:
-                status, answer = refusal.status, {"error": refusal.error, "request_id": request_id}
-                if refusal.fields:
-                    answer["fields"] = refusal.fields
+                status, answer = refusal.status, refusal.body(request_id)
                 if status == 503:
-                    headers["Retry-After"] = "1"
+                    headers["retry-after"] = "1"
             seconds = time.perf_counter() - started
-            self.metrics.requests.labels(path, str(status)).inc()
-            self.metrics.seconds.labels(path).observe(seconds)
+            self.metrics.finished(path, status, seconds)
             if status >= 500 or self.limits["access_log"]:
-                version = None if served is None else served.promise["model_version"]
-                told = {} if refusal is None else {"error": refusal.error}
-                self._say(
-                    event="request", request_id=request_id, path=path, status=status, milliseconds=round(1000 * seconds, 3),
-                    model_version=version, **told,
-                )  # fmt: skip
-            stamp: dict[str, str] = {} if served is None else served.headers
-            content = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode()
-            return Response(content, status, {**headers, **stamp, "X-Request-ID": request_id}, media_type="application/json")
+                told = {"model_version": headers.get("x-model-version"), **({"error": refusal.error} if refusal else {})}
+                line = {"request_id": request_id, "path": path, "status": status, "milliseconds": round(1000 * seconds, 3)}
+                self._say(event="request", **line, **told)
+            await _send(send, status, answer, {**headers, "x-request-id": request_id})
 
         return endpoint
 
@@ -192,23 +191,20 @@ class ModelApp:
         if 1000 * self.lag > self.limits["max_lag_ms"]:
             raise RefusedError(503, f"Overloaded: requests wait longer than {self.limits['max_lag_ms']} ms. Try again.")
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, content_type: bytes, receive: Receive) -> bytes:
         """The body, if it is declared as JSON and within the limit."""
-        if request.method == "GET":
-            return b""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = content_type.partition(b";")[0].strip().lower().decode("latin-1")
         if kind != "application/json":
             raise RefusedError(415, f"The content type is '{kind}', but must be application/json. Send JSON.")
-        most, parts, size = self.limits["max_body_bytes"], [], 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
-                parts.append(part)
-        except ClientDisconnect as error:
-            raise RefusedError(400, "The body ended before it was whole.") from error
-        return b"".join(parts)
+        most, body, more = self.limits["max_body_bytes"], b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RefusedError(400, "The body ended before it was whole.")
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > most:
+                raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
+        return body
 
     def _count(self, served: Served | None, error: ValidationError) -> None:
         """Count the values that were refused."""
@@ -239,17 +235,17 @@ class ModelApp:
     async def _not_routed(self, request: Request, error: Exception) -> Response:
         status, headers = getattr(error, "status_code", 500), getattr(error, "headers", None) or {}
         allowed = f" Allowed: {headers['Allow']}." if "Allow" in headers else " See /docs.json for what there is."
-        given = request.headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = _request_id(request.headers.get("x-request-id", "").encode("latin-1"))
         told = {"error": f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}.{allowed}"}
-        content = json.dumps({**told, "request_id": request_id})
-        return Response(content, status, {**headers, "X-Request-ID": request_id}, media_type="application/json")
+        return JSONResponse({**told, "request_id": request_id}, status, {**headers, "X-Request-ID": request_id})
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
             self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc)
+        # what is loaded stays: looking through it for garbage would hold requests up
+        gc.freeze()
         going = [asyncio.create_task(self._measure_lag())]
         if self.follower is not None:
             await self.follower.look()
@@ -275,5 +271,35 @@ class ModelApp:
     def _say(self, **told: Any) -> None:
         """One JSON line in the log."""
         now = time.time()
-        moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
-        sys.stderr.write(json.dumps({"time": moment, **told}) + "\n")
+        moment = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
+        sys.stderr.write(to_json({"time": moment, **told}).decode() + "\n")
+
+
+class _Asgi:
+    """An ASGI application as an endpoint of a route, which takes a bare function for something else."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.application(scope, receive, send)
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    """A second of universal time as text; many requests share it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _request_id(given: bytes) -> str:
+    """The client's id if it is fit for a log, or a new one."""
+    text = given.decode("latin-1")
+    return text if REQUEST_ID.fullmatch(text) else os.urandom(16).hex()
+
+
+async def _send(send: Send, status: int, answer: dict[str, Any], headers: dict[str, str]) -> None:
+    content = to_json(answer, inf_nan_mode="constants")
+    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+    lines += [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": content})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter as Counts
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class Metrics:
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.folder, self.registry = folder, CollectorRegistry()
+        self.known: dict[tuple[str, int], tuple[Any, Any]] = {}
         made: dict[str, Any] = {"registry": self.registry, "namespace": "loopline"}
         self.requests = Counter("requests", "Requests by path and status", ["path", "status"], **made)
         self.seconds = Histogram(
@@ -51,14 +54,22 @@ class Metrics:
 
     def answered(self, served: Served, outputs: np.ndarray[Any, Any], answers: Sequence[dict[str, Any]]) -> None:
         """Count rows, their scores and their unknown categories."""
-        version = str(served.promise["model_version"])
+        version, edges = str(served.promise["model_version"]), served.model.signature["score_tenths"]
         self.rows.labels(version).inc(len(answers))
-        tenths = np.searchsorted(served.model.signature["score_tenths"], served.scores(outputs), side="right")
-        for tenth, count in zip(*np.unique(tenths, return_counts=True), strict=True):
-            self.scores.labels(version, str(tenth + 1)).inc(int(count))
+        for tenth, count in Counts(bisect_right(edges, score) for score in served.scores(outputs).tolist()).items():
+            self.scores.labels(version, str(tenth + 1)).inc(count)
         for answer in answers:
             for name in answer["unknown_categories"]:
                 self.unknown.labels(name).inc()
+
+    def finished(self, path: str, status: int, seconds: float) -> None:
+        """Count a request and how long it took."""
+        key = (path, status)
+        if key not in self.known:
+            self.known[key] = self.requests.labels(path, str(status)), self.seconds.labels(path)
+        counter, histogram = self.known[key]
+        counter.inc()
+        histogram.observe(seconds)
 
     def switched(self, before: Served | None, after: Served | None) -> None:
         """Say which version answers from now on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,6 +17,10 @@ class RefusedError(Exception):
     def __init__(self, status: int, error: str, fields: Sequence[dict[str, str]] = ()) -> None:
         super().__init__(error)
         self.status, self.error, self.fields = status, error, list(fields)
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """What the sender is told."""
+        return {"error": self.error, "request_id": request_id, **({"fields": self.fields} if self.fields else {})}
 
 
 def invalid(error: ValidationError) -> RefusedError:

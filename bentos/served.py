@@ -68,7 +68,7 @@ class Served:
     @cached_property
     def headers(self) -> dict[str, str]:
         """The stamp of every response, answers and refusals alike."""
-        return {"X-Model-Version": str(self.promise["model_version"]), "X-Model-Digest": self.model.digest}
+        return {"x-model-version": str(self.promise["model_version"]), "x-model-digest": self.model.digest}
 
     @cached_property
     def requests(self) -> dict[str, Any]:
@@ -78,6 +78,9 @@ class Served:
 
     def columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
         """Rows as columns; what is left out is missing."""
+        if len(rows) == 1:
+            get = rows[0].get
+            return {name: [get(name)] for name in self.model.signature["features"]}
         return {name: [row.get(name) for row in rows] for name in self.model.signature["features"]}
 
     def predict(self, rows: Sequence[Row]) -> tuple[np.ndarray[Any, Any], list[dict[str, Any]]]:

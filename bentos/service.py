@@ -17,7 +17,7 @@ import bentoml
 from bentos.served import Served
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 HERE = Path(__file__).resolve().parent
 POINTER, LOG = "LOOPLINE_CHAMPION", "LOOPLINE_PREDICTION_LOG"
@@ -31,7 +31,7 @@ class DirectService(bentoml.Service[Any]):
     BentoML's own layers around each request cost more than the model: tracing, a timer that outlives its request, metrics.
     """
 
-    def to_asgi(self, is_main: bool = True) -> Starlette:  # noqa: ARG002, FBT001, FBT002 - BentoML's signature
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:  # noqa: ARG002, FBT001, FBT002 - BentoML's signature
         """The application of one worker."""
         workers = PROMISE["workers"]
         shared = Path(tempfile.gettempdir()) / f"loopline-metrics-{os.getppid()}" if workers > 1 else None
