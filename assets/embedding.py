@@ -109,3 +109,12 @@ def current(home: Home, product: str) -> Path | None:
     """The file of the current wheel, if there is one."""
     record = home.wheels / product / RECORD
     return home.wheels / product / read_json(record)["file"] if record.exists() else None
+
+
+def withdraw(home: Home, product: str, digest: str) -> None:
+    """Remove the wheels of a model, so that nobody installs them from here."""
+    folder = home.wheels / product
+    if (folder / RECORD).exists() and read_json(folder / RECORD)["model_digest"] == digest:
+        (folder / RECORD).unlink()
+    for wheel in folder.glob(f"*+{digest[:8]}-*.whl"):
+        wheel.unlink()

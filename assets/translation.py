@@ -186,6 +186,11 @@ def current(home: Home, product: str) -> Path | None:
     return home.sql / product / read_json(record)["folder"] if record.exists() else None
 
 
-def withdraw(home: Home, product: str) -> None:
-    """Let no translation be current: the champion has none."""
-    (home.sql / product / RECORD).unlink(missing_ok=True)
+def withdraw(home: Home, product: str, digest: str | None = None) -> None:
+    """Let no translation be current, as the champion has none; or remove those of a model, so that nobody takes them."""
+    folder = home.sql / product
+    record = folder / RECORD
+    if record.exists() and digest in (None, read_json(record)["model_digest"]):
+        record.unlink()
+    for written in folder.glob(f"v*-{digest[:8]}") if digest else ():
+        shutil.rmtree(written)

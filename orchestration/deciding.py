@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assets import gate, ledger, packaging, registry, snapshots
+from assets import embedding, gate, ledger, packaging, registry, snapshots, translation
 from assets.errors import DigestError, LedgerError
 from assets.gate import Verdict
 from assets.spec import ProductSpec
@@ -107,7 +107,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
 
 
 def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str) -> list[Entry]:
-    """Bar a version for ever, and withdraw its bentos. If it serves, the version before it does from now on, or nobody.
+    """Bar a version for ever, and withdraw its bentos, wheels and SQL. If it serves, the one before does, or nobody.
 
     Raises
     ------
@@ -117,7 +117,8 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     version = registry.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
     made = ledger.invalidate(home, spec.name, decision)
-    packaging.withdraw(home, spec.name, version.model_digest)
+    for stage in (packaging, embedding, translation):
+        stage.withdraw(home, spec.name, version.model_digest)
     follow_ledger(home, spec.name)
     return made
 

@@ -146,7 +146,7 @@ def package_bento(spec: ProductSpec, home: Home) -> Made:
         "size_bytes": bento.size_bytes,
         "path": dg.MetadataValue.path(str(bento.path)),
     }
-    return Made(value_digest([bento.tag, champion.model_digest]), figures, bento.path / "bento.yaml")
+    return Made(value_digest(packaging.promise(home, bento.tag)), figures, bento.path / "bento.yaml")
 
 
 def embed_model(spec: ProductSpec, home: Home) -> Made:
@@ -163,17 +163,18 @@ def embed_model(spec: ProductSpec, home: Home) -> Made:
 
 
 def write_sql(spec: ProductSpec, home: Home) -> Made:
-    """Write the champion as SQL; where its estimator cannot be, say so, or fail if SQL is required."""
+    """Write the champion as SQL, if it is wanted; where its estimator cannot be, say so, or fail if SQL is required."""
     champion = _champion(spec, home)
+    refusal = "serving.sql is off" if spec.serving.sql == "off" else None
     try:
-        done = translation.translate(home, spec, champion)
+        done = None if refusal else translation.translate(home, spec, champion)
     except TranslationError as error:
         if spec.serving.sql == "required":
             raise
+        done, refusal = None, str(error)
+    if done is None:
         translation.withdraw(home, spec.name)
-        return Made(
-            value_digest([champion.model_digest, str(error)]), {"version": champion.version, "refused": str(error)}, None
-        )
+        return Made(value_digest([champion.model_digest, refusal]), {"version": champion.version, "not_written": refusal})
     figures = {
         "version": champion.version,
         "size_bytes": done.size_bytes,

@@ -16,12 +16,13 @@ import psycopg
 import pytest
 import sqlglot
 
-from assets import translation
+from assets import ledger, translation
 from assets.errors import TranslationError
 from assets.spec import ProductSpec
-from assets.standing import Entry
+from assets.standing import Decision, Entry
 from assets.storage import Home
 from bentos.runtime import Model, is_missing
+from orchestration.components import product_steps
 from tests.databases import postgres
 from tests.models import champion_of, trained
 from tests.shop import customers, product
@@ -194,3 +195,17 @@ def test_the_dbt_package_scores_in_a_warehouse(home: Home, rows: pd.DataFrame, t
         dated = connection.execute("select signed_up_at from dated order by customer_id").df()
     same(found, answers(model, rows))
     assert dated["signed_up_at"].tolist() == rows["signed_up_at"].tolist()
+
+
+def test_a_champion_without_sql_is_told_so_or_fails_where_sql_is_required(home: Home) -> None:
+    """The asset says why nothing was written, and an earlier translation is not current any more."""
+    chosen = declared("churn", "sklearn.naive_bayes.GaussianNB", {})
+    earlier, model = trained(home, "churn"), trained(home, "churn", **chosen)
+    ledger.promote(home, "churn", Decision(1, model.digest, "s", "tester", "for a test"), instead_of=None)
+    for sql, told in (("auto", "GaussianNB is not written as SQL"), ("off", "serving.sql is off")):
+        translation.translate(home, product("churn"), champion_of(earlier))
+        made = product_steps.write_sql(product("churn", **chosen, serving={"sql": sql}), home)
+        assert told in made.metadata["not_written"]
+        assert translation.current(home, "churn") is None
+    with pytest.raises(TranslationError):
+        product_steps.write_sql(product("churn", **chosen, serving={"sql": "required"}), home)

@@ -13,13 +13,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets import ledger, packaging, registry
+from assets import ledger, packaging, registry, snapshots
 from assets.errors import DigestError, LedgerError
 from assets.registry import CHAMPION, holder
 from assets.spec import ProductSpec
 from assets.standing import Decision
 from assets.storage import Home, read_json, write_json
 from orchestration import deciding, doctor, lineage, resources
+from orchestration.examining import EXAMINATIONS
 from orchestration.running import RunFailedError, run
 from orchestration.status import status
 from tests.shop import FOLLOWING, customers, definitions, product, run_products
@@ -97,6 +98,7 @@ def test_after_a_rollback_everything_follows_and_the_gate_keeps_to_it(home: Home
     assert set(follow(home, folder, churn())) == {f"churn/{name}" for name in FOLLOWING}
     assert served(home) == (1, 1, {1})
     assert packaging.bento_folder(home, packaging.tag_of("churn", 1, entry.model_digest)).exists()
+    assert packaging.followed(home, "churn") == entry.model_digest, "running services change to it"
     refusal = ledger.entries(home, "churn")[-1]
     assert (refusal.event, refusal.version) == ("refusal", 2)
     assert "it was rolled back by tester on" in refusal.reason
@@ -130,12 +132,26 @@ def test_the_gate_refuses_a_person_too_unless_overridden_which_is_kept(home: Hom
     assert all(not link.problem for link in lineage.chain(home, "churn"))
 
 
+def test_a_champion_keeps_the_evidence_that_its_verdict_read(home: Home) -> None:
+    """Looked at again, by newer code say, the record differs; the chain still leads through the one that was judged."""
+    champion = ledger.standing(home, "churn").champion
+    assert champion is not None
+    snapshot = snapshots.opened(home, "churn", champion.snapshot_digest)
+    for _ in range(2):
+        EXAMINATIONS["footprint"](home, churn(), snapshot, champion.model_digest)
+    assert all(not link.problem for link in lineage.chain(home, "churn"))
+
+
 def test_an_invalid_version_is_never_served_again(home: Home, folder: Path) -> None:
-    """Not by rollback, nor promotion, nor override, nor a training that gives the same model; its bento is gone."""
+    """Not by rollback, nor promotion, nor override, nor a training that gives the same model; what was made of it is gone."""
+    digest = str(ledger.standing(home, "churn").champion_digest)
     tag = packaging.tag_of("churn", 2, str(ledger.standing(home, "churn").champion_digest))
     made = deciding.invalidate(home, churn(), 2, **WHO)
     assert [entry.event for entry in made] == ["invalidation", "rollback"]
     assert not packaging.bento_folder(home, tag).exists()
+    assert packaging.followed(home, "churn") is None, "services answer nothing until another is packaged"
+    for folder_of in (home.wheels, home.sql):
+        assert not [path for path in folder_of.rglob("*") if digest[:8] in path.name]
     for attempt in (
         lambda: deciding.rollback(home, churn(), 2, **WHO),
         lambda: deciding.promote(home, churn(), 2, **WHO),
@@ -145,6 +161,7 @@ def test_an_invalid_version_is_never_served_again(home: Home, folder: Path) -> N
             attempt()
     run_products(home, folder, churn())
     assert served(home) == (1, 1, {1})
+    assert packaging.followed(home, "churn") == ledger.standing(home, "churn").champion_digest
 
 
 def test_without_a_valid_version_nothing_is_served_and_the_run_says_so(home: Home, folder: Path) -> None:
