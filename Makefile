@@ -74,6 +74,10 @@ bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about
 bench-gate: .venv/dev.stamp ## Measure how often the gate errs, for docs/gate.md (about 40 minutes)
 	@$(BIN)/python -m benchmarks.gate
 
+.PHONY: bench-serving
+bench-serving: .venv/dev.stamp ## Measure how fast models answer, for docs/serving.md (about 10 minutes)
+	@$(BIN)/python -m benchmarks.serving
+
 .PHONY: soak
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md
 	@$(BIN)/python -m benchmarks.soak

@@ -17,7 +17,7 @@ from pathlib import Path
 from assets.errors import DigestError, PackagingError
 from assets.spec import ProductSpec
 from assets.standing import Entry
-from assets.storage import Home, read_json, write_json
+from assets.storage import Home, file_digest, read_json, value_digest, write_json
 from bentos.runtime import FILES, Model, model_digest
 
 PROMISE = "promoted.json"
@@ -27,10 +27,11 @@ REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "prometheus-client", "pydanti
 
 @dataclass(frozen=True)
 class Bento:
-    """A built bento: its tag, and the folder it lies in."""
+    """A built bento: its tag, the folder it lies in, and the digest of the service and model in it."""
 
     tag: str
     path: Path
+    digest: str
     size_bytes: int
 
 
@@ -60,7 +61,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         package_folder = Path(scratch) / "bentos"
         (package_folder / "model").mkdir(parents=True)
-        for source in SERVICE.glob("*.py"):
+        for source in sources():
             shutil.copyfile(source, package_folder / source.name)
         for name in FILES:
             shutil.copyfile(folder / name, package_folder / "model" / name)
@@ -95,7 +96,14 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         if path.exists():
             shutil.move(path, Path(scratch) / "replaced")
         shutil.move(built, path)
-    return Bento(tag, path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+    inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
+    digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
+    return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def sources() -> list[Path]:
+    """The modules of the service."""
+    return sorted(SERVICE.glob("*.py"))
 
 
 def point(home: Home, product: str, champion: Entry) -> Path:

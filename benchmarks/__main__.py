@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
-
-from assets.scoring import PIECE
-from benchmarks import batch, judging, load, loop, new_data, quality, service
-from benchmarks.measuring import measure
+from benchmarks import judging, loop, new_data, quality
+from benchmarks.measuring import machine, measure, table
 from orchestration.resources import REPOSITORY
 
 PAGE = """# Benchmarks
@@ -40,22 +35,7 @@ One run of `loopline run` in a fresh home; the import of shap is in whichever pr
 
 How often the gate errs: [gate.md](gate.md).
 
-## The service
-
-{service}
-
-## One row under load
-
-Each server alone with one worker, asked by wrk over {connections} connections that are always busy; the medians of {rounds}
-alternating rounds. All but the bare server answer the same model.
-
-{load}
-
-## Ten million rows
-
-From Parquet to Parquet: the real snapshot, repeated, in pieces of {piece:,} rows.
-
-{batch}
+How fast what is made answers: [serving.md](serving.md).
 
 ## What each group of features adds
 
@@ -69,31 +49,17 @@ hunted by `tests/dbt/test_point_in_time.py`, which changes the future and looks 
 """
 
 
-def table(header: tuple[str, str, str], rows: Iterable[tuple[str, str, str]]) -> str:
-    """A table in Markdown."""
-    lines = [f"| {' | '.join(header)} |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
-
-
 def main() -> None:
     """Measure and write."""
-    memory = psutil.virtual_memory().total / 2**30
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB, Python {platform.python_version()}"
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["LOOPLINE_HOME"] = str(Path(scratch) / "home")
         measure(["-m", "orchestration", "run"], Path(scratch) / "home")
         page = PAGE.format(
-            machine=machine,
+            machine=machine(),
             replicates=500,
             small="10,000",
             judging=table(("stage", "measured", "goal"), judging.rows()),
             new_data=table(("figure", "measured", "goal"), new_data.rows()),
-            service=table(("figure", "measured", "goal"), service.rows()),
-            connections=load.CONNECTIONS,
-            rounds=load.ROUNDS,
-            load=table(("figure", "measured", "goal"), load.rows()),
-            piece=PIECE,
-            batch=table(("figure", "measured", "goal"), batch.rows()),
             quality=table(("features", "ROC AUC", "average precision"), quality.rows()),
             loop=table(("figure", "measured", "goal"), loop.rows()),
         )

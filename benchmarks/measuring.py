@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+import psutil
 
 from orchestration.resources import REPOSITORY, SETTINGS
 
@@ -48,3 +51,15 @@ def spread(measured: Sequence[Measured]) -> str:
     """The range of the wall seconds."""
     seconds = [item.seconds for item in measured]
     return f"{min(seconds):.1f} to {max(seconds):.1f} s"
+
+
+def table(header: tuple[str, str, str], rows: Iterable[tuple[str, str, str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(header)} |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def machine() -> str:
+    """What this was measured on."""
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB, Python {platform.python_version()}"

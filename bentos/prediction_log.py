@@ -6,16 +6,17 @@ is dropped and counted.
 
 from __future__ import annotations
 
-import json
-import queue
 import sqlite3
 import threading
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import to_json
 
 from bentos.served import Row, Served
 
@@ -25,9 +26,10 @@ create table if not exists predictions (
     model_digest text not null, features text not null, prediction text not null, primary key (request_id, row_number)
 ) strict
 """
-MOST = 10_000
-"""How many requests may wait to be written."""
-SECONDS = 0.5
+Entry = tuple[str, datetime, Served, Sequence[Row], Sequence[Any]]
+MOST, TOGETHER = 4_000, 4_000
+"""How many requests may wait to be written, and how many are written together."""
+SECONDS = 0.25
 """How long an entry waits for others to be written with it."""
 
 
@@ -46,7 +48,8 @@ class PredictionLog:
 
     def __init__(self, folder: Path, sample: float, on_dropped: Callable[[int], None] = lambda _: None) -> None:
         self.folder, self.sample, self.on_dropped = folder, sample, on_dropped
-        self.entries: queue.Queue[tuple[str, datetime, Served, Sequence[Row], Sequence[Any]] | None] = queue.Queue(MOST)
+        self.entries: deque[Entry] = deque()
+        self.closing = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         self.thread = threading.Thread(target=self._write, daemon=True, name="prediction log")
         self.thread.start()
@@ -57,37 +60,32 @@ class PredictionLog:
 
     def add(self, request_id: str, served: Served, rows: Sequence[Row], answers: Sequence[dict[str, Any]]) -> None:
         """Hand over a request's rows and their answers."""
-        try:
-            self.entries.put_nowait((request_id, datetime.now(UTC), served, rows, answers))
-        except queue.Full:
+        if len(self.entries) < MOST:
+            self.entries.append((request_id, datetime.now(UTC), served, rows, answers))
+        else:
             self.on_dropped(len(rows))
 
     def close(self) -> None:
         """Write what waits, and stop."""
-        self.entries.put(None)
+        self.closing.set()
         self.thread.join()
 
     def _write(self) -> None:
-        going = True
-        while going:
-            batch = [self.entries.get()]
-            if batch[0] is not None:
-                threading.Event().wait(SECONDS)
-            while not self.entries.empty():
-                batch.append(self.entries.get_nowait())
-            going = None not in batch
-            kept = [item for item in batch if item is not None]
+        while self.entries or not self.closing.is_set():
+            self.closing.wait(SECONDS)
+            # no more than what waits now: under load there is always more
+            batch = [self.entries.popleft() for _ in range(min(len(self.entries), TOGETHER))]
             try:
-                self._append(kept)
+                self._append(batch)
             except (sqlite3.Error, OSError):
-                self.on_dropped(sum(len(item[3]) for item in kept))
+                self.on_dropped(sum(len(item[3]) for item in batch))
 
-    def _append(self, batch: Sequence[tuple[str, datetime, Served, Sequence[Row], Sequence[Any]]]) -> None:
+    def _append(self, batch: Sequence[Entry]) -> None:
         for day in sorted({item[1].date() for item in batch}):
             lines = [
                 (
                     request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
-                    served.model.digest, json.dumps(row), json.dumps(answer),
+                    served.model.digest, to_json(row).decode(), to_json(answer).decode(),
                 )
                 for request_id, moment, served, rows, answers in batch
                 if moment.date() == day

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from assets import packaging
+from assets import containers, packaging
 from assets.spec import ProductSpec
 from assets.spec.product import DATA
-from assets.storage import Home
+from assets.storage import Home, file_digest
 from orchestration.automation import product_job, product_schedule
 from orchestration.components import judging_steps as judging
 from orchestration.components import product_steps as steps
@@ -57,18 +58,6 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         """Its assets, a contract check on the first, a check for each gate on the verdict, a job over them and its schedule."""
         spec, own = self.spec, self.spec.as_source()
         relation = ["landing", spec.name, DATA] if own is not None else str(spec.features.relation).split(".")
-        contract = dg.AssetCheckSpec(
-            steps.CONTRACT,
-            asset=dg.AssetKey([spec.name, "snapshot"]),
-            blocking=True,
-            description="Types, ranges, vocabularies, missing shares, key, and rules over two columns.",
-        )
-        agreement = dg.AssetCheckSpec(
-            steps.PARITY,
-            asset=dg.AssetKey([spec.name, "parity"]),
-            blocking=True,
-            description="Outputs within 1e-6 of the model's own, and the same decisions, on real and on hard rows.",
-        )
         trained_by = self._code_version("assets.training", LEARNING)
         assets = [
             self._asset(
@@ -79,7 +68,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 reads={"features", "target", "rules", "source", "split"},
                 kinds={"parquet", "pandera"},
                 description="The feature relation as immutable Parquet named by its digest, published only under its contract.",
-                checks=[contract],
+                checks=[steps.contract_check(spec.name)],
             ),
             *self._tuning(),
             self._asset(
@@ -139,6 +128,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 reads={"name", "description", "serving"},
                 kinds={"bentoml", "onnx"},
                 distributions=packaging.REQUIREMENTS,
+                files=packaging.sources(),
                 description="The champion as a service: ONNX, signature, typed input; every answer carries version and digest.",
             ),
             self._asset(
@@ -179,7 +169,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 reads={"name", "features", "split"},
                 kinds={"bentoml"},
                 description="All ways of serving asked the same rows; services follow the champion only if they agree.",
-                checks=[agreement],
+                checks=[steps.parity_check(spec.name)],
             ),
         ]
         assets.append(
@@ -191,6 +181,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 reads={"name", "serving"},
                 kinds={"docker", "bentoml"},
                 distributions=packaging.REQUIREMENTS,
+                files=(containers.LOCK, containers.CONTAINERFILE),
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
                 on_demand=True,
             )
@@ -262,6 +253,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         description: str,
         distributions: tuple[str, ...] = (),
         gate: str | None = None,
+        files: Sequence[Path] = (),
         asset_metadata: Mapping[str, Any] | None = None,
         on_demand: bool = False,
         **more: Any,
@@ -277,16 +269,23 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             owners=[self.spec.owner],
             tags={"product": product, "stage": stage} | ({ON_DEMAND: "true"} if on_demand else {}),
             metadata=asset_metadata,
-            code_version=self._code_version(f"assets.{stage}", distributions, reads, gate),
+            code_version=self._code_version(f"assets.{stage}", distributions, reads, gate, files),
         )
         return stage_asset(lambda home: step(self.spec, home), spec=spec, **more)
 
     def _code_version(
-        self, module: str, distributions: tuple[str, ...], reads: set[str] | None = None, gate: str | None = None
+        self,
+        module: str,
+        distributions: tuple[str, ...],
+        reads: set[str] | None = None,
+        gate: str | None = None,
+        files: Sequence[Path] = (),
     ) -> str:
         declared = self.spec.model_dump(mode="json", include=reads)
         if gate is not None:
             declared["gate"] = getattr(self.spec.gates, gate).model_dump(mode="json")
         if reads is None or "model" in reads:
             declared["estimator_version"] = estimator_version(self.spec.model.estimator)
+        if files:
+            declared["files"] = [file_digest(file) for file in files]
         return code_version(module, parameters=declared, distributions=distributions)

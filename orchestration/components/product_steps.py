@@ -43,6 +43,26 @@ from orchestration.step import FailedCheckError, Made
 CONTRACT, PARITY = "contract", "parity"
 
 
+def contract_check(product: str) -> dg.AssetCheckSpec:
+    """The check that lets nothing start on a snapshot that breaks its contract."""
+    return dg.AssetCheckSpec(
+        CONTRACT,
+        asset=dg.AssetKey([product, "snapshot"]),
+        blocking=True,
+        description="Types, ranges, vocabularies, missing shares, key, and rules over two columns.",
+    )
+
+
+def parity_check(product: str) -> dg.AssetCheckSpec:
+    """The check that lets no service follow a champion whose ways disagree."""
+    return dg.AssetCheckSpec(
+        PARITY,
+        asset=dg.AssetKey([product, "parity"]),
+        blocking=True,
+        description="Outputs within 1e-6 of the model's own, and the same decisions, on real and on hard rows.",
+    )
+
+
 def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
     """Hold the feature relation against its contract, and publish it only if it keeps it."""
     files = None
@@ -146,7 +166,7 @@ def package_bento(spec: ProductSpec, home: Home) -> Made:
         "size_bytes": bento.size_bytes,
         "path": dg.MetadataValue.path(str(bento.path)),
     }
-    return Made(value_digest(packaging.promise(home, bento.tag)), figures, bento.path / "bento.yaml")
+    return Made(bento.digest, figures, bento.path / "bento.yaml")
 
 
 def embed_model(spec: ProductSpec, home: Home) -> Made:

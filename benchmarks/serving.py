@@ -1,0 +1,57 @@
+"""How fast what is made answers, and write docs/serving.md: ``make bench-serving``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from benchmarks import batch, load, service
+from benchmarks.measuring import machine, measure, table
+from orchestration.resources import REPOSITORY
+
+PAGE = """# How fast it answers
+
+Measured by `make bench-serving`, which writes this page; each ratio is of one run on one machine, its sides in turn.
+Machine: {machine}. A load of ten minutes, and too much of it: [soak.md](soak.md).
+
+## The service
+
+{service}
+
+## One row under load
+
+Each server alone with one worker, asked by wrk over {connections} connections that are always busy; the medians of {rounds}
+alternating rounds. All but the bare server answer from the same model; only ours checks ranges, counts and logs each request.
+
+{load}
+
+## Ten million rows
+
+From Parquet to Parquet: the real snapshot, repeated, in pieces.
+
+{batch}
+"""
+HEADER = ("figure", "measured", "goal")
+
+
+def main() -> None:
+    """Measure and write."""
+    with tempfile.TemporaryDirectory() as scratch:
+        if "LOOPLINE_HOME" not in os.environ:
+            os.environ["LOOPLINE_HOME"] = str(Path(scratch) / "home")
+            measure(["-m", "orchestration", "run", load.PRODUCT], Path(scratch) / "home")
+        page = PAGE.format(
+            machine=machine(),
+            service=table(HEADER, service.rows()),
+            connections=load.CONNECTIONS,
+            rounds=load.ROUNDS,
+            load=table(HEADER, load.rows()),
+            batch=table(HEADER, batch.rows()),
+        )
+    (REPOSITORY / "docs" / "serving.md").write_text(page, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
