@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import re
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,8 +26,8 @@ from bentos.metrics import Metrics
 from bentos.prediction_log import PredictionLog
 from bentos.refusals import RefusedError, invalid
 from bentos.served import Row, Served
+from bentos.wire import answer_with, fit_id, say
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 TICK = 0.05
 """How often the event loop's lag is measured, in seconds."""
 Handler = Callable[[Served, bytes, str], Awaitable[dict[str, Any]]]
@@ -110,7 +105,7 @@ class ModelApp:
         if before is not None or served is None:
             self.metrics.switches.inc()
         version = None if served is None else served.promise["model_version"]
-        self._say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
+        say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
 
     async def _predict(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
         row = served.requests["/predict"].validate_json(body)["row"]
@@ -151,7 +146,7 @@ class ModelApp:
         async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
             started = time.perf_counter()
             given = dict(scope["headers"])
-            request_id = _request_id(given.get(b"x-request-id", b""))
+            request_id = fit_id(given.get(b"x-request-id", b""))
             served, refusal = self.served, None
             headers: dict[str, str] = {} if served is None else dict(served.headers)
             try:
@@ -169,7 +164,7 @@ class ModelApp:
             except TimeoutError:
                 refusal = RefusedError(504, f"Not answered within {self.limits['timeout_seconds']:g} seconds. Send fewer rows.")
             except Exception as error:  # noqa: BLE001 - the client is told that it is ours, the log what it is
-                self._say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
+                say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
                 refusal = RefusedError(500, "An error of the service; its log tells more under this request's id.")
             if refusal is not None:
                 status, answer = refusal.status, refusal.body(request_id)
@@ -180,8 +175,8 @@ class ModelApp:
             if status >= 500 or self.limits["access_log"]:
                 told = {"model_version": headers.get("x-model-version"), **({"error": refusal.error} if refusal else {})}
                 line = {"request_id": request_id, "path": path, "status": status, "milliseconds": round(1000 * seconds, 3)}
-                self._say(event="request", **line, **told)
-            await _send(send, status, answer, {**headers, "x-request-id": request_id})
+                say(event="request", **line, **told)
+            await answer_with(send, status, answer, {**headers, "x-request-id": request_id})
 
         return endpoint
 
@@ -235,7 +230,7 @@ class ModelApp:
     async def _not_routed(self, request: Request, error: Exception) -> Response:
         status, headers = getattr(error, "status_code", 500), getattr(error, "headers", None) or {}
         allowed = f" Allowed: {headers['Allow']}." if "Allow" in headers else " See /docs.json for what there is."
-        request_id = _request_id(request.headers.get("x-request-id", "").encode("latin-1"))
+        request_id = fit_id(request.headers.get("x-request-id", "").encode("latin-1"))
         told = {"error": f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}.{allowed}"}
         return JSONResponse({**told, "request_id": request_id}, status, {**headers, "X-Request-ID": request_id})
 
@@ -266,13 +261,7 @@ class ModelApp:
             self.metrics.lag.set(self.lag)
 
     def _cannot_switch(self, error: Exception) -> None:
-        self._say(event="cannot switch", error=f"{type(error).__name__}: {error}")
-
-    def _say(self, **told: Any) -> None:
-        """One JSON line in the log."""
-        now = time.time()
-        moment = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
-        sys.stderr.write(to_json({"time": moment, **told}).decode() + "\n")
+        say(event="cannot switch", error=f"{type(error).__name__}: {error}")
 
 
 class _Asgi:
@@ -283,23 +272,3 @@ class _Asgi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.application(scope, receive, send)
-
-
-@lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    """A second of universal time as text; many requests share it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-
-
-def _request_id(given: bytes) -> str:
-    """The client's id if it is fit for a log, or a new one."""
-    text = given.decode("latin-1")
-    return text if REQUEST_ID.fullmatch(text) else os.urandom(16).hex()
-
-
-async def _send(send: Send, status: int, answer: dict[str, Any], headers: dict[str, str]) -> None:
-    content = to_json(answer, inf_nan_mode="constants")
-    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
-    lines += [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": content})
