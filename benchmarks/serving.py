@@ -13,7 +13,7 @@ from orchestration.resources import REPOSITORY
 PAGE = """# How fast it answers
 
 Measured by `make bench-serving`, which writes this page; each ratio is of one run on one machine, its sides in turn.
-Machine: {machine}. A load of ten minutes, and too much of it: [soak.md](soak.md).
+Machine: {machine}.
 
 ## The service
 
@@ -28,7 +28,8 @@ alternating rounds. All but the bare server answer from the same model; only our
 
 ## Ten million rows
 
-From Parquet to Parquet: the real snapshot, repeated, in pieces.
+From Parquet to Parquet: the real snapshot, repeated. scikit-learn writes probabilities only; the others write what batch
+predictions have: moments, decisions, version and digest too.
 
 {batch}
 """
