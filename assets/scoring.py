@@ -177,7 +177,7 @@ class Scorer:
 
 
 def look_up(home: Home, product: str, snapshot_digest: str, entity: str, key: str) -> list[dict[str, Any]]:
-    """What batch predictions say of one key, as records; empty if it was not scored.
+    """What batch predictions say of one key, a record for each model that was asked; empty if it was not scored.
 
     Parameters
     ----------
@@ -190,11 +190,10 @@ def look_up(home: Home, product: str, snapshot_digest: str, entity: str, key: st
     """
     import pyarrow.parquet as pq
 
-    found: list[dict[str, Any]] = []
-    for file in sorted(batch_folder(home, product, snapshot_digest).glob("*.parquet")):
-        rows = pq.read_table(file, filters=[(entity, "==", key)]).to_pylist()
-        found += [row for row in rows if row not in found]
-    return found
+    files = batch_folder(home, product, snapshot_digest).glob("*.parquet")
+    rows = [row for file in files for row in pq.read_table(file, filters=[(entity, "==", key)]).to_pylist()]
+    # a month and the whole snapshot may both hold it: what was said last stands
+    return list({row["model_digest"]: row for row in sorted(rows, key=lambda row: row["scored_at_utc"])}.values())
 
 
 def batch_folder(home: Home, product: str, snapshot_digest: str) -> Path:

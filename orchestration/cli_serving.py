@@ -1,4 +1,4 @@
-"""`loopline` commands that answer: serve, predict, lookup."""
+"""`loopline` commands that answer: serve, predict, lookup, container."""
 
 from __future__ import annotations
 

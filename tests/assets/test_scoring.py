@@ -72,7 +72,7 @@ def test_a_key_is_looked_up_with_what_answered(scorer: Scorer) -> None:
     asked = (scorer.home, "flight_delay", scorer.snapshot.digest, "flight_id")
     assert scoring.look_up(*asked, key) == []
     scorer.batch("2013-01")
-    scorer.batch()
+    replace(scorer, scored_at=LATER).batch()
     (found,) = scoring.look_up(*asked, key)
     assert found["flight_id"] == key
     assert found["model_digest"] == scorer.champion.model_digest

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import pytest
 
 from orchestration.resources import REPOSITORY
+from tests.bentos.serving import free_port, until_ready
 
 
 def loopline(home: Path, *arguments: str) -> str:
@@ -129,3 +133,35 @@ def test_the_bento_promises_the_champion(home: Path, product: dict[str, Any]) ->
     promised = json.loads((home / "bentos" / "bentos" / name / version / "src" / "bentos" / "promoted.json").read_text())
     assert promised["model_digest"] == product["champion_digest"]
     assert promised["model_version"] == product["champion_version"]
+
+
+def test_a_month_is_scored_and_a_flight_looked_up(home: Path, product: dict[str, Any]) -> None:
+    """Twice the same file; the answer names the champion."""
+    first, again = (loopline(home, "predict", "flight_delay", "--month", "2013-11") for _ in range(2))
+    assert first.startswith("27,268 rows by version 1, scored now: ")
+    assert again == first.replace("scored now", "scored before")
+    key = duckdb.execute(f"select flight_id from '{first.split(': ')[1].strip()}' limit 1").fetchall()[0][0]
+    (found,) = json.loads(loopline(home, "lookup", "flight_delay", key))
+    assert (found["flight_id"], found["model_digest"]) == (key, product["champion_digest"])
+
+
+def test_the_champion_is_served_by_a_command_and_stops_when_told(home: Path, product: dict[str, Any]) -> None:
+    """It answers, keeps its prediction log in the home, and ends of its own accord."""
+    port = free_port()
+    command = [sys.executable, "-m", "orchestration", "serve", "flight_delay", "--port", str(port)]
+    environment = {**os.environ, "LOOPLINE_HOME": str(home)}
+    row = json.loads((REPOSITORY / "docs" / "flight.json").read_text())
+    log = home.parent / "serve.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=stream, stderr=stream)
+        until_ready(f"http://127.0.0.1:{port}", process, log)
+        answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=row, timeout=30)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert answer.status_code == 200
+    assert answer.json()["model_digest"] == product["champion_digest"]
+    (kept,) = (home / "served" / "flight_delay").glob("*.sqlite")
+    with closing(sqlite3.connect(kept)) as connection:
+        ((digest, asked),) = connection.execute("select model_digest, features from predictions").fetchall()
+    assert digest == product["champion_digest"]
+    assert json.loads(asked) == row["row"]
