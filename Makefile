@@ -34,7 +34,7 @@ test: .venv/dev.stamp .venv/containers.stamp .postgresql .engine ## Run all test
 .postgresql:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ test "$$(id -u)" = 0 && $(APT) postgresql >/dev/null 2>&1; } || \
-		{ echo "The tests need PostgreSQL. On Debian 12: sudo apt-get install --no-install-recommends postgresql"; exit 1; }
+		echo "No PostgreSQL: its tests are skipped. On Debian 12: sudo apt-get install --no-install-recommends postgresql"
 
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, types, imports, SQL and YAML

@@ -49,8 +49,8 @@ KEPT = ["customer_id", "signed_up_at"]
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[psycopg.Connection[Any]]:
-    """A PostgreSQL."""
+def database() -> Iterator[psycopg.Connection[Any] | None]:
+    """A PostgreSQL, where it is installed."""
     with postgres() as connection:
         yield connection
 
@@ -108,7 +108,7 @@ def query(home: Home, spec: ProductSpec, champion: Entry, dialect: str) -> str:
 
 @pytest.mark.parametrize("case", MODELS, ids=NAMES)
 def test_duckdb_and_postgresql_answer_as_the_model(
-    home: Home, rows: pd.DataFrame, database: psycopg.Connection[Any], case: tuple[str, str, dict[str, Any], str]
+    home: Home, rows: pd.DataFrame, database: psycopg.Connection[Any] | None, case: tuple[str, str, dict[str, Any], str]
 ) -> None:
     """Row for row; the Spark query parses as Spark."""
     name, *chosen = case
@@ -122,7 +122,10 @@ def test_duckdb_and_postgresql_answer_as_the_model(
     assert found["customer_id"].tolist() == rows["customer_id"].tolist()
     assert set(found["model_digest"]) == {model.digest}
     same(found, expected)
+    assert sqlglot.parse_one(query(home, spec, champion, "spark"), read="spark")
 
+    if database is None:
+        pytest.skip("PostgreSQL is not installed; DuckDB answered right")
     with database.cursor() as cursor:
         cursor.execute("drop table if exists asked")
         cursor.execute(
@@ -135,7 +138,6 @@ def test_duckdb_and_postgresql_answer_as_the_model(
         columns = [column.name for column in cursor.description or ()]
         there = pd.DataFrame(cursor.fetchall(), columns=columns).set_index("customer_id").loc[rows["customer_id"]].reset_index()
     same(there, expected)
-    assert sqlglot.parse_one(query(home, spec, champion, "spark"), read="spark")
 
 
 def test_an_estimator_without_translation_is_refused_with_what_has_one(home: Home) -> None:
