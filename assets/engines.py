@@ -66,6 +66,18 @@ class Engine:
             return cls("buildah", "podman", OWN)
         raise ContainerError(f"There is no container engine. Install Docker, or on Debian 12: apt-get install {INSTALL}")
 
+    def try_out(self) -> None:
+        """Run the base image once.
+
+        Raises
+        ------
+        ContainerError
+            If containers do not run on this machine.
+        """
+        self._require_base()
+        network = [] if self.runner == "docker" else ["--network", "host"]
+        _run([self.runner, "run", "--rm", *network, *HARDENED, self.base, "python3.11", "-c", "pass"])
+
     def build(self, context: Path, containerfile: Path, tag: str, labels: dict[str, str]) -> None:
         """Build an image of a folder.
 
