@@ -13,7 +13,7 @@ from orchestration.resources import REPOSITORY
 PAGE = """# How fast it answers
 
 Measured by `make bench-serving`, which writes this page; each ratio is of one run on one machine, its sides in turn.
-Machine: {machine}.
+Machine: {machine}. A load of ten minutes, and too much of it: [soak.md](soak.md).
 
 ## The service
 
