@@ -19,7 +19,7 @@ from orchestration.scaffolding import new_product
 
 BIG, SMALL = 10_000_000, 10_000
 ROUNDS = 3
-COPIED = ("assets", "bentos", "dbt_project", "orchestration", "pyproject.toml")
+COPIED = ("assets", "bentos", "dbt_project", "deploy", "orchestration", "requirements", "pyproject.toml")
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -92,7 +92,7 @@ def test_an_unknown_product_is_one_clear_error(tmp_path: Path) -> None:
 def clone(tmp_path: Path) -> Path:
     """A copy of the repository, to be spoilt."""
     copy = tmp_path / "clone"
-    for name in ("assets", "bentos", "dbt_project", "orchestration"):
+    for name in ("assets", "bentos", "dbt_project", "deploy", "orchestration", "requirements"):
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "logs"))
     shutil.copy(REPOSITORY / "pyproject.toml", copy)
     return copy
