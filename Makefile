@@ -62,7 +62,7 @@ container: .venv/containers.stamp .engine ## Build the image of PRODUCT's champi
 # Docker where there is one; else buildah and podman, installed where that is allowed
 .PHONY: .engine
 .engine:
-	@docker info >/dev/null 2>&1 || command -v buildah >/dev/null && command -v podman >/dev/null || \
+	@docker info >/dev/null 2>&1 || { command -v buildah && command -v podman; } >/dev/null || \
 		{ test "$$(id -u)" = 0 && $(APT) $(ENGINE) >/dev/null 2>&1; } || \
 		echo "No container engine. On Debian 12: sudo apt-get install --no-install-recommends $(ENGINE)"
 

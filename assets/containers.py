@@ -6,9 +6,7 @@ The packages are installed beside the image and copied into it, so that nothing 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,18 +15,17 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from assets import manifests
-from assets.engines import Engine
+from assets import current, manifests
+from assets.engines import Engine, run
 from assets.errors import ContainerError
 from assets.spec import ProductSpec
 from assets.standing import Entry
-from assets.storage import Home, file_digest, read_json, write_json
+from assets.storage import Home, file_digest
 from bentos.runtime import Model
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCK, CONTAINERFILE = REPOSITORY / "requirements" / "serving.txt", REPOSITORY / "deploy" / "Containerfile"
-MANIFEST, RECORD = "kubernetes.yaml", "current.json"
-"""Which image is current, and of which model."""
+MANIFEST = "kubernetes.yaml"
 USER = "app:x:1034:1034::/tmp:/usr/sbin/nologin\n"
 PRUNED = (
     "bin",
@@ -78,7 +75,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
     """
     Model.load(bento / "src" / "bentos" / "model", champion.model_digest)
     engine = Engine.found()
-    tag = f"v{champion.version}-{champion.model_digest[:8]}"
+    tag = champion.tag
     reference = f"localhost/{spec.name}:{tag}"
     folder = home.images / spec.name / tag
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,16 +93,9 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
     (folder / MANIFEST).write_text(manifests.kubernetes(spec, champion, reference), encoding="utf-8")
     found = engine.inspect(reference) or {}
     done = Image(reference, _digest(found), int(found["Size"]), folder)
-    named = {
-        "folder": tag,
-        "reference": reference,
-        "digest": done.digest,
-        "size_bytes": done.size_bytes,
-        "engine": engine.runner,
-    }
-    sbom = {"sbom_digest": file_digest(folder / "sbom.cdx.json")}
-    write_json(
-        folder.parent / RECORD, {**named, **sbom, "model_version": champion.version, "model_digest": champion.model_digest}
+    sbom = file_digest(folder / "sbom.cdx.json")
+    current.name(
+        folder, done.digest, champion, reference=reference, size_bytes=done.size_bytes, engine=engine.runner, sbom_digest=sbom
     )
     return done
 
@@ -146,7 +136,7 @@ def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> d
 
 def forget_if_gone(home: Home, product: str) -> None:
     """Let an image be built anew that someone removed from the engine."""
-    record = current(home, product)
+    record = current.record(home.images / product)
     if record is not None and digest_of(record["reference"]) != record["digest"]:
         shutil.rmtree(home.images / product)
 
@@ -155,12 +145,6 @@ def digest_of(reference: str) -> str | None:
     """The digest of an image as the engine has it; None if it has none of this name."""
     found = Engine.found().inspect(reference)
     return None if found is None else _digest(found)
-
-
-def current(home: Home, product: str) -> dict[str, Any] | None:
-    """The record of the current image, if there is one."""
-    record = home.images / product / RECORD
-    return dict(read_json(record)) if record.exists() else None
 
 
 def _digest(inspected: dict[str, Any]) -> str:
@@ -182,11 +166,11 @@ def _install(site: Path, source: Path) -> None:
         "--no-deps",
         "--require-hashes",
     ]
-    _tool([uv, "pip", "install", *options, "-r", str(LOCK)])
+    run([uv, "pip", "install", *options, "-r", str(LOCK)])
     for pattern in PRUNED:
         for path in list(site.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    _tool(
+    run(
         [sys.executable, "-c", IMPORTED, str(site)],
         cwd=source,
         variables={"PYTHONPATH": str(site), "BENTOML_DO_NOT_TRACK": "True"},
@@ -197,19 +181,10 @@ def _bill_of_materials(archive: Path, target: Path) -> None:
     syft = Path(sys.executable).with_name("syft")
     if not syft.exists():
         raise ContainerError("syft, which lists an image's packages, is not installed. `make container` installs it.")
-    _tool(
+    run(
         [str(syft), "scan", "--quiet", "--from", "oci-archive", str(archive), "-o", f"cyclonedx-json={target}"],
         variables={"SYFT_CHECK_FOR_APP_UPDATE": "false"},
     )
-
-
-def _tool(command: list[str], *, cwd: Path | None = None, variables: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        command, cwd=cwd, env={**os.environ, **(variables or {})}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        tail = "\n".join(done.stderr.strip().splitlines()[-8:])
-        raise ContainerError(f"`{Path(command[0]).name}` failed with exit code {done.returncode}:\n{tail}")
 
 
 def _ready(url: str) -> bool:

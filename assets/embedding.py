@@ -8,16 +8,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from assets import current
 from assets.spec import ProductSpec
 from assets.standing import Entry
-from assets.storage import Home, file_digest, read_json, write_json
+from assets.storage import Home, file_digest, write_json
 from bentos import embedded
 from bentos.runtime import FILES, Model
 
 SOURCES = ("decisions.py", "embedded.py", "runtime.py")
 REQUIREMENTS = ("numpy>=1.26", "onnxruntime>=1.20")
-RECORD = "current.json"
-"""Which wheel is current, and of which model."""
 MOMENT = 1_577_836_800
 """The time of each file in a wheel, so that the same model gives the same bytes."""
 PROJECT = """[project]
@@ -52,11 +51,6 @@ class Wheel:
     size_bytes: int
 
 
-def module_of(product: str) -> str:
-    """The name by which a product's wheel is imported."""
-    return f"{product}_model"
-
-
 def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
     """Build the champion's wheel; an earlier one of the same version is replaced.
 
@@ -74,7 +68,7 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
     """
     from flit_core.wheel import make_wheel_in
 
-    digest, module = champion.model_digest, module_of(spec.name)
+    digest, module = champion.model_digest, spec.module
     folder = home.models / spec.name / digest
     Model.load(folder, digest)
     version = f"{champion.version}+{digest[:8]}"
@@ -100,21 +94,12 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
         path.parent.mkdir(parents=True, exist_ok=True)
         built.file.replace(path)
     done = Wheel(path, file_digest(path), path.stat().st_size)
-    named = {"file": path.name, "digest": done.digest, "model_version": champion.version, "model_digest": digest}
-    write_json(path.parent / RECORD, named)
+    current.name(path, done.digest, champion)
     return done
-
-
-def current(home: Home, product: str) -> Path | None:
-    """The file of the current wheel, if there is one."""
-    record = home.wheels / product / RECORD
-    return home.wheels / product / read_json(record)["file"] if record.exists() else None
 
 
 def withdraw(home: Home, product: str, digest: str) -> None:
     """Remove the wheels of a model, so that nobody installs them from here."""
-    folder = home.wheels / product
-    if (folder / RECORD).exists() and read_json(folder / RECORD)["model_digest"] == digest:
-        (folder / RECORD).unlink()
-    for wheel in folder.glob(f"*+{digest[:8]}-*.whl"):
+    current.forget(home.wheels / product, digest)
+    for wheel in (home.wheels / product).glob(f"*+{digest[:8]}-*.whl"):
         wheel.unlink()

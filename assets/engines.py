@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Engine:
         ContainerError
             If there is none.
         """
-        if shutil.which("docker") and _run(["docker", "info"], check=False).returncode == 0:
+        if shutil.which("docker") and run(["docker", "info"], check=False).returncode == 0:
             return cls("docker", "docker", STOCK)
         if shutil.which("buildah") and shutil.which("podman"):
             return cls("buildah", "podman", OWN)
@@ -76,7 +76,7 @@ class Engine:
         """
         self._require_base()
         network = [] if self.runner == "docker" else ["--network", "host"]
-        _run([self.runner, "run", "--rm", *network, *HARDENED, self.base, "python3.11", "-c", "pass"])
+        run([self.runner, "run", "--rm", *network, *HARDENED, self.base, "python3.11", "-c", "pass"])
 
     def build(self, context: Path, containerfile: Path, tag: str, labels: dict[str, str]) -> None:
         """Build an image of a folder.
@@ -89,17 +89,17 @@ class Engine:
         self._require_base()
         named = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
         arguments = ["--build-arg", f"BASE={self.base}", "-f", str(containerfile), "-t", tag, *named, str(context)]
-        _run([self.builder, "build", *arguments])
+        run([self.builder, "build", *arguments])
 
     def inspect(self, tag: str) -> dict[str, Any] | None:
         """What the engine knows of an image; None if there is none."""
-        done = _run([self.runner, "image", "inspect", tag], check=False)
+        done = run([self.runner, "image", "inspect", tag], check=False)
         return None if done.returncode else dict(json.loads(done.stdout)[0])
 
     def save(self, tag: str, archive: Path) -> None:
         """Write an image to a file."""
         form = [] if self.runner == "docker" else ["--format", "oci-archive"]
-        _run([self.runner, "save", *form, "-o", str(archive), tag])
+        run([self.runner, "save", *form, "-o", str(archive), tag])
 
     def start(self, tag: str, port: int, memory_mb: int) -> str:
         """Run an image on a port of the loopback, hardened; its container's id."""
@@ -107,13 +107,13 @@ class Engine:
         where = ["-p", f"127.0.0.1:{port}:3000"] if self.runner == "docker" else ["--network", "host"]
         command = [] if self.runner == "docker" else ["--host", "127.0.0.1", "--port", str(port)]
         limits = [*HARDENED, "--memory", f"{memory_mb}m"]
-        return _run([self.runner, "run", "-d", *where, *limits, tag, *command]).stdout.strip()
+        return run([self.runner, "run", "-d", *where, *limits, tag, *command]).stdout.strip()
 
     def stop(self, container: str) -> str:
         """Stop a container as an orchestrator does, and remove it; what it had logged."""
-        _run([self.runner, "stop", "-t", "25", container], check=False)
-        done = _run([self.runner, "logs", container], check=False)
-        _run([self.runner, "rm", "-f", container], check=False)
+        run([self.runner, "stop", "-t", "25", container], check=False)
+        done = run([self.runner, "logs", container], check=False)
+        run([self.runner, "rm", "-f", container], check=False)
         return done.stdout + done.stderr
 
     def _require_base(self) -> None:
@@ -125,23 +125,23 @@ class Engine:
             tar = Path(scratch) / "base.tar"
             without = [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
             options = ["--variant=extract", f"--include={','.join(PACKAGES)}", f"--extract-hook={LISTED}", *without]
-            _run(["mmdebstrap", *options, "bookworm", str(tar)])
-            _run([self.runner, "import", str(tar), OWN])
+            run(["mmdebstrap", *options, "bookworm", str(tar)])
+            run([self.runner, "import", str(tar), OWN])
 
 
-def remove(tag: str) -> None:
-    """Remove an image."""
-    _run([Engine.found().runner, "rmi", "-f", tag])
+def run(
+    command: Sequence[str], *, check: bool = True, cwd: Path | None = None, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, in another folder and with further variables if need be.
 
-
-def play(manifest: Path, *, down: bool = False) -> None:
-    """Run what a Kubernetes manifest describes, with podman, or take it down."""
-    _run(["podman", "play", "kube", *(["--down"] if down else ["--network", "host"]), str(manifest)])
-
-
-def _run(command: Sequence[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    Raises
+    ------
+    ContainerError
+        If it fails and that is checked, with what it said last.
+    """
     own = {"CONTAINERS_CONF": str(CONFIGURATION)} if _contained() else {}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**own, **os.environ})
+    environment = {**own, **os.environ, **(variables or {})}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if check and done.returncode:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
         raise ContainerError(f"`{' '.join(command[:3])}` failed with exit code {done.returncode}:\n{tail}")

@@ -56,7 +56,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     digest, version = champion.model_digest, champion.version
     folder = home.models / spec.name / digest
     Model.load(folder, digest)
-    tag = tag_of(spec.name, version, digest)
+    tag = tag_of(champion)
     home.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         package_folder = Path(scratch) / "bentos"
@@ -108,7 +108,7 @@ def sources() -> list[Path]:
 
 def point(home: Home, product: str, champion: Entry) -> Path:
     """Let services serve the champion's bento: those that run change to it, those that start start it."""
-    tag = tag_of(product, champion.version, champion.model_digest)
+    tag = tag_of(champion)
     path = pointer(home, product)
     folder = os.path.relpath(bento_folder(home, tag) / "src" / "bentos", path.parent)
     named = {"tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
@@ -152,9 +152,9 @@ def served_tag(home: Home, product: str) -> str:
     return str(read_json(pointer(home, product))["tag"])
 
 
-def tag_of(product: str, version: int, digest: str) -> str:
+def tag_of(champion: Entry) -> str:
     """The tag of a version's bento."""
-    return f"{product}:v{version}-{digest[:8]}"
+    return f"{champion.product}:{champion.tag}"
 
 
 def bento_folder(home: Home, tag: str) -> Path:

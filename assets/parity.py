@@ -90,6 +90,9 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
     rows = real + _hard(model)
     outputs = model.predict({name: [row[name] for row in rows] for name in model.signature["features"]})
     expected = outputs, _named(model, model.decide(outputs))
+    path = home.reports / spec.name / "parity.json"
+    # a way that cannot answer leaves no record, rather than an earlier one
+    path.unlink(missing_ok=True)
     found: dict[str, Any] = {}
     for name, place in ways.items():
         if place is None:
@@ -97,7 +100,6 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
             continue
         given = _precomputed(spec, model, place, keys) if name == "precomputed" else ASKED[name](home, spec, model, place, rows)
         found[name] = _held_against(model, expected, given)
-    path = home.reports / spec.name / "parity.json"
     told = {name: None if way is None else {**asdict(way), "agrees": way.agrees} for name, way in found.items()}
     named = {"model_version": champion.version, "model_digest": champion.model_digest, "snapshot_digest": snapshot.digest}
     write_json(
@@ -150,7 +152,7 @@ def _precomputed(spec: ProductSpec, model: Model, file: Path, keys: list[str]) -
 
 
 def _embedded(home: Home, spec: ProductSpec, model: Model, wheel: Path, rows: Rows) -> Answers:
-    module = f"{spec.name}_model"
+    module = spec.module
     code = (
         f"import json, sys; sys.path.insert(0, sys.argv[1]); import {module}\n"
         f"found = {module}.predict_rows(json.load(sys.stdin))\n"

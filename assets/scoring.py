@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets import current
 from assets.errors import DataError
 from assets.methods.split import month_windows
 from assets.snapshots import Snapshot, parts_of, read
 from assets.spec import ProductSpec
 from assets.standing import Entry
-from assets.storage import Home, file_digest, publishing, read_json, write_json
+from assets.storage import Home, file_digest, publishing
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RECORD = "current.json"
-"""Which predictions of the test rows are current, and by which model."""
 ALL = "all"
 """The name of the predictions of all rows of a snapshot."""
 PIECE = 65_536
@@ -79,9 +78,7 @@ class Scorer:
             raise DataError(f"{spec.name}: the test part holds no rows to score. Land more rows, or change split.")
         name = "test" if window is None else f"{window.start:%Y-%m-%d}_{window.end:%Y-%m-%d}"
         done = self._write(self.home.predictions / spec.name / f"{name}.parquet", mask)
-        told = {"model_version": self.champion.version, "model_digest": self.champion.model_digest}
-        named = {"file": done.path.name, "digest": done.digest, "rows": done.rows, "snapshot_digest": self.snapshot.digest}
-        write_json(done.path.parent / RECORD, {**named, **told})
+        current.name(done.path, done.digest, self.champion, rows=done.rows, snapshot_digest=self.snapshot.digest)
         return done
 
     def batch(self, month: str | None = None) -> Predictions:
@@ -199,12 +196,6 @@ def look_up(home: Home, product: str, snapshot_digest: str, entity: str, key: st
 def batch_folder(home: Home, product: str, snapshot_digest: str) -> Path:
     """Where the batch predictions of a snapshot lie: a file for each month, or one of all rows."""
     return home.predictions / product / snapshot_digest[:16]
-
-
-def current(home: Home, product: str) -> Path | None:
-    """The file of the current predictions of the test rows, if there is one."""
-    record = home.predictions / product / RECORD
-    return home.predictions / product / read_json(record)["file"] if record.exists() else None
 
 
 def _answers(model: Model, outputs: np.ndarray[Any, Any]) -> dict[str, Any]:

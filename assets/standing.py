@@ -72,6 +72,11 @@ class Entry:
     digest: str
 
     @property
+    def tag(self) -> str:
+        """What is made of the version is called so: its number, and the beginning of its digest."""
+        return f"v{self.version}-{self.model_digest[:8]}"
+
+    @property
     def told(self) -> str:
         """Who, when and why, for a message."""
         return f"by {self.actor} on {self.recorded_at[:10]} ({self.reason})"

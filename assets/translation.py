@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets import dbt_package, graph_sql
+from assets import current, dbt_package, graph_sql
+from assets.dbt_package import KEPT, RELATION
 from assets.errors import TranslationError
 from assets.row_checks import identifier, literal
 from assets.spec import ProductSpec
 from assets.standing import Entry
-from assets.storage import Home, file_digest, read_json, value_digest, write_json
+from assets.storage import Home, file_digest, value_digest
 from bentos.runtime import Model
 
 DIALECTS = ("duckdb", "postgres", "spark")
-RECORD = "current.json"
-"""Which translation is current, and of which model."""
 TRANSLATED = (
     "DecisionTree*, RandomForest*, ExtraTrees*, HistGradientBoosting* and LightGBM's classifiers and regressors; "
     "LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet, and what converts to the same ONNX operators"
@@ -55,12 +54,9 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
     """
     kept = [spec.features.entity, *spec.moments]
     relation = str(spec.features.relation or spec.name)
-    queries = {name: query(home, spec, champion, dialect=name, relation=relation, kept=kept) for name in DIALECTS}
-    macros = {
-        name: query(home, spec, champion, dialect=name, relation=dbt_package.RELATION, kept=[dbt_package.KEPT])
-        for name in DIALECTS
-    }
-    folder = home.sql / spec.name / f"v{champion.version}-{champion.model_digest[:8]}"
+    macros = _macros(home, spec, champion, DIALECTS)
+    queries = {name: _filled(text, relation, kept) for name, text in macros.items()}
+    folder = home.sql / spec.name / champion.tag
     home.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         draft = Path(scratch) / "sql"
@@ -73,8 +69,7 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(draft, folder)
     digest = digest_of(folder)
-    named = {"folder": folder.name, "digest": digest, "model_version": champion.version, "model_digest": champion.model_digest}
-    write_json(folder.parent / RECORD, named)
+    current.name(folder, digest, champion)
     return Translated(folder, digest, len(queries["duckdb"].encode()))
 
 
@@ -102,27 +97,40 @@ def query(home: Home, spec: ProductSpec, champion: Entry, *, dialect: str, relat
     TranslationError
         If the model's graph has no translation.
     """
+    return _filled(_macros(home, spec, champion, [dialect])[dialect], relation, kept)
+
+
+def _macros(home: Home, spec: ProductSpec, champion: Entry, dialects: Sequence[str]) -> dict[str, str]:
+    """The query by dialect, with `RELATION` for the relation and `KEPT` for the kept columns."""
     import sqlglot
 
-    model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest)
-    graph = home.models / spec.name / champion.model_digest / "model.onnx"
+    folder = home.models / spec.name / champion.model_digest
+    model = Model.load(folder, champion.model_digest)
     try:
-        expressions, outputs = graph_sql.translate(graph, model.signature["features"], relation, kept)
+        expressions, outputs = graph_sql.translate(folder / "model.onnx", model.signature["features"], RELATION, [KEPT])
     except TranslationError as error:
         raise TranslationError(
             f"{spec.name}: {spec.model.estimator} is not written as SQL: {error} These estimators are: {TRANSLATED}. Choose "
             "one of them, or set serving.sql to off."
         ) from error
     answers = {**_answers(model, outputs), "model_version": str(champion.version), "model_digest": literal(model.digest)}
-    handed = [identifier(name) for name in kept]
-    selected = ", ".join([*handed, *(f"{expression} as {identifier(name)}" for name, expression in answers.items())])
-    text = f"with {expressions}\nselect {selected} from scored"
-    if dialect == "duckdb":
-        return text
-    parsed = sqlglot.parse_one(text, read="duckdb")
-    if dialect == "postgres":
-        _suit_postgres(parsed)
-    return parsed.sql(dialect=dialect)
+    answered = ", ".join(f"{expression} as {identifier(name)}" for name, expression in answers.items())
+    found = {"duckdb": f"with {expressions}\nselect {identifier(KEPT)}, {answered} from scored"}
+    if others := [name for name in dialects if name != "duckdb"]:
+        parsed = sqlglot.parse_one(found["duckdb"], read="duckdb")
+        # the others in order, as what suits PostgreSQL changes what is parsed
+        for name in sorted(others, key="postgres".__eq__):
+            if name == "postgres":
+                _suit_postgres(parsed)
+            found[name] = parsed.sql(dialect=name)
+    return {name: found[name] for name in dialects}
+
+
+def _filled(text: str, relation: str, kept: Sequence[str]) -> str:
+    """A query over a relation; in Spark's, names stand between backticks."""
+    for quoted, names in ((identifier(KEPT), map(identifier, kept)), (f"`{KEPT}`", (f"`{name}`" for name in kept))):
+        text = text.replace(quoted, ", ".join(names))
+    return text.replace(RELATION, relation)
 
 
 def _suit_postgres(parsed: Any) -> None:
@@ -180,17 +188,8 @@ def digest_of(folder: Path) -> str:
     return value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
 
 
-def current(home: Home, product: str) -> Path | None:
-    """The folder of the current translation, if there is one."""
-    record = home.sql / product / RECORD
-    return home.sql / product / read_json(record)["folder"] if record.exists() else None
-
-
 def withdraw(home: Home, product: str, digest: str | None = None) -> None:
     """Let no translation be current, as the champion has none; or remove those of a model, so that nobody takes them."""
-    folder = home.sql / product
-    record = folder / RECORD
-    if record.exists() and digest in (None, read_json(record)["model_digest"]):
-        record.unlink()
-    for written in folder.glob(f"v*-{digest[:8]}") if digest else ():
+    current.forget(home.sql / product, digest)
+    for written in (home.sql / product).glob(f"v*-{digest[:8]}") if digest else ():
         shutil.rmtree(written)

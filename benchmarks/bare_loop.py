@@ -31,6 +31,7 @@ from orchestration.deciding import follow_ledger
 from orchestration.declarations import DEFS
 from orchestration.examining import examined
 from orchestration.resources import REPOSITORY, home_from_environment, settle_process
+from orchestration.ways import ways
 
 
 def main() -> None:
@@ -83,17 +84,11 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     champion = ledger.promote(home, spec.name, decision, instead_of=None)
     follow_ledger(home, spec.name)
     reporting.report(home, spec, verdict.as_json())
-    bento = packaging.package(home, spec, champion)
+    packaging.package(home, spec, champion)
     scoring.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
     embedding.embed(home, spec, champion)
     translation.translate(home, spec, champion)
-    ways = {
-        "precomputed": scoring.current(home, spec.name),
-        "embedded": embedding.current(home, spec.name),
-        "sql": home.sql / spec.name / f"v{champion.version}-{champion.model_digest[:8]}" / "duckdb.sql",
-        "service": packaging.bento_folder(home, bento.tag) / "src",
-    }
-    parity.compare(home, spec, snapshot, champion, ways)
+    parity.compare(home, spec, snapshot, champion, ways(home, champion))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def contenders(home: Home, scratch: Path) -> list[Contender]:
     folder = home.models / PRODUCT / champion.model_digest
     row = Model.load(folder, champion.model_digest).signature["background"][0]
     given = {name: value for name, value in row.items() if value is not None}
-    bento = packaging.bento_folder(home, packaging.tag_of(PRODUCT, champion.version, champion.model_digest))
+    bento = packaging.bento_folder(home, packaging.tag_of(champion))
     serve, port = [sys.executable, "-m"], ["--port", str(PORT)]
     log = {"LOOPLINE_PREDICTION_LOG": str(scratch / "log")}
     return [

@@ -89,7 +89,7 @@ def container(product: str, *, smoke: bool, port: int) -> None:
     with told():
         resources.settle_process()
         home = resources.home_from_environment().prepare()
-        from assets import containers, ledger
+        from assets import containers, current, ledger
         from assets.errors import ContainerError, LedgerError
         from orchestration.declarations import products
         from orchestration.running import run
@@ -104,11 +104,11 @@ def container(product: str, *, smoke: bool, port: int) -> None:
         definitions = load_definitions()
         with resources.instance(home) as instance, display:
             run(definitions, instance, home, product, stages=("containers",), on_wave=display.wave, on_wait=display.waiting)
-        image = containers.current(home, product)
+        image = current.record(home.images / product)
         if image is None or image["model_digest"] != champion.model_digest:
             raise ContainerError(f"{product}: no image of the champion was built. Run `loopline run {product}` first.")
         click.echo(f"{image['reference']}  {image['digest']}  {image['size_bytes'] / 1e6:.0f} MB")
-        click.echo(f"in {home.images / product / image['folder']}: kubernetes.yaml, sbom.cdx.json")
+        click.echo(f"in {home.images / product / image['file']}: kubernetes.yaml, sbom.cdx.json")
         if smoke:
             found = containers.smoke(image["reference"], spec, champion, port=port)
             click.echo(f"ready after {found['ready_seconds']} s, answered {json.dumps(found['answer'])}")

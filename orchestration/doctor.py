@@ -50,7 +50,7 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
             yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)
     except LooplineError as error:
         yield Finding(product, str(error), mended=False)
-    tag = packaging.tag_of(product, champion.version, champion.model_digest)
+    tag = packaging.tag_of(champion)
     if not packaging.bento_folder(home, tag).exists():
         yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
     elif (followed := packaging.followed(home, product)) != champion.model_digest:

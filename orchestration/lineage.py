@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets import containers, embedding, features, gate, landing, ledger, packaging, registry, scoring, translation
+from assets import containers, current, features, gate, landing, ledger, packaging, registry, translation
 from assets.errors import LedgerError, LooplineError
 from assets.evidence import STAGES, read_by
 from assets.standing import Entry
@@ -150,7 +150,7 @@ def _registered(home: Home, champion: Entry) -> Iterator[Link]:
 
 
 def _bento(home: Home, champion: Entry) -> Iterator[Link]:
-    tag = packaging.tag_of(champion.product, champion.version, champion.model_digest)
+    tag = packaging.tag_of(champion)
     inside = packaging.bento_folder(home, tag) / "src" / "bentos" / "model"
     problem, found = "", ""
     try:
@@ -166,27 +166,27 @@ def _bento(home: Home, champion: Entry) -> Iterator[Link]:
 
 
 def _predictions(home: Home, champion: Entry) -> Iterator[Link]:
-    yield _published(home, champion, "predictions", home.predictions / champion.product / scoring.RECORD, digest_of=file_digest)
+    yield _published(home, champion, "predictions", home.predictions / champion.product, digest_of=file_digest)
 
 
 def _wheel(home: Home, champion: Entry) -> Iterator[Link]:
-    yield _published(home, champion, "wheel", home.wheels / champion.product / embedding.RECORD, digest_of=file_digest)
+    yield _published(home, champion, "wheel", home.wheels / champion.product, digest_of=file_digest)
 
 
 def _sql(home: Home, champion: Entry) -> Iterator[Link]:
-    record = home.sql / champion.product / translation.RECORD
-    if record.exists():
+    folder = home.sql / champion.product
+    if current.record(folder) is not None:
         # an estimator may have no translation
-        yield _published(home, champion, "sql", record, digest_of=translation.digest_of)
+        yield _published(home, champion, "sql", folder, digest_of=translation.digest_of)
 
 
-def _published(home: Home, champion: Entry, stage: str, record: Path, *, digest_of: Callable[[Path], str]) -> Link:
+def _published(home: Home, champion: Entry, stage: str, folder: Path, *, digest_of: Callable[[Path], str]) -> Link:
     """What a stage made of the champion and recorded by its digest."""
     again = f"run `loopline run {champion.product}`"
-    if not record.exists():
-        return Link(stage, home.relative(record.parent), "", f"there is nothing: {again}")
-    told, problem = read_json(record), ""
-    path = record.parent / (told.get("file") or told["folder"])
+    told, problem = current.record(folder), ""
+    if told is None:
+        return Link(stage, home.relative(folder), "", f"there is nothing: {again}")
+    path = folder / told["file"]
     if not path.exists() or digest_of(path) != told["digest"]:
         problem = f"it is gone or was changed: {again}"
     elif told["model_digest"] != champion.model_digest:
@@ -205,7 +205,7 @@ def _followed(home: Home, champion: Entry) -> Iterator[Link]:
 
 def _image(home: Home, champion: Entry) -> Iterator[Link]:
     """The container image, where one was built."""
-    record = containers.current(home, champion.product)
+    record = current.record(home.images / champion.product)
     if record is None:
         return
     problem, again = "", f"run `loopline container {champion.product}`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """A name that is safe as a folder, an asset key, a Python identifier and an SQL identifier."""
@@ -17,3 +17,18 @@ class Declaration(BaseModel):
     """The base of everything that a YAML file may declare."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class MonthsSpec(Declaration):
+    """Whole months, from the first to the last."""
+
+    start: Month = Field(examples=["2013-01"])
+    """Give the first month, as 2013-01."""
+    end: Month = Field(examples=["2013-12"])
+    """Give the last month, as 2013-12."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> MonthsSpec:
+        if self.start > self.end:
+            raise ValueError(f"starts in {self.start}, after its end {self.end}. Swap them")
+        return self

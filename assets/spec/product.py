@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from assets.spec.base import Declaration, Month, Name
+from assets.spec.base import Declaration, MonthsSpec, Name
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
 from assets.spec.judging import (
@@ -31,21 +31,6 @@ class PredictionLogSpec(Declaration):
 
     sample: float = Field(default=1.0, ge=0, le=1, examples=[0.1])
     """Give the share of requests that is kept; 0 keeps none."""
-
-
-class MonthsSpec(Declaration):
-    """Whole months that can be scored from the UI."""
-
-    start: Month = Field(examples=["2013-01"])
-    """Give the first month, as 2013-01."""
-    end: Month = Field(examples=["2013-12"])
-    """Give the last month, as 2013-12."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> MonthsSpec:
-        if self.start > self.end:
-            raise ValueError(f"starts in {self.start}, after its end {self.end}. Swap them")
-        return self
 
 
 class ServingSpec(Declaration):
@@ -224,6 +209,11 @@ class ProductSpec(Declaration):
     def kind(self) -> Kind:
         """What kind of target it is."""
         return self.target.kind
+
+    @property
+    def module(self) -> str:
+        """The name by which its wheel is imported."""
+        return f"{self.name}_model"
 
     @property
     def metric(self) -> str:

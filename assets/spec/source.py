@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from assets.spec.base import Declaration, Month, Name
+from assets.spec.base import Declaration, MonthsSpec, Name
 from assets.spec.features import FeatureSpec
 
 ColumnType = Literal["integer", "number", "text", "timestamp", "boolean"]
@@ -47,21 +47,11 @@ class ColumnSpec(Declaration):
         return self
 
 
-class PartitionSpec(Declaration):
+class PartitionSpec(MonthsSpec):
     """How a table is cut into months."""
 
     month: str = Field(examples=["make_date(year, month, 1)"])
     """Give an SQL expression over the table's columns that yields a date in the row's month."""
-    start: Month = Field(examples=["2013-01"])
-    """Give the first month, as 2013-01."""
-    end: Month = Field(examples=["2013-12"])
-    """Give the last month, as 2013-12."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> PartitionSpec:
-        if self.start > self.end:
-            raise ValueError(f"starts in {self.start}, after its end {self.end}. Swap them")
-        return self
 
 
 class CsvSpec(Declaration):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.spec import ProductSpec
-from assets.spec.product import MonthsSpec
+from assets.spec.base import MonthsSpec
 from orchestration.components import product_steps as steps
 from orchestration.step import RESOURCES, report, running
 from orchestration.versions import ON_DEMAND, stamped

@@ -39,6 +39,7 @@ from assets.storage import Home, value_digest
 from orchestration import declarations
 from orchestration.resources import REPOSITORY
 from orchestration.step import FailedCheckError, Made
+from orchestration.ways import ways
 
 CONTRACT, PARITY = "contract", "parity"
 
@@ -206,16 +207,9 @@ def write_sql(spec: ProductSpec, home: Home) -> Made:
 def compare_ways(spec: ProductSpec, home: Home) -> Made:
     """Ask all ways of serving the same rows; if they agree, services follow the champion."""
     champion = _champion(spec, home)
-    query, tag = translation.current(home, spec.name), packaging.tag_of(spec.name, champion.version, champion.model_digest)
-    ways = {
-        "precomputed": scoring.current(home, spec.name),
-        "embedded": embedding.current(home, spec.name),
-        "sql": None if query is None else query / "duckdb.sql",
-        "service": packaging.bento_folder(home, tag) / "src",
-    }
     key, failure = dg.AssetKey([spec.name, "parity"]), None
     try:
-        parity.compare(home, spec, snapshots.current(home, spec.name), champion, ways)
+        parity.compare(home, spec, snapshots.current(home, spec.name), champion, ways(home, champion))
     except ParityError as error:
         failure = error
     found = parity.recorded(home, spec.name) or {}
@@ -226,14 +220,18 @@ def compare_ways(spec: ProductSpec, home: Home) -> Made:
     if failure is not None:
         raise FailedCheckError(result, failure)
     pointer = packaging.point(home, spec.name, champion)
-    return Made(value_digest([found, champion.digest]), {"tag": tag, "version": champion.version, **told}, pointer, [result])
+    return Made(
+        value_digest([found, champion.digest]),
+        {"tag": packaging.tag_of(champion), "version": champion.version, **told},
+        pointer,
+        [result],
+    )
 
 
 def build_image(spec: ProductSpec, home: Home) -> Made:
     """Build the container image of the champion's bento."""
     champion = _champion(spec, home)
-    tag = packaging.tag_of(spec.name, champion.version, champion.model_digest)
-    image = containers.build(home, spec, champion, packaging.bento_folder(home, tag))
+    image = containers.build(home, spec, champion, packaging.bento_folder(home, packaging.tag_of(champion)))
     figures = {
         "reference": image.reference,
         "image_digest": image.digest,

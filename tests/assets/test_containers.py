@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from assets import containers, engines, ledger, manifests, packaging
+from assets import containers, current, engines, ledger, manifests, packaging
 from assets.engines import Engine
 from assets.errors import ContainerError
 from assets.standing import Entry
@@ -46,7 +46,7 @@ def champion(ran: Home) -> Entry:
 @pytest.fixture(scope="module")
 def bento(ran: Home, champion: Entry) -> Path:
     """Its bento."""
-    return packaging.bento_folder(ran, packaging.tag_of(PRODUCT, champion.version, champion.model_digest))
+    return packaging.bento_folder(ran, packaging.tag_of(champion))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def image(home: Home, world: World, champion: Entry, bento: Path) -> Iterator[co
     """The image; removed from the engine afterwards."""
     done = containers.build(home, world.product, champion, bento)
     yield done
-    engines.remove(done.reference)
+    engines.run([Engine.found().runner, "rmi", "-f", done.reference])
 
 
 def test_the_image_answers_read_only_and_without_privileges(image: containers.Image, world: World, champion: Entry) -> None:
@@ -121,7 +121,7 @@ def test_the_manifest_really_runs(image: containers.Image, world: World, champio
         pytest.skip("Docker plays no Kubernetes manifests")
     port, path = free_port(), tmp_path / "kubernetes.yaml"
     path.write_text(manifests.kubernetes(world.product, champion, image.reference, port=port))
-    engines.play(path)
+    engines.run(["podman", "play", "kube", "--network", "host", str(path)])
     try:
         deadline, answer = time.monotonic() + 60, None
         while answer is None and time.monotonic() < deadline:
@@ -132,7 +132,7 @@ def test_the_manifest_really_runs(image: containers.Image, world: World, champio
         assert answer is not None
         assert answer.json()["model_digest"] == champion.model_digest
     finally:
-        engines.play(path, down=True)
+        engines.run(["podman", "play", "kube", "--down", str(path)])
 
 
 def test_lineage_ends_in_the_image_and_finds_another_of_its_name(
@@ -141,11 +141,11 @@ def test_lineage_ends_in_the_image_and_finds_another_of_its_name(
     """The digest is the engine's own; an image that was replaced is named."""
     folder = ran_copy.images / PRODUCT
     folder.mkdir(parents=True)
-    record: dict[str, Any] = json.loads((home.images / PRODUCT / containers.RECORD).read_text())
-    (folder / containers.RECORD).write_text(json.dumps(record))
+    record: dict[str, Any] = json.loads((home.images / PRODUCT / current.RECORD).read_text())
+    (folder / current.RECORD).write_text(json.dumps(record))
     last = lineage.chain(ran_copy, PRODUCT)[-1]
     assert (last.stage, last.digest, last.problem) == ("image", image.digest, "")
-    (folder / containers.RECORD).write_text(json.dumps({**record, "digest": "sha256:another"}))
+    (folder / current.RECORD).write_text(json.dumps({**record, "digest": "sha256:another"}))
     assert "the engine has sha256:" in lineage.chain(ran_copy, PRODUCT)[-1].problem
     containers.forget_if_gone(ran_copy, PRODUCT)
-    assert containers.current(ran_copy, PRODUCT) is None
+    assert current.record(folder) is None

@@ -5,39 +5,24 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from assets import embedding, ledger, packaging, parity, scoring, snapshots, translation
+from assets import current, ledger, packaging, parity, snapshots
 from assets.errors import ParityError
 from assets.storage import Home
+from orchestration.ways import ways
 from tests.world import World
 
 PRODUCT = "flight_delay"
-
-
-def ways(home: Home) -> dict[str, Path | None]:
-    """Where each way lies."""
-    champion = ledger.standing(home, PRODUCT).champion
-    query = translation.current(home, PRODUCT)
-    assert champion is not None
-    assert query is not None
-    tag = packaging.tag_of(PRODUCT, champion.version, champion.model_digest)
-    return {
-        "precomputed": scoring.current(home, PRODUCT),
-        "embedded": embedding.current(home, PRODUCT),
-        "sql": query / "duckdb.sql",
-        "service": packaging.bento_folder(home, tag) / "src",
-    }
 
 
 def compared(home: Home, world: World) -> None:
     """Compare as the asset does."""
     champion = ledger.standing(home, PRODUCT).champion
     assert champion is not None
-    parity.compare(home, world.product, snapshots.current(home, PRODUCT), champion, ways(home))
+    parity.compare(home, world.product, snapshots.current(home, PRODUCT), champion, ways(home, champion))
 
 
 def test_all_ways_were_asked_real_and_hard_rows_and_agree(ran: Home) -> None:
@@ -54,7 +39,7 @@ def test_all_ways_were_asked_real_and_hard_rows_and_agree(ran: Home) -> None:
 
 def another_probability(home: Home) -> None:
     """One of the precomputed answers is off by a thousandth."""
-    file = scoring.current(home, PRODUCT)
+    file = current.found(home.predictions / PRODUCT)
     duckdb.execute(f"create or replace table altered as from '{file}'")
     duckdb.execute("update altered set probability = probability + 0.001")
     duckdb.execute(f"copy altered to '{file}' (format parquet)")
@@ -62,7 +47,7 @@ def another_probability(home: Home) -> None:
 
 def another_threshold(home: Home) -> None:
     """The query decides at another threshold."""
-    query = translation.current(home, PRODUCT)
+    query = current.found(home.sql / PRODUCT)
     assert query is not None
     file = query / "duckdb.sql"
     file.write_text(re.sub(r">= [0-9.e-]+ as \"is_positive\"", '>= 0.5e0 as "is_positive"', file.read_text()))
@@ -70,15 +55,16 @@ def another_threshold(home: Home) -> None:
 
 def another_rule(home: Home) -> None:
     """The bento's code decides the other way round."""
-    source = ways(home)["service"]
-    assert source is not None
+    champion = ledger.standing(home, PRODUCT).champion
+    assert champion is not None
+    source = packaging.bento_folder(home, packaging.tag_of(champion)) / "src"
     file = source / "bentos" / "decisions.py"
     file.write_text(file.read_text().replace('outputs >= decision["threshold"]', 'outputs < decision["threshold"]'))
 
 
 def another_model(home: Home) -> None:
     """The wheel holds other bytes than the promoted ones."""
-    wheel = embedding.current(home, PRODUCT)
+    wheel = current.found(home.wheels / PRODUCT)
     assert wheel is not None
     with zipfile.ZipFile(wheel) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import sqlglot
 
-from assets import ledger, translation
+from assets import current, ledger, translation
 from assets.errors import TranslationError
 from assets.spec import ProductSpec
 from assets.standing import Decision, Entry
@@ -157,7 +157,7 @@ def test_the_published_files_are_the_same_each_time_and_name_their_model(home: H
     spec, model = product("churn"), trained(home, "churn")
     done = translation.translate(home, spec, champion_of(model))
     assert translation.translate(home, spec, champion_of(model)).digest == done.digest
-    assert translation.current(home, "churn") == done.folder
+    assert current.found(home.sql / "churn") == done.folder
     for dialect in translation.DIALECTS:
         assert model.digest in (done.folder / f"{dialect}.sql").read_text().splitlines()[0]
 
@@ -208,6 +208,6 @@ def test_a_champion_without_sql_is_told_so_or_fails_where_sql_is_required(home: 
         translation.translate(home, product("churn"), champion_of(earlier))
         made = product_steps.write_sql(product("churn", **chosen, serving={"sql": sql}), home)
         assert told in made.metadata["not_written"]
-        assert translation.current(home, "churn") is None
+        assert current.found(home.sql / "churn") is None
     with pytest.raises(TranslationError):
         product_steps.write_sql(product("churn", **chosen, serving={"sql": "required"}), home)

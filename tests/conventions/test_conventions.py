@@ -60,7 +60,7 @@ def test_one_module_reads_the_environment() -> None:
     """Those that start programs hand it on to them; the bento's entry reads its own, as nothing else is there."""
     readers = {path.relative_to(REPOSITORY).as_posix() for path in MODULES if "os.environ" in path.read_text()}
     readers = {name for name in readers if not name.startswith("benchmarks/")}
-    starters = {"assets/containers.py", "assets/engines.py", "assets/packaging.py", "assets/warehouse.py"}
+    starters = {"assets/engines.py", "assets/packaging.py", "assets/warehouse.py"}
     assert readers == {"orchestration/resources.py", "bentos/service.py"} | starters
 
 

@@ -97,7 +97,7 @@ def test_after_a_rollback_everything_follows_and_the_gate_keeps_to_it(home: Home
     assert (entry.event, entry.version, entry.actor, entry.reason) == ("rollback", 1, "tester", "for a test")
     assert set(follow(home, folder, churn())) == {f"churn/{name}" for name in FOLLOWING}
     assert served(home) == (1, 1, {1})
-    assert packaging.bento_folder(home, packaging.tag_of("churn", 1, entry.model_digest)).exists()
+    assert packaging.bento_folder(home, packaging.tag_of(entry)).exists()
     assert packaging.followed(home, "churn") == entry.model_digest, "running services change to it"
     refusal = ledger.entries(home, "churn")[-1]
     assert (refusal.event, refusal.version) == ("refusal", 2)
@@ -144,8 +144,9 @@ def test_a_champion_keeps_the_evidence_that_its_verdict_read(home: Home) -> None
 
 def test_an_invalid_version_is_never_served_again(home: Home, folder: Path) -> None:
     """Not by rollback, nor promotion, nor override, nor a training that gives the same model; what was made of it is gone."""
-    digest = str(ledger.standing(home, "churn").champion_digest)
-    tag = packaging.tag_of("churn", 2, str(ledger.standing(home, "churn").champion_digest))
+    champion = ledger.standing(home, "churn").champion
+    assert champion is not None
+    digest, tag = champion.model_digest, packaging.tag_of(champion)
     made = deciding.invalidate(home, churn(), 2, **WHO)
     assert [entry.event for entry in made] == ["invalidation", "rollback"]
     assert not packaging.bento_folder(home, tag).exists()

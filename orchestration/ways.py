@@ -1,0 +1,34 @@
+"""Where each way of serving a champion finds its answers; None where it has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assets import current, packaging
+from assets.standing import Entry
+from assets.storage import Home
+
+
+def ways(home: Home, champion: Entry) -> dict[str, Path | None]:
+    """The file or folder of each way.
+
+    Parameters
+    ----------
+    home : Home
+        Holds what the stages made.
+    champion : Entry
+        The ledger's entry of the version in production.
+
+    Returns
+    -------
+    dict of str to Path or None
+        By the way's name; None for a way that this champion does not have.
+    """
+    product = champion.product
+    query = current.found(home.sql / product)
+    return {
+        "precomputed": current.found(home.predictions / product),
+        "embedded": current.found(home.wheels / product),
+        "sql": None if query is None else query / "duckdb.sql",
+        "service": packaging.bento_folder(home, packaging.tag_of(champion)) / "src",
+    }
