@@ -78,6 +78,10 @@ bench-gate: .venv/dev.stamp ## Measure how often the gate errs, for docs/gate.md
 bench-serving: .venv/dev.stamp ## Measure how fast models answer, for docs/serving.md (about 10 minutes)
 	@$(BIN)/python -m benchmarks.serving
 
+.PHONY: bench-drift
+bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and what is found, for docs/drift.md (about 25 minutes)
+	@$(BIN)/python -m benchmarks.drift
+
 .PHONY: soak
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md
 	@$(BIN)/python -m benchmarks.soak
@@ -92,10 +96,11 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) -c requirements/core.txt requirements/containers.in -o requirements/containers.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving.in -o requirements/serving.txt
+	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
-	rm -rf .venv build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-evidently build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(UV): | requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -114,6 +119,15 @@ $(UV): | requirements/bootstrap.txt
 .venv/dev.stamp: .venv/core.stamp requirements/dev.txt
 	@echo "setting up .venv from requirements/dev.txt"
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Evidently's import takes longer than a whole look of ours, so it has an environment of its own
+.PHONY: evidently
+evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on drift
+.venv-evidently/stamp: requirements/evidently.txt | .venv/core.stamp
+	@echo "setting up .venv-evidently from $<"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-evidently
+	@VIRTUAL_ENV=.venv-evidently $(UV) pip install --quiet --require-hashes -r $<
 	@touch $@
 
 .venv/containers.stamp: .venv/core.stamp requirements/containers.txt

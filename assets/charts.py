@@ -5,19 +5,15 @@ Only how figures look belongs here; every figure comes from the evaluation's rec
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from assets.drawing import ACCENT, INK, MUTED, figure, legend, svg
 from assets.storage import write_json
 
 PLOTS = "plots.json"
-INK, MUTED, ACCENT = "#1c2733", "#8a97a6", "#0b6e99"
 NAMES = {
     "roc_auc": "ROC AUC",
     "roc_auc_macro": "ROC AUC, mean over classes",
@@ -55,51 +51,6 @@ def draw(path: Path, record: dict[str, Any], labels: Any, outputs: dict[str, Any
     return write_json(path, _plots(record, labels, outputs))
 
 
-@contextmanager
-def _figure(title: str, x: str, y: str) -> Iterator[tuple[Any, io.StringIO]]:
-    """A small plot in the report's style; its SVG is in the buffer when the block ends."""
-    import matplotlib
-
-    style = {
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": MUTED,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "svg.hashsalt": "loopline",
-        "svg.fonttype": "none",
-    }
-    with matplotlib.rc_context(style):
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(4.4, 3.1), layout="constrained")
-        axes = figure.subplots()
-        axes.set(xlabel=x, ylabel=y)
-        axes.set_title(title, loc="left", fontsize=10, color=INK)
-        buffer = io.StringIO()
-        yield axes, buffer
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-
-
-def _legend(axes: Any) -> None:
-    """Below the plot: a place searched for inside it takes seconds where the machine is busy, and covers data."""
-    axes.figure.legend(loc="outside lower center", ncols=3, frameon=False)
-
-
-def _svg(buffer: io.StringIO, label: str) -> str:
-    """The SVG element alone, with ids of its own and a name for screen readers."""
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    prefix = re.sub(r"\W+", "-", label.lower())
-    text = re.sub(r'id="([^"]+)"', rf'id="{prefix}-\1"', text)
-    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-
-
 def _plots(record: dict[str, Any], labels: Any, outputs: dict[str, Any]) -> dict[str, str]:
     """The plots of a kind of target, as SVG by title."""
     given = outputs["model"]
@@ -124,7 +75,7 @@ def _plots(record: dict[str, Any], labels: Any, outputs: dict[str, Any]) -> dict
 
 
 def _calibration(record: dict[str, Any], x: str, y: str) -> str:
-    with _figure("Calibration", x, y) as (axes, buffer):
+    with figure("Calibration", x, y) as (axes, buffer):
         curve = record["calibration"]
         values = [point[name] for point in curve for name in ("score", "rate")]
         space = 0.05 * (max(values) - min(values) or 1.0)
@@ -132,11 +83,11 @@ def _calibration(record: dict[str, Any], x: str, y: str) -> str:
         axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=":")
         axes.plot([p["score"] for p in curve], [p["rate"] for p in curve], color=ACCENT, marker="o", markersize=4)
         axes.set(xlim=(low, high), ylim=(low, high))
-    return _svg(buffer, "Calibration")
+    return svg(buffer, "Calibration")
 
 
 def _precision_recall(labels: Any, outputs: dict[str, Any]) -> str:
-    with _figure("Precision and recall", "recall", "precision") as (axes, buffer):
+    with figure("Precision and recall", "recall", "precision") as (axes, buffer):
         for name, color, line in (("model", ACCENT, "-"), ("table", INK, "--")):
             order = np.argsort(-outputs[name], kind="stable")
             found = np.cumsum(labels[order])
@@ -145,51 +96,51 @@ def _precision_recall(labels: Any, outputs: dict[str, Any]) -> str:
             axes.plot((found / found[-1])[pick], (found / shown)[pick], color=color, linestyle=line, label=name)
         axes.axhline(float(labels.mean()), color=MUTED, linestyle=":", linewidth=1, label="constant")
         axes.set(xlim=(0, 1), ylim=(0, 1))
-        _legend(axes)
-    return _svg(buffer, "Precision and recall")
+        legend(axes)
+    return svg(buffer, "Precision and recall")
 
 
 def _cost(record: dict[str, Any], labels: Any, given: Any) -> str:
     cost = record["cost"]
-    with _figure("Cost by threshold, on the test rows", "threshold", f"{cost['unit']} per 1,000") as (axes, buffer):
+    with figure("Cost by threshold, on the test rows", "threshold", f"{cost['unit']} per 1,000") as (axes, buffer):
         grid = np.linspace(0.01, 0.99, 120)
         spent = [
             1000 * np.mean(np.where(given >= t, cost["false_alarm"] * (1 - labels), cost["missed"] * labels)) for t in grid
         ]
         axes.plot(grid, spent, color=ACCENT)
         axes.axvline(record["decision"]["threshold"], color=INK, linewidth=1, linestyle="--", label="chosen on validation")
-        _legend(axes)
-    return _svg(buffer, "Cost by threshold")
+        legend(axes)
+    return svg(buffer, "Cost by threshold")
 
 
 def _two_classes(record: dict[str, Any], labels: Any, given: Any) -> str:
-    with _figure("Scores of the two classes", "predicted probability", "density") as (axes, buffer):
+    with figure("Scores of the two classes", "predicted probability", "density") as (axes, buffer):
         bins = np.linspace(0, 1, 51)
         axes.hist(given[labels == 0], bins=bins, density=True, color=MUTED, alpha=0.6, label="no")
         axes.hist(given[labels == 1], bins=bins, density=True, color=ACCENT, alpha=0.6, label="yes")
         axes.axvline(record["decision"]["threshold"], color=INK, linewidth=1, linestyle="--")
-        _legend(axes)
-    return _svg(buffer, "Scores of the two classes")
+        legend(axes)
+    return svg(buffer, "Scores of the two classes")
 
 
 def _confusion(record: dict[str, Any]) -> str:
     names = record["confusion"]["classes"]
     counts = np.array(record["confusion"]["counts"], dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    with _figure("Confusion, share of each true class", "said", "true") as (axes, buffer):
+    with figure("Confusion, share of each true class", "said", "true") as (axes, buffer):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         axes.set_yticks(range(len(names)), names)
         for row, column in np.ndindex(shares.shape):
             share = shares[row, column]
             axes.text(column, row, f"{share:.2f}", ha="center", va="center", color="white" if share > 0.5 else INK)
-    return _svg(buffer, "Confusion")
+    return svg(buffer, "Confusion")
 
 
 def _errors(record: dict[str, Any], labels: Any, given: Any) -> str:
     error = given - labels
     low, high = np.quantile(error, [0.005, 0.995])
-    with _figure("Errors (the middle 99 %)", f"predicted minus observed, {record['unit'] or 'target'}", "density") as (
+    with figure("Errors (the middle 99 %)", f"predicted minus observed, {record['unit'] or 'target'}", "density") as (
         axes,
         buffer,
     ):
@@ -199,17 +150,17 @@ def _errors(record: dict[str, Any], labels: Any, given: Any) -> str:
         for side in (-margin, margin):
             axes.axvline(side, color=MUTED, linewidth=1, linestyle="--")
         axes.set(xlim=(low, high))
-    return _svg(buffer, "Errors")
+    return svg(buffer, "Errors")
 
 
 def _cost_by_offset(record: dict[str, Any], labels: Any, given: Any) -> str:
     cost, offset = record["cost"], record["decision"]["offset"]
     reach = max(abs(offset) * 1.5, float(np.std(labels - given)))
-    with _figure("Cost by offset, on the test rows", "added to the prediction", f"{cost['unit']} per 1,000") as (axes, buffer):
+    with figure("Cost by offset, on the test rows", "added to the prediction", f"{cost['unit']} per 1,000") as (axes, buffer):
         grid = np.linspace(-reach, reach, 60)
         rest = labels - given
         spent = [1000 * np.mean(np.where(rest > t, cost["under"] * (rest - t), cost["over"] * (t - rest))) for t in grid]
         axes.plot(grid, spent, color=ACCENT)
         axes.axvline(offset, color=INK, linewidth=1, linestyle="--", label="chosen on validation")
-        _legend(axes)
-    return _svg(buffer, "Cost by offset")
+        legend(axes)
+    return svg(buffer, "Cost by offset")

@@ -31,6 +31,7 @@ class Version:
     snapshot_digest: str
     evaluation_digest: str
     run_id: str
+    trained_because: str = ""
 
 
 def register(
@@ -195,6 +196,7 @@ def _version(found: Any) -> Version:
         found.tags["snapshot_digest"],
         found.tags["evaluation_digest"],
         found.run_id,
+        found.tags.get("trained_because", ""),
     )
 
 

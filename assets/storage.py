@@ -90,6 +90,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def monitoring(self) -> Path:
+        """What became of champions since they were validated, by product."""
+        return self.root / "monitoring"
+
+    @property
     def ledger(self) -> Path:
         """Who served when."""
         return self.root / "ledger"

@@ -1,12 +1,31 @@
-"""Schedules: each product's job, which asks first what is stale. They are off until someone starts them in the UI."""
+"""Schedules and sensors: each product's job, which asks first what is stale, and what may start a training by itself.
 
+They are off until someone starts them in the UI.
+"""
+
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from assets import retraining
 from assets.spec import ProductSpec
-from orchestration.planning import plan
+from assets.storage import Home
+from orchestration.planning import Plan, plan
+from orchestration.step import REASON, TRIGGER
 from orchestration.versions import ON_DEMAND
+
+LEARNING = frozenset(
+    ("tuning", "training", "evaluation", "leakage", "robustness", "explanations", "footprint", "registry", "gate", "reporting")
+)
+"""The stages that a training runs through; the schedule leaves them alone where triggers start trainings."""
+GOING_ON = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def product_job(spec: ProductSpec) -> Any:
@@ -25,7 +44,7 @@ def product_job(spec: ProductSpec) -> Any:
 
 
 def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
-    """Run what is stale of a product's job, and nothing when nothing is."""
+    """Run what is stale of a product's job, and nothing when nothing is; where triggers are declared, they start trainings."""
 
     @dg.schedule(
         job=job,
@@ -37,12 +56,61 @@ def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
         description=f"Looks for something to do in {spec.name}; what is unchanged is skipped.",
     )
     def look(context: dg.ScheduleEvaluationContext) -> Any:
-        graph = context.resources.graph.assets
-        wanted = job.selection.resolve(graph)
-        found = plan(graph, context.instance, context.resources.home, wanted)
+        found = _planned(context.resources.graph.assets, context.instance, context.resources.home, job)
         stale = [*found.reasons, *found.waiting]
+        if spec.retrain.on:
+            stale = [key for key in stale if context.resources.graph.assets.get(key).tags.get("stage") not in LEARNING]
         if not stale:
             return dg.SkipReason("nothing changed")
         return dg.RunRequest(asset_selection=stale)
 
     return look
+
+
+def retraining_sensor(spec: ProductSpec, job: Any) -> dg.SensorDefinition:
+    """Decide what has happened, and start at most one training; see `assets.retraining`."""
+
+    @dg.sensor(
+        job=job,
+        name=f"{spec.name}_retraining",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        required_resource_keys={"home", "graph"},
+        description=f"Starts a training of {spec.name} on {', '.join(spec.retrain.on)}; see `loopline triggers {spec.name}`.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> Any:
+        home, graph, now = context.resources.home, context.resources.graph.assets, datetime.now(UTC)
+        if going_on(context.instance, graph, spec.name):
+            return dg.SkipReason(f"a run of {spec.name} is going on; what happens meanwhile is decided after it")
+        found = _planned(graph, context.instance, home, job)
+        made = retraining.decide(
+            home, spec, retraining.events(home, spec, now), now, something_new=learns_something(found, spec)
+        )
+        started = [run.tags[TRIGGER] for run in context.instance.get_runs(limit=1000) if TRIGGER in run.tags]
+        waiting = retraining.open_requests(home, spec.name, started, now)
+        if not waiting:
+            return dg.SkipReason("; ".join(f"{item.outcome}: {item.told}" for item in made) or "nothing happened")
+        request = waiting[0]
+        return dg.RunRequest(
+            run_key=request.event,
+            asset_selection=[*found.reasons, *found.waiting],
+            tags={TRIGGER: request.event, REASON: request.told},
+        )
+
+    return look
+
+
+def learns_something(found: Plan, spec: ProductSpec) -> bool:
+    """Whether a training would be of other rows, code or parameters than the last."""
+    return bool({dg.AssetKey([spec.name, name]) for name in ("model", "tuning")} & {*found.reasons, *found.waiting})
+
+
+def going_on(instance: dg.DagsterInstance, graph: Any, product: str) -> bool:
+    """Whether a run that may change a product has not ended yet."""
+    own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == product}
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=GOING_ON))
+    return any(run.asset_selection is None or own & run.asset_selection for run in runs)
+
+
+def _planned(graph: Any, instance: dg.DagsterInstance, home: Home, job: Any) -> Plan:
+    return plan(graph, instance, home, job.selection.resolve(graph))

@@ -11,7 +11,7 @@ from assets.storage import Home
 from bentos.runtime import FILES, model_digest
 from orchestration.examining import examined
 
-FOLLOWING = ("gate", "ledger", "reporting", "packaging", "scoring", "embedding", "translation", "parity")
+FOLLOWING = ("gate", "ledger", "reporting", "packaging", "scoring", "embedding", "translation", "parity", "monitoring")
 """The stages whose assets follow a decision."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -43,6 +43,7 @@ def run(
     product: str | None = None,
     *,
     stages: Collection[str] | None = None,
+    tags: Mapping[str, str] | None = None,
     on_wave: Callable[[Plan], None] = lambda _: None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -61,6 +62,8 @@ def run(
     stages : collection of str, optional
         Only the product's own assets of these stages, those that are made on demand included; what they rest on is taken as
         it is.
+    tags : mapping of str to str, optional
+        Further tags of the Dagster runs.
     on_wave : callable, optional
         Called with each plan before it is executed.
     on_wait : callable, optional
@@ -90,14 +93,14 @@ def run(
                 failures.append(f"{', '.join(repeated)} changed again while this run was going on ({wave.reasons}). Run again.")
                 break
             on_wave(wave)
-            for selection, tags in _launches(wave):
-                result = _execute(job, instance, selection, tags)
+            for selection, span in _launches(wave):
+                result = _execute(job, instance, selection, {**(tags or {}), **span})
                 failures += _failures(result)
                 made = {event.asset_key for event in result.all_events if event.is_step_materialization}
                 # what failed is not tried again in this run, nor what rests on it; other products go on
                 wanted = wanted - reachable(graph, set(selection) - made, "child_keys")
                 for key in (item for item in selection if item in made):
-                    outcome.executed.update(_told(wave, key, tags))
+                    outcome.executed.update(_told(wave, key, span))
     if failures:
         raise RunFailedError(failures, outcome)
     return outcome

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from orchestration.resources import settle_process
 from orchestration.versions import Versions, stamped
 
 progress = logging.getLogger("loopline.progress")
+CAUSE: ContextVar[str] = ContextVar("cause", default="")
+"""Why the present run was started, if a trigger or a person started a training."""
+REASON, TRIGGER = "loopline/reason", "loopline/trigger"
+"""The run tags that carry the cause, and the event that it is decided for."""
 RESOURCES = {"home", "graph"}
 
 
@@ -99,6 +104,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         home: Home = context.resources.home.prepare()
         versions = Versions(context.resources.graph.assets, context.instance, home)
         _require_sound_upstream(context, versions)
+        CAUSE.set(context.run.tags.get(REASON, ""))
         yield home, versions
     except (LooplineError, TamperedModelError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error

@@ -73,7 +73,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "model": "Regressor",
     },
 }
-FOLLOWING = ("verdict", "champion", "report", "bento", "predictions", "wheel", "sql", "parity")
+FOLLOWING = ("verdict", "champion", "report", "bento", "predictions", "wheel", "sql", "parity", "monitoring")
 """The assets that follow a decision."""
 BY_TIME = {"by": "time", "train": 0.6, "validation": 0.2, "test": 0.2}
 AT_RANDOM = {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2}

@@ -36,8 +36,7 @@ def metric_functions(
         ``under`` and ``over``: what each unit costs by which the planned value is too low or too high.
     """
     error = outputs - labels
-    planned = decide("regression", outputs, decision)
-    paid = cost["under"] * np.maximum(labels - planned, 0) + cost["over"] * np.maximum(planned - labels, 0)
+    paid = row_costs(labels, outputs, decision, cost)
 
     def r2(weights: Array) -> float:
         """Share of variance explained (Wright 1921); NaN if the labels do not vary."""
@@ -55,6 +54,12 @@ def metric_functions(
         covered = np.abs(error) <= decision["margin"]
         functions["interval_coverage"] = lambda weights: float(np.average(covered, weights=weights))
     return functions
+
+
+def row_costs(labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, float]) -> Array:
+    """What each row costs: `under` and `over` for each unit by which the planned value is too low or too high."""
+    planned = decide("regression", outputs, decision)
+    return np.asarray(cost["under"] * np.maximum(labels - planned, 0) + cost["over"] * np.maximum(planned - labels, 0))
 
 
 def choose(labels: Array, outputs: Array, cost: Mapping[str, float]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from assets.spec.judging import (
     PromotionSpec,
 )
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
+from assets.spec.monitoring import MonitoringSpec, RetrainSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
 
 DATA = "data"
@@ -127,6 +128,10 @@ class ProductSpec(Declaration):
     """Declare how a challenger beats the champion."""
     serving: ServingSpec = Field(default=ServingSpec(), examples=[{"workers": 2}])
     """Declare the service's limits."""
+    monitoring: MonitoringSpec = Field(default=MonitoringSpec(), examples=[{"period": "week"}])
+    """Declare how the champion is watched."""
+    retrain: RetrainSpec = Field(default=RetrainSpec(), examples=[{"on": ["drift", "quality"], "cooldown_days": 14}])
+    """Declare what may start a training by itself."""
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), examples=[{"cron": "0 6 * * 1"}])
     """Declare when the product's job looks for something to do."""
     card: CardSpec = Field(default=CardSpec(), examples=[{"limits": ["Knows only flights from New York."]}])
@@ -201,6 +206,8 @@ class ProductSpec(Declaration):
                 raise ValueError(f"has a gate on {name} that can never pass: it lies between {low:g} and {high:g}. Correct it")
         if kind == "multiclass" and (directed := sorted(name for name, item in self.columns.items() if item.monotone)):
             raise ValueError(f"declares {directed} monotone, which the probabilities of several classes cannot be. Remove it")
+        if unknown := sorted(set(self.monitoring.drift.ignore).difference(self.columns)):
+            raise ValueError(f"ignores the drift of {unknown}, which are not features. Features: {', '.join(self.columns)}")
         if unknown := sorted(set(self.gates.leakage.known).difference(self.columns)):
             raise ValueError(f"knows why {unknown} are strong, but they are not features. Features: {', '.join(self.columns)}")
         return self

@@ -16,7 +16,7 @@ from assets.standing import Decision
 from assets.storage import Home, value_digest
 from orchestration.deciding import follow_ledger
 from orchestration.examining import EXAMINATIONS
-from orchestration.step import Made
+from orchestration.step import CAUSE, Made
 
 GATE = "gate"
 """Who decides when nobody else does."""
@@ -30,6 +30,27 @@ PHASES = {
 """The phases of CRISP-ML(Q) (Studer and others 2021) that gates belong to, where it is not `EVALUATION`."""
 
 EVALUATION = "4 Evaluation"
+
+EXAMINED: dict[str, tuple[str | None, tuple[str, ...], str]] = {
+    "evaluation": (
+        None,
+        ("numpy", "onnxruntime", "scikit-learn", "matplotlib"),
+        "Metrics with intervals on the untouched test rows, against baselines; declared and weak slices; plots.",
+    ),
+    "leakage": (None, ("numpy", "pandas"), "Signs that the model knows the answer, the future, or the test rows."),
+    "robustness": (
+        "robustness",
+        ("numpy", "onnxruntime"),
+        "What is kept of the model's worth under noise, gaps, unknown categories, shifted and shuffled columns.",
+    ),
+    "explanations": (
+        "explanations",
+        ("shap", "scikit-learn", "numpy"),
+        "Shapley values of a sample of the test rows, whether they add up to what is served, and whether they are stable.",
+    ),
+    "footprint": (None, ("numpy", "onnxruntime"), "How long answers take through what is packaged, and how large it is."),
+}
+"""The stages that look at a model: the gate whose settings they read, the libraries they rest on, and what they find out."""
 
 
 def examine(stage: str) -> Callable[[ProductSpec, Home], Made]:
@@ -85,7 +106,9 @@ def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Mad
         code_version=code_version,
         trusted_types=trusted_types(spec),
     )
-    figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id}
+    if cause := CAUSE.get():
+        registry.tag(home, version, trained_because=cause)
+    figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id, "trained_because": cause or None}
     return Made(value_digest([version.version, digest, done.digest]), figures, registry.database(home))
 
 
@@ -155,9 +178,8 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
             f"{spec.name}: the last verdict is on model {verdict.challenger_digest[:12]}, the challenger is "
             f"{challenger.model_digest[:12]}. Run `loopline run {spec.name}`."
         )
-    decision = Decision(
-        challenger.version, challenger.model_digest, verdict.snapshot_digest, GATE, verdict.told, verdict.digest
-    )
+    told = verdict.told + (f". Trained because of {challenger.trained_because}" if challenger.trained_because else "")
+    decision = Decision(challenger.version, challenger.model_digest, verdict.snapshot_digest, GATE, told, verdict.digest)
     serving = ledger.standing(home, spec.name).champion_digest
     if serving != challenger.model_digest:
         if verdict.promoted:

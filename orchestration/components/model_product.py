@@ -12,9 +12,10 @@ from assets import containers, packaging
 from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage import Home, file_digest
-from orchestration.automation import product_job, product_schedule
+from orchestration.automation import product_job, product_schedule, retraining_sensor
 from orchestration.components import judging_steps as judging
 from orchestration.components import product_steps as steps
+from orchestration.components import watching_steps as watching
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import monthly_predictions
 from orchestration.components.product_scaffolder import ProductScaffolder
@@ -25,27 +26,6 @@ from orchestration.versions import DECISIONS_ON, KEPT_ON_NEW_DATA, ON_DEMAND, co
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
 """The parts of a declaration that change what is learnt."""
-
-EXAMINED: dict[str, tuple[str | None, tuple[str, ...], str]] = {
-    "evaluation": (
-        None,
-        ("numpy", "onnxruntime", "scikit-learn", "matplotlib"),
-        "Metrics with intervals on the untouched test rows, against baselines; declared and weak slices; plots.",
-    ),
-    "leakage": (None, ("numpy", "pandas"), "Signs that the model knows the answer, the future, or the test rows."),
-    "robustness": (
-        "robustness",
-        ("numpy", "onnxruntime"),
-        "What is kept of the model's worth under noise, gaps, unknown categories, shifted and shuffled columns.",
-    ),
-    "explanations": (
-        "explanations",
-        ("shap", "scikit-learn", "numpy"),
-        "Shapley values of a sample of the test rows, whether they add up to what is served, and whether they are stable.",
-    ),
-    "footprint": (None, ("numpy", "onnxruntime"), "How long answers take through what is packaged, and how large it is."),
-}
-"""The stages that look at a model: the gate whose settings they read, the libraries they rest on, and what they find out."""
 
 
 @dg.scaffold_with(ProductScaffolder)
@@ -81,12 +61,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 distributions=LEARNING,
                 description="The declared pipeline fitted on the training rows, as ONNX with its decision rule, by digest.",
             ),
-            *(self._examination(stage) for stage in EXAMINED),
+            *(self._examination(stage) for stage in judging.EXAMINED),
             self._asset(
                 "challenger",
                 lambda product, home: judging.register_challenger(product, home, trained_by),
                 stage="registry",
-                inputs=["model", *EXAMINED],
+                inputs=["model", *judging.EXAMINED],
                 reads={"name", "description", "features", "model"},
                 kinds={"mlflow"},
                 distributions=("mlflow",),
@@ -96,7 +76,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 "verdict",
                 judging.hear_gate,
                 stage="gate",
-                inputs=["challenger", *EXAMINED, "decisions"],
+                inputs=["challenger", *judging.EXAMINED, "decisions"],
                 reads={"gates", "promotion", "evaluation", "cost", "target"},
                 kinds={"html"},
                 description="What the gate says of the challenger, against whoever serves; each gate is a check.",
@@ -172,7 +152,18 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 checks=[steps.parity_check(spec.name)],
             ),
         ]
-        assets.append(
+        assets += [
+            self._asset(
+                "monitoring",
+                watching.watch_champion,
+                stage="monitoring",
+                inputs=["champion", "snapshot"],
+                reads={"name", "description", "features", "target", "cost", "promotion", "monitoring"},
+                kinds={"html", "duckdb"},
+                distributions=("numpy", "scikit-learn", "onnxruntime", "duckdb", "river"),
+                description="What became of the champion since it was validated: volume, drift, quality, and alarms.",
+                checks=[watching.alarms_check(spec.name)],
+            ),
             self._asset(
                 "image",
                 steps.build_image,
@@ -184,8 +175,8 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 files=(containers.LOCK, containers.CONTAINERFILE),
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
                 on_demand=True,
-            )
-        )
+            ),
+        ]
         if spec.serving.months is not None:
             assets.append(
                 monthly_predictions(
@@ -193,7 +184,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 )
             )
         job = product_job(spec)
-        declared = dg.Definitions(assets=[self._decisions(), *assets], jobs=[job], schedules=[product_schedule(spec, job)])
+        declared = dg.Definitions(
+            assets=[self._decisions(), *assets],
+            jobs=[job],
+            schedules=[product_schedule(spec, job)],
+            sensors=[retraining_sensor(spec, job)] if spec.retrain.on else [],
+        )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 
     def _decisions(self) -> dg.AssetSpec:
@@ -210,7 +206,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
 
     def _examination(self, stage: str) -> dg.AssetsDefinition:
         """What one stage finds out about the model."""
-        gate, libraries, told = EXAMINED[stage]
+        gate, libraries, told = judging.EXAMINED[stage]
         return self._asset(
             stage,
             judging.examine(stage),

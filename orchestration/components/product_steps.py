@@ -158,7 +158,7 @@ def train_model(spec: ProductSpec, home: Home) -> Made:
 
 def package_bento(spec: ProductSpec, home: Home) -> Made:
     """Package the champion."""
-    champion = _champion(spec, home)
+    champion = champion_of(spec, home)
     bento = packaging.package(home, spec, champion)
     figures = {
         "tag": bento.tag,
@@ -172,7 +172,7 @@ def package_bento(spec: ProductSpec, home: Home) -> Made:
 
 def embed_model(spec: ProductSpec, home: Home) -> Made:
     """Build the champion's wheel."""
-    champion = _champion(spec, home)
+    champion = champion_of(spec, home)
     wheel = embedding.embed(home, spec, champion)
     figures = {
         "version": champion.version,
@@ -185,7 +185,7 @@ def embed_model(spec: ProductSpec, home: Home) -> Made:
 
 def write_sql(spec: ProductSpec, home: Home) -> Made:
     """Write the champion as SQL, if it is wanted; where its estimator cannot be, say so, or fail if SQL is required."""
-    champion = _champion(spec, home)
+    champion = champion_of(spec, home)
     refusal = "serving.sql is off" if spec.serving.sql == "off" else None
     try:
         done = None if refusal else translation.translate(home, spec, champion)
@@ -206,7 +206,7 @@ def write_sql(spec: ProductSpec, home: Home) -> Made:
 
 def compare_ways(spec: ProductSpec, home: Home) -> Made:
     """Ask all ways of serving the same rows; if they agree, services follow the champion."""
-    champion = _champion(spec, home)
+    champion = champion_of(spec, home)
     key, failure = dg.AssetKey([spec.name, "parity"]), None
     try:
         parity.compare(home, spec, snapshots.current(home, spec.name), champion, ways(home, champion))
@@ -230,7 +230,7 @@ def compare_ways(spec: ProductSpec, home: Home) -> Made:
 
 def build_image(spec: ProductSpec, home: Home) -> Made:
     """Build the container image of the champion's bento."""
-    champion = _champion(spec, home)
+    champion = champion_of(spec, home)
     image = containers.build(home, spec, champion, packaging.bento_folder(home, packaging.tag_of(champion)))
     figures = {
         "reference": image.reference,
@@ -244,7 +244,7 @@ def build_image(spec: ProductSpec, home: Home) -> Made:
 
 def score_predictions(spec: ProductSpec, home: Home) -> Made:
     """Score the test rows of the current snapshot with the champion."""
-    champion = _champion(spec, home)
+    champion = champion_of(spec, home)
     snapshot = snapshots.current(home, spec.name)
     done = scoring.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
     figures = {
@@ -259,11 +259,12 @@ def score_predictions(spec: ProductSpec, home: Home) -> Made:
 
 def score_months(spec: ProductSpec, home: Home, months: Sequence[str]) -> dict[str, scoring.Predictions]:
     """Score whole months of the current snapshot with the champion."""
-    scorer = scoring.Scorer(home, spec, snapshots.current(home, spec.name), _champion(spec, home), datetime.now(UTC))
+    scorer = scoring.Scorer(home, spec, snapshots.current(home, spec.name), champion_of(spec, home), datetime.now(UTC))
     return {month: scorer.batch(month) for month in months}
 
 
-def _champion(spec: ProductSpec, home: Home) -> Entry:
+def champion_of(spec: ProductSpec, home: Home) -> Entry:
+    """Who is served; an error if nobody is."""
     champion = ledger.standing(home, spec.name).champion
     if champion is None:
         raise GateRefusedError(f"{spec.name}: no version is champion, so there is nothing to serve. Run `loopline run`.")
