@@ -10,7 +10,6 @@ import dagster as dg
 
 from assets import retraining
 from assets.spec import ProductSpec
-from assets.storage import Home
 from orchestration.planning import Plan, plan
 from orchestration.step import REASON, TRIGGER
 from orchestration.versions import ON_DEMAND
@@ -56,10 +55,12 @@ def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
         description=f"Looks for something to do in {spec.name}; what is unchanged is skipped.",
     )
     def look(context: dg.ScheduleEvaluationContext) -> Any:
-        found = _planned(context.resources.graph.assets, context.instance, context.resources.home, job)
-        stale = [*found.reasons, *found.waiting]
+        graph = context.resources.graph.assets
+        wanted = job.selection.resolve(graph)
         if spec.retrain.on:
-            stale = [key for key in stale if context.resources.graph.assets.get(key).tags.get("stage") not in LEARNING]
+            wanted = {key for key in wanted if graph.get(key).tags.get("stage") not in LEARNING}
+        found = plan(graph, context.instance, context.resources.home, wanted)
+        stale = [*found.reasons, *found.waiting]
         if not stale:
             return dg.SkipReason("nothing changed")
         return dg.RunRequest(asset_selection=stale)
@@ -82,7 +83,7 @@ def retraining_sensor(spec: ProductSpec, job: Any) -> dg.SensorDefinition:
         home, graph, now = context.resources.home, context.resources.graph.assets, datetime.now(UTC)
         if going_on(context.instance, graph, spec.name):
             return dg.SkipReason(f"a run of {spec.name} is going on; what happens meanwhile is decided after it")
-        found = _planned(graph, context.instance, home, job)
+        found = plan(graph, context.instance, home, job.selection.resolve(graph))
         made = retraining.decide(
             home, spec, retraining.events(home, spec, now), now, something_new=learns_something(found, spec)
         )
@@ -110,7 +111,3 @@ def going_on(instance: dg.DagsterInstance, graph: Any, product: str) -> bool:
     own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == product}
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=GOING_ON))
     return any(run.asset_selection is None or own & run.asset_selection for run in runs)
-
-
-def _planned(graph: Any, instance: dg.DagsterInstance, home: Home, job: Any) -> Plan:
-    return plan(graph, instance, home, job.selection.resolve(graph))

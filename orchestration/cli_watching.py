@@ -1,14 +1,15 @@
-"""`loopline` commands that watch: monitor."""
+"""`loopline` commands that watch, and that train anew: monitor, retrain, triggers."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 
 from orchestration import resources
-from orchestration.telling import told
+from orchestration.telling import load_definitions, told
 
 
 @click.command()
@@ -41,4 +42,54 @@ def monitor(product: str, as_of: datetime | None, as_json: bool, only_path: bool
         click.launch(page.as_uri())
 
 
-COMMANDS: tuple[click.Command, ...] = (monitor,)
+@click.command()
+@click.argument("product")
+@click.option("--reason", required=True, help="Why; it is carried to the model version and the ledger.")
+def retrain(product: str, reason: str) -> None:
+    """Make what is stale of PRODUCT, and say why in its version and in the ledger; cooldown and budget are not asked."""
+    from orchestration.display import RunDisplay
+
+    with told():
+        resources.settle_process()
+        home = resources.home_from_environment().prepare()
+        definitions = load_definitions()
+        from assets import retraining
+        from orchestration.automation import learns_something
+        from orchestration.declarations import products
+        from orchestration.planning import keys_of, plan
+        from orchestration.running import run
+        from orchestration.step import REASON, TRIGGER
+
+        spec, display, now = products(product)[0][0], RunDisplay(home), datetime.now(UTC)
+        graph = definitions.resolve_asset_graph()
+        with resources.instance(home) as instance, display:
+            new = learns_something(plan(graph, instance, home, keys_of(graph, product)), spec)
+            event = retraining.manual(f"{resources.actor()}: {reason}", now)
+            (decision,) = retraining.decide(home, spec, [event], now, something_new=new)
+            if decision.outcome == "requested":
+                tags = {TRIGGER: event.name, REASON: event.told}
+                run(definitions, instance, home, product, tags=tags, on_wave=display.wave, on_wait=display.waiting)
+    click.echo(f"{decision.outcome}: {decision.told}")
+
+
+@click.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON instead.")
+def triggers(product: str, as_json: bool) -> None:
+    """Show what may start a training of PRODUCT, and what was decided of all that happened."""
+    from orchestration.display import show_decisions
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets import retraining
+        from orchestration.declarations import products
+
+        spec = products(product)[0][0]
+        found = retraining.decisions(home, product)
+    if as_json:
+        click.echo(json.dumps([asdict(decision) for decision in found], indent=2))
+    else:
+        show_decisions(spec, found)
+
+
+COMMANDS: tuple[click.Command, ...] = (monitor, retrain, triggers)

@@ -8,6 +8,7 @@ import dagster as dg
 
 import assets
 from assets.gate import GATES
+from orchestration.automation import LEARNING
 from orchestration.definitions import defs
 from orchestration.planning import product_names
 from tests.world import DEFS
@@ -79,6 +80,11 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
         assert node.owners, key
         if node.is_executable:
             assert node.code_version, key
+
+
+def test_the_stages_that_triggers_start_are_stages() -> None:
+    """A renamed one would be run by the schedule."""
+    assert set(STAGES) > LEARNING
 
 
 def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:

@@ -1,0 +1,321 @@
+"""Triggers: what happened is decided once, whatever is repeated, interrupted or missed; real ticks on a real instance."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets import ledger, registry, retraining, snapshots
+from assets.retraining import Event
+from assets.spec import ProductSpec
+from assets.storage import Home, read_json, write_json
+from orchestration import resources
+from orchestration.planning import plan
+from orchestration.running import QUIET
+from orchestration.step import REASON, TRIGGER
+from tests.shop import customers, definitions, product, run_products
+from tests.world import REPOSITORY
+
+NOW = datetime(2024, 6, 3, 12, 0, tzinfo=UTC)
+ROWS = 4000
+
+
+def churn(*on: str, **rule: Any) -> ProductSpec:
+    """The product, trained anew on these triggers."""
+    return product(
+        "churn",
+        promotion={"min_saving": -10_000.0},
+        baseline={"by": {"age": 10}},
+        retrain={"on": list(on), "cooldown_days": 0, "min_new_labels": 100, **rule},
+    )
+
+
+@pytest.fixture(scope="module")
+def ran_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
+    """A home in which the product was run once, and the folder of its file; do not change them."""
+    folder = tmp_path_factory.mktemp("triggers")
+    customers(ROWS).iloc[:3000].to_csv(folder / "customers.csv", index=False)
+    home = Home(folder / "home")
+    run_products(home, folder, churn("new_data"))
+    return home, folder
+
+
+@pytest.fixture
+def shop(ran_once: tuple[Home, Path], tmp_path: Path) -> tuple[Home, Path]:
+    """A copy, to be changed."""
+    home, folder = ran_once
+    shutil.copytree(folder, tmp_path / "shop")
+    assert home.root.name == "home"
+    return Home(tmp_path / "shop" / "home"), tmp_path / "shop"
+
+
+class Ticks:
+    """The product's schedule and sensor, ticked by hand on a real instance."""
+
+    def __init__(self, home: Home, folder: Path, spec: ProductSpec, instance: dg.DagsterInstance) -> None:
+        self.home, self.spec, self.instance = home, spec, instance
+        self.definitions = definitions(home, folder, spec)
+        self.graph: Any = self.definitions.resolve_asset_graph()
+
+    def sensor(self) -> Any:
+        """One tick of the sensor."""
+        given = {"home": self.home, "graph": self.definitions.resources["graph"]}
+        with dg.build_sensor_context(instance=self.instance, resources=given) as context:
+            return _answer(self.definitions.resolve_sensor_def("churn_retraining").evaluate_tick(context))
+
+    def schedule(self) -> Any:
+        """One tick of the schedule."""
+        given = {"home": self.home, "graph": self.definitions.resources["graph"]}
+        with dg.build_schedule_context(instance=self.instance, resources=given) as context:
+            return _answer(self.definitions.resolve_schedule_def("churn_schedule").evaluate_tick(context))
+
+    def launch(self, request: dg.RunRequest) -> Any:
+        """Run what was requested, as the daemon would."""
+        return self.definitions.resolve_job_def("churn").execute_in_process(
+            instance=self.instance,
+            asset_selection=request.asset_selection,
+            tags=dict(request.tags),
+            raise_on_error=True,
+            run_config=QUIET,
+        )
+
+    def watch(self) -> None:
+        """Let the schedule publish what came, without training."""
+        request = self.schedule()
+        assert isinstance(request, dg.RunRequest)
+        self.launch(request)
+
+
+@pytest.fixture
+def ticks(shop: tuple[Home, Path]) -> Iterator[Ticks]:
+    """Ticks of the product that trains on new data."""
+    home, folder = shop
+    with resources.instance(home) as instance:
+        yield Ticks(home, folder, churn("new_data"), instance)
+
+
+def _answer(tick: Any) -> Any:
+    """The one run that a tick asks for, or why it asks for none."""
+    return tick.run_requests[0] if tick.run_requests else dg.SkipReason(tick.skip_message)
+
+
+def more_rows(folder: Path, rows: int = ROWS) -> None:
+    """More customers came."""
+    customers(ROWS).iloc[:rows].to_csv(folder / "customers.csv", index=False)
+
+
+def test_the_schedule_publishes_and_watches_and_leaves_training_to_triggers(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """A new snapshot, new predictions, a new look; the same model."""
+    home, folder = shop
+    before = snapshots.current(home, "churn")
+    assert isinstance(ticks.schedule(), dg.SkipReason)
+    more_rows(folder)
+    ticks.watch()
+    assert snapshots.current(home, "churn") != before
+    assert read_json(home.models / "churn" / "current.json")["snapshot_digest"] == before.digest
+    assert isinstance(ticks.schedule(), dg.SkipReason)
+
+
+def test_the_same_news_twice_starts_one_training_which_carries_its_reason(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """From the event through the run's tags to the registered version and the ledger; it goes through the gate."""
+    home, folder = shop
+    assert isinstance(ticks.sensor(), dg.SkipReason)
+    more_rows(folder)
+    ticks.watch()
+    first, again = ticks.sensor(), ticks.sensor()
+    assert isinstance(first, dg.RunRequest)
+    assert first.run_key == again.run_key, "it was not launched yet, so it is asked for again, by the same key"
+    assert ticks.launch(first).success
+    last = ticks.sensor()
+    assert isinstance(last, dg.SkipReason)
+    assert [item.outcome for item in retraining.decisions(home, "churn")] == ["requested"]
+    assert first.tags[REASON].startswith("new data: snapshot ")
+    version = registry.version(home, "churn", 2)
+    assert version.trained_because == first.tags[REASON]
+    entry = ledger.standing(home, "churn").entries[-1]
+    assert (entry.version, entry.event in ("promotion", "refusal")) == (2, True)
+    assert f"Trained because of {first.tags[REASON]}" in entry.reason
+
+
+def test_what_happens_during_a_run_is_decided_after_it(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """The sensor waits for a run of the product, and loses nothing."""
+    more_rows(shop[1])
+    ticks.watch()
+    going = ticks.instance.create_run_for_job(
+        ticks.definitions.resolve_job_def("churn"), status=dg.DagsterRunStatus.STARTED, asset_selection=frozenset()
+    )
+    waiting = ticks.sensor()
+    assert isinstance(waiting, dg.RunRequest), "that run changes nothing of the product"
+    ticks.instance.delete_run(going.run_id)
+    own = frozenset({dg.AssetKey(["churn", "model"])})
+    going = ticks.instance.create_run_for_job(
+        ticks.definitions.resolve_job_def("churn"), status=dg.DagsterRunStatus.STARTED, asset_selection=own
+    )
+    assert "is going on" in str(ticks.sensor().skip_message)
+    ticks.instance.report_run_failed(going)
+    assert isinstance(ticks.sensor(), dg.RunRequest)
+
+
+def test_a_crash_between_decision_and_request_loses_nothing_and_doubles_nothing(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """The decision is recorded, nothing was started: the next tick asks for it, once."""
+    home, folder = shop
+    more_rows(folder)
+    ticks.watch()
+    now = datetime.now(UTC)
+    (decision,) = retraining.decide(home, ticks.spec, retraining.events(home, ticks.spec, now), now, something_new=True)
+    request = ticks.sensor()
+    assert request.run_key == decision.event
+    ticks.launch(request)
+    assert isinstance(ticks.sensor(), dg.SkipReason)
+    assert len(retraining.decisions(home, "churn")) == 1
+
+
+def test_a_request_that_nobody_started_for_a_week_is_given_up(shop: tuple[Home, Path]) -> None:
+    """Its news are old by then."""
+    home, _ = shop
+    retraining.decide(home, churn("drift"), [Event("drift", "a", "drift")], NOW, something_new=True)
+    assert retraining.open_requests(home, "churn", [], NOW + timedelta(days=6))
+    assert not retraining.open_requests(home, "churn", ["a"], NOW + timedelta(days=6))
+    assert not retraining.open_requests(home, "churn", [], NOW + timedelta(days=8))
+
+
+def test_missed_days_of_a_schedule_are_one_training(shop: tuple[Home, Path]) -> None:
+    """Nobody looked for three days; the last time it was due counts, in its own time zone."""
+    home, _ = shop
+    spec = product(
+        "churn",
+        retrain={"on": ["schedule"], "cooldown_days": 0},
+        schedule={"cron": "0 6 * * *", "time_zone": "America/New_York"},
+    )
+    (due,) = retraining.events(home, spec, NOW)
+    assert due.told == "schedule: due 2024-06-03 06:00 America/New_York"
+    assert retraining.events(home, spec, NOW + timedelta(hours=2)) == [due]
+    assert len(retraining.decide(home, spec, [due], NOW, something_new=True)) == 1
+    later = NOW + timedelta(days=3)
+    (last,) = retraining.events(home, spec, later)
+    assert last != due
+    assert len(retraining.decide(home, spec, [last], later, something_new=True)) == 1
+    assert retraining.decide(home, spec, retraining.events(home, spec, later), later, something_new=True) == []
+
+
+def test_cooldown_budget_dry_run_and_nothing_new_hold_back_and_say_so(shop: tuple[Home, Path]) -> None:
+    """An event waits while it is held back, is told once a reason, and is decided when it may be."""
+    home, _ = shop
+
+    def decided(spec: ProductSpec, name: str, now: datetime, *, new: bool = True) -> list[tuple[str, str]]:
+        made = retraining.decide(home, spec, [Event("drift", name, "drift")], now, something_new=new)
+        return [(item.outcome, item.told) for item in made]
+
+    spec = churn("drift", cooldown_days=7, budget_per_year=2)
+    assert decided(spec, "a", NOW, new=False) == [("nothing new", "drift (a training would give the model that there is)")]
+    assert decided(spec, "a", NOW, new=False) == []
+    assert decided(spec, "a", NOW) == [("requested", "drift")]
+    tomorrow = NOW + timedelta(days=1)
+    ((outcome, told),) = decided(spec, "b", tomorrow)
+    assert (outcome, "free from 2024-06-10 12:00" in told) == ("cooldown", True)
+    assert decided(spec, "b", tomorrow) == []
+    assert decided(spec, "b", NOW + timedelta(days=7)) == [("requested", "drift")]
+    assert decided(spec, "c", NOW + timedelta(days=20))[0][0] == "budget"
+    assert decided(spec, "c", NOW + timedelta(days=366)) == [("requested", "drift")]
+    dry = churn("drift", dry_run=True)
+    assert decided(dry, "d", NOW + timedelta(days=800))[0][0] == "dry run"
+    assert not retraining.open_requests(home, "churn", ["a", "b", "c"], NOW + timedelta(days=800))
+    person = retraining.manual("someone: it must", NOW + timedelta(days=801))
+    assert retraining.decide(home, dry, [person], NOW + timedelta(days=801), something_new=True)[0].outcome == "requested"
+
+
+def test_of_several_events_one_training_is_started(shop: tuple[Home, Path]) -> None:
+    """Even without a cooldown: the others are decided when it has ended."""
+    home, _ = shop
+    news = [Event("drift", "a", "drift"), Event("quality", "b", "quality")]
+    assert [item.event for item in retraining.decide(home, churn("drift"), news, NOW, something_new=True)] == ["a"]
+
+
+def test_alarms_that_stand_are_events_and_a_refused_training_starts_no_loop(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """Drift and quality are apart; the same alarms of the same period are the same event, after a training too."""
+    home, folder = shop
+    frame = customers(ROWS)
+    later = frame.index >= 2600
+    strength = 1.5 * (frame["plan"] != "free") + 0.5 * frame["visits"].fillna(4) - 2.5
+    turned = np.where(np.random.default_rng(1).random(ROWS) < 1 / (1 + np.exp(-strength)), "yes", "no")
+    frame.loc[later, "churned"] = turned[later]
+    pd.DataFrame(frame).to_csv(folder / "customers.csv", index=False)
+    spec = churn("drift", "quality")
+    instance = ticks.instance
+    ticks = Ticks(home, folder, spec, instance)
+    ticks.watch()
+    found = {event.trigger: event for event in retraining.events(home, spec, datetime.now(UTC))}
+    assert "plan: at like values" in found["drift"].told
+    assert "roc_auc is" in found["quality"].told
+    request = ticks.sensor()
+    assert request.tags[TRIGGER] == found["drift"].name
+    ticks.launch(request)
+    after = ticks.sensor()
+    assert isinstance(after, dg.SkipReason)
+    assert [item.outcome for item in retraining.decisions(home, "churn")].count("requested") == 1
+
+
+def test_labels_are_counted_against_the_snapshot_that_was_learnt_from(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """Few new ones are no event."""
+    home, folder = shop
+    more_rows(folder)
+    ticks.watch()
+    few, many = churn("labels", min_new_labels=5000), churn("labels", min_new_labels=1000)
+    assert retraining.events(home, few, NOW) == []
+    (event,) = retraining.events(home, many, NOW)
+    assert event.told == "labels: 1,000 more are known than when the last model was trained"
+
+
+def test_declared_but_unseen_things_are_no_events(home: Home) -> None:
+    """Nothing was monitored; nothing was trained."""
+    write_json(home.snapshots / "churn" / "current.json", {"digest": "d", "rows": 1})
+    assert retraining.events(home, churn("drift", "quality"), NOW) == []
+
+
+def test_the_daemon_starts_the_training(shop: tuple[Home, Path]) -> None:
+    """Really: `dagster-daemon` ticks the sensor, launches the run, and the version says why."""
+    home, folder = shop
+    more_rows(folder)
+    with resources.instance(home) as instance:
+        Ticks(home, folder, churn("new_data"), instance).watch()
+    environment = resources.dagster_environment(home) | {"SHOP": str(folder), "PYTHONPATH": str(REPOSITORY)}
+    world, programs = ["-m", "tests.orchestration.daemon_world"], Path(sys.executable).parent
+    start = [str(programs / "dagster"), "sensor", "start", "churn_retraining", *world]
+    subprocess.run(start, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
+    with (folder / "daemon.log").open("w") as log:
+        command = [str(programs / "dagster-daemon"), "run", *world]
+        daemon = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 240
+            while not _retrained(home) and time.monotonic() < deadline:
+                time.sleep(1)
+        finally:
+            daemon.terminate()
+            daemon.wait(timeout=60)
+    assert _retrained(home), (folder / "daemon.log").read_text()[-3000:]
+    with resources.instance(home) as instance:
+        (run,) = [run for run in instance.get_runs() if TRIGGER in run.tags]
+        assert run.status is dg.DagsterRunStatus.SUCCESS
+        graph = definitions(home, folder, churn("new_data")).resolve_asset_graph()
+        assert plan(graph, instance, home, {dg.AssetKey(["churn", "model"])}).is_empty
+
+
+def _retrained(home: Home) -> bool:
+    entries = ledger.standing(home, "churn").entries
+    if len(entries) < 2:
+        return False
+    with resources.instance(home) as instance:
+        return not instance.get_runs(
+            filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+        )
