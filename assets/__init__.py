@@ -6,6 +6,7 @@ How data flow from asset to asset:
 
     landing     raw/flights/{flights,weather,planes,airports,airlines}, raw/diamond_cut/data
                   -> landing/flights/{flights,weather,planes,airports,airlines}, landing/diamond_cut/data
+    quality       -> quality/{flights,diamond_cut}
     warehouse     -> staging/stg_{flights,weather,planes,airports,airlines}, seeds/airport_time_zones
                   -> marts/{dim_airports,fct_flights}
     features      -> features/{delay_history,departure_backlog} -> features/flight_delay

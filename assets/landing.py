@@ -9,41 +9,23 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets import raw_files, raw_rows, row_checks
-from assets.errors import DigestError, SourceError
+from assets.errors import SourceError
+from assets.landings import Landed
 from assets.raw_rows import STATIC, UNASSIGNED, count
 from assets.row_checks import identifier, literal
 from assets.spec import SourceSpec, TableSpec
-from assets.storage import Home, file_digest, publish_by_digest, read_json, verified, write_json
+from assets.storage import Home, file_digest, publish_by_digest, write_json
 
 if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "1GB"
 """What DuckDB may take while it lands a file; beyond it, it spills to disk."""
-
-
-@dataclass(frozen=True)
-class Landed:
-    """What is landed of one partition of one table.
-
-    `rows_in` is always `rows_good + rows_quarantined`; `reasons` counts each reason, and a row may have several.
-    """
-
-    partition: str
-    rows_in: int
-    rows_good: int
-    rows_quarantined: int
-    reasons: dict[str, int]
-    file: str
-    digest: str
-    quarantine_file: str
-    quarantine_digest: str
-    source_digest: str
 
 
 def land(
@@ -107,29 +89,6 @@ def land(
             )
             for partition in wanted
         ]
-
-
-def landed(home: Home, source: str, table: str) -> list[Landed]:
-    """What is landed of a table, by partition."""
-    return [Landed(**read_json(record)) for record in sorted((home.landing / source / table).glob("*.json"))]
-
-
-def landing_files(home: Home, source: str, table: str) -> list[Path]:
-    """The Parquet files that hold a table's good rows.
-
-    Raises
-    ------
-    DigestError
-        If a landed file has gone or was changed.
-    """
-    files = [
-        verified(home.root / record.file, record.digest)
-        for record in landed(home, source, table)
-        if record.partition != UNASSIGNED
-    ]
-    if not files:
-        raise DigestError(f"{source}.{table}: nothing is landed. Run `loopline run` to land it.")
-    return files
 
 
 def _partitions(table: TableSpec) -> list[str]:

@@ -51,7 +51,7 @@ class Event:
     Parameters
     ----------
     trigger : str
-        Its kind, as it is declared in ``retrain.on``; or ``manual``.
+        Its kind, as it is declared in ``retrain.triggers``; or ``manual``.
     name : str
         What happened, as a digest: the same news has the same name.
     told : str
@@ -95,7 +95,7 @@ def events(home: Home, spec: ProductSpec, now: datetime) -> list[Event]:
         "labels": lambda: _labels(home, spec),
         "schedule": lambda: _due(spec, now),
     }
-    return [event for trigger in spec.retrain.on if (event := found[trigger]()) is not None]
+    return [event for trigger in spec.retrain.triggers if (event := found[trigger]()) is not None]
 
 
 def decide(home: Home, spec: ProductSpec, happened: Sequence[Event], now: datetime, *, something_new: bool) -> list[Decision]:

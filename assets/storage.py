@@ -90,6 +90,16 @@ class Home:
         return self.root / "reports"
 
     @property
+    def quality(self) -> Path:
+        """How good landed rows are, by source."""
+        return self.root / "quality"
+
+    @property
+    def streams(self) -> Path:
+        """What came row by row, by source and table: one SQLite file each."""
+        return self.root / "streams"
+
+    @property
     def monitoring(self) -> Path:
         """What became of champions since they were validated, by product."""
         return self.root / "monitoring"

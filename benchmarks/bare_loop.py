@@ -11,6 +11,7 @@ from assets import (
     features,
     gate,
     landing,
+    landings,
     ledger,
     packaging,
     parity,
@@ -42,7 +43,7 @@ def main() -> None:
     (house,) = declarations.warehouses()
     for table in source.tables:
         landing.land(home, source, table, DEFS / "sources" / "flights")
-    landed = {(source.name, table): landing.landing_files(home, source.name, table) for table in source.tables}
+    landed = {(source.name, table): landings.files(home, source.name, table) for table in source.tables}
     built = warehouse.build(home, REPOSITORY / house.project, house.parameters, landed)
     if built.failed:
         raise SystemExit(warehouse.explain(built.failed))
@@ -55,7 +56,7 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     files, own, landed = None, spec.as_source(), warehouse.landed_files(home)
     if own is not None:
         landing.land(home, own, DATA, folder)
-        files = landing.landing_files(home, spec.name, DATA)
+        files = landings.files(home, spec.name, DATA)
         landed = {f"{spec.name}.{DATA}": list(map(home.relative, files))}
     with features.candidate(home, spec, files) as connection:
         contracts.require(features.table(connection), spec)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from assets import contracts, features, landing
+from assets import contracts, features, landing, landings
 from assets.roles import Question
 from assets.storage import Home
 from benchmarks.measuring import Measured, measure, middle, spread
@@ -106,7 +106,7 @@ def _land(folder: Path) -> None:
     source = spec.as_source()
     assert source is not None  # noqa: S101 - for the type checker
     landing.land(home, source, "data", place)
-    with features.candidate(home, spec, landing.landing_files(home, spec.name, "data")) as connection:
+    with features.candidate(home, spec, landings.files(home, spec.name, "data")) as connection:
         contracts.require(features.table(connection), spec)
         features.publish(home, spec, connection, {})
 

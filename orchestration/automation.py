@@ -57,7 +57,7 @@ def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
     def look(context: dg.ScheduleEvaluationContext) -> Any:
         graph = context.resources.graph.assets
         wanted = job.selection.resolve(graph)
-        if spec.retrain.on:
+        if spec.retrain.triggers:
             wanted = {key for key in wanted if graph.get(key).tags.get("stage") not in LEARNING}
         found = plan(graph, context.instance, context.resources.home, wanted)
         stale = [*found.reasons, *found.waiting]
@@ -77,7 +77,7 @@ def retraining_sensor(spec: ProductSpec, job: Any) -> dg.SensorDefinition:
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={"home", "graph"},
-        description=f"Starts a training of {spec.name} on {', '.join(spec.retrain.on)}; see `loopline triggers {spec.name}`.",
+        description=f"Trains on {', '.join(spec.retrain.triggers)}, within its budget; see `loopline triggers {spec.name}`.",
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
         home, graph, now = context.resources.home, context.resources.graph.assets, datetime.now(UTC)

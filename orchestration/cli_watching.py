@@ -77,7 +77,7 @@ def retrain(product: str, reason: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON instead.")
 def triggers(product: str, as_json: bool) -> None:
     """Show what may start a training of PRODUCT, and what was decided of all that happened."""
-    from orchestration.display import show_decisions
+    from orchestration.display_watching import show_decisions
 
     with told():
         home = resources.home_from_environment().prepare()

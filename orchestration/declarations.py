@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from assets.errors import SpecificationError
-from assets.spec import ProductSpec, WarehouseSpec, read_declaration
+from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from orchestration.resources import REPOSITORY
 
 DEFS = REPOSITORY / "orchestration" / "defs"
@@ -31,6 +31,12 @@ def products(wanted: str | None = None, defs: Path = DEFS) -> list[tuple[Product
 def warehouses(defs: Path = DEFS) -> list[WarehouseSpec]:
     """The declared warehouses."""
     return [read_declaration(path, WarehouseSpec) for path in _declaring("Warehouse", defs)]
+
+
+def sources(defs: Path = DEFS) -> list[SourceSpec]:
+    """The declared sources, and those that products declare for themselves."""
+    shared = [read_declaration(path, SourceSpec) for path in _declaring("Source", defs)]
+    return shared + [own for spec, _ in products(defs=defs) if (own := spec.as_source()) is not None]
 
 
 def _declaring(component: str, defs: Path) -> list[Path]:

@@ -13,8 +13,6 @@ from rich.table import Table
 from assets.storage import Home
 
 if TYPE_CHECKING:
-    from assets.retraining import Decision
-    from assets.spec import ProductSpec
     from assets.standing import Entry, Standing
     from orchestration.checking import Checked
     from orchestration.doctor import Finding
@@ -147,25 +145,6 @@ def show_history(standing: Standing) -> None:
     console.print(table)
     champion = standing.champion
     console.print(f"[bold]serves[/] v{champion.version} since {champion.recorded_at[:16]}" if champion else "nobody serves")
-
-
-def show_decisions(spec: ProductSpec, decisions: list[Decision]) -> None:
-    """Show what may start a training, and what was decided of what happened."""
-    console, rule = Console(highlight=False), spec.retrain
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("when (UTC)", "trigger", "outcome"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("what happened")
-    for item in decisions:
-        table.add_row(item.decided_at[:16].replace("T", " "), item.trigger, item.outcome, item.told)
-    if decisions:
-        console.print(table)
-    told = f"on {', '.join(rule.on)}" if rule.on else "on nothing by itself"
-    dry = "; [yellow]dry run[/]: nothing is started" if rule.dry_run else ""
-    console.print(
-        f"[bold]trains anew[/] {told}; {rule.cooldown_days:g} days between, {rule.budget_per_year} a year at most{dry}",
-        soft_wrap=True,
-    )
 
 
 def show_lineage(links: list[Link]) -> None:

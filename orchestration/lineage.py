@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets import containers, current, features, gate, landing, ledger, packaging, registry, translation
+from assets import containers, current, features, gate, landings, ledger, packaging, registry, translation
 from assets.errors import LedgerError, LooplineError
 from assets.evidence import STAGES, read_by
 from assets.standing import Entry
@@ -71,7 +71,7 @@ def _landed(home: Home, champion: Entry) -> Iterator[Link]:
         return
     for table, files in read_json(origin)["landed"].items():
         source, name = table.split(".")
-        recorded = {record.file: record for record in landing.landed(home, source, name)}
+        recorded = {record.file: record for record in landings.records(home, source, name)}
         problems = [told for file in files if (told := _changed(home, file))]
         replaced = sum(file not in recorded for file in files)
         told = f"{len(files)} files" + (f", {replaced} of them replaced since" if replaced else "")

@@ -8,8 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import ledger
-from assets.landing import landed
+from assets import landings, ledger
 from assets.reporting import PAGE
 from assets.storage import Home, read_json
 from orchestration.planning import keys_of, product_names
@@ -76,7 +75,7 @@ def status(definitions: dg.Definitions, instance: dg.DagsterInstance, home: Home
 
 
 def _source(home: Home, source: str, table: str) -> SourceStatus:
-    records = landed(home, source, table)
+    records = landings.records(home, source, table)
     return SourceStatus(
         f"{source}.{table}",
         len(records),

@@ -57,7 +57,7 @@ class MonitoringSpec(Declaration):
 class RetrainSpec(Declaration):
     """When the product is trained anew by itself; its sensors are off until you start them in the UI."""
 
-    on: tuple[Trigger, ...] = Field(default=(), strict=False, examples=[["drift", "quality", "schedule"]])
+    triggers: tuple[Trigger, ...] = Field(default=(), strict=False, examples=[["drift", "quality", "schedule"]])
     """List what may start a training: new_data, labels, drift, quality, schedule (the product's own)."""
     cooldown_days: float = Field(default=7.0, ge=0, examples=[14])
     """Give the days that must lie between two trainings that were started so."""
@@ -70,6 +70,6 @@ class RetrainSpec(Declaration):
 
     @model_validator(mode="after")
     def _each_once(self) -> RetrainSpec:
-        if len(set(self.on)) != len(self.on):
-            raise ValueError(f"lists a trigger twice: {list(self.on)}. List each once")
+        if len(set(self.triggers)) != len(self.triggers):
+            raise ValueError(f"lists a trigger twice: {list(self.triggers)}. List each once")
         return self

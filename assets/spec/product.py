@@ -130,7 +130,7 @@ class ProductSpec(Declaration):
     """Declare the service's limits."""
     monitoring: MonitoringSpec = Field(default=MonitoringSpec(), examples=[{"period": "week"}])
     """Declare how the champion is watched."""
-    retrain: RetrainSpec = Field(default=RetrainSpec(), examples=[{"on": ["drift", "quality"], "cooldown_days": 14}])
+    retrain: RetrainSpec = Field(default=RetrainSpec(), examples=[{"triggers": ["drift", "quality"], "cooldown_days": 14}])
     """Declare what may start a training by itself."""
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), examples=[{"cron": "0 6 * * 1"}])
     """Declare when the product's job looks for something to do."""

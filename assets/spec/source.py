@@ -52,6 +52,8 @@ class PartitionSpec(MonthsSpec):
 
     month: str = Field(examples=["make_date(year, month, 1)"])
     """Give an SQL expression over the table's columns that yields a date in the row's month."""
+    day: str | None = Field(default=None, examples=["make_date(year, month, day)"])
+    """Give one that yields the row's day; the days without any row are then counted against its timeliness."""
 
 
 class CsvSpec(Declaration):
@@ -75,6 +77,17 @@ class CsvSpec(Declaration):
         if self.delimiter == self.decimal:
             raise ValueError(f"uses '{self.delimiter}' both between fields and before decimals. Correct one of them")
         return self
+
+
+class AccuracySpec(Declaration):
+    """What a row's values are held against, to see whether they are true."""
+
+    reference: Name = Field(examples=["airports"])
+    """Name the table of the same source that is taken for true."""
+    match: dict[Name, Name] = Field(min_length=1, examples=[{"dest": "faa"}])
+    """Give the columns by which a row finds its reference row, as {own column: reference column}; a row without is wrong."""
+    agrees: str = Field(default="true", examples=["abs(this.seats - reference.seats) < 2"])
+    """Give an SQL condition over 'this' and 'reference' that holds if the row agrees with it."""
 
 
 class TableSpec(Declaration):
@@ -102,6 +115,12 @@ class TableSpec(Declaration):
     """List the texts that mean 'no value'."""
     max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(default=1.0, examples=[0.05])
     """Give the largest share of a file's rows that may be bad; with more, nothing is landed."""
+    accuracy: dict[Name, AccuracySpec] = Field(
+        default_factory=dict, examples=[{"goes_to_an_airport": {"reference": "airports", "match": {"dest": "faa"}}}]
+    )
+    """Declare what its values are held against, by name; the share that agrees is its accuracy."""
+    fresh_days: float | None = Field(default=None, gt=0, examples=[2])
+    """Give after how many days without a landing the UI calls it stale."""
     partition: PartitionSpec | None = Field(
         default=None, examples=[{"month": "make_date(year, month, 1)", "start": "2013-01", "end": "2013-12"}]
     )
@@ -173,4 +192,17 @@ class SourceSpec(Declaration):
     def _one_place(self) -> SourceSpec:
         if (self.distribution is None) == (self.folder is None):
             raise ValueError("needs exactly one of 'distribution' and 'folder'. Give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> SourceSpec:
+        for name, table in self.tables.items():
+            for rule, item in table.accuracy.items():
+                if item.reference not in self.tables:
+                    known = ", ".join(self.tables)
+                    raise ValueError(f"holds {name} against '{item.reference}' ({rule}), which is no table. Tables: {known}")
+                strange = [own for own in item.match if own not in table.names]
+                strange += [other for other in item.match.values() if other not in self.tables[item.reference].names]
+                if strange:
+                    raise ValueError(f"matches {strange} in {name}'s accuracy {rule}, which are no columns. Correct 'match'")
         return self

@@ -188,7 +188,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             assets=[self._decisions(), *assets],
             jobs=[job],
             schedules=[product_schedule(spec, job)],
-            sensors=[retraining_sensor(spec, job)] if spec.retrain.on else [],
+            sensors=[retraining_sensor(spec, job)] if spec.retrain.triggers else [],
         )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 

@@ -19,7 +19,7 @@ from assets import (
     contracts,
     embedding,
     features,
-    landing,
+    landings,
     ledger,
     packaging,
     parity,
@@ -68,7 +68,7 @@ def publish_snapshot(spec: ProductSpec, home: Home) -> Made:
     """Hold the feature relation against its contract, and publish it only if it keeps it."""
     files = None
     if spec.source is not None:
-        files = landing.landing_files(home, spec.name, DATA)
+        files = landings.files(home, spec.name, DATA)
         landed = {f"{spec.name}.{DATA}": [home.relative(file) for file in files]}
     else:
         warehouse.require_sound(home, str(spec.features.relation))
@@ -128,9 +128,9 @@ def _snapshot_with(spec: ProductSpec, home: Home, house: WarehouseSpec, settings
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         elsewhere = Home(Path(scratch)).prepare()
         landed = {
-            (item["source_name"], item["name"]): landing.landing_files(home, item["source_name"], item["name"])
+            (item["source_name"], item["name"]): landings.files(home, item["source_name"], item["name"])
             for item in sources
-            if landing.landed(home, item["source_name"], item["name"])
+            if landings.records(home, item["source_name"], item["name"])
         }
         done = warehouse.build(elsewhere, project, parameters, landed, [f"+{name}"], tests=False)
         if done.failed:

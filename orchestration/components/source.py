@@ -2,21 +2,25 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
-from assets import landing, raw_files
+from assets import landing, landings, quality, quality_page, raw_files
 from assets.errors import SourceError
 from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import PartitionSpec
-from assets.storage import Home
+from assets.storage import Home, read_json, value_digest
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import months_of
 from orchestration.step import RESOURCES, Made, report, running, stage_asset
 from orchestration.versions import RAW_FILE, code_version, stamped
+
+NOT_LANDED_BY: Any = {"accuracy": True, "fresh_days": True, "partition": {"day"}}
+"""What a table declares for others than the landing."""
 
 
 class Source(DeclaredComponent[SourceSpec]):
@@ -28,13 +32,9 @@ class Source(DeclaredComponent[SourceSpec]):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """For each table the raw file, as an external asset, and its landing."""
-        return dg.Definitions(
-            assets=[
-                asset
-                for name, table in self.spec.tables.items()
-                for asset in (self._raw(name, table), self._landing(name, table))
-            ]
-        )
+        tables = self.spec.tables.items()
+        assets = [asset for name, table in tables for asset in (self._raw(name, table), self._landing(name, table))]
+        return dg.Definitions(assets=[*assets, self._quality()])
 
     def _raw(self, name: str, table: TableSpec) -> dg.AssetSpec:
         try:
@@ -51,7 +51,34 @@ class Source(DeclaredComponent[SourceSpec]):
             metadata={RAW_FILE: dg.MetadataValue.path(path)},
         )
 
+    def _quality(self) -> dg.AssetsDefinition:
+        """How good what is landed is, in six dimensions."""
+        name = self.spec.name
+        spec = dg.AssetSpec(
+            key=["quality", name],
+            deps=[["landing", name, table] for table in self.spec.tables],
+            group_name=self.group,
+            description="Completeness, validity, consistency, uniqueness, timeliness, accuracy, by table and month.",
+            kinds={"html", "duckdb"},
+            owners=[self.spec.owner],
+            tags={**self.tags, "stage": "quality"},
+            code_version=code_version("assets.quality", parameters=self.spec.model_dump(mode="json"), distributions=["duckdb"]),
+        )
+        return stage_asset(self._scored, spec=spec)
+
+    def _scored(self, home: Home) -> Made:
+        path = quality.measure(home, self.spec)
+        record = read_json(path)
+        page = quality_page.write(home, record)
+        scores = {
+            f"{table}_{dimension}": score["value"]
+            for table, found in record["tables"].items()
+            for dimension, score in found["scores"].items()
+        }
+        return Made(value_digest(record), {**scores, "page": dg.MetadataValue.url(page.as_uri())}, path)
+
     def _landing(self, name: str, table: TableSpec) -> dg.AssetsDefinition:
+        landed_by, fresh = table.model_dump(mode="json", exclude=NOT_LANDED_BY), table.fresh_days
         spec = dg.AssetSpec(
             key=["landing", self.spec.name, name],
             deps=[["raw", self.spec.name, name]],
@@ -60,7 +87,8 @@ class Source(DeclaredComponent[SourceSpec]):
             kinds={"duckdb", "parquet"},
             owners=[self.spec.owner],
             tags=self.tags,
-            code_version=code_version("assets.landing", parameters=table.model_dump(mode="json"), distributions=["duckdb"]),
+            freshness_policy=None if fresh is None else dg.FreshnessPolicy.time_window(fail_window=timedelta(days=fresh)),
+            code_version=code_version("assets.landing", parameters=landed_by, distributions=["duckdb"]),
         )
         if table.partition is None:
             return stage_asset(lambda home: _made(home, landing.land(home, self.spec, name, self.folder)), spec=spec)
@@ -102,15 +130,15 @@ class OwnSource(Source):
         self.tags = {"stage": "landing", "product": spec.name}
 
 
-def _version(records: list[landing.Landed]) -> str:
+def _version(records: list[landings.Landed]) -> str:
     return "+".join(f"{record.digest[:32]}.{record.quarantine_digest[:32]}" for record in records)
 
 
-def _made(home: Home, records: list[landing.Landed]) -> Made:
+def _made(home: Home, records: list[landings.Landed]) -> Made:
     return Made(_version(records), _figures(home, records), home.root / records[0].file)
 
 
-def _figures(home: Home, records: list[landing.Landed]) -> dict[str, Any]:
+def _figures(home: Home, records: list[landings.Landed]) -> dict[str, Any]:
     reasons: dict[str, int] = {}
     for record in records:
         for reason, count in record.reasons.items():

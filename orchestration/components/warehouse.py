@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import landing, warehouse
+from assets import landings, warehouse
 from assets.errors import WarehouseError
 from assets.spec import WarehouseSpec
 from orchestration.components import dbt_nodes
@@ -40,8 +40,7 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                 nodes = {key: unique_id for unique_id, key in keys.items() if key in context.selected_asset_keys}
                 inputs = {key: versions.inputs(key) for key in nodes}
                 landed = {
-                    (source, table): landing.landing_files(home, source, table)
-                    for source, table in _sources_of(versions.graph, nodes)
+                    (source, table): landings.files(home, source, table) for source, table in _sources_of(versions.graph, nodes)
                 }
                 names = sorted(unique_id.split(".")[2] for unique_id in nodes.values())
                 done = warehouse.build(home, project, self.spec.parameters, landed, names)

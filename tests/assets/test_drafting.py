@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets import landing
+from assets import landing, landings
 from assets.errors import LooplineError
 from assets.profiling import names_for
 from assets.roles import Question
@@ -40,7 +40,7 @@ def new(home: Home, data: Path | str, **asked: Any) -> tuple[ProductSpec, Writte
     return drafted(written.files[0]), written
 
 
-def landed(home: Home, spec: ProductSpec) -> landing.Landed:
+def landed(home: Home, spec: ProductSpec) -> landings.Landed:
     """Land the product's own file."""
     source = spec.as_source()
     assert source is not None

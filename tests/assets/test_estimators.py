@@ -10,7 +10,7 @@ import pytest
 import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from assets import estimators, features, landing, snapshots, training
+from assets import estimators, features, landing, landings, snapshots, training
 from assets.errors import SpecificationError
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
@@ -39,7 +39,7 @@ def published(home: Home, folder: Path, spec: ProductSpec) -> Snapshot:
     source = spec.as_source()
     assert source is not None
     landing.land(home, source, "data", folder)
-    with features.candidate(home, spec, landing.landing_files(home, spec.name, "data")) as connection:
+    with features.candidate(home, spec, landings.files(home, spec.name, "data")) as connection:
         return features.publish(home, spec, connection, {})
 
 

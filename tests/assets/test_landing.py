@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets import landing
+from assets import landing, landings
 from assets.errors import SourceError
 from assets.spec import SourceSpec
 from assets.storage import Home
@@ -50,7 +50,7 @@ def source(folder: Path, file: str = "sales.csv") -> SourceSpec:
     )
 
 
-def land(home: Home, folder: Path, *lines: str, months: list[str] | None = None) -> dict[str, landing.Landed]:
+def land(home: Home, folder: Path, *lines: str, months: list[str] | None = None) -> dict[str, landings.Landed]:
     """Land a file of these lines under the header."""
     folder.mkdir(exist_ok=True)
     (folder / "sales.csv").write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
@@ -143,9 +143,9 @@ def test_a_corrected_month_is_landed_beside_the_old_one(home: Home, tmp_path: Pa
     new = land(home, tmp_path / "raw", "1,1,3.5,a,5,7")["2020-01"]
     assert new.digest != old.digest
     assert rows(home, old.file) == [(1, 1, 2.5, "a", 5, 7)]
-    assert landing.landing_files(home, "shop", "sales") == [
+    assert landings.files(home, "shop", "sales") == [
         home.root / new.file,
-        *landing.landing_files(home, "shop", "sales")[1:],
+        *landings.files(home, "shop", "sales")[1:],
     ]
 
 
@@ -153,7 +153,7 @@ def test_landing_one_month_lands_one_month(home: Home, tmp_path: Path) -> None:
     """The other one is not touched."""
     records = land(home, tmp_path / "raw", GOOD, "2,2,2.5,a,5,7", months=["2020-02"])
     assert list(records) == ["2020-02"]
-    assert [record.partition for record in landing.landed(home, "shop", "sales")] == ["2020-02"]
+    assert [record.partition for record in landings.records(home, "shop", "sales")] == ["2020-02"]
 
 
 @pytest.mark.parametrize(

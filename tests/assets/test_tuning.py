@@ -11,7 +11,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from assets import features, landing, registry, snapshots, tuning
+from assets import features, landing, landings, registry, snapshots, tuning
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home, read_json
@@ -32,7 +32,7 @@ def prepared(home: Home, folder: Path, spec: ProductSpec) -> Snapshot:
     source = spec.as_source()
     assert source is not None
     landing.land(home, source, "data", folder)
-    with features.candidate(home, spec, landing.landing_files(home, spec.name, "data")) as connection:
+    with features.candidate(home, spec, landings.files(home, spec.name, "data")) as connection:
         return features.publish(home, spec, connection, {})
 
 

@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from assets import landing, warehouse
+from assets import landings, warehouse
 from assets.storage import Home
 from orchestration.resources import REPOSITORY
 from tests.world import World
@@ -41,7 +41,7 @@ class Universe:
 @pytest.fixture(scope="module")
 def real(world: World, ran: Home) -> Universe:
     """The small world's landed files."""
-    return Universe({("flights", name): landing.landing_files(ran, "flights", name) for name in world.source.tables})
+    return Universe({("flights", name): landings.files(ran, "flights", name) for name in world.source.tables})
 
 
 @pytest.fixture(scope="module")

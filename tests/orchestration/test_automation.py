@@ -37,7 +37,7 @@ def churn(*on: str, **rule: Any) -> ProductSpec:
         "churn",
         promotion={"min_saving": -10_000.0},
         baseline={"by": {"age": 10}},
-        retrain={"on": list(on), "cooldown_days": 0, "min_new_labels": 100, **rule},
+        retrain={"triggers": list(on), "cooldown_days": 0, "min_new_labels": 100, **rule},
     )
 
 
@@ -195,7 +195,7 @@ def test_missed_days_of_a_schedule_are_one_training(shop: tuple[Home, Path]) -> 
     home, _ = shop
     spec = product(
         "churn",
-        retrain={"on": ["schedule"], "cooldown_days": 0},
+        retrain={"triggers": ["schedule"], "cooldown_days": 0},
         schedule={"cron": "0 6 * * *", "time_zone": "America/New_York"},
     )
     (due,) = retraining.events(home, spec, NOW)

@@ -15,7 +15,7 @@ from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
 STAGES = [
-    "landing", "warehouse", "features", "tuning", "training", "evaluation", "leakage", "robustness", "explanations", "footprint",
+    "landing", "quality", "warehouse", "features", "tuning", "training", "evaluation", "leakage", "robustness", "explanations", "footprint",
     "registry", "gate", "ledger", "reporting", "packaging", "scoring",
     "embedding", "translation", "parity", "monitoring", "containers",
 ]  # fmt: skip

@@ -1,0 +1,15 @@
+"""The quality page: how good a source's rows are, by table and month, and why rows are in quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assets import pages
+from assets.storage import Home
+
+
+def write(home: Home, record: Mapping[str, Any]) -> Path:
+    """Render the page of a record of `assets.quality`."""
+    return pages.write(home.quality / f"{record['source']}.html", "quality.html.j2", record=record)
