@@ -7,6 +7,7 @@ of a comparison come from the same counts, so that a comparison with another ref
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,7 @@ def count(
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Knows the relation.
+        Knows the relation, and so do its cursors: it is a table or a file, not something registered.
     relation : str
         An SQL relation.
     bins : sequence of Bins
@@ -145,19 +146,23 @@ def count(
     dict of str to Counts
         By column.
     """
-    found = {}
     sums = "count(*), 0, 0.0" if residual is None else f"count(*), count({residual}), coalesce(sum({residual}), 0)"
-    for item in bins:
+
+    def counted(item: Bins) -> Counts:
         shape = (units, len(item.names))
-        rows, labelled, residuals = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        targets = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         place, joined = _place(item, relation)
         query = f"select {unit} as unit, {place} as bin, {sums} from {joined} group by 1, 2"
-        answer = connection.execute(query).fetchnumpy()
-        index = tuple(np.asarray(values, dtype=np.int64) for values in list(answer.values())[:2])
-        for target, values in zip((rows, labelled, residuals), list(answer.values())[2:], strict=True):
+        with connection.cursor() as cursor:
+            answer = list(cursor.execute(query).fetchnumpy().values())
+        index = tuple(np.asarray(values, dtype=np.int64) for values in answer[:2])
+        for target, values in zip(targets, answer[2:], strict=True):
             target[index] = np.asarray(values, dtype=np.float64)
-        found[item.column] = Counts(item, rows, labelled, residuals)
-    return found
+        return Counts(item, *targets)
+
+    # of few rows a query takes one thread: two columns at a time
+    with ThreadPoolExecutor(2) as pool:
+        return {item.column: found for item, found in zip(bins, pool.map(counted, bins), strict=True)}
 
 
 def _place(bins: Bins, relation: str) -> tuple[str, str]:

@@ -173,7 +173,8 @@ class Monitored:
 
         texts, numbers = self.model.inputs
         with duckdb.connect() as connection:
-            connection.register("monitored", self._table())
+            connection.register("given", self._table())
+            connection.execute("create table monitored as from given")
             reference, scored = (
                 f"{UNIT} in ({', '.join(map(str, np.flatnonzero(days)))})" for days in (~self.later, self.held_out)
             )

@@ -34,7 +34,8 @@ def frame() -> pd.DataFrame:
 def counted(given: pd.DataFrame) -> dict[str, binned.Counts]:
     """All columns counted; the first fifteen days are the reference."""
     with duckdb.connect() as connection:
-        connection.register("given", given)
+        connection.register("frame", given)
+        connection.execute("create table given as from frame")
         columns = {"value": False, "count": False, "same": False, "gone": False, "kind": True}
         bins = binned.cut(connection, "given", columns, where="day < 15")
         return binned.count(connection, "given", bins, units=20, unit="day", residual="residual")
