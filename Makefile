@@ -5,6 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 UV := $(BIN)/uv
 APT := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends
+PROMETHEUS := prometheus prometheus-alertmanager prometheus-pushgateway
 ENGINE := buildah podman runc mmdebstrap catatonit slirp4netns uidmap
 COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
@@ -26,7 +27,7 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loopline ui
 
 .PHONY: test
-test: .venv/dev.stamp .venv/containers.stamp .postgresql .engine ## Run all tests: unit, dbt, contract, component, service, end to end
+test: .venv/dev.stamp .venv/containers.stamp .postgresql .prometheus .engine ## Run all tests: unit, dbt, contract, component, service, end to end
 	$(BIN)/pytest $(ARGS)
 
 # the tests start a PostgreSQL of their own and compare its answers
@@ -35,6 +36,12 @@ test: .venv/dev.stamp .venv/containers.stamp .postgresql .engine ## Run all test
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ test "$$(id -u)" = 0 && $(APT) postgresql >/dev/null 2>&1; } || \
 		echo "No PostgreSQL: its tests are skipped. On Debian 12: sudo apt-get install --no-install-recommends postgresql"
+
+# and a Prometheus, an Alertmanager and a Pushgateway, which hear of an alert
+.PHONY: .prometheus
+.prometheus:
+	@for program in $(PROMETHEUS); do command -v $$program || exit 1; done >/dev/null || { test "$$(id -u)" = 0 && $(APT) $(PROMETHEUS) >/dev/null 2>&1; } || \
+		echo "Not all of Prometheus: its tests are skipped. On Debian 12: sudo apt-get install --no-install-recommends $(PROMETHEUS)"
 
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, types, imports, SQL and YAML
@@ -54,6 +61,14 @@ format: .venv/dev.stamp ## Format the code
 .PHONY: reference
 reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew from the code
 	@$(BIN)/python -m orchestration.reference
+
+.PHONY: alerts
+alerts: .venv/dev.stamp ## Write deploy/monitoring anew: alert rules, Prometheus, Alertmanager, dashboards
+	@$(BIN)/python -m orchestration.exporting
+
+.PHONY: monitoring
+monitoring: .venv/core.stamp ## Start what the machine has of Prometheus, Alertmanager and Pushgateway, and say what it lacks
+	@deploy/monitoring/start.sh
 
 .PHONY: container
 container: .venv/containers.stamp .engine ## Build the image of PRODUCT's champion (flight_delay), run it and call it

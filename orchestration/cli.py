@@ -41,6 +41,11 @@ def run(product: str | None) -> None:
                 outcome = run_loop(definitions, instance, home, product, on_wave=display.wave, on_wait=display.waiting)
             except RunFailedError as error:
                 outcome, failure = error.outcome, error
+            if gateway := resources.pushgateway():
+                from assets import exposition
+                from orchestration.exporting import collect
+
+                exposition.push(collect(home), gateway)
             display.summary(outcome, read_status(definitions, instance, home), product, failed=failure is not None)
             if failure is not None:
                 raise failure

@@ -1,4 +1,4 @@
-"""`loopline` commands that watch, and that train anew: monitor, retrain, triggers."""
+"""`loopline` commands that watch, and that train anew: monitor, retrain, triggers, metrics."""
 
 from __future__ import annotations
 
@@ -92,4 +92,20 @@ def triggers(product: str, as_json: bool) -> None:
         show_decisions(spec, found)
 
 
-COMMANDS: tuple[click.Command, ...] = (monitor, retrain, triggers)
+@click.command()
+@click.option("--push", "gateway", metavar="HOST:PORT", help="Push them to a Pushgateway instead of printing them.")
+def metrics(gateway: str | None) -> None:
+    """Print what the pipeline knows in Prometheus's text format: champions, quality, drift, alarms, decisions."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets import exposition
+        from orchestration.exporting import collect
+
+        found = collect(home)
+        if gateway is not None:
+            exposition.push(found, gateway)
+    if gateway is None:
+        click.echo(exposition.text(found), nl=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (monitor, retrain, triggers, metrics)

@@ -47,6 +47,11 @@ def actor() -> str:
     return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
 
 
+def pushgateway() -> str | None:
+    """Where `LOOPLINE_PUSHGATEWAY` says that metrics are pushed after a run."""
+    return os.environ.get("LOOPLINE_PUSHGATEWAY")
+
+
 def settle_process() -> None:
     """Set what the libraries read from the environment, before they are imported; what a user set stays."""
     for name, value in SETTINGS.items():
