@@ -11,6 +11,9 @@ import sys
 import time
 from typing import Any
 
+MOST = 20_000
+"""Rows of each side that it is given by us: a sample, for reading."""
+
 
 def main(reference: str, current: str, page: str | None = None) -> None:
     """Compare all columns of two files."""

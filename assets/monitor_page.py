@@ -10,12 +10,13 @@ from assets import pages
 from assets.drawing import ACCENT, INK, MUTED, figure, legend, svg
 from assets.storage import Home
 
-PAGE = "monitor.html"
+PAGE, EARLIER = "monitor.html", "monitor-as-of.html"
+"""The page, and that of a look from an earlier moment."""
 MOST_FEATURES = 20
 """Features that the drift plot shows: those that moved most against their floors."""
 
 
-def write(home: Home, record: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Path:
+def write(home: Home, record: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], name: str = PAGE) -> Path:
     """Render the page.
 
     Parameters
@@ -26,12 +27,14 @@ def write(home: Home, record: Mapping[str, Any], entries: Sequence[Mapping[str, 
         From `assets.monitoring`.
     entries : sequence of mapping
         The ledger's entries of the product.
+    name : str
+        The page's file.
     """
     from markupsafe import Markup
 
     plots = _plots(record) if any("drift" in period for period in record["periods"]) else {}
     return pages.write(
-        home.monitoring / record["product"] / PAGE,
+        home.monitoring / record["product"] / name,
         "monitor.html.j2",
         record=record,
         entries=entries,

@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 
 from assets import ledger, monitored, monitoring, training
+from assets.errors import DataError
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home
 from bentos.runtime import Model
 from orchestration.components.watching_steps import watch_champion
-from orchestration.watching import look_back
+from orchestration.watching import EVIDENTLY, look_back, second_opinion
 from tests.models import champion_of, snapshot_of
 from tests.shop import AT_RANDOM, customers, product
 from tests.world import World
@@ -222,6 +223,19 @@ def test_the_asset_publishes_record_page_and_a_warning(ran: Home, ran_copy: Home
     assert check.severity.value == "WARN"
     earlier = look_back(ran_copy, world.product, pd.Timestamp(record["as_of"]).to_pydatetime())
     assert earlier == record
+
+
+@pytest.mark.skipif(EVIDENTLY.exists(), reason="it is set up")
+def test_a_second_opinion_that_is_not_set_up_says_how(ran: Home, world: World) -> None:
+    """It has an environment of its own."""
+    with pytest.raises(DataError, match="Run `make evidently`"):
+        second_opinion(ran, world.product)
+
+
+@pytest.mark.skipif(not EVIDENTLY.exists(), reason="make evidently")
+def test_evidently_gives_a_second_opinion(ran_copy: Home, world: World) -> None:
+    """A page of the last period against the reference."""
+    assert "temperature_fahrenheit" in second_opinion(ran_copy, world.product).read_text()
 
 
 def test_labels_count_from_the_moment_they_were_known(home: Home, shop: tuple[Snapshot, Model], tmp_path: Path) -> None:
