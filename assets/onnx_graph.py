@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from assets.errors import SpecificationError
 from assets.methods.calibration import SMALLEST, Scaling
 from assets.spec import ProductSpec
@@ -38,6 +40,7 @@ def convert(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> bytes:
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     last = pipeline.steps[-1][1]
+    _round_down_thresholds(last)
     _register(type(last))
     inputs = [
         (name, StringTensorType([None, 1]) if feature.type == "category" else FloatTensorType([None, 1]))
@@ -60,6 +63,20 @@ def convert(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> bytes:
     graph.opset_import.extend(imports)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
+
+
+def _round_down_thresholds(estimator: Any) -> None:
+    """Make thresholds of boosted histograms such that single precision holds them, without moving any row.
+
+    One between two neighbouring single-precision values may round up to the larger, which then takes the other branch in the
+    graph. Rounded down, it parts the same single-precision values.
+    """
+    for trees in getattr(estimator, "_predictors", ()):
+        for tree in trees:
+            thresholds = tree.nodes["num_threshold"]
+            rounded = thresholds.astype(np.float32)
+            rounded = np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+            tree.nodes["num_threshold"] = rounded
 
 
 def _finish(graph: Any, spec: ProductSpec, scaling: Scaling | None) -> None:

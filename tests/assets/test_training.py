@@ -20,6 +20,8 @@ from assets.snapshots import Snapshot
 from assets.storage import Home, file_digest
 from bentos.runtime import Model, TamperedModelError, model_digest
 from orchestration.resources import REPOSITORY
+from tests.models import snapshot_of
+from tests.shop import customers, product
 from tests.world import World, changed
 
 
@@ -83,6 +85,20 @@ def test_the_graph_answers_as_the_fitted_pipeline(world: World, ran: Home, snaps
     expected = pipeline.predict_proba(estimators.model_frame(world.product, rows))[:, 1]
     answered = Model.load(folder, digest).predict({name: rows[name].to_numpy() for name in world.product.columns})
     assert np.abs(answered - expected).max() < 1e-6
+
+
+def test_a_threshold_between_neighbouring_numbers_parts_them_in_the_graph_too(home: Home) -> None:
+    """Halfway between these two lies what rounds up to the larger in single precision."""
+    low = np.nextafter(np.float32(1), np.float32(2))
+    high = np.nextafter(low, np.float32(2))
+    assert np.float32((float(low) + float(high)) / 2) == high
+    frame = customers().assign(visits=lambda rows: np.where(rows["churned"] == "yes", high, low))
+    spec = product("churn")
+    made = training.train(home, spec, snapshot_of(home, spec, frame))
+    answers = Model.load(made.folder, made.digest).predict({"age": [40, 40], "plan": ["pro", "pro"], "visits": [low, high]})
+    assert made.largest_onnx_difference < training.PARITY
+    assert answers[0] < 0.1
+    assert answers[1] > 0.9
 
 
 def test_a_tampered_model_is_not_loaded(ran_copy: Home) -> None:
