@@ -14,7 +14,7 @@ import numpy as np
 
 from assets.errors import DataError, DigestError
 from assets.methods.ranking import Array
-from assets.methods.split import Window, Windows, month_windows, random_parts, share_windows, uniform
+from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
 from assets.spec import ProductSpec
 from assets.storage import Home, published, verified
 
@@ -144,8 +144,11 @@ def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows | None:
         raise DataError(f"{spec.name}: no row has a moment in '{spec.features.event_time}'. Land rows, or split by random.")
     if split.by == "time":
         return share_windows(times, (split.train, split.validation, split.test), spec.features.time_zone)
-    end = split.end or pd.Timestamp(times.max(), tz="UTC").tz_convert(spec.features.time_zone).strftime("%Y-%m")
-    return month_windows(end, int(split.train), int(split.validation), int(split.test), spec.features.time_zone)
+    last = pd.Timestamp(times.max(), tz="UTC").tz_convert(spec.features.time_zone)
+    sizes = int(split.train), int(split.validation), int(split.test)
+    if split.by == "days":
+        return day_windows(last.date(), *sizes, spec.features.time_zone)
+    return month_windows(split.end or f"{last:%Y-%m}", *sizes, spec.features.time_zone)
 
 
 def parts_of(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, tuple[Any, Window | None]]:

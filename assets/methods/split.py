@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -59,6 +59,32 @@ def month_windows(end: str, train: int, validate: int, test: int, time_zone: str
         return local.astimezone(UTC).replace(tzinfo=None)
 
     bounds = [month_start(last - back) for back in (test + validate + train, test + validate, test, 0)]
+    return Windows(*(Window(start, end) for start, end in itertools.pairwise(bounds)))
+
+
+def day_windows(last: date, train: int, validate: int, test: int, time_zone: str) -> Windows:
+    """Count whole days back from the last test day.
+
+    Parameters
+    ----------
+    last : date
+        The last test day.
+    train, validate, test : int
+        Days in each window.
+    time_zone : str
+        The IANA zone at whose midnight a day begins.
+
+    Examples
+    --------
+    >>> day_windows(date(2013, 3, 14), 60, 7, 7, "America/New_York").test.start
+    datetime.datetime(2013, 3, 8, 5, 0)
+    """
+
+    def day_start(back: int) -> datetime:
+        day = last + timedelta(days=1 - back)
+        return datetime.combine(day, time(), ZoneInfo(time_zone)).astimezone(UTC).replace(tzinfo=None)
+
+    bounds = [day_start(back) for back in (test + validate + train, test + validate, test, 0)]
     return Windows(*(Window(start, end) for start, end in itertools.pairwise(bounds)))
 
 

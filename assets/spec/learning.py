@@ -15,14 +15,14 @@ ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
 class SplitSpec(Declaration):
     """Which rows train, which choose the threshold, and which test."""
 
-    by: Literal["months", "time", "random"] = Field(examples=["months"])
-    """Give months (whole months, in order), time (shares, in order of time) or random (shares, seeded)."""
+    by: Literal["months", "days", "time", "random"] = Field(examples=["months"])
+    """Give months or days (whole ones, counted back from the last), time (shares, in order) or random (shares, seeded)."""
     train: Positive = Field(examples=[8])
-    """Give the months, or the share from 0 to 1, to train on."""
+    """Give the months or days, or the share from 0 to 1, to train on."""
     validation: Positive = Field(examples=[2])
-    """Give the months, or the share, to choose threshold and calibration on."""
+    """Give the months or days, or the share, to choose threshold and calibration on."""
     test: Positive = Field(examples=[2])
-    """Give the months, or the share, to test on."""
+    """Give the months or days, or the share, to test on."""
     end: Month | None = Field(default=None, examples=["2013-12"])
     """Give the last test month, as 2013-12; left out, it is the last month of the data."""
     group: Name | None = Field(default=None, examples=["household_id"])
@@ -31,9 +31,10 @@ class SplitSpec(Declaration):
     @model_validator(mode="after")
     def _sizes_fit(self) -> SplitSpec:
         sizes = (self.train, self.validation, self.test)
-        if self.by == "months" and any(size != int(size) for size in sizes):
-            raise ValueError(f"is by months and needs whole numbers for train, validation and test, got {sizes}. Round them")
-        if self.by != "months" and abs(sum(sizes) - 1) > 1e-9:
+        counted = self.by in ("months", "days")
+        if counted and any(size != int(size) for size in sizes):
+            raise ValueError(f"is by {self.by} and needs whole numbers for train, validation and test, got {sizes}. Round them")
+        if not counted and abs(sum(sizes) - 1) > 1e-9:
             raise ValueError(f"is by {self.by}: train, validation and test must add up to 1, got {sum(sizes):g}. Correct them")
         if self.end is not None and self.by != "months":
             raise ValueError(f"has 'end', which only a split by months has, not by {self.by}. Remove it")
