@@ -25,7 +25,8 @@ How data flow from asset to asset:
     reporting             -> PRODUCT/report
     packaging             -> PRODUCT/bento
     scoring               -> PRODUCT/{predictions,monthly_predictions}
-    monitoring            -> PRODUCT/monitoring
+    monitoring            PRODUCT/requests
+                            -> PRODUCT/monitoring
     embedding             -> PRODUCT/wheel
     translation           -> PRODUCT/sql
     parity                  -> PRODUCT/parity

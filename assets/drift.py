@@ -16,6 +16,7 @@ from assets.methods.ranking import Array
 from assets.methods.separation import separation
 from assets.methods.shift import Shift, assignments, divergence, judged, residual_shift
 from assets.monitored import SCORE, Monitored
+from assets.spec import ProductSpec
 
 KINDS = ("data", "model", "concept")
 FEWEST_DAYS = 4
@@ -100,7 +101,7 @@ def _distributions(
         if len(own) > 1
     }
     floors = {name: max(rows.spec.monitoring.drift.floor, usual.get(name, 0.0)) for name in counts}
-    return _told(rows, shifts, floors)
+    return told(rows.spec, shifts, floors)
 
 
 def _relations(rows: Monitored, columns: list[str], now: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _relations(rows: Monitored, columns: list[str], now: np.ndarray[Any, Any]) -
     shifts = judged(
         {name: residual_shift(rows.counts[name].labelled[both], rows.counts[name].residuals[both], sides) for name in columns}
     )
-    return _told(rows, shifts, dict.fromkeys(columns, rows.spec.monitoring.drift.concept_floor))
+    return told(rows.spec, shifts, dict.fromkeys(columns, rows.spec.monitoring.drift.concept_floor))
 
 
 def _weekdays(rows: Monitored, reference: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -132,8 +133,9 @@ def _usual(statistics: Array, shift: Shift) -> float:
     return float(np.sqrt(np.maximum(statistics - shift.expected, 0)).max())
 
 
-def _told(rows: Monitored, shifts: Mapping[str, Shift], floors: Mapping[str, float]) -> dict[str, Any]:
-    settings = rows.spec.monitoring.drift
+def told(spec: ProductSpec, shifts: Mapping[str, Shift], floors: Mapping[str, float]) -> dict[str, Any]:
+    """A `Finding` of each column, from its shift, its floor and what is declared."""
+    settings = spec.monitoring.drift
     level = (1 - settings.confidence) / len(KINDS)
     return {
         name: asdict(
@@ -154,7 +156,10 @@ def _separation(rows: Monitored, reference: np.ndarray[Any, Any], now: np.ndarra
     if not own or now.sum() < FEWEST_DAYS:
         return None
     value = _told_apart(rows, reference, now)
-    usual = _told_apart(rows, reference & ~own[-1], own[-1]) if len(own) > 1 else 0.5
+    asked = (reference.tobytes(), own[-1].tobytes())
+    if asked not in rows.told_apart:
+        rows.told_apart[asked] = _told_apart(rows, reference & ~own[-1], own[-1]) if len(own) > 1 else 0.5
+    usual = rows.told_apart[asked]
     floor = max(rows.spec.monitoring.drift.separation_floor, usual)
     return {"roc_auc": value, "floor": floor, "alarm": value > floor}
 

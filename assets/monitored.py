@@ -5,7 +5,7 @@ Every figure of the monitoring is of these rows and of their counts by day; labe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,8 @@ class Monitored:
         What was answered: the champion's outputs too, unless something else answered.
     labels : ndarray of shape (n_rows,)
         The labels that are known; NaN for the others.
+    told_apart : dict
+        How well days of the reference were told from the rest of it: the same for many periods, and slow to find out.
     """
 
     spec: ProductSpec
@@ -66,6 +68,7 @@ class Monitored:
     outputs: Array
     served: Array
     labels: Array
+    told_apart: dict[tuple[bytes, bytes], float] = field(default_factory=dict, compare=False)
 
     @classmethod
     def load(cls, home: Home, spec: ProductSpec, snapshot: Snapshot, digest: str, as_of: datetime | None = None) -> Monitored:

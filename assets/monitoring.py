@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from assets import current
+from assets import asked, current
 from assets.drift import drift_of
 from assets.methods import expected, regression
 from assets.methods.changes import changes
@@ -91,8 +91,12 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, as_
     }
     if spec.features.event_time is None:
         told = "its features have no event_time, so there are no periods to watch"
-        return record | {"not_watched": told, "periods": [], "alarms": []}
-    return record | look_at(Monitored.load(home, spec, snapshot, champion.model_digest, as_of))
+        record |= {"not_watched": told, "periods": [], "alarms": []}
+    else:
+        record |= look_at(Monitored.load(home, spec, snapshot, champion.model_digest, as_of))
+    if as_of is None and (requests := asked.look(home, spec, champion)) is not None:
+        record |= {"asked": requests, "alarms": record["alarms"] + requests["alarms"]}
+    return record
 
 
 def look_at(rows: Monitored) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from typing import Any
 
 import dagster as dg
 
-from assets import ledger
+from assets import asked, ledger
 from assets.storage import Home, file_digest, value_digest
 from orchestration.resources import REPOSITORY
 
 DATA_VERSION, INPUTS, CODE_VERSION = "loopline/data_version", "loopline/inputs", "dagster/code_version"
 KEPT_ON_NEW_DATA, ON_DEMAND = "loopline/kept_on_new_data", "loopline/on_demand"
-RAW_FILE, OUTPUT, DECISIONS_ON = "loopline/raw_file", "loopline/output", "loopline/decisions_on"
+RAW_FILE, OUTPUT = "loopline/raw_file", "loopline/output"
+DECISIONS_ON, ASKED_OF = "loopline/decisions_on", "loopline/asked_of"
 
 
 def code_version(module: str, *, parameters: Any = None, distributions: Iterable[str] = ()) -> str:
@@ -177,9 +178,10 @@ class Versions:
         if raw_file is not None:
             path = Path(str(getattr(raw_file, "value", raw_file)))
             return file_digest(path) if path.is_file() else ""
-        product = node.metadata.get(DECISIONS_ON)
-        if product is not None:
-            return ledger.decisions_digest(self.home, str(getattr(product, "value", product)))
+        for name, version in ((DECISIONS_ON, ledger.decisions_digest), (ASKED_OF, asked.position)):
+            product = node.metadata.get(name)
+            if product is not None:
+                return version(self.home, str(getattr(product, "value", product)))
         if node.partitions_def is not None:
             return value_digest({name: stamp.data_version for name, stamp in self.partition_stamps(key).items()})
         stamp = self.stamp(key)

@@ -21,7 +21,7 @@ from orchestration.components.monthly import monthly_predictions
 from orchestration.components.product_scaffolder import ProductScaffolder
 from orchestration.components.source import OwnSource
 from orchestration.step import Made, stage_asset
-from orchestration.versions import DECISIONS_ON, KEPT_ON_NEW_DATA, ON_DEMAND, code_version, estimator_version
+from orchestration.versions import ASKED_OF, DECISIONS_ON, KEPT_ON_NEW_DATA, ON_DEMAND, code_version, estimator_version
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
@@ -157,7 +157,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 "monitoring",
                 watching.watch_champion,
                 stage="monitoring",
-                inputs=["champion", "snapshot"],
+                inputs=["champion", "snapshot", "requests"],
                 reads={"name", "description", "features", "target", "cost", "promotion", "monitoring"},
                 kinds={"html", "duckdb"},
                 distributions=("numpy", "scikit-learn", "onnxruntime", "duckdb", "river"),
@@ -185,24 +185,32 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             )
         job = product_job(spec)
         declared = dg.Definitions(
-            assets=[self._decisions(), *assets],
+            assets=[*self._happening_elsewhere(), *assets],
             jobs=[job],
             schedules=[product_schedule(spec, job)],
             sensors=[retraining_sensor(spec, job)] if spec.retrain.triggers else [],
         )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 
-    def _decisions(self) -> dg.AssetSpec:
-        """What people decide by hand, as an external asset: `loopline promote`, `rollback` and `invalidate`."""
-        return dg.AssetSpec(
-            key=[self.spec.name, "decisions"],
-            group_name=self.spec.name,
-            description="What people decided by hand: promotions, rollbacks, invalidations. See `loopline history`.",
-            kinds={"sqlite"},
-            owners=[self.spec.owner],
-            tags={"product": self.spec.name, "stage": "gate"},
-            metadata={DECISIONS_ON: self.spec.name},
-        )
+    def _happening_elsewhere(self) -> list[dg.AssetSpec]:
+        """What people decide by hand, and what services are asked, as external assets."""
+        decided = "What people decided by hand: promotions, rollbacks, invalidations. See `loopline history`."
+        asked = "What services of this product were asked: the sample that `serving.prediction_log` keeps."
+        return [
+            dg.AssetSpec(
+                key=[self.spec.name, name],
+                group_name=self.spec.name,
+                description=description,
+                kinds={"sqlite"},
+                owners=[self.spec.owner],
+                tags={"product": self.spec.name, "stage": stage},
+                metadata={known_by: self.spec.name},
+            )
+            for name, stage, known_by, description in (
+                ("decisions", "gate", DECISIONS_ON, decided),
+                ("requests", "monitoring", ASKED_OF, asked),
+            )
+        ]
 
     def _examination(self, stage: str) -> dg.AssetsDefinition:
         """What one stage finds out about the model."""
