@@ -6,14 +6,17 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 INK, MUTED, ACCENT = "#1c2733", "#8a97a6", "#0b6e99"
 
 
 @contextmanager
-def figure(title: str, x: str, y: str, size: tuple[float, float] = (4.4, 3.1)) -> Iterator[tuple[Any, io.StringIO]]:
-    """A small plot in the report's style; its SVG is in the buffer when the block ends."""
+def figure(
+    title: str, x: str, y: str, size: tuple[float, float] = (4.4, 3.1), png: Path | None = None
+) -> Iterator[tuple[Any, io.StringIO]]:
+    """A small plot in the report's style; its SVG is in the buffer when the block ends, and a picture where one is wanted."""
     import matplotlib
 
     style = {
@@ -38,6 +41,8 @@ def figure(title: str, x: str, y: str, size: tuple[float, float] = (4.4, 3.1)) -
         buffer = io.StringIO()
         yield axes, buffer
         drawn.savefig(buffer, format="svg", metadata={"Date": None})
+        if png is not None:
+            drawn.savefig(png, format="png", dpi=150)
 
 
 def legend(axes: Any) -> None:

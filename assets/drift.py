@@ -156,7 +156,7 @@ def _separation(rows: Monitored, reference: np.ndarray[Any, Any], now: np.ndarra
     if not own or now.sum() < FEWEST_DAYS:
         return None
     value = _told_apart(rows, reference, now)
-    asked = (reference.tobytes(), own[-1].tobytes())
+    asked = (np.flatnonzero(reference).tobytes(), np.flatnonzero(own[-1]).tobytes())
     if asked not in rows.told_apart:
         rows.told_apart[asked] = _told_apart(rows, reference & ~own[-1], own[-1]) if len(own) > 1 else 0.5
     usual = rows.told_apart[asked]

@@ -218,15 +218,17 @@ def _appending(home: Home, product: str) -> Iterator[tuple[Standing, Callable[[E
         now = Standing.after(entry for entry in found if entry.product == product)
 
         def append(event: Event, decision: Decision) -> Entry:
+            told = {**asdict(decision), "by_hand": int(decision.by_hand), "overridden": int(decision.overridden)}
+            at = told.pop("at")
             draft = Entry(
                 number=len(found) + 1,
-                recorded_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                recorded_at=(at or datetime.now(UTC)).isoformat(timespec="milliseconds"),
                 product=product,
                 event=event,
                 replaced=now.champion.version if now.champion else None,
                 previous=found[-1].digest if found else FIRST,
                 digest="",
-                **{**asdict(decision), "by_hand": int(decision.by_hand), "overridden": int(decision.overridden)},
+                **told,
             )
             entry = replace(draft, digest=_digest(draft))
             connection.execute(f"insert into entries values ({', '.join('?' * len(COLUMNS))})", list(asdict(entry).values()))

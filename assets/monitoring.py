@@ -6,7 +6,7 @@ figure with its uncertainty, every alarm with its reason and what it costs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from assets import asked, current
+from assets.alarms import TOLD, alarm, allowed_loss, let_stand
 from assets.drift import drift_of
 from assets.methods import expected, regression
 from assets.methods.changes import changes
@@ -28,8 +29,6 @@ from assets.storage import Home, read_json, value_digest, write_json
 COST = "cost_per_1000"
 DRAWS = 100
 """Bootstrap replicates of a period's figures."""
-RELATIVE_LOSS = 0.05
-"""How much of the deciding metric may be lost where nothing is declared."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,27 @@ def monitor(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
     DataError
         If the snapshot lacks the champion's reference rows or features.
     """
-    record = look(home, spec, snapshot, champion)
+    return keep(home, spec, snapshot, champion, look(home, spec, snapshot, champion))
+
+
+def keep(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, record: dict[str, Any]) -> Watched:
+    """Publish what was found, as the current record."""
     digest = value_digest(record)
     path = write_json(home.monitoring / spec.name / f"{champion.tag}-{snapshot.digest[:12]}.json", record)
     current.name(path, digest, champion, snapshot_digest=snapshot.digest)
     return Watched(record, path, digest)
 
 
-def look(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, as_of: datetime | None = None) -> dict[str, Any]:
+def look(
+    home: Home,
+    spec: ProductSpec,
+    snapshot: Snapshot,
+    champion: Entry,
+    as_of: datetime | None = None,
+    *,
+    last: int | None = None,
+    told_apart: dict[tuple[bytes, bytes], float] | None = None,
+) -> dict[str, Any]:
     """What is to be said of the champion at a moment.
 
     Parameters
@@ -71,6 +83,10 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, as_
         The ledger's entry of the version in production.
     as_of : datetime, optional
         The moment (UTC, without a zone) to look from; left out, the last moment of any row or label.
+    last : int, optional
+        Judge so many of the last periods only; left out, all.
+    told_apart : dict, optional
+        What earlier looks at this champion remember; see `Monitored`.
 
     Raises
     ------
@@ -93,15 +109,16 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, as_
         told = "its features have no event_time, so there are no periods to watch"
         record |= {"not_watched": told, "periods": [], "alarms": []}
     else:
-        record |= look_at(Monitored.load(home, spec, snapshot, champion.model_digest, as_of))
+        rows = Monitored.load(home, spec, snapshot, champion.model_digest, as_of)
+        record |= look_at(rows if told_apart is None else replace(rows, told_apart=told_apart), last)
     if as_of is None and (requests := asked.look(home, spec, champion)) is not None:
         record |= {"asked": requests, "alarms": record["alarms"] + requests["alarms"]}
     return record
 
 
-def look_at(rows: Monitored) -> dict[str, Any]:
+def look_at(rows: Monitored, last: int | None = None) -> dict[str, Any]:
     """What is to be said of these rows: the reference, the periods with their alarms, and how well quality was foretold."""
-    return _Watch(rows).record()
+    return _Watch(rows).record(last)
 
 
 def recorded(home: Home, product: str) -> dict[str, Any] | None:
@@ -120,17 +137,17 @@ class _Watch:
         self.known = ~np.isnan(rows.labels)
         self.reference = rows.rows(rows.held_out) & self.known
 
-    def record(self) -> dict[str, Any]:
+    def record(self, last: int | None) -> dict[str, Any]:
         """All periods, the alarms that stand, and how well quality was foretold."""
         rows = self.rows
         realised = self._realised(self.reference)
         self.before = {name: item["value"] for name, item in realised.items()}
         self.usual_rows = float(np.bincount(rows.unit, minlength=len(rows.days))[~rows.later].mean())
         periods: list[dict[str, Any]] = []
-        for name, days in rows.periods.items():
-            if (inside := days & rows.later).any():
-                periods.append(self._period(name, inside))
-                _let_stand(periods, self.spec.monitoring.debounce)
+        since = [(name, days & rows.later) for name, days in rows.periods.items() if (days & rows.later).any()]
+        for name, days in since if last is None else since[-last:]:
+            periods.append(self._period(name, days))
+            let_stand(periods, self.spec.monitoring.debounce)
         return {
             "as_of": rows.as_of.isoformat(),
             "reference": {
@@ -145,7 +162,7 @@ class _Watch:
             "periods": periods,
             "changes": self._changes(),
             "foretold": _foretold(periods),
-            "alarms": [alarm for alarm in periods[-1]["alarms"] if alarm["stands"]] if periods else [],
+            "alarms": [item for item in periods[-1]["alarms"] if item["stands"]] if periods else [],
         }
 
     def _period(self, name: str, days: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -220,17 +237,15 @@ class _Watch:
         settings, drift = self.spec.monitoring, period["drift"]
         change = period["rows_a_day"] / self.usual_rows - 1
         if abs(change) > settings.max_volume_change:
-            yield _alarm(
-                "volume", "rows", change, settings.max_volume_change, f"{change:+.0%} rows a day against the reference"
-            )
+            yield alarm("volume", "rows", change, settings.max_volume_change, f"{change:+.0%} rows a day against the reference")
         for kind, columns in (("data", drift["data"]), ("model", drift["model"]), ("concept", drift["concept"])):
             for name, item in columns.items():
                 if item["alarm"]:
-                    told = _TOLD["calibration" if name == "calibration" else kind].format(**item)
-                    yield _alarm(kind, name, item["effect"], item["floor"], told, p_value=item["p_value"])
+                    told = TOLD["calibration" if name == "calibration" else kind].format(**item)
+                    yield alarm(kind, name, item["effect"], item["floor"], told, p_value=item["p_value"])
         if (apart := drift["separation"]) and apart["alarm"]:
             told = f"a classifier tells the period from the reference with ROC AUC {apart['roc_auc']:.2f}"
-            yield _alarm("data", "all features", apart["roc_auc"], apart["floor"], told)
+            yield alarm("data", "all features", apart["roc_auc"], apart["floor"], told)
         for kind, given in (("quality", period.get("realised")), ("expected_quality", period["expected"])):
             if given is not None and not (kind == "expected_quality" and "realised" in period):
                 yield from self._drop(kind, given, period)
@@ -240,8 +255,7 @@ class _Watch:
         metric = self.spec.metric
         if metric not in given or metric not in self.before:
             return
-        allowed = self.spec.monitoring.quality.max_loss
-        allowed = RELATIVE_LOSS * abs(self.before[metric]) if allowed is None else allowed
+        allowed = allowed_loss(self.spec, self.before[metric])
         item = given[metric]
         best = item["high"] if self.sign > 0 else item["low"]
         loss = self.sign * (self.before[metric] - item["value"])
@@ -252,32 +266,11 @@ class _Watch:
         if COST in given and COST in self.before:
             rows = period["labelled"] if kind == "quality" else period["rows"]
             cost = (given[COST]["value"] - self.before[COST]) * rows / 1000
-            yield _alarm(
+            yield alarm(
                 kind, metric, loss, allowed, f"{told}; {cost:+,.0f} {self.spec.cost.unit} against the reference", cost=cost
             )
         else:
-            yield _alarm(kind, metric, loss, allowed, told)
-
-
-_TOLD = {
-    "data": "its distribution moved by {effect:.2f} (Jensen-Shannon distance), more than {floor:.2f}; p = {p_value:.3f}",
-    "model": "their distribution moved by {effect:.2f} (Jensen-Shannon distance), more than {floor:.2f}; p = {p_value:.3f}",
-    "concept": "at like values, what comes moved by {effect:.3f}, more than {floor:.3f}; p = {p_value:.3f}",
-    "calibration": "at like outputs, what comes moved by {effect:.3f}, more than {floor:.3f}; p = {p_value:.3f}",
-}
-
-
-def _alarm(kind: str, what: str, effect: float, floor: float, told: str, **more: float) -> dict[str, Any]:
-    return {"kind": kind, "what": what, "effect": effect, "floor": floor, "told": told, "stands": False, **more}
-
-
-def _let_stand(periods: list[dict[str, Any]], debounce: int) -> None:
-    """An alarm of the last period stands if it was raised in so many periods in a row."""
-    recent = periods[-debounce:]
-    for alarm in periods[-1]["alarms"]:
-        named = (alarm["kind"], alarm["what"])
-        raised = [any((other["kind"], other["what"]) == named for other in period["alarms"]) for period in recent]
-        alarm["stands"] = len(raised) == debounce and all(raised)
+            yield alarm(kind, metric, loss, allowed, told)
 
 
 def _foretold(periods: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -16,7 +16,8 @@ import numpy as np
 
 from assets import current
 from assets.errors import DataError
-from assets.methods.split import month_windows
+from assets.methods.ranking import Array
+from assets.methods.split import Window, month_windows
 from assets.snapshots import Snapshot, parts_of, read
 from assets.spec import ProductSpec
 from assets.standing import Entry
@@ -24,6 +25,7 @@ from assets.storage import Home, file_digest, publishing
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 ALL = "all"
@@ -106,6 +108,29 @@ class Scorer:
             )
         return self._write(path, mask)
 
+    def between(self, start: datetime, end: datetime) -> pd.DataFrame | None:
+        """Score the rows of a stretch of time; None where there are none.
+
+        Parameters
+        ----------
+        start, end : datetime
+            Its first moment and the first after it (UTC, without a zone).
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, n_columns)
+            The table that is written for them.
+        """
+        import pyarrow.parquet as pq
+
+        moment = str(self.spec.features.event_time)
+        mask = Window(start, end).holds(read(self.snapshot, [moment])[moment]).to_numpy()
+        if not mask.any():
+            return None
+        name = f"{start:%Y%m%dT%H%M}_{end:%Y%m%dT%H%M}-{self.champion.model_digest[:12]}.parquet"
+        found: pd.DataFrame = pq.read_table(self._write(self.home.predictions / self.spec.name / name, mask).path).to_pandas()
+        return found
+
     def _in_month(self, month: str) -> np.ndarray[Any, Any]:
         moment = self.spec.features.event_time
         if moment is None:
@@ -171,6 +196,13 @@ class Scorer:
         return table.replace_schema_metadata(
             {"model_version": str(self.champion.version), "model_digest": self.champion.model_digest}
         )
+
+
+def outputs_in(predictions: pd.DataFrame, model: Model) -> Array:
+    """The outputs that a table of predictions holds, of shape (n_rows,) or (n_rows, n_classes)."""
+    if model.kind == "multiclass":
+        return np.asarray(predictions[[f"probability_{name}" for name in model.signature["classes"]]], dtype=np.float64)
+    return np.asarray(predictions["probability" if model.kind == "binary" else "prediction"], dtype=np.float64)
 
 
 def look_up(home: Home, product: str, snapshot_digest: str, entity: str, key: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 Event = Literal["promotion", "refusal", "rollback", "invalidation"]
@@ -25,6 +26,8 @@ class Decision:
         The digest of the gate's verdict that it rests on.
     by_hand, overridden : bool
         Whether a person decided, and whether against the gate.
+    at : datetime, optional
+        When it was decided (UTC, aware), where that is not now: a replay has a clock of its own.
     """
 
     version: int
@@ -35,6 +38,7 @@ class Decision:
     verdict: str | None = None
     by_hand: bool = False
     overridden: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,11 @@ class Home:
         return self.root / "quality"
 
     @property
+    def replays(self) -> Path:
+        """Histories that were played again, by product."""
+        return self.root / "replays"
+
+    @property
     def streams(self) -> Path:
         """What came row by row, by source and table: one SQLite file each."""
         return self.root / "streams"

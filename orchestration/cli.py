@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from assets.errors import DigestError, SpecificationError
-from orchestration import cli_data, cli_deciding, cli_serving, cli_watching, resources
+from orchestration import cli_data, cli_deciding, cli_replay, cli_serving, cli_watching, resources
 from orchestration.telling import load_definitions, told
 
 
@@ -150,7 +150,7 @@ def ui(arguments: tuple[str, ...]) -> None:
     os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
 
 
-for command in (*cli_deciding.COMMANDS, *cli_serving.COMMANDS, *cli_watching.COMMANDS, *cli_data.COMMANDS):
+for command in (*cli_deciding.COMMANDS, *cli_serving.COMMANDS, *cli_watching.COMMANDS, *cli_data.COMMANDS, cli_replay.replay):
     loopline.add_command(command)
 
 

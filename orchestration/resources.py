@@ -58,6 +58,12 @@ def settle_process() -> None:
         os.environ.setdefault(name, value)
 
 
+def leave_cores_to_workers() -> None:
+    """Let each process that is started from now on compute with one thread, so that several do not wait for one another."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 def dagster_environment(home: Home) -> dict[str, str]:
     """The environment of a Dagster process that shares this home's instance."""
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), "LOOPLINE_HOME": str(home.root)}

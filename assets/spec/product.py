@@ -21,6 +21,7 @@ from assets.spec.judging import (
 )
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
 from assets.spec.monitoring import MonitoringSpec, RetrainSpec
+from assets.spec.replay import ReplaySpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
 
 DATA = "data"
@@ -132,6 +133,8 @@ class ProductSpec(Declaration):
     """Declare how the champion is watched."""
     retrain: RetrainSpec = Field(default=RetrainSpec(), examples=[{"triggers": ["drift", "quality"], "cooldown_days": 14}])
     """Declare what may start a training by itself."""
+    replay: ReplaySpec = Field(default=ReplaySpec(), examples=[{"training_cost": 100.0}])
+    """Declare how its history is played again to compare policies of retraining."""
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), examples=[{"cron": "0 6 * * 1"}])
     """Declare when the product's job looks for something to do."""
     card: CardSpec = Field(default=CardSpec(), examples=[{"limits": ["Knows only flights from New York."]}])

@@ -18,7 +18,7 @@ from assets.spec.base import Declaration
 Declared = TypeVar("Declared", bound=Declaration)
 
 
-def read_declaration(path: Path, model: type[Declared]) -> Declared:
+def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) -> Declared:
     """Read the `attributes` of a `defs.yaml` as `model`.
 
     Parameters
@@ -27,6 +27,8 @@ def read_declaration(path: Path, model: type[Declared]) -> Declared:
         The YAML file.
     model : type of Declaration
         What the file declares.
+    whole : bool
+        Whether the whole document is the declaration, not its `attributes`.
 
     Raises
     ------
@@ -41,9 +43,10 @@ def read_declaration(path: Path, model: type[Declared]) -> Declared:
         document = loader.construct_document(node) if node is not None else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecificationError(f"{place}: not readable as YAML: {error}. Mend the syntax.") from error
-    if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
-        raise SpecificationError(f"{place}: needs a mapping with 'type' and 'attributes'. See docs/guide.md.")
-    attributes = document["attributes"]
+    attributes = document if whole or not isinstance(document, dict) else document.get("attributes")
+    if not isinstance(attributes, dict):
+        needed = "" if whole else " with 'type' and 'attributes'"
+        raise SpecificationError(f"{place}: needs a mapping{needed}. See docs/guide.md.")
     try:
         return model.model_validate(attributes)
     except ValidationError as error:
@@ -52,7 +55,7 @@ def read_declaration(path: Path, model: type[Declared]) -> Declared:
         first = problems[0]
         where = tuple(first["loc"])
         name = attributes.get("name", model.__name__)
-        line = _line(node, ("attributes", *where))
+        line = _line(node, where if whole else ("attributes", *where))
         more = f" ({len(problems) - 1} more like this after it)" if len(problems) > 1 else ""
         text = _explain(first, where, model)
         raise SpecificationError(f"{name}: {text.format(place=f'{place}:{line}')}{more}") from error

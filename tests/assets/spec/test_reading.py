@@ -23,12 +23,12 @@ FLIGHT_DELAY = (DEFS / "flight_delay" / "defs.yaml").read_text(encoding="utf-8")
         (
             "test: 2,",
             "test: 0,",
-            r"flight_delay: 'split.test' must be a number > 0.0, got 0 \(.*defs.yaml:(\d+)\). Give the months, or the share, to test on.",
+            r"flight_delay: 'split.test' must be a number > 0.0, got 0 \(.*defs.yaml:(\d+)\). Give the months or days, or the share, to test on.",
         ),
         (
             "train: 8",
             "train: eight",
-            r"'split.train' must be a number, got 'eight' .* Give the months, or the share",
+            r"'split.train' must be a number, got 'eight' .* Give the months or days, or the share",
         ),
         (
             "  cost: {missed:",

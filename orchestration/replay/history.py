@@ -1,0 +1,60 @@
+"""History: what was known at each step, cut from all that ever came; nothing of the future is in a cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assets import contracts, features
+from assets.row_checks import identifier, literal
+from assets.snapshots import Snapshot, opened
+from assets.storage import exclusive, publishing, read_json, write_json
+from assets.what_if import injected
+from orchestration.replay.settings import Replay
+
+
+def prepare(replay: Replay) -> None:
+    """Write the history that is played: as it was, or with what is injected."""
+    import duckdb
+
+    if replay.history.exists():
+        return
+    given = f"read_parquet({literal(str(replay.snapshot.path))})"
+    query = f"select * from {given}" if replay.what_if is None else injected(replay.spec, replay.what_if, given)
+    order = ", ".join(identifier(name) for name in (str(replay.spec.features.event_time), replay.spec.features.entity))
+    with duckdb.connect() as connection, publishing(replay.history) as temporary:
+        connection.execute(f"copy ({query} order by {order}) to {literal(str(temporary))} (format parquet, compression zstd)")
+
+
+def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
+    """The rows of a step as a snapshot, made once for all policies, and how they break their contract.
+
+    It holds the rows of all steps so far. A label that was not known at the step's clock is missing, and so is what else is
+    known only with it.
+    """
+    home, record = replay.shared, replay.folder / "steps" / f"{step:03d}.json"
+    with exclusive(record.with_suffix(".lock")):
+        if not record.exists():
+            write_json(record, _cut(replay, step))
+    found = read_json(record)
+    return opened(home, replay.spec.name, found["digest"]), list(found["breaks"])
+
+
+def _cut(replay: Replay, step: int) -> dict[str, Any]:
+    import duckdb
+
+    # what the history holds is a label already
+    spec = replay.spec.model_copy(update={"target": replay.spec.target.model_copy(update={"positive": None})})
+    hidden = ""
+    if (known := spec.target.known_at) is not None:
+        later = f"{identifier(known)} > timestamp '{replay.clock(step)}'"
+        masked = [spec.target.column, known, *spec.target.unlabelled_because]
+        hidden = ", ".join(f"case when {later} then null else {identifier(name)} end as {identifier(name)}" for name in masked)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"create temp table {features.CANDIDATE} as select *{f' replace ({hidden})' if hidden else ''} "
+            f"from read_parquet({literal(str(replay.history))}) "
+            f"where {identifier(str(spec.features.event_time))} < timestamp '{replay.bounds[step]}'"
+        )
+        breaks = contracts.check(features.table(connection), spec)
+        digest = features.write(replay.shared.prepare(), spec, connection).digest
+    return {"breaks": [str(item) for item in breaks], "digest": digest}
