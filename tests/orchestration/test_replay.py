@@ -1,0 +1,357 @@
+"""A replay sees nothing of the future, decides as production does, and goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets import ledger, replay_page, replay_record, training
+from assets.errors import GateRefusedError, SpecificationError
+from assets.snapshots import Snapshot, read
+from assets.spec import ProductSpec
+from assets.spec.replay import WhatIfSpec
+from assets.storage import Home
+from orchestration.replay import history, settings
+from orchestration.replay.play import Player, journal, played_steps
+from orchestration.replay.settings import Replay
+from tests.models import snapshot_of
+from tests.shop import COLUMNS, KINDS, customers, product, run_products
+from tests.world import REPOSITORY
+
+MONTHS = ("2024-06", "2024-08")
+SPLIT = {"by": "days", "train": 30, "validation": 12, "test": 12}
+TURNS = pd.Timestamp("2024-06-05")
+
+
+def spec_of(**parts: Any) -> ProductSpec:
+    """Customers whose churn is known two days later; a training costs as much as fifty who leave unseen."""
+    columns = {**COLUMNS, "churned": {**COLUMNS["churned"], "nullable": True}, "known": {"type": "timestamp", "nullable": True}}
+    declared = {
+        "source": {"file": "customers.csv", "key": ["customer_id"], "columns": columns},
+        "target": {**KINDS["churn"]["target"], "known_at": "known"},
+        "split": SPLIT,
+        "baseline": {"by": {"age": 10}},
+        "monitoring": {"period": "month", "min_rows": 50, "quality": {"min_labelled": 50}},
+        "promotion": {"min_saving": -10_000.0},
+        "replay": {"training_cost": 100.0},
+        "gates": {"metrics": {"roc_auc": {"min": 0.51}}, "slices": {"level": "warning"}},
+    }
+    return product("churn", **{**declared, **parts})
+
+
+def everyone(rows: int = 9000) -> pd.DataFrame:
+    """All customers that ever came. From `TURNS` on, those who would have left stay, and the others leave."""
+    frame = customers(rows).assign(known=lambda given: given["signed_up_at"] + pd.Timedelta(days=2))
+    turned = frame["signed_up_at"] >= TURNS
+    frame["churned"] = np.where(turned, np.where(frame["churned"] == "yes", "no", "yes"), frame["churned"])
+    return frame
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with the snapshot of all that ever came."""
+    return Home(tmp_path_factory.mktemp("replay") / "home").prepare()
+
+
+@pytest.fixture(scope="module")
+def snapshot(home: Home) -> Snapshot:
+    """All that ever came."""
+    return snapshot_of(home, spec_of(), everyone())
+
+
+def settled(home: Home, snapshot: Snapshot, policies: list[str], *, spec: ProductSpec | None = None, **more: Any) -> Replay:
+    """What is played."""
+    return settings.settings(home, spec or spec_of(), snapshot, months=MONTHS, step="month", policies=policies, **more)
+
+
+def played(replay: Replay) -> dict[str, list[dict[str, Any]]]:
+    """All policies, played in this process."""
+    replay.shared.prepare()
+    history.prepare(replay)
+    for policy in replay.policies:
+        Player(replay, policy).play()
+    return {policy.name: journal(replay, policy) for policy in replay.policies}
+
+
+def decided(told: list[dict[str, Any]], steps: int) -> list[dict[str, Any]]:
+    """What was known and decided in the first steps: no time that it took, and nothing of hindsight."""
+    kept = [{name: value for name, value in step.items() if name not in ("seconds", "answers")} for step in told[: steps + 1]]
+    for step in kept:
+        if step.get("trained"):
+            step["trained"] = {name: value for name, value in step["trained"].items() if name != "seconds"}
+    return kept
+
+
+@pytest.fixture(scope="module")
+def journals(home: Home, snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
+    """Three policies over three months."""
+    return played(settled(home, snapshot, ["never", "on_performance", "always"]))
+
+
+def test_policies_do_what_they_say(home: Home, journals: dict[str, list[dict[str, Any]]]) -> None:
+    """One never trains, one whenever there is anything new, one when an alarm of quality stands; the gate hears all."""
+    assert [step["trained"] for step in journals["never"][1:]] == [None] * 3
+    always = [step["trained"] for step in journals["always"][1:]]
+    assert all(always)
+    assert any(item["promoted"] for item in always), always
+    for step in journals["on_performance"][1:]:
+        alarmed = any(alarm["kind"] in ("quality", "expected_quality") for alarm in step["alarms"])
+        settled_so = [item["outcome"] for item in step["decisions"]]
+        assert (step["trained"] is not None) == ("requested" in settled_so)
+        assert alarmed or not settled_so
+    assert any(step["trained"] for step in journals["on_performance"][1:])
+    costs = {name: sum(sum(step["answers"]["days"].values()) for step in told[1:]) for name, told in journals.items()}
+    assert costs["always"] < 0.9 * costs["never"]
+    assert len({step["trained"]["digest"] for step in journals["always"]}) == 4
+
+
+def test_a_champion_answers_only_what_comes_after_its_promotion(journals: dict[str, list[dict[str, Any]]]) -> None:
+    """The step in which it is promoted was answered by the one before; the next, by it from the clock of that step on."""
+    told = journals["always"]
+    promoted = next(step for step in told[1:] if step["trained"]["promoted"])
+    place = promoted["step"]
+    assert promoted["trained"]["version"] not in [item["version"] for item in promoted["served"]]
+    after = [item["version"] for item in told[place + 1]["served"]]
+    assert after == [promoted["served"][-1]["version"], promoted["trained"]["version"]]
+
+
+def test_nothing_of_the_future_is_seen(home: Home, snapshot: Snapshot, journals: dict[str, list[dict[str, Any]]]) -> None:
+    """Rows to come, and labels not yet known, are altered: what was decided before stays as it was."""
+    first = settled(home, snapshot, ["on_performance", "always"])
+    frame, moment = everyone(), pd.Timestamp(first.bounds[2])
+    clock = pd.Timestamp(first.clock(2))
+    unknown = frame["known"] > clock
+    frame.loc[unknown, "churned"] = np.where(frame.loc[unknown, "churned"] == "yes", "no", "yes")
+    later = frame["signed_up_at"] >= moment
+    frame.loc[later, "visits"] = 49.0
+    frame.loc[later, "plan"] = "pro"
+    other = settled(home, snapshot_of(home, spec_of(), frame), ["on_performance", "always"])
+    assert other.folder != first.folder
+    found = played(other)
+    for name in ("on_performance", "always"):
+        assert decided(found[name], 2) == decided(journals[name], 2)
+    assert decided(found["always"], 3) != decided(journals["always"], 3)
+    landed, _ = history.landed(first, 2)
+    kept = read(landed)
+    assert kept["signed_up_at"].max() < moment
+    assert kept.loc[kept["known"].isna(), "churned"].isna().all()
+    assert kept["known"].max() <= clock
+
+
+def test_the_last_champion_is_the_one_of_production(
+    home: Home, snapshot: Snapshot, journals: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """The file as it was at each clock, run by Dagster: the same models and the same champion, digest for digest."""
+    replay = settled(home, snapshot, ["always"])
+    live, folder = Home(tmp_path / "live"), tmp_path
+    for step in range(3):
+        frame = everyone()
+        frame = frame[frame["signed_up_at"] < replay.bounds[step]]
+        open_still = frame["known"] > replay.clock(step)
+        frame.loc[open_still, ["churned", "known"]] = None
+        frame.to_csv(folder / "customers.csv", index=False)
+        run_products(live, folder, replay.spec)
+        assert training.current(live, "churn")[0] == journals["always"][step]["trained"]["digest"]
+        champion = ledger.standing(live, "churn").champion
+        promoted = [told["trained"]["digest"] for told in journals["always"][: step + 1] if told["trained"]["promoted"]]
+        assert champion is not None
+        assert champion.model_digest == promoted[-1]
+
+
+SCRIPT = """
+import sys
+from tests.orchestration.test_replay import *
+home = Home(Path(sys.argv[1]))
+made = next((home.snapshots / "churn").glob(sys.argv[2] + "*"))
+from assets import snapshots
+replay = settled(home, snapshots.opened(home, "churn", made.stem), ["monthly", "always"])
+if __name__ == "__main__":
+    from orchestration.replay import conductor
+    conductor.play(replay)
+"""
+
+
+def test_what_was_killed_goes_on_where_it_was(home: Home, snapshot: Snapshot, tmp_path: Path) -> None:
+    """Killed in the middle: what was played is not played again, and the end is that of one that was not killed."""
+    replay = settled(home, snapshot, ["monthly", "always"])
+    shutil.rmtree(replay.folder, ignore_errors=True)
+    (tmp_path / "play.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "play.py"), str(home.root), snapshot.digest]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, start_new_session=True)
+    folder = replay.played(replay.policies[1])
+    deadline = time.monotonic() + 120
+    while played_steps(folder) < 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    reached = played_steps(folder)
+    trained = {path: path.stat().st_mtime_ns for path in (replay.folder / "steps").glob("*-model.json")}
+    assert 1 <= reached < 3
+    assert trained
+    before = journal(replay, replay.policies[1])
+    subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
+    after = journal(replay, replay.policies[1])
+    assert after[: reached + 1] == before
+    assert all(path.stat().st_mtime_ns == then for path, then in trained.items())
+    whole = settled(Home(tmp_path / "home").prepare(), snapshot, ["monthly", "always"])
+    assert {name: decided(told, 3) for name, told in played(whole).items()} == {
+        policy.name: decided(journal(replay, policy), 3) for policy in replay.policies
+    }
+    # both trained at each step, and each model was trained once
+    assert len(list((replay.folder / "steps").glob("*-model.json"))) == len(replay.bounds)
+
+
+INJECTED: dict[str, tuple[dict[str, Any], str]] = {
+    "sensor": ({"kind": "sensor_fails", "columns": ["visits"]}, "count(*) filter (where visits is not null) = 0"),
+    "category": (
+        {"kind": "category_disappears", "columns": ["plan"], "value": "free"},
+        "count(*) filter (where plan = 'free') = 0",
+    ),
+    "labels": (
+        {"kind": "labels_late", "days": 30},
+        "min(known - signed_up_at) = interval 32 day and max(known - signed_up_at) = interval 32 day",
+    ),
+    "unit": ({"kind": "unit_changes", "columns": ["age"], "factor": 10.0}, "min(age) >= 180"),
+    "shock": ({"kind": "target_shock", "share": 1.0, "value": "true"}, "bool_and(churned)"),
+}
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_what_is_injected_happens_then_and_there_only(home: Home, snapshot: Snapshot, name: str) -> None:
+    """Between its days all rows are so; before and after, all is as it was."""
+    given, holds = INJECTED[name]
+    injection = {**given, "start": datetime(2024, 7, 1).date(), "end": datetime(2024, 7, 15).date()}
+    what_if = WhatIfSpec.model_validate({"name": name, "description": name, "injections": [injection]})
+    replay = settled(home, snapshot, ["never"], what_if=what_if)
+    replay.shared.prepare()
+    history.prepare(replay)
+    inside = "signed_up_at >= '2024-07-01' and signed_up_at < '2024-07-15'"
+    found = duckdb.execute(f"select {holds}, count(*) from '{replay.history}' where {inside}").fetchone()
+    assert found is not None
+    assert found[0] is True
+    assert found[1] > 100
+    columns = "customer_id, signed_up_at, age, plan, visits, churned, known"
+    outside = f"select {columns} from '{{}}' where not ({inside})"
+    apart = duckdb.execute(f"{outside.format(replay.history)} except {outside.format(snapshot.path)}").fetchall()
+    assert apart == []
+
+
+def test_a_broken_contract_stops_learning_and_not_serving(home: Home, snapshot: Snapshot) -> None:
+    """A unit changes for good: nothing is published or taught from then on, and the champion goes on answering."""
+    injection = {"kind": "unit_changes", "columns": ["age"], "factor": 10.0, "start": datetime(2024, 7, 5).date()}
+    what_if = WhatIfSpec.model_validate({"name": "unit", "description": "ages in tenths", "injections": [injection]})
+    told = played(settled(home, snapshot, ["always"], what_if=what_if))["always"]
+    assert [bool(step["contract"]) for step in told[1:]] == [False, True, True]
+    assert "age: must be at most 120" in told[2]["contract"][0]
+    assert [step["trained"] is None for step in told[1:]] == [False, True, True]
+    assert all(step["answers"]["labelled"] > 100 for step in told[1:])
+
+
+def test_record_and_page_tell_all_policies(
+    home: Home, snapshot: Snapshot, journals: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """The policy that cost least is to be taken; every figure has its interval; the page is one file, with pictures."""
+    replay = settled(home, snapshot, list(journals))
+    told = {policy.name: policy.told for policy in replay.policies}
+    record = replay_record.summarised(replay.spec, told, journals, months=list(MONTHS), step="month", what_if=None)
+    json.dumps(record, allow_nan=False)
+    totals = {policy["name"]: policy["total"] for policy in record["policies"]}
+    trainings = {policy["name"]: policy["trainings"] for policy in record["policies"]}
+    for name, steps in journals.items():
+        spent = sum(sum(step["answers"]["days"].values()) for step in steps[1:])
+        assert totals[name] == pytest.approx(spent + 100 * trainings[name])
+    best = record["recommendation"]["policy"]
+    assert totals[best] == min(totals.values())
+    for policy in record["policies"]:
+        assert policy["low"] < policy["total"] < policy["high"]
+        assert policy["regret"] == pytest.approx(policy["total"] - totals[best])
+        for step in policy["steps"]:
+            assert step["metric"]["low"] <= step["metric"]["value"] <= step["metric"]["high"]
+    heard = next(policy for policy in record["policies"] if policy["name"] == "on_performance")
+    assert sum(heard["alarms"].values()) > 0
+    page = replay_page.write(tmp_path, record).read_text()
+    assert f"Take <b>{best}</b>" in page
+    assert not re.findall(r'(?:src|href)="http', page)
+    assert {file.name for file in tmp_path.glob("*.png")} == {"money.png", "metric.png", "events.png"}
+
+
+def test_settings_can_be_swept(home: Home, snapshot: Snapshot) -> None:
+    """Policies that listen are played with each value; the others once."""
+    replay = settled(home, snapshot, ["never", "on_drift"], sweeps=["drift.threshold=0.1,0.3", "cooldown_days=0,7"])
+    names = [policy.name for policy in replay.policies]
+    assert names[0] == "never"
+    assert names[1:] == [f"on_drift[drift.floor={floor},cooldown_days={days}]" for floor in ("0.1", "0.3") for days in (0, 7)]
+    assert [policy.spec.monitoring.drift.floor for policy in replay.policies] == [0.1, 0.1, 0.1, 0.3, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"policies": ["sometimes"]}, "sometimes is no policy. Policies: never, monthly"),
+        ({"sweeps": ["drift.flor=0.1"]}, r"'drift.flor' is no number that may be swept. Such are: .*drift.floor"),
+        ({"sweeps": ["drift.floor=low"]}, "'low' are no numbers"),
+        ({"sweeps": ["drift.floor=7"]}, "drift.floor=7: Input should be less than 1"),
+        ({"months": ("2024-08", "2024-06")}, "--from 2024-08 is after --to 2024-06"),
+    ],
+)
+def test_what_cannot_be_played_is_told(home: Home, snapshot: Snapshot, asked: dict[str, Any], message: str) -> None:
+    """What is wrong, and what is allowed."""
+    given = {"months": MONTHS, "step": "month", "policies": ["on_drift"], **asked}
+    with pytest.raises(SpecificationError, match=message):
+        settings.settings(home, spec_of(), snapshot, **given)
+
+
+@pytest.mark.parametrize(
+    ("injection", "message"),
+    [
+        (
+            {"kind": "sensor_fails", "columns": ["visit"]},
+            r"injections.0 \(sensor_fails\) names \['visit'\], which are not features",
+        ),
+        ({"kind": "unit_changes", "columns": ["plan"], "factor": 2.0}, "needs features of type number; plan is none"),
+        ({"kind": "target_shock", "factor": 2.0}, "churn is binary and needs share and value"),
+    ],
+)
+def test_what_cannot_be_injected_is_told(home: Home, snapshot: Snapshot, injection: dict[str, Any], message: str) -> None:
+    """Before anything is played."""
+    given = {"name": "wrong", "description": "", "injections": [{**injection, "start": datetime(2024, 7, 1).date()}]}
+    replay = settled(home, snapshot, ["never"], what_if=WhatIfSpec.model_validate(given))
+    with pytest.raises(SpecificationError, match=message):
+        history.prepare(replay)
+
+
+def test_without_a_first_champion_nothing_is_played(home: Home, snapshot: Snapshot) -> None:
+    """The gate asks for more than the first model gives, so nobody would answer."""
+    strict = spec_of(gates={"metrics": {"roc_auc": {"min": 0.99}}})
+    with pytest.raises(GateRefusedError, match="the first model, of what was known on 2024-06-02, was refused"):
+        played(settled(home, snapshot, ["never"], spec=strict))
+
+
+def test_products_without_an_order_of_time_cannot_be_replayed(home: Home, snapshot: Snapshot) -> None:
+    """There are no steps, or a random split would show a step its future."""
+    at_random = spec_of(split={"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2})
+    with pytest.raises(SpecificationError, match="a step would know its future"):
+        settled(home, snapshot, ["never"], spec=at_random)
+    timeless = replace_features(at_random)
+    with pytest.raises(SpecificationError, match="no event_time"):
+        settled(home, snapshot, ["never"], spec=timeless)
+
+
+def replace_features(spec: ProductSpec) -> ProductSpec:
+    """The same without a moment."""
+    return spec.model_copy(update={"features": spec.features.model_copy(update={"event_time": None})})
