@@ -97,6 +97,10 @@ bench-serving: .venv/dev.stamp ## Measure how fast models answer, for docs/servi
 bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and what is found, for docs/drift.md (about 25 minutes)
 	@$(BIN)/python -m benchmarks.drift
 
+.PHONY: bench-replay
+bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, for docs/replay.md (about 15 minutes)
+	@$(BIN)/python -m benchmarks.replay
+
 .PHONY: soak
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md
 	@$(BIN)/python -m benchmarks.soak

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets import ledger, replay_page, replay_record, training
+from assets import features, landings, ledger, replay_page, replay_record, snapshots, training, warehouse
 from assets.errors import GateRefusedError, SpecificationError
 from assets.snapshots import Snapshot, read
 from assets.spec import ProductSpec
@@ -30,7 +30,7 @@ from orchestration.replay.play import Player, journal, played_steps
 from orchestration.replay.settings import Replay
 from tests.models import snapshot_of
 from tests.shop import COLUMNS, KINDS, customers, product, run_products
-from tests.world import REPOSITORY
+from tests.world import REPOSITORY, World
 
 MONTHS = ("2024-06", "2024-08")
 SPLIT = {"by": "days", "train": 30, "validation": 12, "test": 12}
@@ -177,7 +177,7 @@ import sys
 from tests.orchestration.test_replay import *
 home = Home(Path(sys.argv[1]))
 made = next((home.snapshots / "churn").glob(sys.argv[2] + "*"))
-from assets import snapshots
+
 replay = settled(home, snapshots.opened(home, "churn", made.stem), ["monthly", "always"])
 if __name__ == "__main__":
     from orchestration.replay import conductor
@@ -355,3 +355,33 @@ def test_products_without_an_order_of_time_cannot_be_replayed(home: Home, snapsh
 def replace_features(spec: ProductSpec) -> ProductSpec:
     """The same without a moment."""
     return spec.model_copy(update={"features": spec.features.model_copy(update={"event_time": None})})
+
+
+def test_a_cut_of_the_flights_is_what_the_warehouse_gives_of_what_had_landed(world: World, ran: Home, tmp_path: Path) -> None:
+    """Features are known at their moment: cut from all months, or made of four, the rows of these four are the same bytes."""
+    tables = world.source.tables
+    landed = {
+        ("flights", name): [
+            ran.root / item.file
+            for item in landings.records(ran, "flights", name)
+            if item.partition not in ("2013-05", "2013-06")
+        ]
+        for name in tables
+    }
+    live = Home(tmp_path / "live").prepare()
+    built = warehouse.build(
+        live, REPOSITORY / "dbt_project", world.warehouse.parameters, landed, ["+flight_delay"], tests=False
+    )
+    assert built.failed == []
+    with features.candidate(live, world.product) as connection:
+        made = features.write(live, world.product, connection)
+    known = snapshots.current(ran, "flight_delay")
+    replay = settings.settings(
+        Home(tmp_path), world.product, known, months=("2013-05", "2013-06"), step="month", policies=["never"]
+    )
+    replay.shared.prepare()
+    history.prepare(replay)
+    cut, breaks = history.landed(replay, 0)
+    assert breaks == []
+    assert cut.rows == made.rows < known.rows
+    assert cut.digest == made.digest
