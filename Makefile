@@ -105,6 +105,10 @@ bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, 
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md
 	@$(BIN)/python -m benchmarks.soak
 
+.PHONY: pictures
+pictures: .venv/core.stamp ## Take the README's pictures anew, with Chromium
+	@docs/pictures.sh
+
 .PHONY: setup
 setup: .venv/core.stamp ## Only set up the environment
 

@@ -22,9 +22,11 @@ import pytest
 from assets import features, landings, ledger, replay_page, replay_record, snapshots, training, warehouse
 from assets.errors import GateRefusedError, SpecificationError
 from assets.snapshots import Snapshot, read
-from assets.spec import ProductSpec
+from assets.spec import ProductSpec, read_declaration
 from assets.spec.replay import WhatIfSpec
 from assets.storage import Home
+from assets.what_if import injected
+from orchestration.declarations import products
 from orchestration.replay import history, settings
 from orchestration.replay.play import Player, journal, played_steps
 from orchestration.replay.settings import Replay
@@ -385,3 +387,15 @@ def test_a_cut_of_the_flights_is_what_the_warehouse_gives_of_what_had_landed(wor
     assert breaks == []
     assert cut.rows == made.rows < known.rows
     assert cut.digest == made.digest
+
+
+@pytest.mark.parametrize("file", sorted((REPOSITORY / "docs" / "what_if").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_examples_can_be_injected(file: Path, ran: Home) -> None:
+    """Each is read as it stands, and fits the product that it is for."""
+    what_if = read_declaration(file, WhatIfSpec, whole=True)
+    product_of = "arrival_delay" if "arrival_delay" in what_if.description else "flight_delay"
+    spec = products(product_of)[0][0]
+    assert file.stem == what_if.name
+    rows = snapshots.current(ran, "flight_delay").path
+    query = injected(spec, what_if, f"(select *, 1.0 as arrival_delay_minutes from '{rows}')")
+    assert duckdb.execute(f"select count(*) from ({query})").fetchall()[0][0] > 1000
