@@ -71,7 +71,16 @@ class Monitored:
     told_apart: dict[tuple[bytes, bytes], float] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def load(cls, home: Home, spec: ProductSpec, snapshot: Snapshot, digest: str, as_of: datetime | None = None) -> Monitored:
+    def load(
+        cls,
+        home: Home,
+        spec: ProductSpec,
+        snapshot: Snapshot,
+        digest: str,
+        as_of: datetime | None = None,
+        *,
+        last: int | None = None,
+    ) -> Monitored:
         """Read, date, label and score the rows.
 
         Parameters
@@ -86,6 +95,8 @@ class Monitored:
             The champion's.
         as_of : datetime, optional
             The moment to look from; left out, the last moment that any row or label has.
+        last : int, optional
+            Leave out what lies between the champion's validation rows and so many last periods; left out, nothing is.
 
         Raises
         ------
@@ -111,6 +122,10 @@ class Monitored:
         start, cut, end = (pd.Timestamp(text) for text in _bounds(model))
         frame = frame[(times >= start) & (times <= as_of)]
         local = frame[time].dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.tz_localize(None).dt.normalize()
+        if last is not None:
+            period = local.dt.to_period(PERIODS[spec.monitoring.period])
+            kept = (frame[time] < end) | (period > period.max() - last)
+            frame, local = frame[kept], local[kept]
         unit, days = pd.factorize(local, sort=True)
         days = pd.DatetimeIndex(days)
         begins = frame[time].groupby(unit).min().to_numpy()
@@ -190,14 +205,15 @@ class Monitored:
     @cached_property
     def matrix(self) -> Array:
         """The features as numbers, shape (n_rows, n_features): categories by their place among those that are known."""
+        import pandas as pd
+
         columns = []
         for name, values in self.features.items():
             known = self.model.signature["features"][name].get("known")
             if known is None:
                 columns.append(np.asarray(values, dtype=np.float64))
             else:
-                place = {value: float(number) for number, value in enumerate(known)}
-                columns.append(np.array([place.get(value, -1.0) for value in values]))
+                columns.append(pd.Index(known, dtype=object).get_indexer(values).astype(np.float64))
         return np.column_stack(columns)
 
     def _table(self) -> pa.Table:

@@ -84,7 +84,7 @@ def look(
     as_of : datetime, optional
         The moment (UTC, without a zone) to look from; left out, the last moment of any row or label.
     last : int, optional
-        Judge so many of the last periods only; left out, all.
+        Look at so many of the last periods only; left out, at all.
     told_apart : dict, optional
         What earlier looks at this champion remember; see `Monitored`.
 
@@ -109,16 +109,16 @@ def look(
         told = "its features have no event_time, so there are no periods to watch"
         record |= {"not_watched": told, "periods": [], "alarms": []}
     else:
-        rows = Monitored.load(home, spec, snapshot, champion.model_digest, as_of)
-        record |= look_at(rows if told_apart is None else replace(rows, told_apart=told_apart), last)
+        rows = Monitored.load(home, spec, snapshot, champion.model_digest, as_of, last=last)
+        record |= look_at(rows if told_apart is None else replace(rows, told_apart=told_apart))
     if as_of is None and (requests := asked.look(home, spec, champion)) is not None:
         record |= {"asked": requests, "alarms": record["alarms"] + requests["alarms"]}
     return record
 
 
-def look_at(rows: Monitored, last: int | None = None) -> dict[str, Any]:
+def look_at(rows: Monitored) -> dict[str, Any]:
     """What is to be said of these rows: the reference, the periods with their alarms, and how well quality was foretold."""
-    return _Watch(rows).record(last)
+    return _Watch(rows).record()
 
 
 def recorded(home: Home, product: str) -> dict[str, Any] | None:
@@ -137,17 +137,17 @@ class _Watch:
         self.known = ~np.isnan(rows.labels)
         self.reference = rows.rows(rows.held_out) & self.known
 
-    def record(self, last: int | None) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """All periods, the alarms that stand, and how well quality was foretold."""
         rows = self.rows
         realised = self._realised(self.reference)
         self.before = {name: item["value"] for name, item in realised.items()}
         self.usual_rows = float(np.bincount(rows.unit, minlength=len(rows.days))[~rows.later].mean())
         periods: list[dict[str, Any]] = []
-        since = [(name, days & rows.later) for name, days in rows.periods.items() if (days & rows.later).any()]
-        for name, days in since if last is None else since[-last:]:
-            periods.append(self._period(name, days))
-            let_stand(periods, self.spec.monitoring.debounce)
+        for name, days in rows.periods.items():
+            if (inside := days & rows.later).any():
+                periods.append(self._period(name, inside))
+                let_stand(periods, self.spec.monitoring.debounce)
         return {
             "as_of": rows.as_of.isoformat(),
             "reference": {

@@ -19,6 +19,8 @@ from benchmarks.measuring import machine, table
 from orchestration.cli_replay import FIVE
 from orchestration.resources import REPOSITORY, SETTINGS, home_from_environment
 
+FIRST, LAST = "<!-- policies: written by make bench-replay -->", "<!-- end of policies -->"
+"""What the README's table stands between."""
 MONTHS = ("--from", "2013-04", "--to", "2013-12")
 PAGE = """# Replays
 
@@ -84,6 +86,10 @@ def main() -> None:
         sure=taken["sure"],
     )
     (REPOSITORY / "docs" / "replay.md").write_text(page, encoding="utf-8")
+    readme = REPOSITORY / "README.md"
+    head, _, rest = readme.read_text(encoding="utf-8").partition(FIRST)
+    tail = rest.partition(LAST)[2]
+    readme.write_text(f"{head}{FIRST}\n{policy_table(record)}\n{LAST}{tail}", encoding="utf-8")
     print(page)
 
 

@@ -41,11 +41,11 @@ def monitor(product: str, *, as_of: datetime | None, as_json: bool, only_path: b
     if as_json:
         click.echo(json.dumps(record, indent=2))
         return
-    for alarm in record["alarms"]:
-        click.echo(f"{alarm['kind'].replace('_', ' ')}: {alarm['what']}: {alarm['told']}")
-    click.echo(page)
     if not only_path:
+        for alarm in record["alarms"]:
+            click.echo(f"{alarm['kind'].replace('_', ' ')}: {alarm['what']}: {alarm['told']}")
         click.launch(page.as_uri())
+    click.echo(page)
 
 
 @click.command()

@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from assets.errors import HomeError
+from assets.storage import exclusive
 from orchestration import resources
 from orchestration.replay import shared
 from orchestration.replay.history import landed, prepare
@@ -59,16 +62,27 @@ def play(replay: Replay, on_progress: Callable[[Progress], None] = lambda _: Non
     LooplineError
         If a step cannot be played; what was played before is kept.
     """
-    replay.shared.prepare()
-    prepare(replay)
+    with exclusive(replay.folder / "playing.lock", on_wait=partial(_refuse, replay)):
+        replay.shared.prepare()
+        prepare(replay)
+        _play(replay, on_progress, workers)
+
+
+def _refuse(replay: Replay, process: str) -> None:
+    raise HomeError(
+        f"{replay.folder} is being played by process {process}. Wait for it, or stop it: this command then goes on."
+    )
+
+
+def _play(replay: Replay, on_progress: Callable[[Progress], None], workers: int | None) -> None:
     pace = _Pace(replay)
     resources.leave_cores_to_workers()
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=resources.settle_process)
     try:
         waiting: set[Future[Any]] = {pool.submit(_prepared, replay, step) for step in range(len(replay.bounds))}
-        # who listens to alarms takes longest
-        ordered = sorted(replay.policies, key=lambda policy: not policy.listens)
+        # who listens to alarms takes longest, then who trains always
+        ordered = sorted(replay.policies, key=lambda policy: (not policy.listens, not _trains_always(policy)))
         waiting |= {pool.submit(_played, replay, policy) for policy in ordered}
         while waiting:
             done, waiting = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
@@ -81,19 +95,19 @@ def play(replay: Replay, on_progress: Callable[[Progress], None] = lambda _: Non
 
 def _prepared(replay: Replay, step: int) -> None:
     """Land a step; train on it, too, if some policy will in any case."""
-    _, breaks = landed(replay, step)
-    if not breaks and (step == 0 or _trains_always(replay)):
-        shared.model_of(replay, step)
+    snapshot, breaks = landed(replay, step)
+    if not breaks and (step == 0 or any(map(_trains_always, replay.policies))):
+        digest, _ = shared.model_of(replay, step)
+        if step == 0:  # nobody can begin without
+            shared.evidence_of(replay, snapshot, digest)
 
 
 def _played(replay: Replay, policy: Policy) -> None:
     Player(replay, policy).play()
 
 
-def _trains_always(replay: Replay) -> bool:
-    return any(
-        "new_data" in policy.spec.retrain.triggers and not policy.spec.retrain.cooldown_days for policy in replay.policies
-    )
+def _trains_always(policy: Policy) -> bool:
+    return "new_data" in policy.spec.retrain.triggers and not policy.spec.retrain.cooldown_days
 
 
 class _Pace:
@@ -116,7 +130,7 @@ class _Pace:
         )
 
     def _counts(self) -> Iterator[int]:
-        model = "-model" if _trains_always(self.replay) else ""
+        model = "-model" if any(map(_trains_always, self.replay.policies)) else ""
         yield len(list((self.replay.folder / "steps").glob(f"[0-9][0-9][0-9]{model}.json")))
         for policy in self.replay.policies:
             yield played_steps(self.replay.played(policy)) + 1

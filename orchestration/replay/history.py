@@ -7,9 +7,13 @@ from typing import Any
 from assets import contracts, features
 from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot, opened
+from assets.spec import ProductSpec
 from assets.storage import exclusive, publishing, read_json, write_json
 from assets.what_if import injected
 from orchestration.replay.settings import Replay
+
+KEEPS = "keeps.json"
+"""Whether the whole history keeps its contract: then so does each row of a cut."""
 
 
 def prepare(replay: Replay) -> None:
@@ -21,8 +25,11 @@ def prepare(replay: Replay) -> None:
     given = f"read_parquet({literal(str(replay.snapshot.path))})"
     query = f"select * from {given}" if replay.what_if is None else injected(replay.spec, replay.what_if, given)
     order = ", ".join(identifier(name) for name in (str(replay.spec.features.event_time), replay.spec.features.entity))
-    with duckdb.connect() as connection, publishing(replay.history) as temporary:
-        connection.execute(f"copy ({query} order by {order}) to {literal(str(temporary))} (format parquet, compression zstd)")
+    with duckdb.connect() as connection:
+        connection.execute(f"create temp table {features.CANDIDATE} as {query} order by {order}")
+        write_json(replay.folder / KEEPS, not contracts.check(features.table(connection), _as_published(replay)))
+        with publishing(replay.history) as temporary:
+            connection.execute(f"copy {features.CANDIDATE} to {literal(str(temporary))} (format parquet, compression zstd)")
 
 
 def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
@@ -42,8 +49,7 @@ def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
 def _cut(replay: Replay, step: int) -> dict[str, Any]:
     import duckdb
 
-    # what the history holds is a label already
-    spec = replay.spec.model_copy(update={"target": replay.spec.target.model_copy(update={"positive": None})})
+    spec = _as_published(replay)
     hidden = ""
     if (known := spec.target.known_at) is not None:
         later = f"{identifier(known)} > timestamp '{replay.clock(step)}'"
@@ -55,6 +61,11 @@ def _cut(replay: Replay, step: int) -> dict[str, Any]:
             f"from read_parquet({literal(str(replay.history))}) "
             f"where {identifier(str(spec.features.event_time))} < timestamp '{replay.bounds[step]}'"
         )
-        breaks = contracts.check(features.table(connection), spec)
+        breaks = contracts.check(features.table(connection), spec, rows_keep=bool(read_json(replay.folder / KEEPS)))
         digest = features.write(replay.shared.prepare(), spec, connection).digest
     return {"breaks": [str(item) for item in breaks], "digest": digest}
+
+
+def _as_published(replay: Replay) -> ProductSpec:
+    """The product as it reads its own snapshot: what that holds is a label already."""
+    return replay.spec.model_copy(update={"target": replay.spec.target.model_copy(update={"positive": None})})

@@ -1,4 +1,4 @@
-"""Every name in the textbook's map exists: assets in the graph, commands at the front door, tests in their files."""
+"""What pages say of the repository is so: names in the textbook's map exist, the README's figures are the measured ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from benchmarks.replay import FIRST, LAST
 from orchestration.cli import loopline
 from orchestration.definitions import defs
 from tests.world import REPOSITORY
@@ -42,3 +43,14 @@ def test_every_name_exists(row: list[str], assets: set[str]) -> None:
     path, _, function = test.partition("::")
     tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, topic
+
+
+def test_the_readme_quotes_the_measured_policies() -> None:
+    """Its table is the one that `make bench-replay` wrote, and its pictures are there."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    quoted = readme.partition(FIRST)[2].partition(LAST)[0].strip()
+    assert quoted.count("\n") >= 6
+    assert quoted in (REPOSITORY / "docs" / "replay.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[.*\]\((.*)\)", readme)
+    assert len(pictures) >= 4
+    assert all((REPOSITORY / picture).stat().st_size > 10_000 for picture in pictures)
