@@ -79,7 +79,7 @@ def main() -> None:
         machine=machine(),
         figures=figures,
         added="\n".join(rows),
-        split="{train} days train, {validation} validate, {test} test".format(**record["split"]),
+        split="{train:g} days train, {validation:g} validate, {test:g} test".format(**record["split"]),
         policies=policy_table(record),
         taken=taken["policy"],
         because=taken["because"],

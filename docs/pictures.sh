@@ -19,9 +19,9 @@ picture replay 1100 1260 "file://$($loopline replay flight_delay --from 2013-04 
 
 setsid $loopline ui --port "$port" >"$scratch/ui.log" 2>&1 &
 ui=$!
-trap 'kill -- -$ui 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'pkill -TERM -s $ui || true; rm -rf "$scratch"' EXIT
 for _ in $(seq 60); do
     curl --silent --fail "http://127.0.0.1:$port/server_info" >/dev/null && break
     sleep 1
 done
-picture ui 2100 1500 "http://127.0.0.1:$port/locations/loopline/asset-groups/flight_delay/lineage"
+picture ui 2100 1750 "http://127.0.0.1:$port/locations/loopline/asset-groups/flight_delay/lineage"
