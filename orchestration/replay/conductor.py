@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -78,7 +80,7 @@ def _play(replay: Replay, on_progress: Callable[[Progress], None], workers: int 
     pace = _Pace(replay)
     resources.leave_cores_to_workers()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=resources.settle_process)
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_settle_worker)
     try:
         waiting: set[Future[Any]] = {pool.submit(_prepared, replay, step) for step in range(len(replay.bounds))}
         # who listens to alarms takes longest, then who trains always
@@ -89,8 +91,18 @@ def _play(replay: Replay, on_progress: Callable[[Progress], None], workers: int 
             for future in done:
                 future.result()
             on_progress(pace.progress())
+    except BrokenProcessPool as error:
+        raise HomeError(
+            f"a process that played {replay.folder} was killed, for its memory perhaps. What was played is kept: run the same "
+            "command again."
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _settle_worker() -> None:
+    resources.settle_process()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who interrupts hears one word of it, not each worker's traceback
 
 
 def _prepared(replay: Replay, step: int) -> None:
@@ -103,7 +115,9 @@ def _prepared(replay: Replay, step: int) -> None:
 
 
 def _played(replay: Replay, policy: Policy) -> None:
-    Player(replay, policy).play()
+    # who was started by a command that was killed may be at it still
+    with exclusive(replay.folder / "policies" / f"{policy.name}.lock"):
+        Player(replay, policy).play()
 
 
 def _trains_always(policy: Policy) -> bool:
