@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
+# processes of the tests; JOBS=0 for a debugger
+JOBS ?= 2
 BIN := .venv/bin
 UV := $(BIN)/uv
 APT := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends
@@ -28,7 +30,7 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
 
 .PHONY: test
 test: .venv/dev.stamp .venv/containers.stamp .postgresql .prometheus .engine ## Run all tests: unit, dbt, contract, component, service, end to end
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # the tests start a PostgreSQL of their own and compare its answers
 .PHONY: .postgresql

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.storage import Home
+from assets.storage import Home, exclusive, warehouse_lock
 from orchestration.resources import settle_process
 from tests.world import World, write_files
 
@@ -16,9 +16,18 @@ settle_process()
 
 
 @pytest.fixture(scope="session")
-def small_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of these tests see: what is in it is made by one, under a lock."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def small_files(common: Path) -> Path:
     """The real files, cut to the first six days of six months."""
-    return write_files(tmp_path_factory.mktemp("raw") / "files")
+    with exclusive(common / "small_files.lock"):
+        files = common / "small_files"
+        return files if files.exists() else write_files(files)
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +37,13 @@ def world(small_files: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def ran(world: World, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def ran(world: World, common: Path) -> Home:
     """A home in which the small world was run; do not change it."""
-    home = Home(tmp_path_factory.mktemp("ran") / "home")
-    world.run(home)
+    home, done = Home(common / "ran"), common / "ran.done"
+    with exclusive(common / "ran.lock"):
+        if not done.exists():
+            world.run(home)
+            done.touch()
     return home
 
 
@@ -45,7 +57,8 @@ def home(tmp_path: Path) -> Home:
 def ran_copy(ran: Home, tmp_path: Path) -> Iterator[Home]:
     """A copy of the home in which the small world was run, to be changed at will."""
     copy = Home(tmp_path / "copy")
-    shutil.copytree(ran.root, copy.root)
+    with warehouse_lock(ran):  # another process of these tests may have it open
+        shutil.copytree(ran.root, copy.root)
     # MLflow keeps absolute paths of artifacts; the copies point at the originals, which nothing here changes
     yield copy
     shutil.rmtree(copy.root)
