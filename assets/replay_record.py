@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from assets.alarms import allowed_loss
+from assets.errors import DataError
 from assets.methods.kinds import KINDS
 from assets.methods.policies import PolicyCost, costs_of
 from assets.spec import ProductSpec
@@ -32,10 +33,15 @@ def summarised(
         What was told of each step of each policy, from step 0.
     **about
         What else belongs into the record: which months, which steps, what was injected.
+
+    Raises
+    ------
+    DataError
+        If no row that was played has a label.
     """
     days = sorted({day for journal in journals.values() for step in journal[1:] for day in step["answers"]["days"]})
     if not days:
-        return {"product": spec.name, "policies": [], "recommendation": None, **about}
+        raise DataError(f"{spec.name}: no row that was played has a label, so no policy has a cost. Play others.")
     daily = np.array([[_daily(journal).get(day, 0.0) for day in days] for journal in journals.values()])
     trainings = [sum(step.get("trained") is not None for step in journal[1:]) for journal in journals.values()]
     fixed = np.array(trainings) * spec.replay.training_cost

@@ -8,8 +8,9 @@ from assets import contracts, features
 from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot, opened
 from assets.spec import ProductSpec
-from assets.storage import exclusive, publishing, read_json, write_json
+from assets.storage import publishing, read_json, write_json
 from assets.what_if import injected
+from orchestration.replay.once import once
 from orchestration.replay.settings import Replay
 
 KEEPS = "keeps.json"
@@ -39,10 +40,7 @@ def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
     known only with it.
     """
     home, record = replay.shared, replay.folder / "steps" / f"{step:03d}.json"
-    with exclusive(record.with_suffix(".lock")):
-        if not record.exists():
-            write_json(record, _cut(replay, step))
-    found = read_json(record)
+    found = once(record, lambda: _cut(replay, step))
     return opened(home, replay.spec.name, found["digest"]), list(found["breaks"])
 
 

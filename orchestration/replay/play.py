@@ -12,15 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from assets import gate, ledger, monitoring, retraining, training
+from assets import ledger, monitoring, retraining, training
 from assets.errors import DataError, GateRefusedError
-from assets.evidence import Evidence
 from assets.snapshots import Snapshot
 from assets.standing import Decision, Entry
 from assets.storage import Home, read_json, value_digest, write_json
 from orchestration.components.judging_steps import GATE
 from orchestration.replay import shared
 from orchestration.replay.history import landed
+from orchestration.replay.once import once
 from orchestration.replay.settings import Policy, Replay
 
 JOURNAL = "journal.json"
@@ -132,11 +132,12 @@ class Player:
         settings = self.spec.monitoring
         named = [champion.model_digest, champion.version, snapshot.digest, settings.model_dump(mode="json")]
         kept = self.replay.folder / "looks" / f"{value_digest(named)[:32]}.json"
-        if not kept.exists():
-            remembered = self.told_apart.setdefault(champion.model_digest, {})
-            record = monitoring.look(self.home, self.spec, snapshot, champion, last=settings.debounce, told_apart=remembered)
-            write_json(kept, record)
-        record = dict(read_json(kept))
+        remembered = self.told_apart.setdefault(champion.model_digest, {})
+
+        def looked() -> dict[str, Any]:
+            return monitoring.look(self.home, self.spec, snapshot, champion, last=settings.debounce, told_apart=remembered)
+
+        record = dict(once(kept, looked))
         monitoring.keep(self.home, self.spec, snapshot, champion, record)
         reference = record["reference"]["metrics"][self.spec.metric]["value"]
         return {
@@ -150,39 +151,23 @@ class Player:
         now = self.replay.aware_clock(step)
         _link(self.home.models / self.spec.name / digest, self.replay.shared.models / self.spec.name / digest)
         write_json(self.home.models / self.spec.name / "current.json", {"digest": digest, "snapshot_digest": snapshot.digest})
-        verdict, told = self._judged(snapshot, digest)
+        standing = ledger.standing(self.home, self.spec.name)
+        verdict = shared.judged(self.replay, snapshot, digest, standing)
         version = len({entry.version for entry in ledger.entries(self.home, self.spec.name)}) + 1
-        because = f"{told}. Trained because of {reason}"
+        because = f"{verdict.told}. Trained because of {reason}"
         decision = Decision(version, digest, snapshot.digest, GATE, because, verdict.digest, at=now)
         if verdict.promoted:
-            ledger.promote(self.home, self.spec.name, decision, instead_of=verdict.champion_digest)
+            ledger.promote(self.home, self.spec.name, decision, instead_of=standing.champion_digest)
         else:
             ledger.refuse(self.home, self.spec.name, decision)
         return {
             "version": version,
             "digest": digest,
             "promoted": verdict.promoted,
-            "told": told,
+            "told": verdict.told,
             "reason": reason,
             "seconds": seconds,
         }
-
-    def _judged(self, snapshot: Snapshot, digest: str) -> tuple[gate.Verdict, str]:
-        """The gate's verdict; a challenger that does not beat the champion is refused before anything else is asked."""
-        standing = ledger.standing(self.home, self.spec.name)
-
-        def judge(evidence: dict[str, Evidence]) -> gate.Verdict:
-            return gate.judge(
-                self.replay.shared, self.spec, snapshot, evidence=evidence, challenger_digest=digest, standing=standing
-            )
-
-        if standing.champion is not None:
-            first = judge({})
-            lost = [item for item in first.findings if item.gate == "champion" and item.refuses]
-            if lost:
-                return first, f"refused: {'; '.join(f'{item.requirement}: {item.evidence}' for item in lost)}"
-        verdict = judge(shared.evidence_of(self.replay, snapshot, digest))
-        return verdict, verdict.told
 
 
 def played_steps(folder: Path) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from assets.errors import SpecificationError
+from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.spec.replay import WhatIfSpec
@@ -144,7 +145,7 @@ def settings(
     Raises
     ------
     SpecificationError
-        If the product has no order of time, or something asked for does not exist.
+        If the product has no order of time, the months are not in its history, or something asked for does not exist.
     """
     if spec.features.event_time is None:
         raise SpecificationError(f"{spec.name}: its features have no event_time, so there is no history to replay.")
@@ -153,6 +154,7 @@ def settings(
         raise SpecificationError(f"{spec.name}: is split at random, so a step would know its future. Declare 'replay.split'.")
     played = spec.model_copy(update={"split": as_split})
     bounds = _bounds(months, step, spec.features.time_zone)
+    _require_history(spec, snapshot, months)
     chosen = _policies(played, policies, sweeps)
     alike = played.model_dump(mode="json", exclude={"monitoring", "retrain", "schedule", "description", "card", "serving"})
     told = [alike, snapshot.digest, [str(bound) for bound in bounds], what_if and what_if.model_dump(mode="json"), _code(spec)]
@@ -175,6 +177,20 @@ def _bounds(months: tuple[str, str], step: Step, time_zone: str) -> tuple[dateti
         weeks = (end - start).days // 7
         found = [start + timedelta(weeks=number) for number in range(weeks)] + [end]
     return tuple(midnight(day, time_zone) for day in found)
+
+
+def _require_history(spec: ProductSpec, snapshot: Snapshot, months: tuple[str, str]) -> None:
+    """There are rows before the first month, to learn from, and rows of the last."""
+    import duckdb
+
+    moment, rows = identifier(str(spec.features.event_time)), f"read_parquet({literal(str(snapshot.path))})"
+    ((begins, ends),) = duckdb.execute(f"select min({moment}), max({moment}) from {rows}").fetchall()
+    first, last = (midnight(date.fromisoformat(f"{month}-01"), spec.features.time_zone) for month in months)
+    if begins is None or begins >= first or ends < last:
+        raise SpecificationError(
+            f"{spec.name}: its history is of {begins} to {ends}, so {months[0]} to {months[1]} cannot be played: the first "
+            "model learns from what came before --from, and the month of --to needs rows. Ask for months between."
+        )
 
 
 def _next_month(day: date) -> date:

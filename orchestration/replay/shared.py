@@ -5,25 +5,27 @@ Each is made once, by whoever needs it first.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from assets import evidence, scoring, training
+from assets import evidence, gate, scoring, training
 from assets.errors import DataError
 from assets.evidence import Evidence
 from assets.methods.expected import Draws, realised
 from assets.methods.kinds import KINDS
 from assets.monitoring import COST, DRAWS
 from assets.snapshots import Snapshot
-from assets.standing import Entry
-from assets.storage import exclusive, read_json, value_digest, write_json
+from assets.standing import Entry, Standing
+from assets.storage import exclusive, value_digest
 from bentos.runtime import Model
 from orchestration.examining import EXAMINATIONS
 from orchestration.replay.history import landed
+from orchestration.replay.once import once
 from orchestration.replay.settings import Replay
 
 
@@ -34,6 +36,15 @@ class Served:
     champion: Entry
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of a challenger: whether it is promoted, why, and the digest of the gate's verdict."""
+
+    promoted: bool
+    told: str
+    digest: str
 
 
 def model_of(replay: Replay, step: int) -> tuple[str, float]:
@@ -48,13 +59,13 @@ def model_of(replay: Replay, step: int) -> tuple[str, float]:
     snapshot, breaks = landed(replay, step)
     if breaks:
         raise DataError(f"step {step}: the snapshot breaks its contract: {'; '.join(breaks)}")
-    with exclusive(record.with_suffix(".lock")):
-        if not record.exists():
-            started = datetime.now(UTC)
-            made = training.train(replay.shared, replay.spec, snapshot)
-            seconds = (datetime.now(UTC) - started).total_seconds()
-            write_json(record, {"digest": made.digest, "seconds": seconds, "rows": made.train_rows})
-    found = read_json(record)
+
+    def trained() -> dict[str, Any]:
+        started = time.perf_counter()
+        made = training.train(replay.shared, replay.spec, snapshot)
+        return {"digest": made.digest, "seconds": time.perf_counter() - started, "rows": made.train_rows}
+
+    found = once(record, trained)
     return str(found["digest"]), float(found["seconds"])
 
 
@@ -66,6 +77,26 @@ def evidence_of(replay: Replay, snapshot: Snapshot, digest: str) -> dict[str, Ev
             stage: known.get(stage) or look(replay.shared, replay.spec, snapshot, digest)
             for stage, look in EXAMINATIONS.items()
         }
+
+
+def judged(replay: Replay, snapshot: Snapshot, digest: str, standing: Standing) -> Judged:
+    """The gate's verdict; a challenger that does not beat the champion is refused before anything else is asked."""
+    named = [snapshot.digest, digest, standing.champion_digest, sorted({*standing.withdrawn, *standing.invalid})]
+    record = replay.folder / "verdicts" / f"{value_digest(named)[:32]}.json"
+    return Judged(**once(record, lambda: asdict(_judged(replay, snapshot, digest, standing))))
+
+
+def _judged(replay: Replay, snapshot: Snapshot, digest: str, standing: Standing) -> Judged:
+    def judge(evidence: dict[str, Evidence]) -> gate.Verdict:
+        return gate.judge(replay.shared, replay.spec, snapshot, evidence=evidence, challenger_digest=digest, standing=standing)
+
+    if standing.champion is not None:
+        first = judge({})
+        lost = [f"{item.requirement}: {item.evidence}" for item in first.findings if item.gate == "champion" and item.refuses]
+        if lost:
+            return Judged(promoted=False, told=f"refused: {'; '.join(lost)}", digest=first.digest)
+    verdict = judge(evidence_of(replay, snapshot, digest))
+    return Judged(verdict.promoted, verdict.told, verdict.digest)
 
 
 def answered(replay: Replay, step: int, snapshot: Snapshot, served: Sequence[Served]) -> dict[str, Any]:
@@ -80,10 +111,7 @@ def answered(replay: Replay, step: int, snapshot: Snapshot, served: Sequence[Ser
     """
     named = [[item.champion.model_digest, str(item.start), str(item.end)] for item in served]
     record = replay.folder / "answers" / f"{step:03d}-{value_digest(named)[:16]}.json"
-    with exclusive(record.with_suffix(".lock")):
-        if not record.exists():
-            write_json(record, _answered(replay, snapshot, served))
-    return dict(read_json(record))
+    return dict(once(record, lambda: _answered(replay, snapshot, served)))
 
 
 def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> dict[str, Any]:
@@ -91,8 +119,8 @@ def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> d
     import pyarrow.parquet as pq
 
     spec, kind = replay.spec, KINDS[replay.spec.kind]
-    time, target = str(spec.features.event_time), spec.target.column
-    inside = [(time, ">=", served[0].start), (time, "<", served[-1].end)]
+    moment, target = str(spec.features.event_time), spec.target.column
+    inside = [(moment, ">=", served[0].start), (moment, "<", served[-1].end)]
     came_of = pq.read_table(replay.history, columns=[spec.features.entity, target], filters=inside).to_pandas()
     truth = came_of.set_index(came_of[spec.features.entity].astype(str))[target]
     labels, outputs, days, costs = [], [], [], []
@@ -109,7 +137,7 @@ def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> d
             continue
         model = Model.load(replay.shared.models / spec.name / item.champion.model_digest, item.champion.model_digest)
         said, label = scoring.outputs_in(table, model)[known], _numbers(replay, came[known])
-        local = table[time][known].dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.strftime("%Y-%m-%d")
+        local = table[moment][known].dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.strftime("%Y-%m-%d")
         for day, places in pd.Series(np.arange(len(local))).groupby(local.to_numpy()):
             chosen = places.to_numpy()
             functions = kind.metric_functions(label[chosen], said[chosen], model.decision, spec.prices)

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 from assets import features, landings, ledger, replay_page, replay_record, snapshots, training, warehouse
-from assets.errors import GateRefusedError, SpecificationError
+from assets.errors import DataError, GateRefusedError, SpecificationError
 from assets.snapshots import Snapshot, read
 from assets.spec import ProductSpec, read_declaration
 from assets.spec.replay import WhatIfSpec
@@ -292,6 +292,14 @@ def test_record_and_page_tell_all_policies(
     assert {file.name for file in tmp_path.glob("*.png")} == {"money.png", "metric.png", "events.png"}
 
 
+def test_without_any_label_there_is_nothing_to_compare(journals: dict[str, list[dict[str, Any]]]) -> None:
+    """A cost of nothing would recommend anything."""
+    steps = journals["never"]
+    unlabelled = [steps[0], *({**step, "answers": {**step["answers"], "days": {}}} for step in steps[1:])]
+    with pytest.raises(DataError, match="churn: no row that was played has a label"):
+        replay_record.summarised(spec_of(), {"never": ""}, {"never": unlabelled})
+
+
 def test_settings_can_be_swept(home: Home, snapshot: Snapshot) -> None:
     """Policies that listen are played with each value; the others once."""
     replay = settled(home, snapshot, ["never", "on_drift"], sweeps=["drift.threshold=0.1,0.3", "cooldown_days=0,7"])
@@ -309,6 +317,8 @@ def test_settings_can_be_swept(home: Home, snapshot: Snapshot) -> None:
         ({"sweeps": ["drift.floor=low"]}, "'low' are no numbers"),
         ({"sweeps": ["drift.floor=7"]}, "drift.floor=7: Input should be less than 1"),
         ({"months": ("2024-08", "2024-06")}, "--from 2024-08 is after --to 2024-06"),
+        ({"months": ("2024-06", "2034-01")}, r"its history is of 2024-.* to .*, so 2024-06 to 2034-01 cannot"),
+        ({"months": ("2014-06", "2024-06")}, "the first model learns from what came before --from"),
     ],
 )
 def test_what_cannot_be_played_is_told(home: Home, snapshot: Snapshot, asked: dict[str, Any], message: str) -> None:
