@@ -100,7 +100,7 @@ bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and w
 	@$(BIN)/python -m benchmarks.drift
 
 .PHONY: bench-replay
-bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, for docs/replay.md (about 15 minutes)
+bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, for docs/replay.md (about 10 minutes)
 	@$(BIN)/python -m benchmarks.replay
 
 .PHONY: soak
