@@ -122,10 +122,11 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt requirements/containers.in -o requirements/containers.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving.in -o requirements/serving.txt
 	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
+	$(COMPILE) requirements/spark.in -o requirements/spark.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
-	rm -rf .venv .venv-evidently build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-evidently .venv-spark build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(UV): | requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -154,6 +155,20 @@ evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on dr
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-evidently
 	@VIRTUAL_ENV=.venv-evidently $(UV) pip install --quiet --require-hashes -r $<
 	@touch $@
+
+# the translated SQL is held against a real Spark: half a gigabyte, and Java
+.PHONY: spark
+spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its answers against those of the models
+	$(BIN)/pytest tests/assets/test_translation.py -k spark $(ARGS)
+.venv-spark/stamp: requirements/spark.txt | .venv/core.stamp
+	@echo "setting up .venv-spark from $<"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-spark
+	@VIRTUAL_ENV=.venv-spark $(UV) pip install --quiet --require-hashes -r $<
+	@touch $@
+.PHONY: .java
+.java:
+	@command -v java >/dev/null || { test "$$(id -u)" = 0 && $(APT) openjdk-17-jre-headless >/dev/null 2>&1; } || \
+		{ echo "Spark needs Java 17. On Debian 12: sudo apt-get install --no-install-recommends openjdk-17-jre-headless"; exit 1; }
 
 .venv/containers.stamp: .venv/core.stamp requirements/containers.txt
 	@echo "setting up .venv from requirements/containers.txt"
