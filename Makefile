@@ -96,7 +96,7 @@ bench-serving: .venv/dev.stamp ## Measure how fast models answer, for docs/servi
 	@$(BIN)/python -m benchmarks.serving
 
 .PHONY: bench-drift
-bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and what is found, for docs/drift.md (about 25 minutes)
+bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and what is found, for docs/drift.md (about 30 minutes)
 	@$(BIN)/python -m benchmarks.drift
 
 .PHONY: bench-replay

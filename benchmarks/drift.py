@@ -19,6 +19,7 @@ from assets import ledger, monitoring, snapshots, training
 from assets.drift import KINDS, drift_of
 from assets.spec import ProductSpec, read_declaration
 from assets.storage import Home
+from benchmarks.drift_asked import MOVED, MOVED_BY, asked_falsely
 from benchmarks.drift_replays import DAYS, REFERENCE_DAYS, Replays, raised, sides
 from benchmarks.drift_speed import evidently, speed
 from benchmarks.measuring import machine, measure
@@ -71,6 +72,15 @@ Largest planted size, {confusion_rows:,} rows: the share of replays with an alar
 
 Another mix of rows also gives other outputs, which is so; another relation also shows as calibration. What is read off: data
 drift if features moved, concept drift if what comes at like features moved, and a fault of what answers if neither did.
+
+## What services are asked
+
+Prediction logs of rows drawn with replacement from those that the champion was validated on, as they are, and by another mix of
+`{asked_moved}`. An alarm of any feature or of the outputs counts; each needs the declared floor of {floor:g}.
+
+| rows in the log | logs | any alarm, no drift | {asked_sizes} |
+|---|---|---|---|---|
+{asked}
 
 ## Speed
 
@@ -194,6 +204,10 @@ def main() -> None:
             findings=FINDINGS,
             confusion_rows=10_000,
             confusion=confusion,
+            asked_moved=MOVED,
+            asked_sizes=" | ".join(f"moved by {size:g} standard deviations" for size in MOVED_BY),
+            asked=asked_falsely(home, spec, champion, Path(scratch)),
+            floor=spec.monitoring.drift.floor,
             speed=quick,
             foretold=foretold(home, Path(scratch)),
         )
