@@ -133,12 +133,18 @@ def _in_hindsight(spec: ProductSpec, step: Mapping[str, Any]) -> str | None:
 def _recommendation(names: list[str], found: list[PolicyCost], trainings: list[int], unit: str) -> dict[str, Any]:
     """Which policy to take, why, and how sure that is: the one that cost least, and those that may be as good."""
     best = min(range(len(found)), key=lambda place: found[place].total)
+    others = [place for place in range(len(found)) if place != best]
+    same = [names[place] for place in others if found[place].regret_low == found[place].regret_high == 0]
     near = [
         f"{name} (by {item.regret:,.0f}, between {item.regret_low:,.0f} and {item.regret_high:,.0f}; {count} trainings)"
         for name, item, count in zip(names, found, trainings, strict=True)
-        if item.regret_low <= 0 and item is not found[best]
+        if item.regret_low <= 0 < item.regret_high
     ]
     because = f"It cost least: {found[best].total:,.0f} {unit} with {trainings[best]} trainings"
-    because += f". Not surely dearer: {', '.join(near)}" if near else ". All others are surely dearer"
+    because += f", and as much did {', '.join(same)}" if same else ""
+    if near:
+        because += f". Not surely dearer: {', '.join(near)}"
+    elif len(same) < len(others):
+        because += ". All others are surely dearer"
     sure = f"In {found[best].best_share:.0%} of {REPLICATES:,} draws of {BLOCK}-day blocks none is cheaper"
     return {"policy": names[best], "because": because, "sure": sure, "best_share": found[best].best_share}

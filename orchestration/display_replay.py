@@ -7,6 +7,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.replay import conductor
 
@@ -15,8 +16,8 @@ class ReplayDisplay:
     """A bar for what is prepared and for each policy, and the time left; on the error stream, so that output stays clean."""
 
     def __init__(self) -> None:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
-        self.bars = Progress(*columns, console=Console(stderr=True))
+        name, left = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[left]}")
+        self.bars = Progress(name, BarColumn(), MofNCompleteColumn(), left, console=Console(stderr=True))
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -41,25 +42,20 @@ class ReplayDisplay:
 
 def show_policies(record: dict[str, Any]) -> None:
     """The table of policies, and which to take."""
-    console = Console()
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name in (
-        "policy",
-        f"cost, {record['unit']}",
-        "dearer than the best by",
-        "cheapest in",
-        "trainings",
-        "promoted",
-        "refused",
-    ):
-        table.add_column(name, justify="left" if name == "policy" else "right")
+    console = Console(markup=False, highlight=False)  # what is swept stands between brackets
+    console.print(f"Cost in {record['unit']}, over {record['days']} days; regret: dearer than the best in hindsight.\n")
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("policy", overflow="fold", min_width=14)
+    for name in ("cost", "regret", "best in", "trained", "promoted"):
+        table.add_column(name, justify="right", no_wrap=True)
     for policy in record["policies"]:
         regret = f"{policy['regret']:,.0f} [{policy['regret_low']:,.0f}, {policy['regret_high']:,.0f}]"
-        counted = (policy["trainings"], policy["promotions"], policy["refusals"])
-        table.add_row(policy["name"], f"{policy['total']:,.0f}", regret, f"{policy['best_share']:.0%}", *map(str, counted))
+        counts = str(policy["trainings"]), str(policy["promotions"])
+        cells = (policy["name"], f"{policy['total']:,.0f}", regret, f"{policy['best_share']:.0%}", *counts)
+        table.add_row(*map(Text, cells))
     console.print(table)
     taken = record["recommendation"]
-    console.print(f"\nTake [bold]{taken['policy']}[/]. {taken['because']}. {taken['sure']}.", highlight=False)
+    console.print(f"\nTake {taken['policy']}. {taken['because']}. {taken['sure']}.")
 
 
 def _spoken(seconds: float) -> str:

@@ -27,6 +27,7 @@ from assets.spec.replay import WhatIfSpec
 from assets.storage import Home
 from assets.what_if import injected
 from orchestration.declarations import products
+from orchestration.display_replay import show_policies
 from orchestration.replay import history, settings
 from orchestration.replay.play import Player, journal, played_steps
 from orchestration.replay.settings import Replay
@@ -298,6 +299,21 @@ def test_without_any_label_there_is_nothing_to_compare(journals: dict[str, list[
     unlabelled = [steps[0], *({**step, "answers": {**step["answers"], "days": {}}} for step in steps[1:])]
     with pytest.raises(DataError, match="churn: no row that was played has a label"):
         replay_record.summarised(spec_of(), {"never": ""}, {"never": unlabelled})
+
+
+def test_the_terminal_names_what_was_swept_and_who_did_as_well(
+    journals: dict[str, list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In brackets, which are no markup there; policies that did the same are told in a breath."""
+    names = ["never", "on_drift[drift.floor=0.1]", "on_drift[drift.floor=0.3]"]
+    same = dict.fromkeys(names, journals["never"])
+    about = {"months": list(MONTHS), "step": "month", "what_if": None}
+    show_policies(replay_record.summarised(spec_of(), dict.fromkeys(names, ""), same, **about))
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    together = re.sub(r"\s+", " ", said)
+    assert "with 0 trainings, and as much did on_drift[drift.floor=0.1], on_drift[drift.floor=0.3]. In 100%" in together
+    assert "surely dearer" not in said
 
 
 def test_settings_can_be_swept(home: Home, snapshot: Snapshot) -> None:
