@@ -47,7 +47,10 @@ def figure(
 
 def legend(axes: Any) -> None:
     """Below the plot: a place searched for inside it takes seconds where the machine is busy, and covers data."""
-    axes.figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    longest = max(len(label) for label in axes.get_legend_handles_labels()[1])
+    width = 0.55 + 0.07 * longest  # inches of a line's sample, and of a letter
+    fit = int(axes.figure.get_size_inches()[0] / width)
+    axes.figure.legend(loc="outside lower center", ncols=min(max(fit, 1), 3), frameon=False)
 
 
 def svg(buffer: io.StringIO, label: str) -> str:

@@ -87,7 +87,7 @@ def _events(record: Mapping[str, Any], folder: Path) -> str:
             axes.scatter([x for x, _ in found], [y + lift for _, y in found], marker=marker, color=color, s=36, label=name)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.7)
-        _name_steps(axes, record)
+        _name_steps(axes, record, most=10 if max(map(len, names)) < 20 else 6)
         legend(axes)
     return svg(buffer, "Alarms, trainings and promotions")
 
@@ -96,9 +96,9 @@ def _colors(record: Mapping[str, Any]) -> list[str]:
     return [COLORS[place % len(COLORS)] for place in range(len(record["policies"]))]
 
 
-def _name_steps(axes: Any, record: Mapping[str, Any]) -> None:
+def _name_steps(axes: Any, record: Mapping[str, Any], most: int = 10) -> None:
     """The day on which a step begins, below as many steps as fit."""
     names = [step["from"][:10] for step in record["policies"][0]["steps"]]
-    every = max(1, -(-len(names) // 10))
+    every = max(1, -(-len(names) // most))
     axes.set_xticks(range(0, len(names), every), names[::every])
     axes.set_xlim(-0.6, len(names) - 0.4)
