@@ -17,11 +17,12 @@ picture report 1100 1000 "file://$($loopline report flight_delay --path)"
 picture monitor 1100 1100 "file://$($loopline monitor flight_delay --path)"
 picture replay 1100 1260 "file://$($loopline replay flight_delay --from 2013-04 --to 2013-12 --path)"
 
-setsid $loopline ui --port "$port" >"$scratch/ui.log" 2>&1 &
+set -m # a group of its own; and what is started so hears a signal
+$loopline ui --port "$port" >"$scratch/ui.log" 2>&1 &
 ui=$!
-trap 'pkill -TERM -s $ui || true; rm -rf "$scratch"' EXIT
+trap 'kill -- -$ui && wait $ui; rm -rf "$scratch"' EXIT
 for _ in $(seq 60); do
     curl --silent --fail "http://127.0.0.1:$port/server_info" >/dev/null && break
     sleep 1
 done
-picture ui 2100 1750 "http://127.0.0.1:$port/locations/loopline/asset-groups/flight_delay/lineage"
+picture ui 2100 2150 "http://127.0.0.1:$port/locations/loopline/asset-groups/flight_delay/lineage"
