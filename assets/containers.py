@@ -89,7 +89,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         engine.build(context, CONTAINERFILE, reference, labels)
         archive = Path(scratch) / "image.tar"
         engine.save(reference, archive)
-        _bill_of_materials(archive, folder / "sbom.cdx.json")
+        _bill_of_materials(engine.archive, archive, folder / "sbom.cdx.json")
     (folder / MANIFEST).write_text(manifests.kubernetes(spec, champion, reference), encoding="utf-8")
     found = engine.inspect(reference) or {}
     done = Image(reference, _digest(found), int(found["Size"]), folder)
@@ -177,12 +177,12 @@ def _install(site: Path, source: Path) -> None:
     )
 
 
-def _bill_of_materials(archive: Path, target: Path) -> None:
+def _bill_of_materials(form: str, archive: Path, target: Path) -> None:
     syft = Path(sys.executable).with_name("syft")
     if not syft.exists():
         raise ContainerError("syft, which lists an image's packages, is not installed. `make container` installs it.")
     run(
-        [str(syft), "scan", "--quiet", "--from", "oci-archive", str(archive), "-o", f"cyclonedx-json={target}"],
+        [str(syft), "scan", "--from", form, str(archive), "-o", f"cyclonedx-json={target}"],
         variables={"SYFT_CHECK_FOR_APP_UPDATE": "false"},
     )
 

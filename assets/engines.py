@@ -98,8 +98,13 @@ class Engine:
 
     def save(self, tag: str, archive: Path) -> None:
         """Write an image to a file."""
-        form = [] if self.runner == "docker" else ["--format", "oci-archive"]
+        form = [] if self.runner == "docker" else ["--format", self.archive]
         run([self.runner, "save", *form, "-o", str(archive), tag])
+
+    @property
+    def archive(self) -> str:
+        """The form of what `save` writes, as the bill of materials' maker calls it; Docker has one form only."""
+        return "docker-archive" if self.runner == "docker" else "oci-archive"
 
     def start(self, tag: str, port: int, memory_mb: int) -> str:
         """Run an image on a port of the loopback, hardened; its container's id."""
