@@ -133,12 +133,12 @@ def _in_hindsight(spec: ProductSpec, step: Mapping[str, Any]) -> str | None:
 def _recommendation(names: list[str], found: list[PolicyCost], trainings: list[int], unit: str) -> dict[str, Any]:
     """Which policy to take, why, and how sure that is: the one that cost least, and those that may be as good."""
     best = min(range(len(found)), key=lambda place: found[place].total)
-    others = [place for place in range(len(found)) if place != best]
-    same = [names[place] for place in others if found[place].regret_low == found[place].regret_high == 0]
+    others = [(name, item, count) for name, item, count in zip(names, found, trainings, strict=True) if item is not found[best]]
+    same = [name for name, item, _ in others if item.regret == item.regret_low == item.regret_high == 0]
     near = [
         f"{name} (by {item.regret:,.0f}, between {item.regret_low:,.0f} and {item.regret_high:,.0f}; {count} trainings)"
-        for name, item, count in zip(names, found, trainings, strict=True)
-        if item.regret_low <= 0 < item.regret_high
+        for name, item, count in others
+        if item.regret_low <= 0 and name not in same
     ]
     because = f"It cost least: {found[best].total:,.0f} {unit} with {trainings[best]} trainings"
     because += f", and as much did {', '.join(same)}" if same else ""

@@ -20,7 +20,7 @@ from assets.drift import KINDS, drift_of
 from assets.spec import ProductSpec, read_declaration
 from assets.storage import Home
 from benchmarks.drift_asked import MOVED, MOVED_BY, asked_falsely
-from benchmarks.drift_replays import DAYS, REFERENCE_DAYS, Replays, raised, sides
+from benchmarks.drift_replays import DAYS, REFERENCE_DAYS, Replays, raised, share, sides
 from benchmarks.drift_speed import evidently, speed
 from benchmarks.measuring import machine, measure
 from orchestration.declarations import DEFS
@@ -103,14 +103,11 @@ def false_alarms(replays: Replays) -> str:
     lines = []
     for rows, count in REPLAYS.items():
         told = [raised(drift_of(*replays.drawn(rows, seed))) for seed in range(count)]
-        shares = [float(np.mean([any(item.values()) for item in told]))]
-        shares += [float(np.mean([item[kind] for item in told])) for kind in KINDS]
-        error = 1.96 * np.sqrt(max(shares[0] * (1 - shares[0]), 0.25 / count) / count)
+        kinds = " | ".join(f"{np.mean([item[kind] for item in told]):.1%}" for kind in KINDS)
         rival = [evidently(*sides(replays.drawn(rows, seed))) for seed in range(RIVALS[rows])]
         beyond = [[item["value"] > item["threshold"] for item in one["columns"].values()] for one in rival]
         told_rival = f"{np.mean([any(one) for one in beyond]):.0%} | {np.mean([np.mean(one) > 0.5 for one in beyond]):.0%}"
-        first = f"{shares[0]:.1%} ± {error:.1%}"
-        lines.append(f"| {rows:,} | {count} | {first} | {' | '.join(f'{share:.1%}' for share in shares[1:])} | {told_rival} |")
+        lines.append(f"| {rows:,} | {count} | {share([any(item.values()) for item in told])} | {kinds} | {told_rival} |")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from assets import asked, snapshots
 from assets.spec import ProductSpec
 from assets.standing import Entry
 from assets.storage import Home
+from benchmarks.drift_replays import share
 from bentos.prediction_log import PredictionLog
 from bentos.runtime import Model
 from bentos.served import Served
@@ -52,8 +53,7 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
 
     lines = []
     for count, logs in LOGS.items():
-        false = float(np.mean([alarmed(count, seed, 0.0) for seed in range(logs)]))
-        error = 1.96 * np.sqrt(max(false * (1 - false), 0.25 / logs) / logs)
+        false = share([alarmed(count, seed, 0.0) for seed in range(logs)])
         found = [np.mean([alarmed(count, 1000 + seed, size) for seed in range(FINDINGS)]) for size in MOVED_BY]
-        lines.append(f"| {count:,} | {logs} | {false:.1%} ± {error:.1%} | {' | '.join(f'{share:.0%}' for share in found)} |")
+        lines.append(f"| {count:,} | {logs} | {false} | {' | '.join(f'{part:.0%}' for part in found)} |")
     return "\n".join(lines)

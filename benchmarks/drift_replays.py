@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +69,13 @@ def sides(replay: tuple[Monitored, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     frame = pd.DataFrame(rows.features)
     inside = rows.rows(now)
     return frame[~inside], frame[inside]
+
+
+def share(alarmed: Sequence[bool]) -> str:
+    """The share that raised an alarm, with its 95 % error; that is not 0 where none did, or all."""
+    rate, count = float(np.mean(alarmed)), len(alarmed)
+    error = 1.96 * np.sqrt(max(rate * (1 - rate), 0.25 / count) / count)
+    return f"{rate:.1%} ± {error:.1%}"
 
 
 def raised(found: Mapping[str, Any]) -> dict[str, bool]:
