@@ -16,6 +16,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlglot
 
 from assets import current, ledger, translation
 from assets.errors import TranslationError
@@ -113,7 +114,7 @@ def query(home: Home, spec: ProductSpec, champion: Entry, dialect: str) -> str:
 def test_duckdb_and_postgresql_answer_as_the_model(
     home: Home, rows: pd.DataFrame, database: psycopg.Connection[Any] | None, case: tuple[str, str, dict[str, Any], str]
 ) -> None:
-    """Row for row."""
+    """Row for row; the Spark query parses as Spark."""
     name, *chosen = case
     spec = product(name, **declared(name, *chosen))
     model = trained(home, name, **declared(name, *chosen))
@@ -125,6 +126,7 @@ def test_duckdb_and_postgresql_answer_as_the_model(
     assert found["customer_id"].tolist() == rows["customer_id"].tolist()
     assert set(found["model_digest"]) == {model.digest}
     same(found, expected)
+    assert sqlglot.parse_one(query(home, spec, champion, "spark"), read="spark")
 
     if database is None:
         pytest.skip("PostgreSQL is not installed; DuckDB answered right")
