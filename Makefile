@@ -150,25 +150,22 @@ $(UV): | requirements/bootstrap.txt
 # Evidently's import takes longer than a whole look of ours, so it has an environment of its own
 .PHONY: evidently
 evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on drift
-.venv-evidently/stamp: requirements/evidently.txt | .venv/core.stamp
-	@echo "setting up .venv-evidently from $<"
-	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-evidently
-	@VIRTUAL_ENV=.venv-evidently $(UV) pip install --quiet --require-hashes -r $<
-	@touch $@
 
 # the translated SQL is held against a real Spark: half a gigabyte, and Java
 .PHONY: spark
 spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its answers against those of the models
 	$(BIN)/pytest tests/assets/test_translation.py -k spark $(ARGS)
-.venv-spark/stamp: requirements/spark.txt | .venv/core.stamp
-	@echo "setting up .venv-spark from $<"
-	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-spark
-	@VIRTUAL_ENV=.venv-spark $(UV) pip install --quiet --require-hashes -r $<
-	@touch $@
 .PHONY: .java
 .java:
 	@command -v java >/dev/null || { test "$$(id -u)" = 0 && $(APT) openjdk-17-jre-headless >/dev/null 2>&1; } || \
 		{ echo "Spark needs Java 17. On Debian 12: sudo apt-get install --no-install-recommends openjdk-17-jre-headless"; exit 1; }
+
+# an engine that clashes with ours, or is too large for it, has an environment of its own
+.venv-%/stamp: requirements/%.txt | .venv/core.stamp
+	@echo "setting up $(@D) from $<"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(@D)
+	@VIRTUAL_ENV=$(@D) $(UV) pip install --quiet --require-hashes -r $<
+	@touch $@
 
 .venv/containers.stamp: .venv/core.stamp requirements/containers.txt
 	@echo "setting up .venv from requirements/containers.txt"

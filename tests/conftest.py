@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,17 +17,25 @@ settle_process()
 
 @pytest.fixture(scope="session")
 def common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all processes of these tests see: what is in it is made by one, under a lock."""
+    """A folder that all processes of these tests see."""
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """A folder in the common one, made by the process that needs it first; the others wait."""
+    done = folder.with_suffix(".done")
+    with exclusive(folder.with_suffix(".lock")):
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
 def small_files(common: Path) -> Path:
     """The real files, cut to the first six days of six months."""
-    with exclusive(common / "small_files.lock"):
-        files = common / "small_files"
-        return files if files.exists() else write_files(files)
+    return made_once(common / "small_files", write_files)
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +47,7 @@ def world(small_files: Path) -> World:
 @pytest.fixture(scope="session")
 def ran(world: World, common: Path) -> Home:
     """A home in which the small world was run; do not change it."""
-    home, done = Home(common / "ran"), common / "ran.done"
-    with exclusive(common / "ran.lock"):
-        if not done.exists():
-            world.run(home)
-            done.touch()
-    return home
+    return Home(made_once(common / "ran", lambda folder: world.run(Home(folder))))
 
 
 @pytest.fixture
