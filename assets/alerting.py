@@ -16,6 +16,8 @@ ERRORS, STRANGE, MOVED, SCORED = 0.01, 0.05, 0.2, 0.95
 """Shares from which alerts fire: answers that are errors, inputs that are strange, outputs that moved, data that are sound."""
 ENOUGH = 1000
 """Outputs an hour from which it is asked whether they moved."""
+SLOW_MS = 20.0
+"""Milliseconds at the 99th percentile from which a service is slow, where no limit is declared."""
 WATCHED_DAYS = 40
 """After how many days without a look at a champion somebody is told."""
 
@@ -41,7 +43,7 @@ def names(products: Sequence[ProductSpec]) -> list[str]:
 
 def _of_product(spec: ProductSpec) -> list[dict[str, Any]]:
     own = f'product="{spec.name}"'
-    slow = spec.gates.latency.row_p99_ms / 1000
+    slow = (spec.gates.latency.row_p99_ms or SLOW_MS) / 1000
     requests = f"sum(rate(loopline_requests_total{{{own}}}[5m]))"
     rows = f"on () group_left () sum(rate(loopline_predicted_rows_total{{{own}}}[15m]))"
     all_scores = f"sum(increase(loopline_scores_total{{{own}}}[1h]))"

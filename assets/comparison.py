@@ -15,9 +15,17 @@ from assets.methods.bootstrap import cluster_weights, replicate
 from assets.methods.kinds import KINDS
 from assets.methods.paired import TESTS, Gain, at_most
 from assets.methods.ranking import Array
+from assets.methods.regression import COVERAGE
+from assets.stresses import stressed_rows, under_stress
 from bentos.runtime import Model
 
 COST = "cost_per_1000"
+STRESSES = {"noise": "under noise", "missing": "with gaps"}
+"""The stresses under which a challenger is compared with the champion, as they are told."""
+
+TOLERATED_MISS = 0.02
+"""By how much more than the champion's a challenger's calibration, or coverage, may surely miss."""
+
 SLICE_REPLICATES = 200
 """Draws for the standard error of a slice's gain; its bound is normal, so that it can be shared among many slices."""
 
@@ -27,8 +35,13 @@ Functions = dict[str, Callable[[Array], float]]
 class Rival:
     """What a challenger is compared with: outputs for the test rows, and the rule by which they decide."""
 
-    def __init__(self, case: Case, name: str, outputs: Array, decision: dict[str, Any]) -> None:
-        self.case, self.name, self.outputs, self.decision = case, name, outputs, decision
+    def __init__(self, case: Case, name: str, outputs: Array, decision: dict[str, Any], model: Model | None = None) -> None:
+        self.case, self.name, self.outputs, self.decision, self.model = case, name, outputs, decision, model
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is no model."""
+        return self.model is None
 
     @classmethod
     def champion(cls, case: Case, model: Model) -> Rival | str:
@@ -40,7 +53,7 @@ class Rival:
         if (model.kind, model.signature["classes"]) != (spec.kind, list(spec.target.classes or ())):
             return f"the champion answers another question ({model.kind}): rename the product"
         outputs = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
-        return cls(case, "the champion", outputs, model.decision)
+        return cls(case, "the champion", outputs, model.decision, model)
 
     @classmethod
     def constant(cls, case: Case) -> Rival:
@@ -100,6 +113,84 @@ def against(case: Case, rival: Rival, outputs: Array) -> Comparison:
         )
 
     return Comparison(tested(case.spec.metric, case.sign), tested(COST, -1.0), other[COST](np.ones(len(outputs))))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """By how much a challenger is worse than the champion in something that is only watched, and how surely.
+
+    Parameters
+    ----------
+    what : str
+        What is compared.
+    value, low : float
+        The loss, and what it surely exceeds at the declared confidence; above zero is worse.
+    tolerated : float
+        How large a loss refuses nothing.
+    """
+
+    what: str
+    value: float
+    low: float
+    tolerated: float
+
+
+def where_watched(case: Case, rival: Rival) -> dict[str, Loss]:
+    """Compare calibration on all test rows, and the deciding metric on the same noisy and gappy rows.
+
+    What a champion cannot answer, because it has other features, is left out.
+    """
+    spec, model = case.spec, rival.model
+    if model is None:
+        return {}
+    rows = stressed_rows(case)
+    columns = case.columns("test", rows)
+    found = {"calibration": _miscalibrated(case, rival)}
+    if set(model.signature["features"]) <= set(columns):
+        labels = case.labels("test")[rows]
+        clusters = np.unique(case.parts["test"].clusters(spec)[rows], return_inverse=True)[1]
+        for name, changed in under_stress(case, columns).items():
+            if name in STRESSES:
+                own = case.metrics(labels, changed)[spec.metric]
+                theirs = model.predict({feature: changed[feature] for feature in model.signature["features"]})
+                other = KINDS[spec.kind].metric_functions(labels, theirs, model.decision, spec.prices)[spec.metric]
+                what = f"{spec.metric} {STRESSES[name]}"
+                found[name] = _loss(case, what, clusters, other, own, sign=case.sign, tolerated=0.0)
+    return found
+
+
+def _miscalibrated(case: Case, rival: Rival) -> Loss:
+    spec, kind = case.spec, KINDS[case.spec.kind]
+    labels, clusters = case.labels("test"), case.parts["test"].clusters(case.spec)
+    metric = "interval_coverage" if spec.kind == "regression" else "calibration_error"
+
+    def missed(functions: Functions) -> Callable[[Array], float]:
+        if spec.kind == "regression":
+            return lambda weights: abs(functions[metric](weights) - COVERAGE)
+        return functions[metric]
+
+    own = missed(case.metrics_of(labels, case.model.predict(case.columns("test"))))
+    other = missed(kind.metric_functions(labels, rival.outputs, rival.decision, spec.prices))
+    what = "the miss of the interval's coverage" if spec.kind == "regression" else metric
+    return _loss(case, what, clusters, own, other, sign=1.0, tolerated=TOLERATED_MISS)
+
+
+def _loss(
+    case: Case,
+    what: str,
+    clusters: Any,
+    worse: Callable[[Array], float],
+    better: Callable[[Array], float],
+    *,
+    sign: float,
+    tolerated: float,
+) -> Loss:
+    """The difference ``sign * (worse - better)`` on the same draws."""
+    weights = cluster_weights(clusters, SLICE_REPLICATES, case.spec.model.seed)
+    drawn = replicate({"worse": worse, "better": better}, clusters, weights)
+    ones = np.ones(len(clusters))
+    low = float(np.nanquantile(sign * (drawn["worse"] - drawn["better"]), 1 - case.spec.promotion.confidence))
+    return Loss(what, sign * (worse(ones) - better(ones)), low, tolerated)
 
 
 def on_slices(case: Case, rival: Rival, outputs: Array, weak: list[dict[str, Any]]) -> list[SliceGain]:

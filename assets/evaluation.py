@@ -13,7 +13,7 @@ from assets import charts, slices
 from assets.evidence import Case, Evidence
 from assets.methods import baselines
 from assets.methods.binary import calibration_curve
-from assets.methods.bootstrap import cluster_weights, interval, replicate
+from assets.methods.bootstrap import centred, cluster_weights, interval, replicate
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.snapshots import Snapshot
@@ -23,9 +23,6 @@ from assets.storage import Home
 BASELINES = ("constant", "table")
 SMALLEST_SLICE = 30
 """Slices of fewer rows are counted but not measured."""
-
-CHANCES = 20
-"""Draws of labels for the calibration error of a perfect model (Bröcker and Smith 2007)."""
 
 
 def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
@@ -79,11 +76,15 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "cost": spec.cost.model_dump(exclude_none=True, exclude_defaults=False),
         "deciding_metric": spec.metric,
         "baseline_by": list(spec.baseline.by),
-        "metrics": {name: _with_intervals(spec, points[name], draws[name]) for name in outputs},
+        "metrics": {
+            name: _with_intervals(spec, points[name], draws[name])
+            | _calibration_error(spec, labels, outputs[name], clusters, weights)
+            for name in outputs
+        },
         "gain": _gains(spec, points, draws),
         "confusion": _confusion(spec, labels, model.decide(outputs["model"])),
         "calibration": _calibration(spec, labels, outputs["model"]),
-        "calibration_chance": _calibration_chance(case, outputs["model"]),
+        "beyond_training_range": _beyond_training_range(spec, labels, train_labels),
         "months": _by_month(case, labels, outputs["model"]),
         "slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.declared(case)],
         "weak_slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.weak(case)],
@@ -154,16 +155,21 @@ def _calibration(spec: ProductSpec, labels: Array, outputs: Array) -> list[dict[
     return calibration_curve(labels, outputs)
 
 
-def _calibration_chance(case: Case, outputs: Array) -> float | None:
-    """The mean calibration error of labels that are drawn from the outputs themselves: what a perfect model would show."""
-    if case.spec.kind == "regression":
+def _calibration_error(spec: ProductSpec, labels: Array, outputs: Array, clusters: Any, weights: Array) -> dict[str, Any]:
+    """The calibration error with an interval of its square, whose bootstrap replicates are biased."""
+    squared = KINDS[spec.kind].squared_calibration(labels, outputs)
+    if squared is None:
+        return {}
+    drawn = replicate({"squared": squared}, clusters, weights)["squared"]
+    found = centred(squared(np.ones_like(labels)), drawn, spec.evaluation.confidence)
+    return {"calibration_error": {name: float(np.sqrt(max(value, 0.0))) for name, value in vars(found).items()}}
+
+
+def _beyond_training_range(spec: ProductSpec, labels: Array, train_labels: Array) -> float | None:
+    """The share of test rows whose target no training row reaches; None where the target is a class."""
+    if spec.kind != "regression":
         return None
-    random = np.random.default_rng(case.spec.model.seed)
-    ones, found = np.ones(len(outputs)), []
-    for _ in range(CHANCES):
-        labels = KINDS[case.spec.kind].drawn(outputs, random)
-        found.append(case.metrics_of(labels, outputs)["calibration_error"](ones))
-    return float(np.mean(found))
+    return float(np.mean((labels < train_labels.min()) | (labels > train_labels.max())))
 
 
 def _by_month(case: Case, labels: Array, outputs: Array) -> list[dict[str, Any]]:

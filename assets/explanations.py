@@ -11,7 +11,7 @@ import numpy as np
 
 from assets.estimators import trusted_types
 from assets.evidence import Case, Evidence
-from assets.methods.bootstrap import cluster_weights
+from assets.methods.bootstrap import cluster_weights, interval
 from assets.methods.ranks import rank_correlation
 from assets.shapley import Contributions, explain
 from assets.snapshots import Snapshot
@@ -27,7 +27,7 @@ def explain_model(home: Home, spec: ProductSpec, snapshot: Snapshot, model_diges
 
     The record holds the method and unit; ``gap``, the largest difference between what contributions add up to and what is
     served; ``importance``, the mean absolute contribution by feature; ``stability``, the mean rank correlation between
-    these and those of redrawn rows; and the features that moved three of the rows most.
+    these and those of redrawn rows, with its interval; and the features that moved three of the rows most.
     """
     import skops.io
 
@@ -53,7 +53,7 @@ def explain_model(home: Home, spec: ProductSpec, snapshot: Snapshot, model_diges
             "unit": found.unit,
             "gap": float(np.abs(found.outputs - served).max()) / scale,
             "importance": dict(zip(spec.columns, by_row.mean(axis=0).tolist(), strict=True)),
-            "stability": _stability(by_row, clusters, spec.model.seed),
+            **_stability(by_row, clusters, spec.model.seed, spec.evaluation.confidence),
             "examples": _examples(case, found, rows),
         },
     )
@@ -61,11 +61,13 @@ def explain_model(home: Home, spec: ProductSpec, snapshot: Snapshot, model_diges
     return evidence
 
 
-def _stability(by_row: Any, clusters: Any, seed: int) -> float:
-    """Mean rank correlation of importances with those of rows whose clusters are drawn anew."""
+def _stability(by_row: Any, clusters: Any, seed: int, confidence: float) -> dict[str, Any]:
+    """Mean rank correlation of importances with those of rows whose clusters are drawn anew, and the ends of those found."""
     whole = by_row.mean(axis=0)
     weights = cluster_weights(clusters, REDRAWS, seed)[:, clusters]
-    return float(np.mean([rank_correlation(whole, drawn @ by_row) for drawn in weights]))
+    found = np.array([rank_correlation(whole, drawn @ by_row) for drawn in weights])
+    ends = interval(float(found.mean()), found, confidence)
+    return {"stability": ends.value, "stability_interval": {"low": ends.low, "high": ends.high}}
 
 
 def _examples(case: Case, found: Contributions, rows: Any) -> list[dict[str, Any]]:

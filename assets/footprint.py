@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from assets.evidence import Case, Evidence
+from assets.methods.bootstrap import quantile_interval
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home
@@ -25,7 +26,7 @@ WARM_UP, FEWEST, SECONDS = 20, 30, 3.0
 def measure(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
     """Load the model as the service does, ask it row by row and batch by batch, and weigh its files.
 
-    The record holds milliseconds at the median and the 99th percentile, and bytes.
+    The record holds milliseconds at the median and the 99th percentile, with its interval, and bytes.
     """
     case = Case.load(home, spec, snapshot, model_digest)
     folder = home.models / spec.name / model_digest
@@ -63,4 +64,6 @@ def _timed(call: Callable[[int], None], calls: int) -> dict[str, float]:
         started = time.perf_counter()
         call(len(times))
         times.append(1000 * (time.perf_counter() - started))
-    return {name: round(float(np.quantile(times, share)), 4) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    low, high = quantile_interval(np.array(times), 0.99, 0.95)
+    shown = {"p50": float(np.quantile(times, 0.5)), "p99": float(np.quantile(times, 0.99)), "p99_low": low, "p99_high": high}
+    return {name: round(value, 4) for name, value in shown.items()}

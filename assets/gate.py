@@ -1,20 +1,23 @@
-"""Gate: whether a challenger may become the champion. It refuses unless the evidence says otherwise.
+"""Gate: whether a challenger may become the champion.
 
-A challenger must have evidence of every kind on the very test rows, meet each blocking requirement, and surely beat whoever
-serves on the same rows. The verdict is a record; acting on it is for the ledger.
+A challenger must have evidence of every kind on the very test rows, keep each declared limit unless chance may have broken
+it, surely beat the baselines and whoever serves on the same rows, and not be surely worse than who serves in what is only
+watched. What a person accepted refuses no longer. The verdict is a record; acting on it is for the ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from assets import comparison, pages
 from assets.errors import DigestError
 from assets.evidence import STAGES, Case, Evidence
-from assets.requirements import REQUIREMENTS, Finding
+from assets.evidence import found as evidence_found
+from assets.findings import Basis, Finding
+from assets.requirements import REQUIREMENTS
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.standing import Entry, Standing
@@ -59,21 +62,43 @@ class Verdict:
     def reasons(self) -> list[str]:
         """Why it was refused; empty when promoted."""
         unasked = [f"gate {gate}: nothing was found" for gate in GATES if gate not in {item.gate for item in self.findings}]
-        return unasked + [f"{item.requirement}: {item.evidence}" for item in self.findings if item.refuses]
+        return unasked + [f"{item.requirement}: {item.evidence}" for item in self.refusing]
+
+    @property
+    def refusing(self) -> list[Finding]:
+        """The findings that refuse."""
+        return [item for item in self.findings if item.refuses]
 
     @property
     def warnings(self) -> list[str]:
-        """What is missed but only warns."""
-        return [f"{item.requirement}: {item.evidence}" for item in self.findings if not item.passed and not item.refuses]
+        """What is missed but only warns, or was accepted."""
+        missed = [item for item in self.findings if not item.passed and not item.refuses]
+        return [
+            f"{item.requirement}: {item.evidence}" + (f" (accepted {item.accepted})" if item.accepted else "")
+            for item in missed
+        ]
 
     @property
     def told(self) -> str:
         """The verdict in a line."""
         return "promoted" if self.promoted else f"refused: {'; '.join(self.reasons)}"
 
+    @property
+    def explained(self) -> str:
+        """Each reason for a refusal on lines of its own: the figure, what to do, and how to accept it."""
+        lines = []
+        for item in self.refusing:
+            lines += [f"  {item.requirement}: {item.evidence}"]
+            lines += [f"    {item.remedy}"] if item.remedy else []
+            if item.key:
+                lines.append(f'    To accept it: loopline accept {self.product} --finding {item.key} --because "…"')
+        return "\n".join(lines or [f"  {reason}" for reason in self.reasons])
+
     def as_json(self) -> dict[str, Any]:
         """The record."""
-        return {**asdict(self), "promoted": self.promoted, "reasons": self.reasons, "warnings": self.warnings}
+        findings = [{**asdict(item), "refuses": item.refuses} for item in self.findings]
+        told = {"promoted": self.promoted, "reasons": self.reasons, "warnings": self.warnings}
+        return {**asdict(self), "findings": findings, **told}
 
     @property
     def digest(self) -> str:
@@ -116,10 +141,12 @@ def judge(
         If a model's bytes are not those of its digest.
     """
     case = Case.load(home, spec, snapshot, challenger_digest)
-    records = {stage: item.record for stage, item in evidence.items()}
+    records: dict[str, Mapping[str, Any]] = {stage: item.record for stage, item in evidence.items()}
     findings = [_same_rows(case, records), _may_stand(challenger_digest, standing, by_hand=by_hand)]
-    findings += [finding for ask in REQUIREMENTS.values() for finding in ask(spec, records)]
+    known = records | _known_of_champion(home, spec, standing)
+    findings += [finding for ask in REQUIREMENTS.values() for finding in ask(spec, known)]
     findings += _compared(home, case, records, standing.champion_digest)
+    findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}
     return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings))
 
@@ -170,7 +197,7 @@ def _read(path: Path, digest: str) -> Verdict:
     return Verdict(
         **{
             **{field.name: record[field.name] for field in fields(Verdict)},
-            "findings": tuple(Finding(**item) for item in record["findings"]),
+            "findings": tuple(Finding(**{key: item[key] for key in item if key != "refuses"}) for item in record["findings"]),
         }
     )
 
@@ -206,6 +233,22 @@ def _may_stand(digest: str, standing: Standing, *, by_hand: bool) -> Finding:
     return Finding("standing", requirement, "it was not" if entry is None else "a person brings it back", passed=True)
 
 
+def _known_of_champion(home: Home, spec: ProductSpec, standing: Standing) -> dict[str, Mapping[str, Any]]:
+    """What was found out about leaks in the champion, when it was judged; nothing where nobody serves."""
+    if standing.champion is None:
+        return {}
+    found = evidence_found(home, spec.name, standing.champion.model_digest, standing.champion.snapshot_digest)
+    return {"champion_leakage": found["leakage"].record if "leakage" in found else {}}
+
+
+def _accepted(finding: Finding, challenger_digest: str, standing: Standing) -> Finding:
+    """A finding with the acceptance that covers it: of a leak for every model, of anything else for the model it was of."""
+    entry = standing.accepted.get(finding.key) if finding.key and not finding.passed else None
+    if entry is None or (finding.gate != "leakage" and entry.model_digest != challenger_digest):
+        return finding
+    return replace(finding, accepted=entry.told)
+
+
 def _compared(
     home: Home, case: Case, records: Mapping[str, Mapping[str, Any]], champion_digest: str | None
 ) -> Iterator[Finding]:
@@ -219,13 +262,14 @@ def _compared(
         rival = comparison.Rival.champion(case, Model.load(home.models / spec.name / champion_digest, champion_digest))
     if isinstance(rival, str):
         yield Finding("champion", better, rival, passed=False)
-        yield Finding("slices", "no slice is surely served worse", rival, passed=False, level=spec.gates.slices.level)
+        yield Finding("slices", "no slice is surely served worse", rival, passed=False)
         return
     outputs = case.model.predict(case.columns("test"))
     if champion_digest is None:
         yield Finding("champion", better, "nobody serves yet", passed=True)
     else:
         yield from _better(spec, better, comparison.against(case, rival, outputs), len(outputs))
+        yield from _not_worse(spec, comparison.where_watched(case, rival))
     yield _slices(case, rival, outputs, records.get("evaluation", {}).get("weak_slices"))
 
 
@@ -239,15 +283,36 @@ def _better(spec: ProductSpec, requirement: str, found: comparison.Comparison, r
     yield Finding("champion", asked, f"saves {saving.value:.4g}, at least {saving.low:.4g}", saving.low > least)
 
 
+def _not_worse(spec: ProductSpec, found: Mapping[str, comparison.Loss]) -> Iterator[Finding]:
+    """In what no limit is declared for, a challenger must not be surely worse than the champion."""
+    limits = {"calibration": spec.gates.calibration.max_error} | dict.fromkeys(
+        ("noise", "missing"), spec.gates.robustness.min_kept
+    )
+    for name, loss in found.items():
+        if limits[name] is None:
+            told = (
+                f"it is by {loss.value:.4g}, at least {loss.low:.4g}"
+                if loss.value > 0
+                else f"it is better by {-loss.value:.4g}"
+            )
+            gate = "calibration" if name == "calibration" else "robustness"
+            key = gate if name == "calibration" else f"{gate}:{name}"
+            requirement = f"{loss.what} is not surely worse than the champion's by more than {loss.tolerated:g}"
+            yield Finding(gate, requirement, told, loss.low <= loss.tolerated, key=key, remedy="See both in their reports.")
+
+
 def _slices(case: Case, rival: comparison.Rival, outputs: Any, weak: list[dict[str, Any]] | None) -> Finding:
     gate = case.spec.gates.slices
-    requirement = f"no slice of {gate.min_rows} rows or more surely loses more than {gate.max_loss:g} of {case.spec.metric}"
+    declared, lost = gate.max_loss is not None, gate.max_loss or 0.0
+    watched = gate.level == "warning" or (rival.is_baseline and not declared)
+    basis: Basis = "watched" if watched else "declared" if declared else "required"
+    requirement = f"no slice of {gate.min_rows} rows or more surely loses more than {lost:g} of {case.spec.metric}"
     requirement += f" against {rival.name}"
     if weak is None:
-        return Finding("slices", requirement, "nobody looked for weak slices", passed=False, level=gate.level)
+        return Finding("slices", requirement, "nobody looked for weak slices", passed=False)
     found = comparison.on_slices(case, rival, outputs, weak)
-    worse = sorted((item for item in found if item.at_most < -gate.max_loss), key=lambda item: item.at_most)
+    worse = sorted((item for item in found if item.at_most < -lost), key=lambda item: item.at_most)
     told = "; ".join(f"{item.name} ({item.rows:,} rows) gains {item.gain:.4g}, at most {item.at_most:.4g}" for item in worse)
     lowest = min(found, key=lambda item: item.gain, default=None)
     fine = f"of {len(found)} the least gain is {lowest.gain:.4g}, on {lowest.name}" if lowest else "there is no such slice"
-    return Finding("slices", requirement, told or fine, not worse, gate.level)
+    return Finding("slices", requirement, told or fine, not worse, basis, "slices", "Bring more rows of these slices.")

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from assets.evidence import Case, Evidence
+from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.kinds import KINDS
-from assets.methods.strength import single_column
+from assets.methods.strength import single_column_metric
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home
+
+WELL, REDRAWS = 0.8, 100
+"""From which strength a column is measured with an interval, and by how many draws of whole clusters."""
 
 
 def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
@@ -22,7 +26,8 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
 
     The record holds
 
-    - ``single_column``: how well each feature alone tells the target (ROC AUC, or share of variance);
+    - ``single_column``: how well each feature alone tells the target (ROC AUC, or share of variance); and
+      ``single_column_low``, for those that tell it well, what that surely exceeds;
     - ``known_too_late``: for each feature that declares `known_at`, the rows in which it came after the prediction;
     - ``rows``: for training and validation, whether the model's rows are those that the split gives;
     - ``shared_entities``, ``shared_groups``: test rows whose entity, or group of the split, is in the training rows too;
@@ -35,7 +40,7 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
         home,
         "leakage",
         {
-            "single_column": _single_columns(case),
+            **_single_columns(case),
             "known_too_late": _known_too_late(case),
             "rows": {name: _rows_as_split(case, name) for name in ("train", "validate")},
             "shared_entities": _shared(case, spec.features.entity),
@@ -46,15 +51,26 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
     )
 
 
-def _single_columns(case: Case) -> dict[str, float | None]:
+def _single_columns(case: Case) -> dict[str, dict[str, float | None]]:
     spec = case.spec
     kind, classes = KINDS[spec.kind], len(spec.target.classes or ())
     told, true = (kind.indicators(case.labels(part), classes).reshape(-1, max(classes, 1)) for part in ("train", "test"))
     train, test = case.columns("train"), case.columns("test")
-    strengths = {
-        name: single_column(train[name], told, test[name], true, is_class=spec.kind != "regression") for name in spec.columns
+    metrics = {
+        name: single_column_metric(train[name], told, test[name], true, is_class=spec.kind != "regression")
+        for name in spec.columns
     }
-    return {name: value if np.isfinite(value) else None for name, value in strengths.items()}
+    ones = np.ones(len(true))
+    strengths = {name: metric(ones) for name, metric in metrics.items()}
+    clusters = case.parts["test"].clusters(spec)
+    strong = {name: metrics[name] for name, value in strengths.items() if value > WELL}
+    drawn = replicate(strong, clusters, cluster_weights(clusters, REDRAWS, spec.model.seed)) if strong else {}
+    return {
+        "single_column": {name: value if np.isfinite(value) else None for name, value in strengths.items()},
+        "single_column_low": {
+            name: interval(strengths[name], values, spec.evaluation.confidence).low for name, values in drawn.items()
+        },
+    }
 
 
 def _known_too_late(case: Case) -> dict[str, int]:

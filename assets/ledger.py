@@ -26,7 +26,7 @@ create table if not exists entries (
     number integer primary key,
     recorded_at text not null,
     product text not null,
-    event text not null check (event in ('promotion', 'refusal', 'rollback', 'invalidation')),
+    event text not null check (event in ('promotion', 'refusal', 'rollback', 'invalidation', 'acceptance')),
     version integer not null,
     model_digest text not null,
     snapshot_digest text not null,
@@ -37,7 +37,8 @@ create table if not exists entries (
     by_hand integer not null,
     overridden integer not null,
     previous text not null unique,
-    digest text not null unique
+    digest text not null unique,
+    finding text
 );
 create trigger if not exists entries_are_kept before delete on entries
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -176,6 +177,12 @@ def invalidate(home: Home, product: str, decision: Decision) -> list[Entry]:
         return made
 
 
+def accept(home: Home, product: str, decision: Decision) -> Entry:
+    """Record that a person accepts one finding of the gate; who serves does not change by it."""
+    with _appending(home, product) as (_, append):
+        return append("acceptance", decision)
+
+
 def _require_valid(product: str, now: Standing, decision: Decision) -> None:
     if (entry := now.invalid.get(decision.model_digest)) is not None:
         raise LedgerError(
@@ -196,6 +203,7 @@ def _open(home: Home) -> Iterator[sqlite3.Connection]:
         connection.execute("pragma synchronous = full")
         if connection.execute("select count(*) from sqlite_master where type = 'trigger'").fetchone()[0] < 2:
             connection.executescript(SCHEMA)
+        _bring_up_to_date(connection)
         yield connection
     finally:
         connection.close()
@@ -205,8 +213,23 @@ def _entries(connection: sqlite3.Connection) -> list[Entry]:
     return [Entry(*row) for row in connection.execute(f"select {', '.join(COLUMNS)} from entries order by number")]
 
 
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Copy the entries of a ledger that was written before findings could be accepted into a table that can hold those."""
+    if "finding" in {row[1] for row in connection.execute("pragma table_info(entries)")}:
+        return
+    before = ", ".join(name for name in COLUMNS if name != "finding")
+    connection.executescript(
+        f"begin immediate; alter table entries rename to entries_before; drop trigger entries_are_kept; "
+        f"drop trigger entries_stay_as_they_are; {SCHEMA} "
+        f"insert into entries ({before}) select {before} from entries_before order by number; "
+        "drop table entries_before; commit;"
+    )
+
+
 def _digest(entry: Entry) -> str:
-    return value_digest({name: value for name, value in asdict(entry).items() if name != "digest"})
+    """Over all that is recorded; an entry that accepts no finding has the digest it had before findings could be accepted."""
+    left_out = {"digest"} if entry.finding else {"digest", "finding"}
+    return value_digest({name: value for name, value in asdict(entry).items() if name not in left_out})
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
         explanations=records["explanations"],
         footprint=records["footprint"],
         verdict=verdict,
+        refusing=[item for item in verdict["findings"] if item["refuses"]],
         gates=spec.gates,
         names={metric: name for metric, name in charts.NAMES.items() if metric in measured},
         plots={title: Markup(svg) for title, svg in read_json(folder / charts.PLOTS).items()},  # noqa: S704 - drawn by us, of numbers

@@ -6,21 +6,27 @@ How much must be kept is for the gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from assets.evidence import Case, Evidence
 from assets.methods import baselines, stress
+from assets.methods.bootstrap import cluster_weights, interval, replicate
+from assets.methods.folds import Positions
 from assets.methods.kinds import KINDS
-from assets.methods.stress import Columns, is_text
+from assets.methods.stress import Columns
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home
+from assets.stresses import spreads_of, stressed_rows, under_stress
 
 SWEPT_ROWS, SWEPT_VALUES = 500, 15
 """How many rows are asked, with how many values of a feature, whether predictions move as declared."""
+
+REDRAWS = 100
+"""Draws of whole clusters for the intervals of the shares that are kept."""
 
 SAME = 1e-6
 """A step back this small is single precision, not a broken direction; relative to the spread of the outputs."""
@@ -30,37 +36,41 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     """Stress a model on a sample of the test rows.
 
     The record holds the rows asked; ``clean`` and ``constant``, the deciding metric without stress and of the constant
-    baseline; ``kept`` under noise, gaps and unknown categories; ``kept_shifted`` and ``kept_permuted`` by column; and
-    ``steps_against``, for each monotone feature the share of steps in which a prediction moves the wrong way.
+    baseline; ``kept`` under noise, gaps and unknown categories; ``kept_shifted`` and ``kept_permuted`` by column;
+    ``least_kept``, the least of each stress with its interval; and ``steps_against``, for each monotone feature the share of
+    steps in which a prediction moves the wrong way.
     """
     case = Case.load(home, spec, snapshot, model_digest)
     gate, seed = spec.gates.robustness, spec.model.seed
-    labels = case.labels("test")
-    rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[: gate.rows])
-    labels, columns = labels[rows], case.columns("test", rows)
-    spreads = {name: _spread(column) for name, column in case.columns("train").items() if not is_text(column)}
-
-    kept = _kept(case, labels, columns)
-    whole = {
-        "noise": stress.noisy(columns, spreads, gate.noise, seed),
-        "missing": stress.gappy(columns, gate.missing, seed),
-        **({"unknown_categories": stress.unknown(columns)} if any(map(is_text, columns.values())) else {}),
+    rows = stressed_rows(case)
+    labels, columns = case.labels("test")[rows], case.columns("test", rows)
+    spreads = spreads_of(case)
+    worth = _Worth(case, labels, columns, rows)
+    whole = under_stress(case, columns)
+    shifted = {
+        name: min((stress.shifted(columns, name, side * gate.shift * spread) for side in (-1, 1)), key=worth.kept)
+        for name, spread in spreads.items()
     }
-    clean, constant = _clean_and_constant(case, labels, columns)
+    kept_shifted = {name: worth.kept(changed) for name, changed in shifted.items()}
+    kept_permuted = {name: worth.kept(stress.permuted(columns, name, seed)) for name in columns}
+    least = {name: worth.interval(changed, "") for name, changed in whole.items()}
+    if shifted:
+        name = min(kept_shifted, key=_ascending(kept_shifted))
+        least["shifted"] = worth.interval(shifted[name], name)
+    name = min(kept_permuted, key=_ascending(kept_permuted))
+    least["shuffled"] = worth.interval(stress.permuted(columns, name, seed), name)
     return case.publish(
         home,
         "robustness",
         {
             "rows": len(labels),
             "metric": spec.metric,
-            "clean": clean,
-            "constant": constant,
-            "kept": {name: kept(given) for name, given in whole.items()},
-            "kept_shifted": {
-                name: min(kept(stress.shifted(columns, name, side * gate.shift * spread)) for side in (-1, 1))
-                for name, spread in spreads.items()
-            },
-            "kept_permuted": {name: kept(stress.permuted(columns, name, seed)) for name in columns},
+            "clean": worth.clean,
+            "constant": worth.constant,
+            "kept": {name: worth.kept(given) for name, given in whole.items()},
+            "kept_shifted": kept_shifted,
+            "kept_permuted": kept_permuted,
+            "least_kept": least,
             "steps_against": {
                 name: _steps_against(case, columns, name, feature.monotone)
                 for name, feature in spec.columns.items()
@@ -70,30 +80,44 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     )
 
 
-def _clean_and_constant(case: Case, labels: Any, columns: Columns) -> tuple[float, float]:
-    """The deciding metric of the model and of the constant baseline on these rows."""
-    kind, spec = KINDS[case.spec.kind], case.spec
-    ones = np.ones(len(labels))
-    taught = kind.indicators(case.labels("train"), len(spec.target.classes or ()))
-    flat = kind.metric_functions(labels, baselines.constant(taught, len(labels)), kind.indifferent(spec.prices), spec.prices)
-    return case.metrics(labels, columns)[spec.metric](ones), flat[spec.metric](ones)
+class _Worth:
+    """What a model gains over the constant baseline on some rows, and the share of it that is kept when they change."""
+
+    def __init__(self, case: Case, labels: Any, columns: Columns, rows: Positions) -> None:
+        kind, spec = KINDS[case.spec.kind], case.spec
+        taught = kind.indicators(case.labels("train"), len(spec.target.classes or ()))
+        flat = baselines.constant(taught, len(labels))
+        self.case, self.labels = case, labels
+        self.metrics = {
+            "clean": case.metrics(labels, columns)[spec.metric],
+            "constant": kind.metric_functions(labels, flat, kind.indifferent(spec.prices), spec.prices)[spec.metric],
+        }
+        self.clean, self.constant = (metric(np.ones(len(labels))) for metric in self.metrics.values())
+        self.clusters = np.unique(case.parts["test"].clusters(spec)[rows], return_inverse=True)[1]
+        self.weights = cluster_weights(self.clusters, REDRAWS, spec.model.seed)
+        self.drawn = replicate(self.metrics, self.clusters, self.weights)
+
+    def kept(self, changed: Columns) -> float:
+        """The share that is kept; 1 is all of it, NaN where there is no gain."""
+        now = self.case.metrics(self.labels, changed)[self.case.spec.metric](np.ones(len(self.labels)))
+        return _share(now, self.clean, self.constant)
+
+    def interval(self, changed: Columns, column: str) -> dict[str, Any]:
+        """The share that is kept with its interval, and the column that was changed."""
+        metric = self.case.metrics(self.labels, changed)[self.case.spec.metric]
+        now = replicate({"now": metric}, self.clusters, self.weights)["now"]
+        shares = (now - self.drawn["constant"]) / (self.drawn["clean"] - self.drawn["constant"])
+        value = _share(metric(np.ones(len(self.labels))), self.clean, self.constant)
+        found = interval(value, shares[np.isfinite(shares)], self.case.spec.evaluation.confidence)
+        return {**vars(found), "column": column}
 
 
-def _kept(case: Case, labels: Any, columns: Columns) -> Callable[[Mapping[str, Any]], float]:
-    """How much of the gain over the constant baseline is left on changed rows; 1 is all of it."""
-    clean, constant = _clean_and_constant(case, labels, columns)
-    ones = np.ones(len(labels))
-
-    def kept(changed: Mapping[str, Any]) -> float:
-        now = case.metrics(labels, changed)[case.spec.metric](ones)
-        return float((now - constant) / (clean - constant)) if clean != constant else float("nan")
-
-    return kept
+def _share(now: float, clean: float, constant: float) -> float:
+    return float((now - constant) / (clean - constant)) if clean != constant else float("nan")
 
 
-def _spread(column: Any) -> float:
-    known = column[~np.isnan(column)]
-    return float(known.std(dtype=np.float64)) if len(known) else 0.0
+def _ascending(table: dict[str, float]) -> Callable[[str], float]:
+    return lambda name: table[name] if np.isfinite(table[name]) else -np.inf
 
 
 def _steps_against(case: Case, columns: Columns, name: str, direction: str) -> float:

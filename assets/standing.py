@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Event = Literal["promotion", "refusal", "rollback", "invalidation"]
+Event = Literal["promotion", "refusal", "rollback", "invalidation", "acceptance"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Decision:
         Whether a person decided, and whether against the gate.
     at : datetime, optional
         When it was decided (UTC, aware), where that is not now: a replay has a clock of its own.
+    finding : str, optional
+        The gate's finding that is accepted, by its key.
     """
 
     version: int
@@ -39,6 +41,7 @@ class Decision:
     by_hand: bool = False
     overridden: bool = False
     at: datetime | None = None
+    finding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Entry:
         The version that was champion before.
     previous, digest : str
         The digest of the entry before, and of this one.
+    finding : str or None
+        The gate's finding that an acceptance is of.
     """
 
     number: int
@@ -74,6 +79,7 @@ class Entry:
     overridden: int
     previous: str
     digest: str
+    finding: str | None = None
 
     @property
     def tag(self) -> str:
@@ -102,6 +108,8 @@ class Standing:
         Models by digest that a person rolled back, or replaced by another; only a person may bring them back.
     invalid : dict of str to Entry
         Models by digest that may never be served again.
+    accepted : dict of str to Entry
+        The gate's findings by key that a person accepted, each by its latest acceptance.
     """
 
     entries: tuple[Entry, ...]
@@ -109,6 +117,7 @@ class Standing:
     served: tuple[Entry, ...]
     withdrawn: dict[str, Entry]
     invalid: dict[str, Entry]
+    accepted: dict[str, Entry]
 
     @classmethod
     def after(cls, entries: Iterable[Entry]) -> Standing:
@@ -118,8 +127,11 @@ class Standing:
         served: list[Entry] = []
         withdrawn: dict[str, Entry] = {}
         invalid: dict[str, Entry] = {}
+        accepted: dict[str, Entry] = {}
         for entry in found:
-            if entry.event == "invalidation":
+            if entry.event == "acceptance":
+                accepted[str(entry.finding)] = entry
+            elif entry.event == "invalidation":
                 invalid[entry.model_digest] = entry
                 champion = None if champion and champion.model_digest == entry.model_digest else champion
             elif entry.event != "refusal":
@@ -128,7 +140,7 @@ class Standing:
                 withdrawn.pop(entry.model_digest, None)
                 champion = entry
                 served.append(entry)
-        return cls(found, champion, tuple(served), withdrawn, invalid)
+        return cls(found, champion, tuple(served), withdrawn, invalid, accepted)
 
     @property
     def champion_digest(self) -> str | None:

@@ -46,7 +46,13 @@ def run(product: str | None) -> None:
                 from orchestration.exporting import collect
 
                 exposition.push(collect(home), gateway)
-            display.summary(outcome, read_status(definitions, instance, home), product, failed=failure is not None)
+            display.summary(
+                outcome,
+                read_status(definitions, instance, home),
+                product,
+                failed=failure is not None,
+                is_refusal=failure is not None and failure.is_refusal,
+            )
             if failure is not None:
                 raise failure
 
@@ -118,7 +124,7 @@ def check(product: str | None) -> None:
 @click.argument("product")
 @click.option("--path", "only_path", is_flag=True, help="Print the file's path and open nothing.")
 def report(product: str, only_path: bool) -> None:
-    """Open the evaluation report of PRODUCT's champion."""
+    """Open the model card of PRODUCT's champion; of the model that was refused last where nobody serves."""
     with told():
         home = resources.home_from_environment().prepare()
         definitions = load_definitions()
@@ -129,7 +135,7 @@ def report(product: str, only_path: bool) -> None:
         if found is None:
             raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
         if found.report is None:
-            raise DigestError(f"{product}: no champion yet, so there is no report. Run `loopline run {product}`.")
+            raise DigestError(f"{product}: no model was judged yet, so there is no report. Run `loopline run {product}`.")
     click.echo(found.report)
     if not only_path:
         click.launch(Path(found.report).as_uri())

@@ -1,4 +1,4 @@
-"""`loopline` commands about who serves: history, promote, rollback, invalidate, lineage, doctor."""
+"""`loopline` commands about who serves: history, promote, accept, rollback, invalidate, lineage, doctor."""
 
 from __future__ import annotations
 
@@ -73,6 +73,19 @@ def rollback(product: str, version: int | None, reason: str) -> None:
 
 @click.command()
 @click.argument("product")
+@click.option("--finding", required=True, help="The finding's key, as the refusal names it, such as leak:balance.")
+@click.option("--because", "reason", required=True, help="Why; it is kept for ever.")
+def accept(product: str, finding: str, reason: str) -> None:
+    """Accept one FINDING for which the gate refused PRODUCT's challenger, and let the gate judge it again."""
+    with told():
+        home, _ = _opened(product)
+        from orchestration import deciding
+
+        _follow(home, product, [deciding.accept(home, product, finding, actor=resources.actor(), reason=reason)])
+
+
+@click.command()
+@click.argument("product")
 @click.argument("version", type=int)
 @REASON
 def invalidate(product: str, version: int, reason: str) -> None:
@@ -118,7 +131,7 @@ def doctor() -> None:
     sys.exit(not all(finding.mended for finding in found))
 
 
-COMMANDS: tuple[click.Command, ...] = (history, promote, rollback, invalidate, lineage, doctor)
+COMMANDS: tuple[click.Command, ...] = (history, promote, accept, rollback, invalidate, lineage, doctor)
 
 
 def _opened(product: str) -> tuple[Home, ProductSpec]:

@@ -106,6 +106,36 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
     return entry
 
 
+def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -> Entry:
+    """Accept one finding of the last verdict, so that it refuses no longer: a leak for good, anything else for that model.
+
+    Raises
+    ------
+    LedgerError
+        If the last verdict has no such finding, or it cannot be accepted.
+    """
+    verdict = gate.current(home, product)
+    known = sorted({item.key for item in verdict.refusing if item.key})
+    if finding not in known:
+        listed = f"It can accept: {', '.join(known)}." if known else "There is nothing that could be accepted."
+        raise LedgerError(
+            f"{product}: the last verdict is not refused for a finding '{finding}'. {listed} See `loopline report {product}`."
+        )
+    held = registry.holder(home, product, registry.CHALLENGER)
+    version = held.version if held is not None and held.model_digest == verdict.challenger_digest else 0
+    decision = Decision(
+        version,
+        verdict.challenger_digest,
+        verdict.snapshot_digest,
+        actor,
+        reason,
+        verdict.digest,
+        by_hand=True,
+        finding=finding,
+    )
+    return ledger.accept(home, product, decision)
+
+
 def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str) -> list[Entry]:
     """Bar a version for ever, and withdraw its bentos, wheels and SQL. If it serves, the one before does, or nobody.
 

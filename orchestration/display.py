@@ -71,12 +71,15 @@ class RunDisplay(logging.Handler):
         """Say that another run holds this home."""
         self.console.print(f"[yellow]waiting[/] for the run of process {holder} on {self.home.root}")
 
-    def summary(self, outcome: Outcome, status: Status, product: str | None, *, failed: bool = False) -> None:
+    def summary(
+        self, outcome: Outcome, status: Status, product: str | None, *, failed: bool = False, is_refusal: bool = False
+    ) -> None:
         """Show what was done and what is served now."""
         seconds = time.perf_counter() - self.started
         if failed:
             made = f"{len(outcome.executed)} materializations"
-            self.console.print(f"[bold red]failed[/] after {made} in {seconds:.1f} s; what is served stays as it was\n")
+            word = "[bold yellow]refused[/]" if is_refusal else "[bold red]failed[/]"
+            self.console.print(f"{word} after {made} in {seconds:.1f} s; what is served stays as it was\n")
         elif outcome.executed:
             self.console.print(f"[bold green]done[/] {len(outcome.executed)} materializations in {seconds:.1f} s\n")
         else:
@@ -126,6 +129,9 @@ def show_entry(entry: Entry) -> None:
     """Show one decision."""
     console = Console(highlight=False)
     word = {"promotion": "[green]promoted[/]", "refusal": "[yellow]refused[/]", "rollback": "[green]rolled back to[/]"}
+    if entry.event == "acceptance":
+        console.print(f"[yellow]accepted[/] {entry.product} v{entry.version} {entry.finding}, {entry.told}", soft_wrap=True)
+        return
     told = word.get(entry.event, "[red]invalidated[/]")
     against = " [red]against the gate[/]" if entry.overridden else ""
     console.print(f"{told} {entry.product} v{entry.version}{against}, {entry.told}", soft_wrap=True)
@@ -139,7 +145,7 @@ def show_history(standing: Standing) -> None:
         table.add_column(name, no_wrap=True)
     table.add_column("why")
     for entry in standing.entries:
-        what = f"{entry.event}{' (override)' if entry.overridden else ''}"
+        what = f"{entry.event}{' (override)' if entry.overridden else ''}{f' of {entry.finding}' if entry.finding else ''}"
         when = entry.recorded_at[:16].replace("T", " ")
         table.add_row(str(entry.number), when, what, f"v{entry.version}", entry.model_digest[:8], entry.actor, entry.reason)
     console.print(table)
@@ -195,6 +201,8 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
 def _one(console: Console, product: ProductStatus) -> None:
     if product.champion_version is None:
         console.print(f"[bold]{product.product}[/]  no champion yet: run `loopline run {product.product}`")
+        if product.report:
+            console.print(f"[dim]{'report':<12}[/] {product.report}", soft_wrap=True)
         return
     console.print(
         f"[bold]{product.product}[/]  champion [bold]v{product.champion_version}[/]  digest {str(product.champion_digest)[:16]}"

@@ -10,9 +10,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.errors import LooplineError, SpecificationError
-from assets.storage import Home, exclusive
+from assets.errors import GateRefusedError, LooplineError, SpecificationError
+from assets.storage import Home, exclusive, sweep
 from orchestration.planning import Plan, keys_of, plan, product_names, reachable
+from orchestration.step import ERROR
 from orchestration.versions import ON_DEMAND
 
 LAUNCHER = "loopline/launcher"
@@ -23,9 +24,18 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 class RunFailedError(LooplineError):
     """Steps failed; what does not rest on them was made, and what was published before stays as it was."""
 
-    def __init__(self, failures: list[str], outcome: Outcome) -> None:
-        super().__init__("\n".join(failures))
+    def __init__(self, failures: list[Failure], outcome: Outcome) -> None:
+        super().__init__("\n".join(failure.told for failure in failures))
         self.outcome = outcome
+        self.is_refusal = all(failure.is_refusal for failure in failures)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step ended without its asset; a refusal by the gate is a result, not an error."""
+
+    told: str
+    is_refusal: bool = False
 
 
 @dataclass
@@ -82,7 +92,8 @@ def run(
     outcome = Outcome()
     with exclusive(home.root / "run.lock", on_wait=on_wait):
         _bury(instance)
-        failures: list[str] = []
+        sweep(home)
+        failures: list[Failure] = []
         while True:
             wave = plan(graph, instance, home, wanted)
             if wave.is_empty:
@@ -90,7 +101,8 @@ def run(
                 break
             repeated = [key.to_user_string() for key in wave.reasons if key.to_user_string() in outcome.executed]
             if repeated:
-                failures.append(f"{', '.join(repeated)} changed again while this run was going on ({wave.reasons}). Run again.")
+                told = f"{', '.join(repeated)} changed again while this run was going on ({wave.reasons}). Run again."
+                failures.append(Failure(told))
                 break
             on_wave(wave)
             for selection, span in _launches(wave):
@@ -164,7 +176,7 @@ def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey
     )
 
 
-def _failures(result: Any) -> list[str]:
+def _failures(result: Any) -> list[Failure]:
     """The message of each step that failed: ours as it is, another's with its type and place."""
     if result.success:
         return []
@@ -173,19 +185,21 @@ def _failures(result: Any) -> list[str]:
         if event.event_type_value == "STEP_FAILURE":
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
-                found.append(f"{event.step_key}: {data.user_failure_data.description}")
+                kind = data.user_failure_data.metadata.get(ERROR)
+                told = f"{event.step_key}: {data.user_failure_data.description}"
+                found.append(Failure(told, kind is not None and kind.value == GateRefusedError.__name__))
                 continue
             error = data.error
             while error.cause is not None:
                 error = error.cause
-            found.append(f"{event.step_key}: {error.message.strip()}\n{''.join(error.stack[-3:])}")
+            found.append(Failure(f"{event.step_key}: {error.message.strip()}\n{''.join(error.stack[-3:])}"))
     if not found:
-        told = [
+        reasons = [
             str(event.event_specific_data.error.message).strip()
             for event in result.all_events
             if event.event_type_value in ("PIPELINE_FAILURE", "RUN_FAILURE")
             and event.event_specific_data is not None
             and event.event_specific_data.error is not None
         ]
-        found = told or [f"run {result.run_id} failed; see it in the UI (`make ui`)"]
+        found = [Failure(item) for item in reasons or [f"run {result.run_id} failed; see it in the UI (`make ui`)"]]
     return found

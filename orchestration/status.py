@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import landings, ledger
+from assets import gate, landings, ledger
 from assets.reporting import PAGE
 from assets.storage import Home, read_json
 from orchestration.planning import keys_of, product_names
@@ -98,7 +98,10 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
         folder = home.report_folder(product, champion.model_digest, champion.snapshot_digest)
         record = read_json(folder / "evaluation.json") if (folder / "evaluation.json").exists() else {}
         report = str(folder / PAGE) if (folder / PAGE).exists() else None
-    refused = [entry for entry in standing.entries if entry.event == "refusal" and champion and entry.number > champion.number]
+    else:
+        report = _refused_report(home, product)
+    since = champion.number if champion else 0
+    refused = [entry for entry in standing.entries if entry.event == "refusal" and entry.number > since]
     return ProductStatus(
         product,
         sorted(".".join(key.path[1:]) for key in upstream if key.path[0] == "landing"),
@@ -114,6 +117,15 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
         f"version {refused[-1].version} {refused[-1].reason}" if refused else None,
         _iso(max(times)) if times else None,
     )
+
+
+def _refused_report(home: Home, product: str) -> str | None:
+    """The model card of the model that was judged last, where none was ever good enough."""
+    if not (home.reports / product / "current.json").exists():
+        return None
+    verdict = gate.current(home, product)
+    path = home.report_folder(product, verdict.challenger_digest, verdict.snapshot_digest) / PAGE
+    return str(path) if path.exists() else None
 
 
 def _latest(instance: dg.DagsterInstance, product: str, name: str) -> tuple[dict[str, Any], float | None]:

@@ -26,6 +26,8 @@ CAUSE: ContextVar[str] = ContextVar("cause", default="")
 """Why the present run was started, if a trigger or a person started a training."""
 REASON, TRIGGER = "loopline/reason", "loopline/trigger"
 """The run tags that carry the cause, and the event that it is decided for."""
+ERROR = "loopline/error"
+"""The metadata of a failure that names our error's class."""
 RESOURCES = {"home", "graph"}
 
 
@@ -107,7 +109,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         CAUSE.set(context.run.tags.get(REASON, ""))
         yield home, versions
     except (LooplineError, TamperedModelError) as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(description=str(error), metadata={ERROR: type(error).__name__}, allow_retries=False) from error
 
 
 def report(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any], seconds: float) -> None:

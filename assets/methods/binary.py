@@ -81,11 +81,34 @@ def log_loss(labels: Array, scores: Array, weights: Array) -> float:
     return float(np.average(row_losses(labels, scores), weights=weights))
 
 
-def calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:
-    """Expected calibration error over bins of equal width (Naeini, Cooper and Hauskrecht 2015)."""
+def squared_calibration(labels: Array, outputs: Array) -> Callable[[Array], float]:
+    """The squared calibration error as a function of the rows' weights."""
+    return lambda weights: squared_calibration_error(labels, outputs, weights)
+
+
+def squared_calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:
+    """Mean squared gap between probability and rate over bins of equal width, without what chance alone would give.
+
+    The plug-in estimate grows with the scatter of the labels; its expectation is subtracted in each bin (Bröcker 2012;
+    Kumar, Liang and Ma 2019), so the estimate is unbiased, and below zero about half of the time for a perfect model.
+    Bins of one row say nothing of scatter and are left out.
+    """
     index = np.minimum((scores * bins).astype(int), bins - 1)
-    gap = np.bincount(index, weights * (scores - labels), minlength=bins)
-    return float(np.abs(gap).sum() / weights.sum())
+    error = scores - labels
+    rows, sums, squares = (
+        np.bincount(index, weights * power, minlength=bins) for power in (np.ones_like(error), error, error**2)
+    )
+    held = rows > 1
+    rows, sums, squares = rows[held], sums[held], squares[held]
+    if not len(rows):
+        return float("nan")
+    chance = (squares / rows - (sums / rows) ** 2) / (rows - 1)
+    return float(np.average((sums / rows) ** 2 - chance, weights=rows))
+
+
+def calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:
+    """The root of `squared_calibration_error`; 0 where that is below zero."""
+    return float(np.sqrt(np.maximum(squared_calibration_error(labels, scores, weights, bins), 0.0)))
 
 
 def calibration_curve(labels: Array, scores: Array, bins: int = 10) -> list[dict[str, float]]:

@@ -72,6 +72,35 @@ def replicate(
     return {name: np.array(found) for name, found in values.items()}
 
 
+def quantile_interval(values: Array, share: float, confidence: float) -> tuple[float, float]:
+    """A distribution-free interval of a quantile, by order statistics (Hahn and Meeker 1991, section 5.2).
+
+    Examples
+    --------
+    >>> quantile_interval(np.arange(1.0, 101.0), 0.5, 0.95)
+    (40.0, 61.0)
+    """
+    from scipy.stats import binom  # type: ignore[import-untyped]
+
+    ordered, tail = np.sort(values), (1 - confidence) / 2
+    low, high = (int(binom.ppf(bound, len(ordered), share)) for bound in (tail, 1 - tail))
+    return float(ordered[max(low - 1, 0)]), float(ordered[min(high, len(ordered) - 1)])
+
+
+def centred(value: float, replicates: Array, confidence: float) -> Estimate:
+    """The interval around an unbiased figure whose bootstrap replicates are biased: they are moved to have it as their mean.
+
+    A bootstrap sample varies more than the rows it is drawn from, so a figure that grows with variation, such as a squared
+    error of calibration, is larger in the replicates than in truth (Davison and Hinkley 1997, section 2.1.2).
+
+    Examples
+    --------
+    >>> centred(0.5, np.linspace(0.4, 1.4, 101), 0.9)
+    Estimate(value=0.5, low=0.05, high=0.95)
+    """
+    return interval(value, replicates - np.nanmean(replicates) + value, confidence)
+
+
 def interval(value: float, replicates: Array, confidence: float) -> Estimate:
     """The percentile interval around a figure; replicates in which it is undefined are left out.
 

@@ -27,6 +27,9 @@ class KindOfTarget(Protocol):
     def indifferent(self, cost: Mapping[str, Any]) -> dict[str, Any]:
         """The decision rule of outputs that can be taken at their word."""
 
+    def squared_calibration(self, labels: Array, outputs: Array) -> Callable[[Array], float] | None:
+        """The squared calibration error as a function of the rows' weights; None where outputs are no probabilities."""
+
     def row_losses(self, labels: Array, outputs: Array) -> Array:
         """What each row costs the model, shape (n_samples,): log loss in nats, or absolute error."""
 

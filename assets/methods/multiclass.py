@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.methods import binary
 from assets.methods.binary import SMALLEST
 from assets.methods.ranking import Array, Ranking
 from bentos.decisions import decide
@@ -108,10 +109,16 @@ def f1_macro(confusion: Array) -> float:
     return float(np.mean(np.divide(2 * np.diag(confusion), both, out=np.zeros_like(both), where=both > 0)))
 
 
-def calibration_error(truth: Array, outputs: Array, weights: Array, bins: int = 20) -> float:
-    """Expected calibration error of the likeliest class (Guo and others 2017)."""
-    confidence = outputs.max(axis=1)
-    correct = outputs.argmax(axis=1) == truth
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(index, weights * (confidence - correct), minlength=bins)
-    return float(np.abs(gap).sum() / weights.sum())
+def squared_calibration(labels: Array, outputs: Array) -> Callable[[Array], float]:
+    """The squared calibration error of the likeliest class as a function of the rows' weights."""
+    return lambda weights: binary.squared_calibration_error(*_likeliest(labels, outputs), weights)
+
+
+def calibration_error(truth: Array, outputs: Array, weights: Array) -> float:
+    """Calibration error of the likeliest class (Guo and others 2017), as `binary.calibration_error`."""
+    return binary.calibration_error(*_likeliest(truth, outputs), weights)
+
+
+def _likeliest(truth: Array, outputs: Array) -> tuple[Array, Array]:
+    """Whether the likeliest class is the true one, and its probability."""
+    return (outputs.argmax(axis=1) == truth).astype(np.float64), outputs.max(axis=1)

@@ -86,6 +86,10 @@ def indifferent(cost: Mapping[str, float]) -> dict[str, Any]:  # noqa: ARG001 - 
     return {"offset": 0.0}
 
 
+def squared_calibration(labels: Array, outputs: Array) -> None:
+    """A value is no probability."""
+
+
 def row_losses(labels: Array, outputs: Array) -> Array:
     """The absolute error of each row."""
     return np.asarray(np.abs(outputs - labels))

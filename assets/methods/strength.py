@@ -6,6 +6,8 @@ measured on the test rows, so that any shape of dependence counts and nothing is
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,19 +39,32 @@ def single_column(
     >>> single_column(column, label, column, label, is_class=True)
     1.0
     """
+    return single_column_metric(train, indicators, asked, truth, is_class=is_class)(np.ones(len(truth)))
+
+
+def single_column_metric(
+    train: np.ndarray[Any, Any], indicators: Array, asked: np.ndarray[Any, Any], truth: Array, *, is_class: bool
+) -> Callable[[Array], float]:
+    """`single_column` as a function of the weights of the asked rows, shape (n_asked,)."""
     codes, others, count = _binned(train, asked)
     rows = np.bincount(codes, minlength=count)
-    found = []
+    metrics: list[Callable[[Array], float]] = []
     for told, true in zip(indicators.T, truth.T, strict=True):
-        mean = told.mean()
-        means = (np.bincount(codes, told, minlength=count) + STRENGTH * mean) / (rows + STRENGTH)
+        means = (np.bincount(codes, told, minlength=count) + STRENGTH * told.mean()) / (rows + STRENGTH)
         answers = means[others]
-        if is_class:
-            found.append(Ranking(true, answers).roc_auc(np.ones_like(true)))
-        else:
-            spread = float(np.mean((true - true.mean()) ** 2))
-            found.append(1 - float(np.mean((answers - true) ** 2)) / spread if spread > 0 else float("nan"))
-    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+        metrics.append(Ranking(true, answers).roc_auc if is_class else partial(_explained, true, answers))
+
+    def metric(weights: Array) -> float:
+        found = [one(weights) for one in metrics]
+        return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+    return metric
+
+
+def _explained(true: Array, answers: Array, weights: Array) -> float:
+    """The share of variance that answers explain."""
+    spread = float(np.average((true - np.average(true, weights=weights)) ** 2, weights=weights))
+    return 1 - float(np.average((answers - true) ** 2, weights=weights)) / spread if spread > 0 else float("nan")
 
 
 def _binned(train: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> tuple[Any, Any, int]:

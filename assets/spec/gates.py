@@ -1,4 +1,8 @@
-"""What a product declares of its gates: what a challenger must show before it may be served. Every gate is on by default."""
+"""What a product declares of its gates: what a challenger must show before it may be served.
+
+A limit that is declared refuses a model that surely breaks it. A limit that is left out refuses nothing: the figure is
+reported with its interval, warns where it is unusual, and a challenger must not be surely worse there than the champion.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Leveled(Declaration):
-    """A gate that blocks, or only warns."""
+    """A gate whose declared limits refuse, or only warn."""
 
     level: Literal["blocking", "warning"] = Field(default="blocking", examples=["warning"])
-    """Give blocking to refuse a model that fails here, warning to let it pass and say so."""
+    """Give blocking to refuse a model that surely breaks a limit declared here, warning to let it pass and say so."""
 
 
 class MetricGate(Leveled):
-    """A bound that a test metric must keep."""
+    """A bound that a test metric must keep: broken where its whole interval lies beyond."""
 
     min: float | None = Field(default=None, examples=[0.68])
     """Give the smallest value allowed."""
@@ -38,8 +42,9 @@ class MetricGate(Leveled):
 class SliceGate(Leveled):
     """No declared slice, and no weak slice that is found, may surely be served worse than before."""
 
-    max_loss: float = Field(default=0.0, ge=0, examples=[0.01])
-    """Give how much of the deciding metric a slice may lose against the champion (the constant baseline, where none serves)."""
+    max_loss: float | None = Field(default=None, ge=0, examples=[0.01])
+    """Give how much of the deciding metric a slice may lose against the champion (the constant baseline, where none serves);
+    left out, it may surely lose nothing against a champion, and is only watched against the baseline."""
     min_rows: int = Field(default=200, ge=30, examples=[200])
     """Give the rows that a slice must have to be judged; smaller ones are only shown."""
 
@@ -47,18 +52,19 @@ class SliceGate(Leveled):
 class CalibrationGate(Leveled):
     """Probabilities, or prediction intervals, must mean what they say."""
 
-    max_error: Share = Field(default=0.05, examples=[0.05])
-    """Give the largest calibration error beyond chance; for a number, by how much the 90 % interval's coverage may miss."""
+    max_error: Share | None = Field(default=None, examples=[0.05])
+    """Give the largest calibration error; for a number, by how much the 90 % interval's coverage may miss."""
 
 
 class LeakageGate(Leveled):
     """No feature may know the answer, and no test row may have been trained on."""
 
-    max_single_column: Share = Field(default=0.9, examples=[0.9])
-    """Give the largest ROC AUC (share of variance, for a number) that one column alone may reach."""
+    max_single_column: Share | None = Field(default=None, examples=[0.9])
+    """Give the largest ROC AUC (share of variance, for a number) that one column alone may reach; left out, a first model
+    warns from 0.9, and a challenger is refused for a column that the champion did not have, or that told less then."""
     known: tuple[Name, ...] = Field(default=(), strict=False, examples=[["plane_age_years"]])
     """List features that may be stronger, because you know why they are."""
-    max_twins: Share = Field(default=0.1, examples=[0.1])
+    max_twins: Share | None = Field(default=None, examples=[0.1])
     """Give how much likelier a test row may equal a training row, in all features and label, than training rows each other."""
 
 
@@ -71,7 +77,7 @@ class RobustnessGate(Leveled):
     """Give the share of values that are taken away."""
     shift: float = Field(default=0.5, ge=0, examples=[0.5])
     """Give by how much one column after another is shifted, in its standard deviations."""
-    min_kept: Share = Field(default=0.4, examples=[0.4])
+    min_kept: Share | None = Field(default=None, examples=[0.4])
     """Give the share of the gain that must be left under noise, and under gaps."""
     min_kept_unknown: Share | None = Field(default=None, examples=[0.4])
     """Give the share that must be left when every category is one never seen; left out, it is only shown."""
@@ -90,31 +96,31 @@ class ExplanationGate(Leveled):
     """Give the number of test rows to explain."""
     max_gap: float = Field(default=1e-3, gt=0, examples=[0.001])
     """Give how far contributions may add up to something else than the served output (relative, for a number)."""
-    min_stability: Share = Field(default=0.8, examples=[0.8])
+    min_stability: Share | None = Field(default=None, examples=[0.8])
     """Give the smallest mean rank correlation between the importances of all rows and of redrawn ones."""
 
 
 class LatencyGate(Leveled):
     """Answers must come in time, through what is packaged."""
 
-    row_p99_ms: float = Field(default=20.0, gt=0, examples=[20.0])
+    row_p99_ms: float | None = Field(default=None, gt=0, examples=[20.0])
     """Give the 99th percentile of one row's time, in milliseconds."""
-    batch_p99_ms: float = Field(default=500.0, gt=0, examples=[500.0])
+    batch_p99_ms: float | None = Field(default=None, gt=0, examples=[500.0])
     """Give the 99th percentile of a full batch's time, in milliseconds."""
 
 
 class SizeGate(Leveled):
     """A model must stay small enough to ship."""
 
-    max_megabytes: float = Field(default=50.0, gt=0, examples=[50.0])
+    max_megabytes: float | None = Field(default=None, gt=0, examples=[50.0])
     """Give the largest size of the model's files, in megabytes."""
 
 
 class GatesSpec(Declaration):
-    """What a challenger must show; what is left out is judged by its default."""
+    """The limits that a challenger must keep; that it beats the baselines and the champion is required of each."""
 
-    metrics: dict[Name, MetricGate] = Field(min_length=1, examples=[{"roc_auc": {"min": 0.68}}])
-    """Give the quality floor by test metric."""
+    metrics: dict[Name, MetricGate] = Field(default_factory=dict, examples=[{"roc_auc": {"min": 0.68}}])
+    """Give limits of test metrics, such as a floor."""
     slices: SliceGate = Field(default=SliceGate(), examples=[{"max_loss": 0.01}])
     """Declare what slices may lose."""
     calibration: CalibrationGate = Field(default=CalibrationGate(), examples=[{"max_error": 0.03}])

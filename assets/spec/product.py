@@ -123,8 +123,8 @@ class ProductSpec(Declaration):
     """Declare the baseline table."""
     evaluation: EvaluationSpec = Field(default=EvaluationSpec(), examples=[{"slices": ["origin"]}])
     """Declare how uncertainty is measured."""
-    gates: GatesSpec = Field(examples=[{"metrics": {"roc_auc": {"min": 0.68}}}])
-    """Declare what a challenger must show; without a quality floor nothing may be served."""
+    gates: GatesSpec = Field(default=GatesSpec(), examples=[{"metrics": {"roc_auc": {"min": 0.68}}}])
+    """Declare the limits that a challenger must keep."""
     promotion: PromotionSpec = Field(default=PromotionSpec(), examples=[{"metric": "roc_auc"}])
     """Declare how a challenger beats the champion."""
     serving: ServingSpec = Field(default=ServingSpec(), examples=[{"workers": 2}])

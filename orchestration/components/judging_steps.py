@@ -191,8 +191,8 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
     champion = follow_ledger(home, spec.name)
     if champion is None:
         raise GateRefusedError(
-            f"{spec.name}: version {challenger.version} was refused and nothing is served yet. {'; '.join(verdict.reasons)}. "
-            "Train a better model, or change the gate if it asks for too much."
+            f"{spec.name}: version {challenger.version} was refused, and nothing is served yet.\n{verdict.explained}\n"
+            f"  All that was found: loopline report {spec.name}"
         )
     figures = {
         "version": champion.version,

@@ -95,10 +95,10 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 "report",
                 judging.write_report,
                 stage="reporting",
-                inputs=["verdict", "champion"],
+                inputs=["verdict", "decisions"],
                 reads={"gates"},
                 kinds={"html"},
-                description="The model card: all that is known about the challenger, with the verdict, as one page.",
+                description="The model card: all that is known about the challenger, also a refused one, as one page.",
             ),
             self._asset(
                 "bento",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from assets import gate, training
 from assets.evidence import Evidence
+from assets.findings import Finding, limited
 from assets.gate import GATES, Verdict
-from assets.requirements import Finding
 from assets.snapshots import Snapshot, current
 from assets.spec import ProductSpec
+from assets.standing import Standing
 from assets.storage import Home, read_json
 from bentos.runtime import TamperedModelError
 from orchestration.examining import examined
@@ -23,6 +25,16 @@ from tests.world import World, changed
 ALWAYS_THERE = [
     "scheduled_departure_minute_local", "day_of_week", "scheduled_duration_minutes", "distance_miles", "overdue_flights",
 ]  # fmt: skip
+
+LIMITS: dict[str, Any] = {
+    "slices": {"max_loss": 0.0},
+    "calibration": {"max_error": 0.05},
+    "leakage": {"max_single_column": 0.9, "max_twins": 0.1},
+    "robustness": {"min_kept": 0.4},
+    "explanations": {"min_stability": 0.8},
+    "latency": {"row_p99_ms": 20.0, "batch_p99_ms": 500.0},
+    "size": {"max_megabytes": 50.0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +51,13 @@ def home(ran: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def spec(world: World) -> ProductSpec:
-    """The small world's product; its floor is left to the other gates."""
+    """The small world's product, with a limit declared for every gate."""
+    return changed(world.product, gates={**world.product.gates.model_dump(), **LIMITS})
+
+
+@pytest.fixture(scope="module")
+def unlimited(world: World) -> ProductSpec:
+    """The small world's product, which declares a floor and no other limit."""
     return world.product
 
 
@@ -162,7 +180,7 @@ def test_an_uncalibrated_model_is_refused(home: Home, spec: ProductSpec, snapsho
     """It orders the rows as well as ever."""
     digest = planted.regraphed(home, spec.name, good, planted.overconfident)
     (reason,) = refusing(judged(home, spec, snapshot, digest, stump))["calibration"]
-    assert "calibration_error beyond what chance gives is at most 0.05: 0." in reason
+    assert "calibration_error is at most 0.05: 0." in reason
 
 
 def test_a_slow_model_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
@@ -177,7 +195,7 @@ def test_a_fragile_model_is_refused(home: Home, spec: ProductSpec, snapshot: Sna
     """A gap anywhere, and it knows nothing."""
     digest = planted.regraphed(home, spec.name, good, planted.fragile(ALWAYS_THERE))
     (reason,) = refusing(judged(home, spec, snapshot, digest, stump))["robustness"]
-    assert reason.startswith("with gaps at least 40% of the gain over the constant baseline is kept: ")
+    assert reason.startswith("with gaps the share of the gain over the constant baseline that is kept is at least 40%: ")
 
 
 def test_a_model_that_explains_another_is_refused(
@@ -205,7 +223,9 @@ def test_evidence_of_another_model_or_of_other_rows_is_refused(
         ("evaluation", lambda record: record["metrics"]["model"].pop("roc_auc"), "quality"),
         ("evaluation", lambda record: record["metrics"]["model"]["roc_auc"].update(value=float("nan")), "quality"),
         ("evaluation", lambda record: record["gain"].pop("table"), "baselines"),
-        ("evaluation", lambda record: record.pop("calibration_chance"), "calibration"),
+        ("evaluation", lambda record: record["metrics"]["model"].pop("calibration_error"), "calibration"),
+        ("robustness", lambda record: record["least_kept"]["noise"].update(value=None), "robustness"),
+        ("explanations", lambda record: record.pop("stability"), "explanations"),
         ("evaluation", lambda record: record.pop("weak_slices"), "slices"),
         ("explanations", lambda record: record.pop("gap"), "explanations"),
         ("footprint", lambda record: record.pop("row_ms"), "latency"),
@@ -244,6 +264,101 @@ def test_the_first_version_must_keep_the_floor(
     strict = changed(spec, gates={**spec.gates.model_dump(), "metrics": {"roc_auc": {"min": 0.99}, "brier": {"max": 0.01}}})
     reasons = refusing(judged(home, strict, snapshot, good, None, found))
     assert [reason.split(":")[0] for reason in reasons["quality"]] == ["roc_auc is at least 0.99", "brier is at most 0.01"]
+
+
+@pytest.mark.parametrize(
+    ("change", "gate_name", "told"),
+    [
+        (planted.overconfident, "calibration", "calibration_error is not surely worse than the champion's by more than 0.02: "),
+        (planted.fragile(ALWAYS_THERE), "robustness", "roc_auc with gaps is not surely worse than the champion's"),
+        (planted.unfair("origin", "LGA"), "slices", "no slice of 200 rows or more surely loses more than 0 of roc_auc"),
+    ],
+)
+def test_without_a_limit_a_challenger_that_is_surely_worse_than_the_champion_is_refused(
+    home: Home,
+    unlimited: ProductSpec,
+    snapshot: Snapshot,
+    good: str,
+    stump: str,
+    change: Callable[[Any], None],
+    gate_name: str,
+    told: str,
+) -> None:
+    """Nobody declared how fragile, uncalibrated or unfair it may be."""
+    digest = planted.regraphed(home, unlimited.name, good, change)
+    reasons = refusing(judged(home, unlimited, snapshot, digest, stump))
+    assert any(reason.startswith(told) for reason in reasons[gate_name]), reasons
+
+
+def test_without_a_limit_a_first_model_is_warned_of_and_served(
+    home: Home, unlimited: ProductSpec, snapshot: Snapshot, good: str
+) -> None:
+    """However fragile or uncalibrated: nobody serves yet, and nobody said how much is too much."""
+    for change in (planted.overconfident, planted.fragile(ALWAYS_THERE)):
+        digest = planted.regraphed(home, unlimited.name, good, change)
+        found = examined(home, unlimited, snapshot, digest)
+        found = planted.altered(home, found, "explanations", lambda record: record.update(gap=0.0))
+        verdict = judged(home, unlimited, snapshot, digest, None, found)
+        assert verdict.promoted, verdict.reasons
+        assert verdict.warnings
+
+
+def test_a_column_that_tells_the_target_is_a_question_for_the_first_model_and_a_refusal_when_it_is_new(
+    home: Home, unlimited: ProductSpec, snapshot: Snapshot, stump: str
+) -> None:
+    """What the champion had already, and told as much then, refuses no challenger."""
+    examined(home, unlimited, snapshot, stump)
+    leaky = planted.with_column(
+        home,
+        unlimited,
+        snapshot,
+        "plane_age_years",
+        lambda rows: rows["is_late"].fillna(False).astype(float),  # noqa: FBT003
+    )
+    digest = training.train(home, unlimited, leaky).digest
+    found = examined(home, unlimited, leaky, digest)
+    first = judged(home, unlimited, leaky, digest, None, found)
+    assert first.promoted, first.reasons
+    assert any("plane_age_years does: 1.000" in warning for warning in first.warnings)
+
+    entry = replace(planted.serving(unlimited.name, stump, snapshot).entries[0], snapshot_digest=snapshot.digest)
+    verdict = gate.judge(home, unlimited, leaky, evidence=found, challenger_digest=digest, standing=Standing.after([entry]))
+    (reason,) = refusing(verdict)["leakage"]
+    assert reason.endswith("plane_age_years does: 1.000, and it did not for the champion")
+    (finding,) = [item for item in verdict.refusing if item.gate == "leakage"]
+    assert finding.key == "leak:plane_age_years"
+
+    accepted = replace(
+        entry, number=2, event="acceptance", finding=finding.key, actor="ann", reason="it is known", model_digest="another"
+    )
+    again = gate.judge(
+        home, unlimited, leaky, evidence=found, challenger_digest=digest, standing=Standing.after([entry, accepted])
+    )
+    assert again.promoted, again.reasons
+    assert any("accepted by ann on 2013-07-01 (it is known)" in warning for warning in again.warnings)
+
+
+def test_an_acceptance_of_a_figure_is_of_one_model(
+    home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, found: dict[str, Evidence]
+) -> None:
+    """Another model's figure is another's."""
+    strict = changed(spec, gates={**spec.gates.model_dump(), "metrics": {"roc_auc": {"min": 0.99}}})
+    entry = planted.serving(spec.name, good, snapshot).entries[0]
+    for digest, passes in ((good, True), ("another", False)):
+        accepted = replace(entry, event="acceptance", finding="quality:roc_auc", model_digest=digest)
+        verdict = gate.judge(
+            home, strict, snapshot, evidence=found, challenger_digest=good, standing=Standing.after([accepted])
+        )
+        assert verdict.promoted == passes
+
+
+def test_a_limit_is_broken_only_where_the_whole_interval_lies_beyond() -> None:
+    """Else it warns, and says that it is not sure."""
+    draft = Finding("quality", "roc_auc", "", passed=False, basis="declared", key="quality:roc_auc")
+    sure, unsure, kept = (limited(draft, figure, low=0.7) for figure in ((0.6, 0.5, 0.69), (0.6, 0.5, 0.71), (0.8, 0.6, 0.9)))
+    assert (sure.refuses, unsure.refuses, kept.refuses) == (True, False, False)
+    assert (unsure.passed, unsure.evidence) == (False, "0.6 [0.5, 0.71]: beyond it, but not surely")
+    assert limited(draft, None, low=0.7).refuses
 
 
 def test_a_gate_that_only_warns_lets_pass_and_says_so(

@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from assets.methods import binary as metrics
+from assets.methods.bootstrap import centred
 
 RULE, COST = {"threshold": 0.4}, {"missed": 5.0, "false_alarm": 1.0}
 
@@ -69,11 +70,27 @@ def test_it_may_be_cheapest_never_to_say_yes() -> None:
 
 
 def test_a_perfectly_calibrated_score_has_no_calibration_error() -> None:
-    """And a score that is off by a tenth has a tenth."""
+    """And a score that is off by a tenth has a tenth, less what chance gives at this number of rows."""
     labels = np.array([0.0, 1.0] * 50)
     ones = np.ones(100)
     assert metrics.calibration_error(labels, np.full(100, 0.5), ones) == pytest.approx(0.0)
-    assert metrics.calibration_error(labels, np.full(100, 0.6), ones) == pytest.approx(0.1)
+    assert metrics.calibration_error(labels, np.full(100, 0.6), ones) == pytest.approx(np.sqrt(0.01 - 0.25 / 99))
+
+
+@pytest.mark.parametrize("off", [0.0, 0.05, 0.15])
+def test_the_interval_of_the_calibration_error_holds_the_truth_as_often_as_it_says(off: float) -> None:
+    """300 samples of 400 rows whose probabilities are off by a known amount: at least nine in ten of the 95 % intervals do."""
+    random, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        scores = random.uniform(0.2, 0.8, 400)
+        labels = (random.random(400) < scores + off).astype(float)
+        ones = np.ones(400)
+        weights = random.multinomial(400, np.full(400, 1 / 400), size=100).astype(float)
+        drawn = np.array([metrics.squared_calibration_error(labels, scores, drawn) for drawn in weights])
+        found = centred(metrics.squared_calibration_error(labels, scores, ones), drawn, 0.95)
+        assert found.low <= found.value <= found.high
+        held += max(found.low, 0.0) <= off**2 <= max(found.high, 0.0)
+    assert held / 300 >= 0.9
 
 
 def test_a_ranking_without_one_class_is_undefined() -> None:
