@@ -10,9 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,25 +248,6 @@ def verified(path: Path, digest: str) -> Path:
             "published: delete it and run `loopline run` again."
         )
     return path
-
-
-def sweep(home: Home, older_than_seconds: float = 3600.0) -> list[Path]:
-    """Remove drafts that a killed process left behind; what may still be in use is younger.
-
-    Returns
-    -------
-    list of Path
-        What was removed.
-    """
-    latest = time.time() - older_than_seconds
-    removed = []
-    for path in home.temporary.glob("*"):
-        with contextlib.suppress(FileNotFoundError):  # its own process removed it meanwhile
-            newest = max(item.lstat().st_mtime for item in (path, *path.rglob("*")))
-            if newest < latest:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-                removed.append(path)
-    return removed
 
 
 @contextlib.contextmanager

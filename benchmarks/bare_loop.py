@@ -20,6 +20,7 @@ from assets import (
     scoring,
     training,
     translation,
+    verdicts,
     warehouse,
 )
 from assets.estimators import trusted_types
@@ -78,7 +79,7 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     )
     standing = ledger.standing(home, spec.name)
     verdict = gate.judge(home, spec, snapshot, evidence=found, challenger_digest=trained.digest, standing=standing)
-    gate.record(home, verdict)
+    verdicts.record(home, verdict)
     if not verdict.promoted:
         raise SystemExit("; ".join(verdict.reasons))
     decision = Decision(version.version, trained.digest, snapshot.digest, "bare loop", verdict.told, verdict.digest)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from assets import embedding, gate, ledger, packaging, registry, snapshots, translation
+from assets import embedding, gate, ledger, packaging, registry, snapshots, translation, verdicts
 from assets.errors import DigestError, LedgerError
-from assets.gate import Verdict
 from assets.spec import ProductSpec
 from assets.standing import Decision, Entry
 from assets.storage import Home
+from assets.verdicts import Verdict
 from bentos.runtime import FILES, model_digest
 from orchestration.examining import examined
 
@@ -57,7 +57,7 @@ def promote(
         standing=standing,
         by_hand=True,
     )
-    gate.record(home, verdict)
+    verdicts.record(home, verdict)
     decision = Decision(
         number,
         version.model_digest,
@@ -114,7 +114,7 @@ def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -
     LedgerError
         If the last verdict has no such finding, or it cannot be accepted.
     """
-    verdict = gate.current(home, product)
+    verdict = verdicts.current(home, product)
     known = sorted({item.key for item in verdict.refusing if item.key})
     if finding not in known:
         listed = f"It can accept: {', '.join(known)}." if known else "There is nothing that could be accepted."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets import containers, current, features, gate, landings, ledger, packaging, registry, translation
+from assets import containers, current, features, landings, ledger, packaging, registry, translation, verdicts
 from assets.errors import LedgerError, LooplineError
 from assets.evidence import STAGES, read_by
 from assets.standing import Entry
@@ -104,7 +104,7 @@ def _model(home: Home, champion: Entry) -> Iterator[Link]:
 def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
     """Each record, as the verdict read it."""
     try:
-        told = gate.opened(home, champion.product, champion).evidence
+        told = verdicts.opened(home, champion.product, champion).evidence
     except LooplineError:
         return  # told by the next link
     folder = home.report_folder(champion.product, champion.model_digest, champion.snapshot_digest)
@@ -118,7 +118,7 @@ def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
 def _verdict(home: Home, champion: Entry) -> Iterator[Link]:
     problem = ""
     try:
-        verdict = gate.opened(home, champion.product, champion)
+        verdict = verdicts.opened(home, champion.product, champion)
         if not verdict.promoted and not champion.overridden:
             problem = "it refuses the model, and nobody overrode it"
     except LooplineError as error:

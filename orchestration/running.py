@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 
 from assets.errors import GateRefusedError, LooplineError, SpecificationError
-from assets.storage import Home, exclusive, sweep
+from assets.leftovers import sweep
+from assets.storage import Home, exclusive
 from orchestration.planning import Plan, keys_of, plan, product_names, reachable
 from orchestration.step import ERROR
 from orchestration.versions import ON_DEMAND

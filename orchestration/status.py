@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import gate, landings, ledger
+from assets import landings, ledger, verdicts
 from assets.reporting import PAGE
 from assets.storage import Home, read_json
 from orchestration.planning import keys_of, product_names
@@ -123,7 +123,7 @@ def _refused_report(home: Home, product: str) -> str | None:
     """The model card of the model that was judged last, where none was ever good enough."""
     if not (home.reports / product / "current.json").exists():
         return None
-    verdict = gate.current(home, product)
+    verdict = verdicts.current(home, product)
     path = home.report_folder(product, verdict.challenger_digest, verdict.snapshot_digest) / PAGE
     return str(path) if path.exists() else None
 

@@ -18,11 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assets import evidence, gate, snapshots, training
 from assets.evidence import Evidence
-from assets.gate import Verdict
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.standing import Entry, Standing
 from assets.storage import Home, publish_by_digest, read_json, write_json
+from assets.verdicts import Verdict
 from bentos.runtime import OUTPUTS, model_digest
 from orchestration.examining import examined
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import evidence, gate, ledger, registry, reporting, snapshots, training, tuning
+from assets import evidence, gate, ledger, registry, reporting, snapshots, training, tuning, verdicts
 from assets.errors import DigestError, GateRefusedError
 from assets.estimators import trusted_types
 from assets.spec import ProductSpec
@@ -130,7 +130,7 @@ def hear_gate(spec: ProductSpec, home: Home) -> Made:
         challenger_digest=challenger.model_digest,
         standing=ledger.standing(home, spec.name),
     )
-    path = gate.record(home, verdict)
+    path = verdicts.record(home, verdict)
     figures = {
         "challenger_version": challenger.version,
         "promoted": verdict.promoted,
@@ -139,7 +139,7 @@ def hear_gate(spec: ProductSpec, home: Home) -> Made:
         "record": dg.MetadataValue.path(str(path)),
         "page": dg.MetadataValue.url(path.with_suffix(".html").as_uri()),
     }
-    return Made(verdict.digest, figures, path, [_check(spec, verdict, name) for name in gate.GATES])
+    return Made(verdict.digest, figures, path, [_check(spec, verdict, name) for name in verdicts.GATES])
 
 
 def gate_checks(product: str) -> list[dg.AssetCheckSpec]:
@@ -151,11 +151,11 @@ def gate_checks(product: str) -> list[dg.AssetCheckSpec]:
             description=f"The gate '{name}' on the challenger.",
             metadata={"crisp_ml_q/phase": PHASES.get(name, EVALUATION)},
         )
-        for name in gate.GATES
+        for name in verdicts.GATES
     ]
 
 
-def _check(spec: ProductSpec, verdict: gate.Verdict, name: str) -> dg.AssetCheckResult:
+def _check(spec: ProductSpec, verdict: verdicts.Verdict, name: str) -> dg.AssetCheckResult:
     findings = [item for item in verdict.findings if item.gate == name]
     return dg.AssetCheckResult(
         passed=bool(findings) and all(item.passed for item in findings),
@@ -172,7 +172,7 @@ def _check(spec: ProductSpec, verdict: gate.Verdict, name: str) -> dg.AssetCheck
 
 def decide_champion(spec: ProductSpec, home: Home) -> Made:
     """Record in the ledger what the gate decided; the champion changes only if it promotes."""
-    challenger, verdict = _challenger(spec, home), gate.current(home, spec.name)
+    challenger, verdict = _challenger(spec, home), verdicts.current(home, spec.name)
     if verdict.challenger_digest != challenger.model_digest:
         raise GateRefusedError(
             f"{spec.name}: the last verdict is on model {verdict.challenger_digest[:12]}, the challenger is "
@@ -186,7 +186,7 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
             ledger.promote(home, spec.name, decision, instead_of=verdict.champion_digest)
         else:
             ledger.refuse(home, spec.name, decision)
-    path = gate.record_path(home, verdict)
+    path = verdicts.record_path(home, verdict)
     registry.tag(home, challenger, verdict=verdict.told, verdict_path=home.relative(path))
     champion = follow_ledger(home, spec.name)
     if champion is None:
@@ -208,12 +208,12 @@ def decide_champion(spec: ProductSpec, home: Home) -> Made:
 
 def write_report(spec: ProductSpec, home: Home) -> Made:
     """Write the model card of the challenger with the gate's verdict, and lay both beside its MLflow run."""
-    verdict = gate.current(home, spec.name)
+    verdict = verdicts.current(home, spec.name)
     serving = ledger.standing(home, spec.name).champion
     if serving is not None and serving.verdict is not None and serving.model_digest == verdict.challenger_digest:
-        verdict = gate.opened(home, spec.name, serving)  # not what is said of it since: that it is itself
+        verdict = verdicts.opened(home, spec.name, serving)  # not what is said of it since: that it is itself
     page = reporting.report(home, spec, verdict.as_json())
-    registry.attach(home, _challenger(spec, home), page, gate.record_path(home, verdict))
+    registry.attach(home, _challenger(spec, home), page, verdicts.record_path(home, verdict))
     return Made(value_digest([verdict.digest]), {"report": dg.MetadataValue.url(page.as_uri())}, page)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assets import evidence, gate, scoring, training
+from assets import evidence, gate, scoring, training, verdicts
 from assets.errors import DataError
 from assets.evidence import Evidence
 from assets.methods.expected import Draws, realised
@@ -87,7 +87,7 @@ def judged(replay: Replay, snapshot: Snapshot, digest: str, standing: Standing) 
 
 
 def _judged(replay: Replay, snapshot: Snapshot, digest: str, standing: Standing) -> Judged:
-    def judge(evidence: dict[str, Evidence]) -> gate.Verdict:
+    def judge(evidence: dict[str, Evidence]) -> verdicts.Verdict:
         return gate.judge(replay.shared, replay.spec, snapshot, evidence=evidence, challenger_digest=digest, standing=standing)
 
     if standing.champion is not None:

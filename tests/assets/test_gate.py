@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from assets import gate, training
+from assets import gate, training, verdicts
 from assets.evidence import Evidence
 from assets.findings import Finding, limited
-from assets.gate import GATES, Verdict
 from assets.snapshots import Snapshot, current
 from assets.spec import ProductSpec
 from assets.standing import Standing
 from assets.storage import Home, read_json
+from assets.verdicts import GATES, Verdict
 from bentos.runtime import TamperedModelError
 from orchestration.examining import examined
 from tests import planted
@@ -414,8 +414,8 @@ def test_a_verdict_is_kept_with_its_reasons(
 ) -> None:
     """As JSON named by its digest, and as a page."""
     verdict = judged(home, spec, snapshot, good, good, found)
-    path = gate.record(home, verdict)
+    path = verdicts.record(home, verdict)
     assert read_json(path)["reasons"] == verdict.reasons != []
     assert path.stem == f"verdict-{verdict.digest[:16]}"
     assert verdict.reasons[0].split(":")[0] in path.with_suffix(".html").read_text(encoding="utf-8").replace("&#39;", "'")
-    assert gate.current(home, spec.name) == verdict
+    assert verdicts.current(home, spec.name) == verdict

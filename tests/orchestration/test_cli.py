@@ -109,7 +109,7 @@ def test_a_typo_in_a_declaration_is_one_clear_error(clone: Path, tmp_path: Path)
     assert told.stderr.strip() == (
         f"error flight_delay: 'gate' is not a field (orchestration/defs/flight_delay/defs.yaml:{line}). Allowed here: baseline, "
         "card, cost, description, evaluation, features, gates, model, monitoring, name, owner, promotion, replay, retrain, rules, schedule, serving, "
-        "source, split, target, tune. Did you mean 'gates'? (1 more like this after it)"
+        "source, split, target, tune. Did you mean 'gates'?"
     )
 
 
@@ -226,4 +226,7 @@ def test_a_report_that_is_not_there_yet_is_one_clear_error(tmp_path: Path) -> No
     """With what to do."""
     told = loopline("report", "diamond_cut", home=tmp_path)
     assert told.returncode == 1
-    assert told.stderr.strip() == "error diamond_cut: no champion yet, so there is no report. Run `loopline run diamond_cut`."
+    assert (
+        told.stderr.strip()
+        == "error diamond_cut: no model was judged yet, so there is no report. Run `loopline run diamond_cut`."
+    )

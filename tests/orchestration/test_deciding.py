@@ -171,7 +171,7 @@ def test_without_a_valid_version_nothing_is_served_and_the_run_says_so(home: Hom
     deciding.invalidate(home, churn(), 2, **WHO)
     assert holder(home, "churn", CHAMPION) is None
     with pytest.raises(
-        RunFailedError, match=r"version 2 was refused and nothing is served yet\. it was neither declared invalid"
+        RunFailedError, match=r"version 2 was refused, and nothing is served yet\.\n  it was neither declared invalid"
     ):
         run_products(home, folder, churn())
 

@@ -17,7 +17,7 @@ from tests.world import World
 
 def told(result: Any) -> str:
     """What a failed run says."""
-    return "\n".join(_failures(result))
+    return "\n".join(failure.told for failure in _failures(result))
 
 
 def with_flights(world: World, folder: Path, small_files: Path, old: str, new: str) -> World:

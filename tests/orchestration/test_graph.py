@@ -7,7 +7,7 @@ import re
 import dagster as dg
 
 import assets
-from assets.gate import GATES
+from assets.verdicts import GATES
 from orchestration.automation import LEARNING
 from orchestration.definitions import defs
 from orchestration.planning import product_names

@@ -146,10 +146,12 @@ def test_a_product_that_fails_leaves_the_others_alone(folder: Path, tmp_path: Pa
     home = Home(tmp_path / "home")
     broken = product("tier", gates={**KINDS["tier"]["gates"], "metrics": {"accuracy": {"min": 0.999}}})
     with pytest.raises(
-        RunFailedError, match=r"tier__champion: tier: version 1 was refused .*accuracy is at least 0.999"
+        RunFailedError, match=r"(?s)tier__champion: tier: version 1 was refused, .*accuracy is at least 0.999"
     ) as failed:
         run_products(home, folder, product("churn"), broken)
     assert "churn/predictions" in failed.value.outcome.executed
+    assert "tier/report" in failed.value.outcome.executed  # what was found out about it can be read
+    assert failed.value.is_refusal
     assert not {"tier/champion", "tier/bento", "tier/predictions"} & set(failed.value.outcome.executed)
     assert holder(home, "churn", CHAMPION) is not None
     assert holder(home, "tier", CHAMPION) is None
