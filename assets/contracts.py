@@ -186,7 +186,7 @@ def _dtype(spec: ProductSpec, name: str) -> Any:
 
     columns = spec.columns
     if name in columns:
-        return dt.String if columns[name].type == "category" else dt.Float32
+        return dt.String if columns[name].type == "category" else dt.Float64
     is_boolean = name == spec.target.column and spec.kind == "binary" and spec.target.positive is None
     return dt.Boolean if is_boolean else None
 

@@ -122,11 +122,11 @@ def _staging(
     name = question.name
     table = {"description": "One row of the file.", **source}
     given = {"name": name, "description": f"The rows of {profile.path.name}.", "folder": ".", "tables": {"data": table}}
-    wanted = {column.name: "varchar" if column.type == "text" else "real" for column in features}
+    wanted = {column.name: "varchar" if column.type == "text" else "double" for column in features}
     kept = {column.name: STAGED[column.type] for column in profile.columns if column.name not in wanted}
     columns = {**({} if entity else {SOURCE_ROW: "bigint"}), **kept, **wanted}
     selected = "".join(f"        {column}::{kind} as {column},\n" for column, kind in columns.items())
-    typed = [{"name": column, "data_type": {"real": "float"}.get(kind, kind)} for column, kind in columns.items()]
+    typed = [{"name": column, "data_type": kind} for column, kind in columns.items()]
     identity = entity.name if entity else SOURCE_ROW
     for column in typed:
         if column["name"] == identity:

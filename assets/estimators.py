@@ -126,12 +126,12 @@ def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
     last = estimator(spec)
     categories = [name for name in columns if spec.columns[name].type == "category"]
     numbers = [name for name in columns if spec.columns[name].type == "number"]
-    encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
+    encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float64)
     scaler: Any = SimpleImputer(strategy="median")
     if any(base.__module__.startswith(TAKING_MISSING) for base in type(last).__mro__):
         scaler = "passthrough"
     elif not get_tags(last).input_tags.allow_nan:
-        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float64)
         scaler = Pipeline([("missing", scaler), ("scale", StandardScaler())])
     transformer = ColumnTransformer(
         [(name, step, used) for name, step, used in (("categories", encoder, categories), ("numbers", scaler, numbers)) if used]
@@ -140,7 +140,7 @@ def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
 
 
 def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
-    """The features as the service will see them: text with '' for missing, and single-precision numbers."""
+    """The features as the service will see them: text with '' for missing, and numbers in double precision."""
     import pandas as pd
 
     return pd.DataFrame(

@@ -77,7 +77,7 @@ class Case:
         return -1.0 if self.spec.metric in KINDS[self.spec.kind].LOWER_IS_BETTER else 1.0
 
     def columns(self, part: str, rows: Any = slice(None)) -> dict[str, np.ndarray[Any, Any]]:
-        """The features of a part as the model takes them: single-precision numbers, text with None where missing."""
+        """The features of a part as the model takes them: numbers, text with None where missing."""
         frame = self.parts[part].rows.iloc[rows]
         return {name: _column(frame[name], is_text=item.type == "category") for name, item in self.spec.columns.items()}
 
@@ -149,7 +149,7 @@ def _read(path: Path) -> Evidence:
 
 def _column(values: Any, *, is_text: bool) -> np.ndarray[Any, Any]:
     if not is_text:
-        return np.asarray(values, dtype=np.float32)
+        return np.asarray(values, dtype=np.float64)
     found: np.ndarray[Any, Any] = values.astype(object).to_numpy(copy=True)
     found[values.isna().to_numpy()] = None
     return found

@@ -53,7 +53,12 @@ def candidate(home: Home, spec: ProductSpec, files: Sequence[Path] | None = None
         with warehouse_connection(home) as connection:
             schema, name = str(spec.features.relation).split(".")
             try:
-                connection.execute(f"create temp view {CANDIDATE} as from {identifier(schema)}.{identifier(name)}")
+                place = f"{identifier(schema)}.{identifier(name)}"
+                described = connection.execute(f"describe from {place}").fetchall()
+                single = [row[0] for row in described if row[1] == "FLOAT" and row[0] in spec.columns]
+                widened = ", ".join(f"{identifier(column)}::double as {identifier(column)}" for column in single)
+                kept = f"* replace ({widened})" if single else "*"
+                connection.execute(f"create temp view {CANDIDATE} as select {kept} from {place}")
             except duckdb.CatalogException as error:
                 raise WarehouseError(
                     f"{spec.name}: the warehouse has no relation {spec.features.relation}. Build it with `loopline run`, or "
@@ -126,7 +131,7 @@ def _typed(spec: ProductSpec, name: str) -> str:
     """A landed column as the contract wants it."""
     if name not in spec.columns:
         return identifier(name)
-    return f"{identifier(name)}::{'varchar' if spec.columns[name].type == 'category' else 'float'}"
+    return f"{identifier(name)}::{'varchar' if spec.columns[name].type == 'category' else 'double'}"
 
 
 def _label(spec: ProductSpec) -> str:

@@ -1,8 +1,8 @@
 """From the served ONNX graph to one SQL query: encoders, trees or linear model, calibration, as plain arithmetic.
 
 What is translated is the graph that is served, so nothing of the estimator is interpreted twice. Each operator becomes
-columns of a common table expression. Numbers are rounded to single precision as the graph rounds them, and then computed in
-double precision; a missing number is NULL.
+columns of a common table expression, in double precision; a missing number is NULL. Numbers are rounded to single precision
+where the graph rounds them: in scikit-learn's exact trees, and in graphs that skl2onnx converted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from bentos.runtime import OUTPUTS
 
 LARGEST, SMALLEST = 3.4028234e38, 1.1754944e-38
 """The range of single precision; casts beyond it are errors in some databases."""
-EXPONENT = 80.0
-"""Exponents are kept within this range, beyond which nothing changes in single precision, and some databases overflow."""
+EXPONENT = 700.0
+"""Exponents are kept within this range, beyond which double precision, and with it some databases, overflows."""
 Columns = list[str]
 
 
@@ -65,6 +65,7 @@ class _Translation:
 
         self.graph = onnx.load(graph_file).graph
         self.made_by = {name: node for node in self.graph.node for name in node.output}
+        self.single = {item.name for item in self.graph.input if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
         self.constants = {item.name: numpy_helper.to_array(item) for item in self.graph.initializer}
         self.tensors: dict[str, Columns] = {}
         self.stages: list[str] = []
@@ -113,11 +114,7 @@ class _Translation:
         if feature["type"] == "category":
             return f"coalesce(cast({given} as varchar), '') as {column}"
         wide = f"nullif(cast({given} as double), cast('NaN' as double))"
-        single = (
-            f"case when abs({wide}) < {number(SMALLEST)} then 0e0 when {wide} > {number(LARGEST)} then {number(LARGEST)} "
-            f"when {wide} < {number(-LARGEST)} then {number(-LARGEST)} else cast(cast({wide} as float) as double) end"
-        )
-        return f"{single} as {column}"
+        return f"{_single(wide) if name in self.single else wide} as {column}"
 
     def _name(self) -> str:
         self.columns += 1
@@ -132,6 +129,47 @@ Operator = Callable[[_Translation, Any], Columns]
 
 def _same(of: _Translation, node: Any) -> Columns:
     return of.tensor(node.input[0])
+
+
+def _cast(of: _Translation, node: Any) -> Columns:
+    from onnx import TensorProto
+
+    columns = of.tensor(node.input[0])
+    return of.stage([_single(column) for column in columns]) if of.attributes(node)["to"] == TensorProto.FLOAT else columns
+
+
+def _where(of: _Translation, node: Any) -> Columns:
+    condition = of.made_by.get(node.input[0])
+    if condition is None or condition.op_type != "IsNaN" or condition.input[0] != node.input[2]:
+        raise TranslationError("a choice other than of a missing number's value has no translation to SQL.")
+    columns = of.tensor(node.input[2])
+    values = _repeated(of, node.input[1], columns)
+    return of.stage([f"coalesce({column}, {number(value)})" for column, value in zip(columns, values, strict=True)])
+
+
+def _equal(of: _Translation, node: Any) -> Columns:
+    (column,) = of.tensor(node.input[0])
+    places = of.constants[node.input[1]].reshape(-1)
+    return of.stage([f"case when {column} = {number(place)} then 1e0 else 0e0 end" for place in places])
+
+
+def _matmul(of: _Translation, node: Any) -> Columns:
+    columns = of.tensor(node.input[0])
+    weights = of.constants[node.input[1]]
+    return of.stage(
+        [
+            " + ".join(f"{number(weight)} * {column}" for weight, column in zip(row, columns, strict=True))
+            for row in weights.T.tolist()
+        ]
+    )
+
+
+def _negated(of: _Translation, node: Any) -> Columns:
+    return [f"(-{column})" for column in of.tensor(node.input[0])]
+
+
+def _exp(of: _Translation, node: Any) -> Columns:
+    return of.stage([f"exp({_within(column)})" for column in of.tensor(node.input[0])])
 
 
 def _concat(of: _Translation, node: Any) -> Columns:
@@ -197,8 +235,8 @@ def _trees(of: _Translation, node: Any) -> Columns:
     sums = [of.stage(parts) for parts in forest.sums]
     base = list(given.get("base_values", [])) or [0.0] * len(sums)
     scores = of.stage([" + ".join([number(start), *parts]) for start, parts in zip(base, sums, strict=True)])
-    after = given.get("post_transform", b"NONE").decode()
-    if node.op_type == "TreeEnsembleRegressor" or len(scores) > 1:
+    after = "NONE" if node.op_type == "TreeEnsemble" else given.get("post_transform", b"NONE").decode()
+    if node.op_type in ("TreeEnsemble", "TreeEnsembleRegressor") or len(scores) > 1:
         return _transformed(of, scores, after)
     # one sum for two classes: it is that of the second
     (yes,) = _transformed(of, scores, after)
@@ -245,14 +283,33 @@ def _log(of: _Translation, node: Any) -> Columns:
 
 def _arithmetic(sign: str) -> Operator:
     def translated(of: _Translation, node: Any) -> Columns:
-        columns = of.tensor(node.input[0])
-        if node.input[1] not in of.constants:
-            raise TranslationError(f"the operator {node.op_type} of two computed tensors has no translation to SQL.")
-        values = list(of.constants[node.input[1]].reshape(-1))
-        values *= len(columns) if len(values) == 1 else 1
-        return of.stage([f"{column} {sign} {number(value)}" for column, value in zip(columns, values, strict=True)])
+        first, second = node.input
+        if (first in of.constants) == (second in of.constants):
+            raise TranslationError(f"the operator {node.op_type} has no translation to SQL where both sides are computed.")
+        columns = of.tensor(second if first in of.constants else first)
+        values = _repeated(of, first if first in of.constants else second, columns)
+        return of.stage(
+            [
+                f"{number(value)} {sign} {column}" if first in of.constants else f"{column} {sign} {number(value)}"
+                for column, value in zip(columns, values, strict=True)
+            ]
+        )
 
     return translated
+
+
+def _repeated(of: _Translation, name: str, columns: Columns) -> list[float]:
+    """A constant's values, one for each column."""
+    values: list[float] = of.constants[name].reshape(-1).tolist()
+    return values * (len(columns) if len(values) == 1 else 1)
+
+
+def _single(wide: str) -> str:
+    """A number rounded to single precision, and no further than it reaches."""
+    return (
+        f"case when abs({wide}) < {number(SMALLEST)} then 0e0 when {wide} > {number(LARGEST)} then {number(LARGEST)} "
+        f"when {wide} < {number(-LARGEST)} then {number(-LARGEST)} else cast(cast({wide} as float) as double) end"
+    )
 
 
 def _within(expression: str) -> str:
@@ -261,9 +318,12 @@ def _within(expression: str) -> str:
 
 OPERATORS: dict[str, Operator] = {
     "Add": _arithmetic("+"),
-    "Cast": _same,
+    "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
+    "Div": _arithmetic("/"),
+    "Equal": _equal,
+    "Exp": _exp,
     "Gather": _gather,
     "Identity": _same,
     "Imputer": _imputer,
@@ -271,13 +331,18 @@ OPERATORS: dict[str, Operator] = {
     "LinearClassifier": _linear,
     "LinearRegressor": _linear,
     "Log": _log,
+    "MatMul": _matmul,
     "Mul": _arithmetic("*"),
+    "Neg": _negated,
     "Normalizer": _normalizer,
     "OneHotEncoder": _one_hot,
     "Reshape": _same,
     "Scaler": _scaler,
     "Softmax": _softmax,
+    "Sub": _arithmetic("-"),
+    "TreeEnsemble": _trees,
     "TreeEnsembleClassifier": _trees,
     "TreeEnsembleRegressor": _trees,
+    "Where": _where,
 }
-"""What can be translated; `Reshape` and `Cast` change nothing of a row's columns."""
+"""What can be translated; `Reshape` changes nothing of a row's columns."""

@@ -26,8 +26,9 @@ from assets.standing import Entry
 from assets.storage import Home, read_json, write_json
 from bentos.runtime import Model, is_missing
 
-TOLERANCE = 1e-6
-"""The largest difference of probabilities; of values, relative to the largest, as single precision rounds on the way."""
+TOLERANCE = {True: 1e-12, False: 1e-6}
+"""The largest difference of probabilities, or of values relative to the largest, by whether the graph is in double precision:
+databases add up some thousand numbers in another order, and each sum rounds in its last digit."""
 REAL = 500
 """How many test rows are asked."""
 UNKNOWN = 'never seen: O\'Brien "ü"'
@@ -58,10 +59,9 @@ class Way:
     different_decisions: int
     too_close: int
 
-    @property
-    def agrees(self) -> bool:
+    def agrees(self, tolerance: float) -> bool:
         """Whether it answers as the model does."""
-        return self.largest_difference <= TOLERANCE and not self.different_decisions
+        return self.largest_difference <= tolerance and not self.different_decisions
 
 
 def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, ways: dict[str, Path | None]) -> Path:
@@ -90,6 +90,7 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
     rows = real + _hard(model)
     outputs = model.predict({name: [row[name] for row in rows] for name in model.signature["features"]})
     expected = outputs, _named(model, model.decide(outputs))
+    tolerance = TOLERANCE[model.precision is np.float64]
     path = home.reports / spec.name / "parity.json"
     # a way that cannot answer leaves no record, rather than an earlier one
     path.unlink(missing_ok=True)
@@ -99,19 +100,19 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
             found[name] = None
             continue
         given = _precomputed(spec, model, place, keys) if name == "precomputed" else ASKED[name](home, spec, model, place, rows)
-        found[name] = _held_against(model, expected, given)
-    told = {name: None if way is None else {**asdict(way), "agrees": way.agrees} for name, way in found.items()}
+        found[name] = _held_against(model, expected, given, tolerance)
+    told = {name: None if way is None else {**asdict(way), "agrees": way.agrees(tolerance)} for name, way in found.items()}
     named = {"model_version": champion.version, "model_digest": champion.model_digest, "snapshot_digest": snapshot.digest}
     write_json(
-        path, {**named, "tolerance": TOLERANCE, "real_rows": len(real), "hard_rows": len(rows) - len(real), "ways": told}
+        path, {**named, "tolerance": tolerance, "real_rows": len(real), "hard_rows": len(rows) - len(real), "ways": told}
     )
-    if odd := [name for name, way in found.items() if way is not None and not way.agrees]:
+    if odd := [name for name, way in found.items() if way is not None and not way.agrees(tolerance)]:
         listed = "; ".join(
             f"{name} differs by up to {found[name].largest_difference:.2g} and in {found[name].different_decisions} decisions"
             for name in odd
         )
         raise ParityError(
-            f"{spec.name}: {listed}, of {len(rows)} rows; at most {TOLERANCE:g} and none are allowed. Services go on with what "
+            f"{spec.name}: {listed}, of {len(rows)} rows; at most {tolerance:g} and none are allowed. Services go on with what "
             f"they serve. See {path}."
         )
     return path
@@ -238,7 +239,7 @@ def _named(model: Model, decisions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any
     return np.array(model.signature["classes"])[decisions] if model.kind == "multiclass" else decisions
 
 
-def _held_against(model: Model, expected: Answers, given: Answers) -> Way:
+def _held_against(model: Model, expected: Answers, given: Answers, tolerance: float) -> Way:
     """Compare; a way that was asked fewer rows was asked the first ones."""
     count = len(given[0])
     outputs, decisions = expected[0][:count], expected[1][:count]
@@ -246,17 +247,17 @@ def _held_against(model: Model, expected: Answers, given: Answers) -> Way:
     difference = float(np.max(np.abs(outputs - given[0]) / scale))
     if model.kind == "regression":
         return Way(count, max(difference, float(np.max(np.abs(decisions - given[1]) / scale))), 0, 0)
-    close = _too_close(model, outputs)
+    close = _too_close(model, outputs, tolerance)
     return Way(count, difference, int(np.sum((decisions != given[1]) & ~close)), int(close.sum()))
 
 
-def _too_close(model: Model, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _too_close(model: Model, outputs: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any, Any]:
     if model.kind == "binary":
-        near: np.ndarray[Any, Any] = np.abs(outputs - model.decision["threshold"]) <= TOLERANCE
+        near: np.ndarray[Any, Any] = np.abs(outputs - model.decision["threshold"]) <= tolerance
         return near
     costs = np.asarray(model.decision["costs"], dtype=np.float64)
     expected = np.sort(outputs @ costs, axis=1)
-    margin: np.ndarray[Any, Any] = expected[:, 1] - expected[:, 0] <= 2 * TOLERANCE * costs.max()
+    margin: np.ndarray[Any, Any] = expected[:, 1] - expected[:, 0] <= 2 * tolerance * costs.max()
     return margin
 
 

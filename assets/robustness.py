@@ -124,7 +124,7 @@ def _steps_against(case: Case, columns: Columns, name: str, direction: str) -> f
     """The share of steps between neighbouring values of a feature in which the prediction moves the wrong way."""
     few = {other: column[:SWEPT_ROWS] for other, column in columns.items()}
     known = columns[name][~np.isnan(columns[name])]
-    values = np.unique(np.quantile(known, np.linspace(0, 1, SWEPT_VALUES))).astype(np.float32)
+    values = np.unique(np.quantile(known, np.linspace(0, 1, SWEPT_VALUES)))
     answers = case.model.predict(stress.swept(few, name, values)).reshape(len(values), -1)
     steps = np.diff(answers, axis=0) * (1 if direction == "increasing" else -1)
     return float((steps < -SAME * max(1.0, float(np.ptp(answers)))).mean()) if steps.size else 0.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.estimators import model_frame
-from assets.methods.calibration import Scaling
+from assets.methods.calibration import Scaling, chances, log_chances
 from assets.spec import ProductSpec
 
 if TYPE_CHECKING:
@@ -121,14 +121,13 @@ def _has_log_link(estimator: Any) -> bool:
 
 def _chances(spec: ProductSpec, sums: Any, scaling: Scaling | None, *, in_margin: bool) -> Any:
     """From base plus contributions to the probabilities that are served: link, then calibration."""
-    chances = sums
+    found = sums
     if in_margin:
         scores = np.column_stack([np.zeros(len(sums)), sums]) if sums.shape[1] == 1 else sums
-        grown = np.exp(scores - scores.max(axis=1, keepdims=True))
-        chances = grown / grown.sum(axis=1, keepdims=True)
-    if scaling is not None:
-        chances = scaling.apply(chances)
-    return chances[:, 1] if spec.kind == "binary" else chances
+        found = chances(scores) if scaling is None else scaling.apply(scores)
+    elif scaling is not None:
+        found = scaling.apply(log_chances(sums))
+    return found[:, 1] if spec.kind == "binary" else found
 
 
 def _matrix(transformer: Any, frame: pd.DataFrame) -> Any:

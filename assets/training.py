@@ -27,8 +27,9 @@ from bentos.runtime import Model, as_text, is_missing, model_digest
 if TYPE_CHECKING:
     import pandas as pd
 
-PARITY = 1e-5
-"""How far the graph's outputs may be from the pipeline's, in probability or relative to the values: single precision."""
+PARITY = {True: 1e-12, False: 1e-5}
+"""How far the graph's outputs may be from the pipeline's, in probability or relative to the largest value: in double precision
+the rounding of some thousand sums in another order, in single precision that of one."""
 
 BACKGROUND = 32
 """How many training rows a model carries to explain its answers against."""
@@ -78,13 +79,16 @@ def train_on(
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         draft = Path(scratch) / "model"
         draft.mkdir()
-        (draft / "model.onnx").write_bytes(onnx_graph.convert(spec, fitted, scaling))
+        graph = onnx_graph.convert(spec, fitted, scaling)
+        (draft / "model.onnx").write_bytes(graph)
         signature = {**_signature(spec, snapshot, train_part, validate_part), "calibration": calibration}
         write_json(draft / "model.json", {**signature, "decision": {}})
 
         columns = {name: validate_part.rows[name].to_numpy() for name in spec.columns}
         outputs = Model.load(draft, model_digest(draft)).predict(columns)
-        difference = _require_parity(spec, outputs, _expected(spec, fitted, scaling, asked))
+        difference = _require_parity(
+            spec, outputs, _expected(spec, fitted, scaling, asked), is_double=onnx_graph.is_double(graph)
+        )
         decision = KINDS[spec.kind].choose(labels, outputs, spec.prices)
         watched = outputs.max(axis=1) if spec.kind == "multiclass" else outputs
         tenths = [float(edge) for edge in np.quantile(watched, np.linspace(0.1, 0.9, 9))]
@@ -143,12 +147,14 @@ def _calibrated(
     """The scaling of probabilities, if one is declared or helps, and what is told of it."""
     if spec.kind == "regression" or spec.model.calibration == "none":
         return None, {"method": "none"}
-    probabilities = np.asarray(fitted.predict_proba(asked), dtype=np.float64)
-    gain, error = held_out_gain(labels, probabilities, clusters)
+    from assets.methods.scaled import raw_scores
+
+    scores = raw_scores(fitted, asked)
+    gain, error = held_out_gain(labels, scores, clusters)
     told = {"held_out_gain": gain, "standard_error": error if np.isfinite(error) else None}
     if spec.model.calibration == "auto" and gain <= error:
         return None, {"method": "none", **told}
-    scaling = fit_scaling(labels, probabilities)
+    scaling = fit_scaling(labels, scores)
     return scaling, {"method": "scaling", "slope": scaling.slope, "intercepts": list(scaling.intercepts), **told}
 
 
@@ -164,13 +170,14 @@ def _expected(spec: ProductSpec, fitted: Any, scaling: Scaling | None, asked: pd
     return outputs_of(spec, _scaled(fitted, scaling), asked)
 
 
-def _require_parity(spec: ProductSpec, outputs: Any, expected: Any) -> float:
+def _require_parity(spec: ProductSpec, outputs: Any, expected: Any, *, is_double: bool) -> float:
     scale = max(1.0, float(np.abs(expected).max())) if spec.kind == "regression" else 1.0
     difference = float(np.abs(outputs - expected).max()) / scale
-    if not difference <= PARITY:
+    allowed = PARITY[is_double]
+    if not difference <= allowed:
         raise DataError(
-            f"{spec.name}: the ONNX model differs from the fitted pipeline by {difference:.2g}, at most {PARITY:g} is allowed, "
-            "so it was not published. Use an estimator that converts faithfully."
+            f"{spec.name}: the ONNX model differs from the fitted pipeline by {difference:.2g}, at most {allowed:g} is "
+            "allowed, so it was not published. Use an estimator that converts faithfully."
         )
     return difference
 

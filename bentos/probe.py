@@ -41,11 +41,18 @@ async def ask(app: Any, rows: list[dict[str, Any]], at_once: int) -> list[dict[s
     return predictions
 
 
+def _rows_at_once(rows: list[dict[str, Any]], limits: dict[str, Any]) -> int:
+    """How many rows fit into one request, by their number and by the bytes of its body."""
+    longest = max(len(json.dumps(row).encode()) for row in rows) + 2
+    return max(1, min(int(limits["max_batch_rows"]), (int(limits["max_body_bytes"]) - 100) // longest))
+
+
 def main() -> None:
     """Read rows, print predictions."""
     served = Served.load(Path(__file__).resolve().parent)
     served.limits["access_log"] = False
-    asked = ask(ModelApp(served).asgi(), json.load(sys.stdin), served.limits["max_batch_rows"])
+    rows = json.load(sys.stdin)
+    asked = ask(ModelApp(served).asgi(), rows, _rows_at_once(rows, served.limits))
     json.dump(asyncio.run(asked), sys.stdout)
 
 

@@ -114,13 +114,19 @@ class Model:
         feeds = {name: as_text(columns[name]).reshape(-1, 1) for name in texts}
         if numbers:
             # one conversion for all: for a single row, many small ones take as long as the model
-            block = as_numbers([columns[name] for name in numbers])[:, :, np.newaxis]
+            block = as_numbers([columns[name] for name in numbers]).astype(self.precision, copy=False)[:, :, np.newaxis]
             feeds.update(zip(numbers, block, strict=True))
         (outputs,) = self.session.run([OUTPUTS], feeds)
-        found: np.ndarray[Any, np.dtype[np.float64]] = outputs.astype(np.float64)
+        found: np.ndarray[Any, np.dtype[np.float64]] = outputs.astype(np.float64, copy=False)
         if self.kind == "multiclass":
             return found
         return found[:, 1] if self.kind == "binary" else found.reshape(-1)
+
+    @cached_property
+    def precision(self) -> type[np.floating[Any]]:
+        """The precision in which the graph takes numbers: double, or single where skl2onnx converted the estimator."""
+        taken = {item.type for item in self.session.get_inputs()}
+        return np.float32 if "tensor(float)" in taken else np.float64
 
     @cached_property
     def inputs(self) -> tuple[list[str], list[str]]:
@@ -153,9 +159,9 @@ def as_text(values: Sequence[Any]) -> np.ndarray[Any, Any]:
     )
 
 
-def as_numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Numbers in the precision of training, a missing one as NaN."""
-    return np.asarray(values, dtype=np.float32)
+def as_numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Numbers in the precision of training, double, a missing one as NaN."""
+    return np.asarray(values, dtype=np.float64)
 
 
 def is_missing(value: Any) -> bool:

@@ -14,7 +14,7 @@ from assets.storage import Home
 from orchestration.declarations import DEFS, warehouses
 from orchestration.resources import REPOSITORY
 
-TYPES = {"category": {"varchar", "text"}, "number": {"float", "real"}}
+TYPES = {"category": {"varchar", "text"}, "number": {"double"}}
 
 
 @dataclass

@@ -81,13 +81,13 @@ def unfair(column: str, value: str) -> Callable[[onnx.ModelProto], None]:
 
     def change(graph: onnx.ModelProto) -> None:
         _rewire(graph)
-        graph.graph.initializer.append(helper.make_tensor("half", TensorProto.FLOAT, [1, 1], [0.5]))
+        graph.graph.initializer.append(helper.make_tensor("half", TensorProto.DOUBLE, [1, 1], [0.5]))
         graph.graph.node.extend([
             helper.make_node(
                 "LabelEncoder", [column], ["picked"],
-                domain="ai.onnx.ml", keys_strings=[value], values_floats=[1.0], default_float=0.0,
+                domain="ai.onnx.ml", keys_strings=[value], values_int64s=[1], default_int64=0,
             ),
-            helper.make_node("Greater", ["picked", "half"], ["is_picked"]),
+            helper.make_node("Cast", ["picked"], ["is_picked"], to=TensorProto.BOOL),
             helper.make_node("Where", ["is_picked", "half", INNER], [OUTPUTS]),
         ])  # fmt: skip
 
@@ -99,7 +99,7 @@ def fragile(columns: list[str]) -> Callable[[onnx.ModelProto], None]:
 
     def change(graph: onnx.ModelProto) -> None:
         _rewire(graph)
-        graph.graph.initializer.append(helper.make_tensor("whole", TensorProto.FLOAT, [1, 1], [1.0]))
+        graph.graph.initializer.append(helper.make_tensor("whole", TensorProto.DOUBLE, [1, 1], [1.0]))
         graph.graph.node.extend([
             helper.make_node("Sum", columns, ["all_of_them"]),
             helper.make_node("IsNaN", ["all_of_them"], ["is_gappy"]),
@@ -119,7 +119,7 @@ def slow(times: int = 200, size: int = 1500) -> Callable[[onnx.ModelProto], None
         for name, array in (
             ("widen", np.zeros((2, size))), ("busy", random.normal(0, 0.01, (size, size))), ("narrow", np.zeros((size, 2)))
         ):  # fmt: skip
-            graph.graph.initializer.append(numpy_helper.from_array(array.astype(np.float32), name))
+            graph.graph.initializer.append(numpy_helper.from_array(array.astype(np.float64), name))
         for name, value in (("zero", 0), ("one", 1)):
             graph.graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
         nodes = [
@@ -139,7 +139,7 @@ def slow(times: int = 200, size: int = 1500) -> Callable[[onnx.ModelProto], None
 def overconfident(graph: onnx.ModelProto) -> None:
     """Squares the odds twice over: the same order of rows, other probabilities."""
     _rewire(graph)
-    graph.graph.initializer.append(helper.make_tensor("power", TensorProto.FLOAT, [1], [4.0]))
+    graph.graph.initializer.append(helper.make_tensor("power", TensorProto.DOUBLE, [1], [4.0]))
     graph.graph.initializer.append(helper.make_tensor("classes", TensorProto.INT64, [1], [1]))
     graph.graph.node.extend([
         helper.make_node("Pow", [INNER, "power"], ["sharp"]),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from assets.methods.bootstrap import cluster_weights, interval, replicate
-from assets.methods.calibration import SMALLEST, Scaling, fit_scaling
+from assets.methods.calibration import SMALLEST, Scaling, fit_scaling, log_chances
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 
@@ -85,13 +85,13 @@ class Calibrator:
         seed : int
             Of the other draws.
         """
-        columns = _columns_of(outputs)
-        scaling = fit_scaling(labels, columns)
+        scores = _scores_of(outputs)
+        scaling = fit_scaling(labels, scores)
         drawn = (weights[clusters].astype(int) for weights in cluster_weights(clusters, OTHERS, seed))
-        others = tuple(fit_scaling(np.repeat(labels, times), np.repeat(columns, times, axis=0)) for times in drawn)
+        others = tuple(fit_scaling(np.repeat(labels, times), np.repeat(scores, times, axis=0)) for times in drawn)
         if outputs.ndim > 1:
             return cls(scaling, others, 0.0)
-        chances = scaling.apply(columns)[:, 1]
+        chances = scaling.apply(scores)[:, 1]
         information = np.bincount(clusters, chances * (1 - chances))
         offsets = np.bincount(clusters, labels - chances) / np.maximum(information, SMALLEST)
         usable = information >= 1
@@ -101,7 +101,7 @@ class Calibrator:
 
     def drawn(self, outputs: Array, clusters: np.ndarray[Any, Any], number: int, random: np.random.Generator) -> Array:
         """Chances as they might be, of the outputs' shape: another scaling for each number, another luck for each day."""
-        chances = self.others[number % len(self.others)].apply(_columns_of(outputs))
+        chances = self.others[number % len(self.others)].apply(_scores_of(outputs))
         if outputs.ndim > 1:
             return chances
         odds = np.log(np.clip(chances[:, 1], SMALLEST, 1) / np.clip(chances[:, 0], SMALLEST, 1))
@@ -128,7 +128,7 @@ def of_probabilities(
     draws : Draws
         Of the interval; labels are drawn by their probabilities.
     """
-    module, probabilities = KINDS[kind], calibrator.scaling.apply(_columns_of(outputs))
+    module, probabilities = KINDS[kind], calibrator.scaling.apply(_scores_of(outputs))
     rows, classes = probabilities.shape
     of_classes = np.tile(np.arange(classes, dtype=np.float64), rows)
     functions = module.metric_functions(of_classes, np.repeat(outputs, classes, axis=0), *rule)
@@ -214,6 +214,6 @@ def realised(functions: Mapping[str, Callable[[Array], float]], draws: Draws) ->
     return {name: draws.told(value, drawn[name]) for name, value in points.items() if np.isfinite(value)}
 
 
-def _columns_of(outputs: Array) -> Array:
-    """Probabilities with a column for each class."""
-    return outputs if outputs.ndim > 1 else np.column_stack([1 - outputs, outputs])
+def _scores_of(outputs: Array) -> Array:
+    """The logarithms of probabilities, a column for each class."""
+    return log_chances(outputs if outputs.ndim > 1 else np.column_stack([1 - outputs, outputs]))

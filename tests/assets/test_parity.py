@@ -32,7 +32,7 @@ def test_all_ways_were_asked_real_and_hard_rows_and_agree(ran: Home) -> None:
     assert (found["real_rows"], found["hard_rows"] > 60) == (500, True)
     assert set(found["ways"]) == {"precomputed", "embedded", "sql", "service"}
     for name, way in found["ways"].items():
-        assert way["largest_difference"] <= 1e-6, name
+        assert way["largest_difference"] <= 1e-12, name
         assert way["different_decisions"] == 0, name
         assert way["rows"] >= 500, name
 

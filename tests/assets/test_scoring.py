@@ -43,7 +43,7 @@ def test_a_month_is_its_local_month_and_every_row_of_it_is_scored(scorer: Scorer
     digest = scorer.champion.model_digest
     model = Model.load(scorer.home.models / "flight_delay" / digest, digest)
     expected = model.predict({name: march[name].to_numpy() for name in model.signature["features"]})
-    assert np.abs(found["probability"] - expected).max() < 1e-6
+    assert np.abs(found["probability"] - expected).max() < 1e-12
     assert set(found["model_digest"]) == {digest}
     assert set(found["model_version"]) == {1}
 

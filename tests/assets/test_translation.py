@@ -100,7 +100,7 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
         given = found[str(name)].to_numpy()
         if values.dtype.kind == "f":
             scale = max(1.0, np.abs(values).max())
-            assert np.max(np.abs(given.astype(float) - values) / scale) <= 1e-6, name
+            assert np.max(np.abs(given.astype(float) - values) / scale) <= 1e-12, name
         else:
             assert given.tolist() == values.tolist(), name
 

@@ -86,30 +86,30 @@ final as (
         flights.carrier,
         flights.origin,
         flights.destination,
-        flights.scheduled_departure_minute_local::real as scheduled_departure_minute_local,
-        isodow(flights.scheduled_departure_date_local)::real as day_of_week,
-        {{ minutes_between('flights.scheduled_departure_utc', 'flights.scheduled_arrival_utc') }}::real
+        flights.scheduled_departure_minute_local::double as scheduled_departure_minute_local,
+        isodow(flights.scheduled_departure_date_local)::double as day_of_week,
+        {{ minutes_between('flights.scheduled_departure_utc', 'flights.scheduled_arrival_utc') }}::double
             as scheduled_duration_minutes,
-        flights.distance_miles::real as distance_miles,
+        flights.distance_miles::double as distance_miles,
 
-        planes.seat_count::real as plane_seats,
-        (year(flights.scheduled_departure_date_local) - planes.built_year)::real as plane_age_years,
+        planes.seat_count::double as plane_seats,
+        (year(flights.scheduled_departure_date_local) - planes.built_year)::double as plane_age_years,
 
-        weather.temperature_fahrenheit::real as temperature_fahrenheit,
-        weather.dew_point_fahrenheit::real as dew_point_fahrenheit,
-        weather.humidity_percent::real as humidity_percent,
-        weather.wind_direction_degrees::real as wind_direction_degrees,
-        weather.wind_speed_mph::real as wind_speed_mph,
-        weather.wind_gust_mph::real as wind_gust_mph,
-        weather.precipitation_inches::real as precipitation_inches,
-        weather.pressure_millibars::real as pressure_millibars,
-        weather.visibility_miles::real as visibility_miles,
+        weather.temperature_fahrenheit::double as temperature_fahrenheit,
+        weather.dew_point_fahrenheit::double as dew_point_fahrenheit,
+        weather.humidity_percent::double as humidity_percent,
+        weather.wind_direction_degrees::double as wind_direction_degrees,
+        weather.wind_speed_mph::double as wind_speed_mph,
+        weather.wind_gust_mph::double as wind_gust_mph,
+        weather.precipitation_inches::double as precipitation_inches,
+        weather.pressure_millibars::double as pressure_millibars,
+        weather.visibility_miles::double as visibility_miles,
 
-        backlog.overdue_flights::real as overdue_flights,
+        backlog.overdue_flights::double as overdue_flights,
         {% for history in delay_histories() %}
-        ({{ history.name }}.known_delay_minutes / nullif({{ history.name }}.known_flights, 0))::real
+        ({{ history.name }}.known_delay_minutes / nullif({{ history.name }}.known_flights, 0))::double
             as {{ history.name }}_mean_delay_minutes,
-        ({{ history.name }}.known_late / nullif({{ history.name }}.known_flights, 0))::real
+        ({{ history.name }}.known_late / nullif({{ history.name }}.known_flights, 0))::double
             as {{ history.name }}_late_share,
         {% endfor %}
 
