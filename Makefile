@@ -53,6 +53,10 @@ test: .venv/dev.stamp .venv/containers.stamp .postgresql .prometheus .engine ## 
 .prometheus:
 	$(call debian,$(call have,$(PROMETHEUS)),$(PROMETHEUS),Not all of Prometheus: its tests are skipped.)
 
+.PHONY: bare-machine
+bare-machine: ## Run the README's commands on a Debian with nothing but what it names (root; about two minutes)
+	@.ci/bare_machine.sh
+
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, types, imports, SQL and YAML
 	$(BIN)/ruff check .
