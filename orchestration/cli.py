@@ -176,6 +176,9 @@ def main() -> None:
 
         traceback.print_exc()
         code = 1
+    if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
+        # dbt's locks are named semaphores: unless they are freed, a tracker reports them as leaked after this process
+        multiprocessing._run_finalizers(0)  # noqa: SLF001 - what the interpreter's own end would call
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
