@@ -30,7 +30,7 @@ def run(product: str | None) -> None:
         resources.settle_process()
         home = resources.home_from_environment().prepare()
         display = RunDisplay(home)
-        definitions = load_definitions()
+        definitions = load_definitions(product)
         from orchestration.running import RunFailedError
         from orchestration.running import run as run_loop
         from orchestration.status import status as read_status

@@ -14,7 +14,7 @@ from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration import resources
 from orchestration.components import ModelProduct
-from orchestration.definitions import assemble
+from orchestration.assembly import assemble
 from orchestration.running import Outcome, run
 
 

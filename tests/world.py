@@ -19,7 +19,7 @@ from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage import Home
 from orchestration import resources
 from orchestration.components import ModelProduct, Source, Warehouse
-from orchestration.definitions import assemble
+from orchestration.assembly import assemble
 from orchestration.resources import REPOSITORY
 from orchestration.running import Outcome, run
 
