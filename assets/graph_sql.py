@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.errors import TranslationError
 from assets.graph_trees import Forest
 from assets.row_checks import identifier, literal
+from assets.storage import file_digest
 from bentos.runtime import OUTPUTS
 
 LARGEST, SMALLEST = 3.4028234e38, 1.1754944e-38
@@ -24,13 +26,33 @@ EXPONENT = 700.0
 Columns = list[str]
 
 
+@dataclass(frozen=True)
+class Query:
+    """A graph as common table expressions.
+
+    Parameters
+    ----------
+    expressions : str
+        To be put after WITH; the last of them is named ``scored``.
+    outputs : list of str
+        Its columns that hold the outputs.
+    trees : dict of str to str
+        Sums of trees, by the name that stands for them in the expressions: comparisons and numbers alone, nearly the same
+        in each dialect. They are most of a query, and the parser of a dialect need not read them.
+    """
+
+    expressions: str
+    outputs: Columns
+    trees: dict[str, str]
+
+
 def number(value: float) -> str:
     """A double precision literal, the shortest that is read back as the same number."""
     text = repr(float(value))
     return text if "e" in text else f"{text}e0"
 
 
-def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: str, kept: Sequence[str]) -> tuple[str, Columns]:
+def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: str, kept: Sequence[str]) -> Query:
     """Translate a graph.
 
     Parameters
@@ -43,12 +65,6 @@ def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: s
         Where the rows are, as it stands after FROM.
     kept : sequence of str
         The columns of the relation that are handed through.
-
-    Returns
-    -------
-    tuple of str and list of str
-        Common table expressions, to be put after WITH, the last of which is named ``scored``; and its columns that hold the
-        outputs.
 
     Raises
     ------
@@ -69,15 +85,18 @@ class _Translation:
         self.constants = {item.name: numpy_helper.to_array(item) for item in self.graph.initializer}
         self.tensors: dict[str, Columns] = {}
         self.stages: list[str] = []
+        self.trees: dict[str, str] = {}
+        # no text in a graph holds the graph's own digest, so no category is taken for one of these names
+        self.grown = f"loopline_trees_{file_digest(graph_file)[:16]}"
         self.columns = 0
         inputs = [self._input(name, feature) for name, feature in features.items()]
         handed = [identifier(name) for name in kept]
         self.stages.append(f"given as (select {', '.join([*handed, *inputs])} from {relation})")
 
-    def expressions(self) -> tuple[str, Columns]:
+    def expressions(self) -> Query:
         outputs = self.tensor(OUTPUTS)
         self.stages.append(f"scored as (select * from {self._latest()})")
-        return ",\n".join(self.stages), outputs
+        return Query(",\n".join(self.stages), outputs, self.trees)
 
     def tensor(self, name: str) -> Columns:
         """The columns of a tensor, translating what makes it."""
@@ -107,6 +126,12 @@ class _Translation:
         """A common table expression with these columns, by name, beside all that the one before has."""
         added = "".join(f", {expression} as {name}" for name, expression in columns.items())
         self.stages.append(f"step_{len(self.stages)} as (select *{added} from {self._latest()})")
+
+    def stand_in(self, trees: str) -> str:
+        """A name for the sum of some trees."""
+        name = f"{self.grown}_{len(self.trees)}"
+        self.trees[name] = trees
+        return name
 
     def _input(self, name: str, feature: dict[str, Any]) -> str:
         column, given = self._name(), identifier(name)
@@ -232,7 +257,7 @@ def _trees(of: _Translation, node: Any) -> Columns:
     given, columns = of.attributes(node), of.tensor(node.input[0])
     forest = Forest(given, columns, number)
     of.add(forest.filled)
-    sums = [of.stage(parts) for parts in forest.sums]
+    sums = [of.stage([of.stand_in(part) for part in parts]) for parts in forest.sums]
     base = list(given.get("base_values", [])) or [0.0] * len(sums)
     scores = of.stage([" + ".join([number(start), *parts]) for start, parts in zip(base, sums, strict=True)])
     after = "NONE" if node.op_type == "TreeEnsemble" else given.get("post_transform", b"NONE").decode()
