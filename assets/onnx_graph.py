@@ -17,6 +17,7 @@ from assets import tree_nodes
 from assets.errors import SpecificationError
 from assets.graph_nodes import ML, Builder, encoded, linear, probabilities
 from assets.methods.calibration import SMALLEST, Scaling
+from assets.methods.raw_scores import has_margin, is_lightgbm
 from assets.spec import ProductSpec
 from bentos.runtime import OUTPUTS
 
@@ -71,8 +72,6 @@ def is_double(graph: bytes) -> bool:
 def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any | None:
     """The graph in double precision; None where a step or the estimator is not one that is written here."""
     from onnx import TensorProto, helper
-
-    from assets.methods.scaled import has_margin
 
     builder, last = Builder(), pipeline.steps[-1][1]
     columns = encoded(builder, pipeline.named_steps["columns"])
@@ -142,8 +141,6 @@ def _histograms(builder: Builder, columns: str, last: Any) -> Written | None:
 
 def _lightgbm(builder: Builder, columns: str, last: Any) -> Written | None:
     """LightGBM's classifiers and regressors with a plain objective."""
-    from assets.methods.scaled import is_lightgbm
-
     if not is_lightgbm(last):
         return None
     dump = last.booster_.dump_model()

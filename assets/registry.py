@@ -54,7 +54,6 @@ def prepare(home: Home) -> None:
 
 def _make_ready(home: Home) -> None:
     """Import what registering needs, and make the database."""
-    import mlflow.sklearn
     import skops.io  # noqa: F401 - imported now, used when a model is registered
 
     with _client(home) as client:

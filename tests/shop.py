@@ -13,8 +13,8 @@ import yaml
 from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration import resources
-from orchestration.components import ModelProduct
 from orchestration.assembly import assemble
+from orchestration.components import ModelProduct
 from orchestration.running import Outcome, run
 
 
