@@ -41,6 +41,9 @@ class Graph(Protocol):
     def stage(self, expressions: Sequence[str]) -> Columns:
         """Columns of a new common table expression."""
 
+    def stand_in(self, trees: str) -> str:
+        """A name for the sum of some trees."""
+
     def add(self, columns: dict[str, str]) -> None:
         """A common table expression with these columns, by name."""
 
@@ -153,7 +156,7 @@ def _trees(of: Graph, node: Any) -> Columns:
     given, columns = of.attributes(node), of.tensor(node.input[0])
     forest = Forest(given, columns, number)
     of.add(forest.filled)
-    sums = [of.stage(parts) for parts in forest.sums]
+    sums = [of.stage([of.stand_in(part) for part in parts]) for parts in forest.sums]
     base = list(given.get("base_values", [])) or [0.0] * len(sums)
     scores = of.stage([" + ".join([number(start), *parts]) for start, parts in zip(base, sums, strict=True)])
     after = "NONE" if node.op_type == "TreeEnsemble" else given.get("post_transform", b"NONE").decode()
