@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -97,8 +99,13 @@ def instance_folder(home: Home) -> Path:
     return home.dagster
 
 
-def instance(home: Home) -> dg.DagsterInstance:
-    """This home's Dagster instance; the caller disposes of it."""
+@contextmanager
+def instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """This home's Dagster instance, disposed of at the end."""
     import dagster as dg
 
-    return dg.DagsterInstance.from_config(str(instance_folder(home)))
+    from orchestration.history import held_open
+
+    folder = instance_folder(home)
+    with held_open(folder.resolve()), dg.DagsterInstance.from_config(str(folder)) as opened:
+        yield opened
