@@ -161,6 +161,10 @@ told() { # the lines of recipes in the log
 
 inside() {
 	mkdir "$root"
+	# in memory where there is plenty: 60,000 small files are then gone at once, which took a busy disk three minutes
+	if test "$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo)" -gt 8000000; then
+		mount -t tmpfs -o size=5g,mode=755 tmpfs "$root"
+	fi
 	tar -C "$root" -xf "$base"
 	mount -t proc proc "$root/proc"
 	mount --rbind /dev "$root/dev"
