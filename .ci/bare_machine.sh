@@ -3,7 +3,7 @@
 #
 # 1. root: `make run`, which sets up everything.
 # 2. an ordinary user: `make run`, and `make test` as far as the collection of the tests; what is missing takes one line each.
-# 3. root: the recipes of `make test`, which may install what is missing.
+# 3. root: the recipes of `make test`, which may install what is missing. No service is started.
 #
 # The root folder without the checkout is cached in ~/.cache/loopline ($XDG_CACHE_HOME), by its list of packages. How packages are
 # reached is this machine's business: its apt sources, its settings of pip and uv, its certificates and uv's cache are lent to each run.
@@ -99,9 +99,9 @@ index_variables() {
 
 lend_index() {
 	local file found=()
-	# certificates of this machine's own, if it has any, are in its bundle
-	rm -rf "$root/etc/ssl/certs"
-	lend /etc/ssl/certs /usr/local/share/ca-certificates /etc/pip.conf /etc/xdg/pip /etc/uv
+	# this machine may trust a certificate of its own; a copy, as a package that is installed may add to it
+	cp -a /etc/ssl/certs/. "$root/etc/ssl/certs/"
+	lend /usr/local/share/ca-certificates /etc/pip.conf /etc/xdg/pip /etc/uv
 	variables+=(UV_LINK_MODE=copy)
 	for file in "${PIP_CONFIG_FILE:-}" "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
 		test -f "$file" && cp "$file" "$root/etc/pip-of-user.conf" && variables+=(PIP_CONFIG_FILE=/etc/pip-of-user.conf) && break
@@ -124,6 +124,7 @@ lend_apt() {
 	rm -f "$root/etc/apt/sources.list"
 	while read -r file; do cp "$file" "$root$file"; done < <(apt_sources)
 	apt_settings >"$root/etc/apt/apt.conf.d/99lent"
+	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/lent"
 	# Debian's way to say that an installed service must not start
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod +x "$root/usr/sbin/policy-rc.d"
@@ -187,7 +188,7 @@ inside() {
 
 	lend_apt
 	quietly as root make "${recipes[@]}"
-	test "$(told)" = 0 || { cat "$log" && fail "root's make test installed not all that was missing"; }
+	test "$(told)" = 0 || { cat "$log" && fail "root's make test did not install all that was missing"; }
 	say "make test: all of it installed, as root"
 }
 
