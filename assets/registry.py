@@ -5,12 +5,15 @@ Only this module imports mlflow. Whether a challenger is promoted is for the gat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from assets.companion import Companion
 from assets.errors import LedgerError
 from assets.spec import ProductSpec
 from assets.storage import Home, exclusive
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+_companion: Companion | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,40 @@ class Version:
     trained_because: str = ""
 
 
+def prepare(home: Home) -> None:
+    """Let MLflow be imported, and its database be made, by a process beside this one, while this one does other things.
+
+    From then on that process does what this module is asked. Where MLflow is imported already, nothing happens.
+    """
+    global _companion  # noqa: PLW0603 - one for the life of the process
+    if "mlflow" in sys.modules or (_companion is not None and _companion.is_ours):
+        return
+    _companion = Companion()
+    _companion.begin(_make_ready, home)
+
+
+def _make_ready(home: Home) -> None:
+    """Import what registering needs, and make the database."""
+    import skops.io  # noqa: F401 - imported now, used when a model is registered
+
+    with _client(home) as client:
+        client.search_experiments(max_results=1)
+
+
+def _beside(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """Call a function in the companion where there is one, else here."""
+
+    @wraps(function)
+    def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
+        if _companion is not None and _companion.is_ours:
+            answer: Answer = _companion.call(asked, *given, **named)
+            return answer
+        return function(*given, **named)
+
+    return asked
+
+
+@_beside
 def register(
     home: Home,
     spec: ProductSpec,
@@ -78,6 +118,7 @@ def register(
     return found
 
 
+@_beside
 def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]) -> None:
     """Record the trials of a search as child runs of one run; those that are recorded already are not recorded again.
 
@@ -110,6 +151,7 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
         client.set_terminated(parents[0])
 
 
+@_beside
 def name_champion(home: Home, product: str, version: int | None) -> None:
     """Let the alias follow the ledger: name the version that serves, or nobody."""
     with _client(home) as client:
@@ -119,6 +161,7 @@ def name_champion(home: Home, product: str, version: int | None) -> None:
             client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
+@_beside
 def version(home: Home, product: str, number: int) -> Version:
     """A registered version by its number.
 
@@ -135,6 +178,7 @@ def version(home: Home, product: str, number: int) -> Version:
     return _version(known[number])
 
 
+@_beside
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
     with _client(home) as client:
@@ -142,6 +186,7 @@ def attach(home: Home, version: Version, *files: Path) -> None:
             client.log_artifact(version.run_id, str(file), "evidence")
 
 
+@_beside
 def tag(home: Home, version: Version, **tags: str) -> None:
     """Set tags on a version, such as its verdict."""
     with _client(home) as client:
@@ -149,6 +194,7 @@ def tag(home: Home, version: Version, **tags: str) -> None:
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
 
 
+@_beside
 def holder(home: Home, product: str, alias: str) -> Version | None:
     """The version that an alias names, or None."""
     from mlflow.exceptions import MlflowException

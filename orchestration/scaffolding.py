@@ -92,9 +92,15 @@ def new_product(
             near = os.path.relpath(schema_path(kind), path.parent)
             files[path] = f"# yaml-language-server: $schema={near}\n{files[path]}"
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with publishing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with publishing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SpecificationError(
+                f"{path} cannot be written ({error.strerror}). A product is declared inside the checkout: "
+                "run `loopline new` in one that you may write to, and commit what it writes."
+            ) from error
     return Written(tuple(files), tuple(made.table), tuple(made.notes))
 
 
