@@ -14,7 +14,7 @@ from assets import contracts, features, snapshots
 from assets.errors import ContractError, DataError
 from assets.spec import ProductSpec
 from assets.storage import Home
-from tests.shop import customers, product
+from tests.shop import AT_RANDOM, customers, product
 
 MERGED = {"column": "tier", "kind": "multiclass", "meaning": "the tier", "classes": ["bronze", "silver", "other"]}
 
@@ -108,3 +108,18 @@ def test_a_window_of_one_class_and_training_without_one_are_errors(home: Home, t
     other = snapshots.read(published(home, tmp_path / "other", early, spec))
     with pytest.raises(DataError, match=r"the train window .* and lacks gold; each class must be in it"):
         snapshots.labelled(spec, other)
+
+
+def test_rows_without_a_label_are_test_rows_of_a_random_split(home: Home, tmp_path: Path) -> None:
+    """So that each is predicted; none trains, validates or is judged by."""
+    frame = customers(600)
+    frame["churned"] = frame["churned"].where(frame.index % 6 > 0)
+    spec = product("churn", split=AT_RANDOM)
+    rows = snapshots.read(published(home, tmp_path, frame, spec))
+    without = rows["churned"].isna().to_numpy()
+    assert without.sum() == 100
+    parts = snapshots.parts_of(spec, rows)
+    assert {name: int((mask & without).sum()) for name, (mask, _) in parts.items()} == {"train": 0, "validate": 0, "test": 100}
+    labelled = snapshots.labelled(spec, rows)
+    assert sum(len(part.rows) for part in labelled.values()) == 500
+    assert labelled["test"].unlabelled == {"other": 100}
