@@ -1,4 +1,7 @@
-"""Dagster's history in SQLite: kept whole when a process is killed or the machine stops, without a wait for the disk at each event."""
+"""Dagster's history in SQLite, kept whole when a process is killed or the machine stops.
+
+No event waits for the disk.
+"""
 
 from __future__ import annotations
 
