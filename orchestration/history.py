@@ -1,7 +1,4 @@
-"""Dagster's history in SQLite, kept whole when a process is killed or the machine stops.
-
-No event waits for the disk.
-"""
+"""Dagster's history in SQLite: whole when a process is killed or the machine stops, with no wait for the disk at each event."""
 
 from __future__ import annotations
 
