@@ -27,6 +27,10 @@ SOURCE_REASON = (
     "A row that breaks a rule goes to quarantine with its reasons. Ranges are what was seen, widened by half; a file with more "
     f"than {QUARANTINED:.0%} of bad rows is not landed."
 )
+ESTIMATOR_REASON = (
+    "The estimator, by its import path: any of scikit-learn or LightGBM, or your own. Of it and its alternatives the one that "
+    "does best on rows it was not fitted on becomes the model."
+)
 FEATURES_REASON = (
     "What the model sees; types, ranges and vocabularies follow the columns above. Remove what is not known at prediction "
     "time: it would leak."
@@ -103,7 +107,10 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
         ),
         (["What is predicted.", *roles.target.notes], {"target": _target(roles)}),
         (_split_reason(roles), {"split": _split(roles)}),
-        ("The estimator, by its import path; any of scikit-learn or LightGBM, or your own.", {"model": _model(profile, kind)}),
+        (
+            ESTIMATOR_REASON,
+            {"model": _model(profile, kind)},
+        ),
         ("What mistakes cost decides the threshold. These are placeholders: put in your own.", {"cost": _cost(kind)}),
         (
             "What the model must beat, besides one constant answer: means by these columns.",
@@ -236,11 +243,13 @@ def _split_reason(roles: Roles) -> str:
 
 def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
     name = "Regressor" if kind == "regression" else "Classifier"
-    leaf = max(5, min(200, profile.rows // 500))
+    leaf = max(5, min(20, profile.rows // 50))
+    linear = ("Ridge", {}) if kind == "regression" else ("LogisticRegression", {"max_iter": 1000})
     return {
         "estimator": f"sklearn.ensemble.HistGradientBoosting{name}",
         "seed": 1,
         "parameters": {"learning_rate": 0.1, "max_iter": 100, "min_samples_leaf": leaf},
+        "alternatives": [{"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]}],
     }
 
 

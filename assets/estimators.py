@@ -93,6 +93,8 @@ def estimator(spec: ProductSpec) -> Any:
     _require_like_defaults(spec, kind, allowed)
     # one job, and quiet: a forest on every core, or a LightGBM that prints, is nobody's wish
     usual = {"random_state": spec.model.seed, "n_jobs": 1}
+    if kind.__module__.startswith("sklearn.linear_model"):
+        del usual["n_jobs"]  # deprecated there, and without effect
     fixed: dict[str, Any] = {name: value for name, value in usual.items() if name in allowed}
     if kind.__module__.startswith("lightgbm"):
         fixed["verbosity"] = -1

@@ -1,30 +1,24 @@
 """Registry: versions of models in MLflow, and which of them is challenger and which champion.
 
-Only this module imports mlflow. Whether a challenger is promoted is for the gate.
+The connection to MLflow stands in `assets.registry_client`. Whether a challenger is promoted is for the gate.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from assets.companion import Companion
 from assets.errors import LedgerError
+from assets.registry_client import beside, connected, database, experiment
 from assets.spec import ProductSpec
-from assets.storage import Home, exclusive
+from assets.storage import Home
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
-_companion: Companion | None = None
 
 
 @dataclass(frozen=True)
@@ -40,40 +34,7 @@ class Version:
     trained_because: str = ""
 
 
-def prepare(home: Home) -> None:
-    """Let MLflow be imported, and its database be made, by a process beside this one, while this one does other things.
-
-    From then on that process does what this module is asked. Where MLflow is imported already, nothing happens.
-    """
-    global _companion  # noqa: PLW0603 - one for the life of the process
-    if "mlflow" in sys.modules or (_companion is not None and _companion.is_ours):
-        return
-    _companion = Companion()
-    _companion.begin(_make_ready, home)
-
-
-def _make_ready(home: Home) -> None:
-    """Import what registering needs, and make the database."""
-    import skops.io  # noqa: F401 - imported now, used when a model is registered
-
-    with _client(home) as client:
-        client.search_experiments(max_results=1)
-
-
-def _beside(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """Call a function in the companion where there is one, else here."""
-
-    @wraps(function)
-    def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
-        if _companion is not None and _companion.is_ours:
-            answer: Answer = _companion.call(asked, *given, **named)
-            return answer
-        return function(*given, **named)
-
-    return asked
-
-
-@_beside
+@beside
 def register(
     home: Home,
     spec: ProductSpec,
@@ -96,7 +57,7 @@ def register(
     Version
         The version that the alias ``challenger`` now names.
     """
-    with _client(home) as client:
+    with connected(home) as client:
         found = _find(client, spec.name, model_digest=model_digest, evaluation_digest=evaluation_digest)
         if found is None:
             found = _log(
@@ -118,7 +79,7 @@ def register(
     return found
 
 
-@_beside
+@beside
 def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]) -> None:
     """Record the trials of a search as child runs of one run; those that are recorded already are not recorded again.
 
@@ -131,8 +92,8 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
     trials : sequence of (number, parameters, value)
         All finished trials.
     """
-    with _client(home) as client:
-        experiment_id = _experiment(client, f"{product}-tuning", home)
+    with connected(home) as client:
+        experiment_id = experiment(client, f"{product}-tuning", home)
         found = client.search_runs([experiment_id], f"tags.study = '{study}'", max_results=50_000)
         parents = [run.info.run_id for run in found if "trial" not in run.data.tags]
         shown = {run.data.tags["trial"] for run in found if "trial" in run.data.tags and run.info.status == "FINISHED"}
@@ -151,17 +112,17 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
         client.set_terminated(parents[0])
 
 
-@_beside
+@beside
 def name_champion(home: Home, product: str, version: int | None) -> None:
     """Let the alias follow the ledger: name the version that serves, or nobody."""
-    with _client(home) as client:
+    with connected(home) as client:
         if version is None:
             client.delete_registered_model_alias(product, CHAMPION)
         else:
             client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
-@_beside
+@beside
 def version(home: Home, product: str, number: int) -> Version:
     """A registered version by its number.
 
@@ -170,7 +131,7 @@ def version(home: Home, product: str, number: int) -> Version:
     LedgerError
         If there is no such version.
     """
-    with _client(home) as client:
+    with connected(home) as client:
         known = {int(item.version): item for item in client.search_model_versions(f"name = '{product}'")}
     if number not in known:
         listed = ", ".join(map(str, sorted(known))) or "none"
@@ -178,53 +139,36 @@ def version(home: Home, product: str, number: int) -> Version:
     return _version(known[number])
 
 
-@_beside
+@beside
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
-    with _client(home) as client:
+    with connected(home) as client:
         for file in files:
             client.log_artifact(version.run_id, str(file), "evidence")
 
 
-@_beside
+@beside
 def tag(home: Home, version: Version, **tags: str) -> None:
     """Set tags on a version, such as its verdict."""
-    with _client(home) as client:
+    with connected(home) as client:
         for key, value in tags.items():
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
 
 
-@_beside
+@beside
 def holder(home: Home, product: str, alias: str) -> Version | None:
     """The version that an alias names, or None."""
     from mlflow.exceptions import MlflowException
 
     if not database(home).exists():
         return None
-    with _client(home) as client:
+    with connected(home) as client:
         try:
             return _version(client.get_model_version_by_alias(product, alias))
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-
-
-def database(home: Home) -> Path:
-    """MLflow's database in this home."""
-    return home.registry / "mlflow.db"
-
-
-@contextmanager
-def _client(home: Home) -> Iterator[MlflowClient]:
-    """A client on this home's database; one process at a time, as SQLite and its migrations want it."""
-    import mlflow
-
-    with exclusive(home.registry / "registry.lock"):
-        uri = f"sqlite:///{database(home)}"
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        yield mlflow.MlflowClient(uri, uri)
 
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
@@ -246,14 +190,6 @@ def _version(found: Any) -> Version:
     )
 
 
-def _experiment(client: MlflowClient, name: str, home: Home) -> str:
-    """The experiment of a name, made if need be."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(name, (home.registry / "artifacts" / name).as_uri()))
-
-
 def _log(
     client: MlflowClient,
     home: Home,
@@ -270,7 +206,7 @@ def _log(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    experiment_id = _experiment(client, spec.name, home)
+    experiment_id = experiment(client, spec.name, home)
     inputs = Schema(
         [
             ColSpec(

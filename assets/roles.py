@@ -217,8 +217,8 @@ def _parts_of_a_sum(profile: FileProfile, roles: Roles, said: Mapping[str, Answe
 def _look_at_rows(profile: FileProfile, question: Question, roles: Roles) -> None:
     """Notes on the rows: duplicates, rows that lack their moment, and subjects with several rows."""
     if profile.sample.duplicates:
-        told = f"{profile.sample.duplicates:,} rows repeat another"
-        roles.notes.append(f"{told}; if they are no separate events, remove them: test rows would be trained on")
+        told = "1 row repeats" if profile.sample.duplicates == 1 else f"{profile.sample.duplicates:,} rows repeat"
+        roles.notes.append(f"{told} another; what is no event of its own should be removed: test rows would be trained on")
     for part, column in (("--time", roles.time), ("--group", roles.group)):
         if column is not None and column.nulls:
             roles.notes.append(f"{column.nulls:,} rows without {part} {shown(column.raw)!r} go to quarantine")

@@ -171,6 +171,8 @@ def parts_of(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, tuple[Any, Win
         strata=frame[spec.target.column] if spec.kind != "regression" else None,
         groups=frame[split.group] if split.group else None,
     )
+    # a row without a label can neither train nor validate: it is only predicted, with the test rows
+    dealt[frame[spec.target.column].isna().to_numpy()] = PARTS.index("test")
     return {name: (dealt == number, None) for number, name in enumerate(PARTS)}
 
 

@@ -1,4 +1,4 @@
-"""Dagster's history in SQLite: kept whole when a process is killed or the machine stops, without a wait for the disk at each event."""
+"""Dagster's history in SQLite: whole when a process is killed or the machine stops, with no wait for the disk at each event."""
 
 from __future__ import annotations
 

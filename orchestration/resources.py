@@ -27,6 +27,8 @@ SETTINGS = {
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     # spinning OpenMP threads starve each other when a core is busy: training took 29 s instead of 4 s
     "OMP_WAIT_POLICY": "passive",
+    # threads of BLAS on the small matrices of a calibration took sixteen times as long as none
+    "OPENBLAS_NUM_THREADS": "1",
 }
 
 

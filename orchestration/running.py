@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import registry
+from assets import registry_client
 from assets.errors import GateRefusedError, LooplineError, SpecificationError
 from assets.leftovers import sweep
 from assets.storage import Home, exclusive
@@ -108,7 +108,7 @@ def run(
                 break
             on_wave(wave)
             if any(graph.get(key).tags.get("stage") == "registry" for key in wave.reasons.keys() | wave.waiting):
-                registry.prepare(home)
+                registry_client.prepare(home)
             for selection, span in _launches(wave):
                 result = _execute(job, instance, selection, {**(tags or {}), **span})
                 failures += _failures(result)

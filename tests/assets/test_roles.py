@@ -253,7 +253,7 @@ def test_rows_that_repeat_and_subjects_are_told(home: Home, people: pd.DataFrame
     table = pd.concat([people, people.head(25)])
     table.insert(0, "rownames", range(len(table)))
     roles = roles_of(home, table)
-    assert any(note.startswith("25 rows repeat another") for note in roles.notes)
+    assert any(note.startswith("25 rows repeat another;") for note in roles.notes)
     assert any("say --group patient" in note for note in roles.notes)
     assert not any("--group" in note for note in roles_of(home, table, group="patient").notes)
 
