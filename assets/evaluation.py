@@ -104,7 +104,7 @@ def _cluster_name(spec: ProductSpec) -> str:
 def _kept_when_served(case: Case, estimates: Estimates) -> dict[str, float | None] | None:
     """The share of the cross-fitted gain over the constant that the model itself has on the test rows, with its interval.
 
-    None where there is no such gain. Cross-fitting judges how a model is made; this shows whether the one that was made is worse.
+    None where there is no such gain. Cross-fitting judges how a model is made; this shows whether the one made is worse.
     """
     spec, rows = case.spec, tested(case)
     weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
