@@ -5,13 +5,14 @@ Nothing is held in memory but keys that repeat and rows that are bad; what is pu
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from assets import raw_files, row_checks
+from assets import row_checks
 from assets.errors import SourceError
-from assets.row_checks import identifier, literal
+from assets.raw_files import ReadFile
 from assets.spec import TableSpec
+from assets.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,34 +24,58 @@ UNASSIGNED = "unassigned"
 """Where rows of no declared month are counted."""
 
 
-def load(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, scratch: Path, name: str) -> int:
-    """Make the file the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
+PLAIN = (*row_checks.WHOLE, *row_checks.BROKEN, *row_checks.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
+NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 
-    A CSV file is parsed once, into Parquet; after that nothing is held in memory but what a scan needs.
+
+def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: str) -> int:
+    """Make the files' rows the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
+
+    Nothing is held in memory but what a scan needs. Lists and structures become JSON text, other types text, and a number that
+    is none (NaN) null.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read.
     """
     import duckdb
 
-    place = literal(str(path))
+    connection.execute("create table malformed (file varchar, line bigint, text varchar)")
+    selected, done = [], 0
     try:
-        if path.suffix == ".parquet":
-            connection.execute(
-                "create view raw as select file_row_number + 1 as source_row, * exclude file_row_number "
-                f"from read_parquet({place}, file_row_number = true)"
-            )
-            connection.execute("create table malformed (line bigint, text varchar)")
-        else:
-            reader = raw_files.csv_reader(path, table.csv.delimiter)
-            copy = literal(str(scratch / "rows.parquet"))
-            connection.execute(f"copy (select row_number() over () as source_row, * from {reader}) to {copy} (format parquet)")
-            connection.execute(f"create view raw as select * from read_parquet({copy})")
-            connection.execute(
-                "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
-            )
+        for file in read:
+            place = literal(str(file.rows.path))
+            described = connection.execute(f"describe from read_parquet({place})").fetchall()
+            values = ", ".join(f"{_plain(str(row[0]), str(row[1]))} as {identifier(str(row[0]))}" for row in described)
+            numbered = f"read_parquet({place}, file_row_number = true)"
+            selected.append(f"select file_row_number + {done + 1} as source_row, {values} from {numbered}")
+            done += count(connection, f"select count(*) from read_parquet({place})")
+            if file.rows.malformed is not None:
+                told = literal(file.told.name if len(read) > 1 else "")
+                connection.execute(
+                    f"insert into malformed select {told}, line, text from read_parquet({literal(str(file.rows.malformed))})"
+                )
+        connection.execute(f"create view raw as {' union all by name '.join(selected)}")
+        return done + count(connection, "select count(*) from malformed")
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
-    raw_files.require_columns(table, [row[0] for row in connection.execute("describe raw").fetchall()][1:], name)
-    return count(connection, "select (select count(*) from raw) + (select count(*) from malformed)")
+
+
+def columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The columns of `raw` but the row number, and their types."""
+    return {str(row[0]): str(row[1]) for row in connection.execute("describe raw").fetchall()[1:]}
+
+
+def _plain(name: str, found: str) -> str:
+    """A column as a type that rules are written for."""
+    own = identifier(name)
+    if found.endswith("]") or found.startswith(NESTED):
+        return f"to_json({own})::varchar"
+    if found in row_checks.BROKEN:
+        return f"case when not isnan({own}) then {own} end"
+    return own if found in PLAIN else f"{own}::varchar"
 
 
 def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
@@ -86,7 +111,7 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
         union all by name
         select
             {elsewhere} as partition,
-            ['line ' || line || ' cannot be split into fields'] as reasons,
+            [ltrim(file || ' line ' || line || ' cannot be split into fields')] as reasons,
             text as raw_line
         from malformed
     """)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from assets import value_parsing
 from assets.spec import TableSpec
 from assets.spec.source import ColumnSpec
+from assets.sql import identifier as identifier  # noqa: PLC0414 - for the modules that import it from here
+from assets.sql import literal as literal  # noqa: PLC0414
+from assets.value_parsing import NumberStyle
 
 SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}
 RAW = "raw_"
@@ -55,16 +59,6 @@ def is_declared_month(table: TableSpec) -> str:
     return f"(partition_month between {literal(table.partition.start)} and {literal(table.partition.end)})"
 
 
-def literal(value: str) -> str:
-    """An SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def identifier(value: str) -> str:
-    """An SQL identifier."""
-    return '"' + value.replace('"', '""') + '"'
-
-
 def _name(name: str, column: ColumnSpec, prefix: str = "") -> str:
     return identifier(prefix + (column.name or name))
 
@@ -74,39 +68,25 @@ def _text(table: TableSpec, name: str, found: str) -> str:
     raw = f"{identifier(name)}::varchar"
     if found != "VARCHAR":
         return raw
-    return f"case when {raw} not in ({', '.join(map(literal, table.null_values))}) then {raw} end"
+    own = table.columns[name].null_values
+    return value_parsing.present(raw, table.null_values if own is None else own)
 
 
 def _typed(table: TableSpec, name: str, column: ColumnSpec, found: str) -> str:
     own, raw = identifier(name), _text(table, name, found)
+    style = NumberStyle(column.decimal or table.csv.decimal, column.thousands, column.affixes, column.parentheses)
     if column.type == "integer":
-        # a cast alone would round 1.5 to 2
-        text = f"case when regexp_full_match({raw}, '[+-]?[0-9]+(\\.0*)?') then try_cast({raw} as bigint) end"
-        return f"{own}::bigint" if found in WHOLE else text
+        return f"{own}::bigint" if found in WHOLE else value_parsing.integer(raw, style)
     if column.type == "number":
         if found in WHOLE:
             return f"{own}::double"
         if found in BROKEN:
             return f"case when isfinite({own}) then {own}::double end"
-        number = raw if table.csv.decimal == "." else f"replace({raw}, ',', '.')"
-        return f"case when isfinite(try_cast({number} as double)) then try_cast({number} as double) end"
+        return value_parsing.number(raw, style)
     if column.type == "timestamp":
-        if found in MOMENTS:
-            return f"{own}::timestamp"
-        return (
-            f"try_cast({raw} as timestamptz)::timestamp"
-            if column.format is None
-            else f"try_strptime({raw}, {literal(column.format)})"
-        )
+        return f"{own}::timestamp" if found in MOMENTS else value_parsing.moment(raw, column.format)
     if column.type == "boolean":
-        return (
-            own
-            if found == "BOOLEAN"
-            else (
-                f"case when lower({raw}) in ('true', 't', 'yes', 'y', '1') then true "
-                f"when lower({raw}) in ('false', 'f', 'no', 'n', '0') then false end"
-            )
-        )
+        return own if found == "BOOLEAN" else value_parsing.boolean(raw, column.true_values, column.false_values)
     return raw
 
 
