@@ -5,12 +5,12 @@ A type is taken if at least 99 % of the values can be read as it. What a file ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from assets import moment_formats, number_formats, value_parsing
-from assets.column_queries import Aggregates, Ask, Tally
+from assets.column_queries import Ask, Tally
 from assets.value_parsing import NumberStyle
 from assets.value_words import booleans_of
 
@@ -76,9 +76,15 @@ def with_samples(
     styles = {raw: number_formats.candidates(sample) for raw, sample in samples.items()}
     european = european or any(number_formats.proves_decimal_comma(samples[raw]) for raw, found in styles.items() if found)
     formats = {raw: moment_formats.candidates(sample) for raw, sample in samples.items()}
-    asked = {raw: _fits(styles[raw], formats[raw]) for raw in samples if styles[raw] or formats[raw]}
+    alike: dict[tuple[tuple[NumberStyle, ...], tuple[str | None, ...]], list[str]] = {}
+    for raw in samples:
+        alike.setdefault((tuple(styles[raw]), tuple(formats[raw])), []).append(raw)
+    answers: dict[str, tuple[Any, ...]] = {}
+    for (tried, written), columns in alike.items():
+        if tried or written:
+            answers |= ask.columns(columns, _fits(tried, written))
     found: dict[str, ColumnType] = {}
-    for raw, counted in ask.columns(asked).items():
+    for raw, counted in answers.items():
         enough, size = NEARLY_ALL * tallies[raw].filled, len(styles[raw])
         numbers, wholes, moments = counted[:size], counted[size : 2 * size], counted[2 * size :]
         fitting = [
@@ -95,12 +101,12 @@ def with_samples(
     return {raw: found.get(raw, ColumnType("text")) for raw in samples}
 
 
-def _fits(styles: Sequence[NumberStyle], formats: Sequence[str | None]) -> Aggregates:
+def _fits(styles: Sequence[NumberStyle], formats: Sequence[str | None]) -> list[str]:
     """How many values each style reads as a number, as a whole one, and each format as a moment."""
-    return lambda value: [
-        *(f"count({value_parsing.number(value, style)})" for style in styles),
-        *(f"count({value_parsing.integer(value, style)})" for style in styles),
-        *(f"count({value_parsing.moment(value, written)})" for written in formats),
+    return [
+        *(f"count({value_parsing.number('v', style)})" for style in styles),
+        *(f"count({value_parsing.integer('v', style)})" for style in styles),
+        *(f"count({value_parsing.moment('v', written)})" for written in formats),
     ]
 
 
@@ -157,23 +163,19 @@ def moments_of_numbers(
     `ranges` gives for each column its least and greatest number, and whether all are whole.
     """
     possible = {raw: moment_formats.numeric(low, high, whole=whole) for raw, (low, high, whole) in ranges.items()}
-    asked = {raw: _as_moments(names) for raw, names in possible.items() if names}
     found: dict[str, str | None] = dict.fromkeys(ranges)
-    for raw, counted in ask.columns(asked).items():
-        fitting: Iterable[str] = (
-            written for written, count in zip(possible[raw], counted, strict=True) if count >= NEARLY_ALL * tallies[raw].filled
-        )
-        found[raw] = next(iter(fitting), None)
+    for formats in {tuple(names) for names in possible.values() if names}:
+        columns = [raw for raw, names in possible.items() if tuple(names) == formats]
+        for raw, counted in ask.columns(columns, _as_moments(formats)).items():
+            enough = NEARLY_ALL * tallies[raw].filled
+            found[raw] = next((name for name, count in zip(formats, counted, strict=True) if count >= enough), None)
     return found
 
 
-def _as_moments(formats: Sequence[str]) -> Aggregates:
-    def count(value: str, written: str) -> str:
-        moment = value_parsing.moment(value, written)
-        if written != "decimal_month":
-            return f"count({moment})"
-        share = f"(try_cast({value} as double) - floor(try_cast({value} as double))) * 12"
-        # three decimals tell twelfths of a year apart from days
-        return f"count(*) filter ({moment} is not null and abs({share} - round({share})) < 0.013)"
-
-    return lambda value: [count(value, written) for written in formats]
+def _as_moments(formats: Sequence[str]) -> list[str]:
+    """How many numbers each format reads as a moment."""
+    share = "(try_cast(v as double) - floor(try_cast(v as double))) * 12"
+    # three decimals tell twelfths of a year apart from days
+    test = {"decimal_month": f" and abs({share} - round({share})) < 0.013"}
+    moments = {written: value_parsing.moment("v", written) for written in formats}
+    return [f"count(*) filter ({moment} is not null{test.get(written, '')})" for written, moment in moments.items()]

@@ -138,12 +138,12 @@ def _json(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
     rows, malformed = scratch / "rows.parquet", scratch / "malformed.parquet"
     with _connected(scratch) as connection:
         connection.execute(
-            "create table records as select row_number() over () as line, text, coalesce(json_valid(text) and json_type(text) "
-            f"= 'OBJECT', false) as is_record from ({records})"
+            "create table records as select row_number() over () as line, text, coalesce(case when json_valid(text) then "
+            f"json_type(text) = 'OBJECT' end, false) as is_record from ({records})"
         )
         keys = connection.execute(
             "select key from (select line, unnest(keys) as key, unnest(range(len(keys))) as place from (select line, "
-            "json_keys(text) as keys from records where is_record)) group by key order by min(line * 100000 + place)"
+            "case when is_record then json_keys(text) end as keys from records)) group by 1 order by min(line * 100000 + place)"
         ).fetchall()
         if not keys:
             raise SourceError(f"{told}: holds no records. Give an array of JSON objects, or one object a line.")

@@ -203,7 +203,7 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     found = ask.found
     used = ask.find_nulls(nulls)
     tallies = ask.tallies()
-    counts = ask.counts(found, {raw: tally.distinct for raw, tally in tallies.items()})
+    counts = ask.counts(found)
     types = {raw: column_types.without_sample(kind, tallies[raw], counts[raw]) for raw, kind in found.items()}
     samples = {
         raw: list(dict.fromkeys((*counts[raw], *sample)))
@@ -212,8 +212,7 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";")
     known = {raw: told[raw] if decided is None else decided for raw, decided in types.items()}
     styled = {raw: item for raw, item in known.items() if item.style is not None}
-    tallies |= _tallied(ask, styled)
-    counts |= ask.counts(styled, {raw: tallies[raw].distinct for raw in styled}, {raw: _parser(styled[raw]) for raw in styled})
+    _counted_anew(ask, styled, tallies, counts)
     ranges = {
         raw: (tally.low, tally.high, known[raw].type == "integer")
         for raw, tally in tallies.items()
@@ -239,18 +238,20 @@ def _parser(item: ColumnType) -> Callable[[str], str]:
     return lambda value: parse(value, style)
 
 
-def _tallied(ask: Ask, styled: Mapping[str, ColumnType]) -> dict[str, Tally]:
-    """What is counted of numbers that are not written plainly."""
-
-    def asked(item: ColumnType) -> Callable[[str], list[str]]:
-        def aggregates(value: str) -> list[str]:
-            number = _parser(item)(value)
-            return [f"count({value})", f"count(distinct {number})", f"count({number})", f"min({number})", f"max({number})"]
-
-        return aggregates
-
-    counted = ask.columns({raw: asked(item) for raw, item in styled.items()})
-    return {raw: Tally(filled, distinct, fits, 0, low, high) for raw, (filled, distinct, fits, low, high) in counted.items()}
+def _counted_anew(
+    ask: Ask, styled: Mapping[str, ColumnType], tallies: dict[str, Tally], counts: dict[str, dict[str, int]]
+) -> None:
+    """Count numbers that are not written plainly once they are read."""
+    alike: dict[tuple[str, Any], list[str]] = {}
+    for raw, item in styled.items():
+        alike.setdefault((item.type, item.style), []).append(raw)
+    for columns in alike.values():
+        parse = _parser(styled[columns[0]])
+        number = parse("v")
+        asked = ["count(v)", f"count(distinct {number})", f"count({number})", f"min({number})", f"max({number})"]
+        for raw, (filled, distinct, fits, low, high) in ask.columns(columns, asked).items():
+            tallies[raw] = Tally(filled, distinct, fits, 0, low, high)
+        counts |= ask.counts(columns, parse)
 
 
 def _column(
@@ -285,7 +286,7 @@ def _column(
         notes.append("lists or structures are read as JSON text")
     mixed = None
     if known.type == "text" and tally.filled and MOSTLY <= tally.numbers / tally.filled < NEARLY_ALL:
-        mixed = (tally.numbers / tally.filled, _stray(ask, raw))
+        mixed = (tally.numbers / tally.filled, ask.commonest_text(raw))
         notes.append(f"{mixed[0]:.0%} of its values are numbers, but others such as {mixed[1]!r} are not: it is read as text")
     return ColumnProfile(
         raw,
@@ -304,12 +305,3 @@ def _column(
         reading,
         tuple(notes),
     )
-
-
-def _stray(ask: Ask, raw: str) -> str:
-    """The commonest text among numbers."""
-    value = ask.value(raw)
-    number = value_parsing.number(value, value_parsing.NumberStyle())
-    query = f"select mode({value}) from raw where {value} is not null and {number} is null"
-    row: Any = ask.connection.execute(query).fetchone()
-    return str(row[0])

@@ -25,6 +25,8 @@ UNASSIGNED = "unassigned"
 
 
 PLAIN = (*row_checks.WHOLE, *row_checks.BROKEN, *row_checks.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
+BLOCK = 200
+"""The columns that are judged in one query."""
 NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 
 
@@ -83,13 +85,18 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
 
     Only keys that repeat and rows that are bad are kept; all else is scanned again when it is written.
     """
-    found = {row[0]: row[1] for row in connection.execute("describe raw").fetchall()}
+    found = columns(connection)
+    if len(found) > BLOCK:
+        # looking for what thousands of columns have in common takes longer than reading them
+        connection.execute("set disabled_optimizers = 'common_subexpressions'")
     elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
     key = ", ".join(map(identifier, table.key))
-    connection.execute(f"create view typed as select source_row, {row_checks.typed_columns(table, found)} from raw")
+    connection.execute(f"create view typed as {row_checks.typed_rows(table, found, table.columns)}")
     if table.key:
+        own = [name for name, column in table.columns.items() if (column.name or name) in table.key]
         connection.execute(
-            f"create table repeated as select {key}, min(source_row) as first_row from typed group by all having count(*) > 1"
+            f"create table repeated as select {key}, min(source_row) as first_row from "
+            f"({row_checks.typed_rows(table, found, own)}) group by {key} having count(*) > 1"
         )
     repeats = bool(table.key) and count(connection, "select count(*) from repeated") > 0
     joined = f"typed left join repeated using ({key})" if repeats else "typed"
@@ -102,12 +109,14 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
             case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition
         from dated
     """)
+    _find(connection, table, found, row_checks.row_tests(table, repeats=repeats))
     raw = ", ".join(identifier(row_checks.RAW + name) for name in table.names)
     connection.execute(f"""
         create table bad as
-        select source_row, partition, {row_checks.reasons(table)} as reasons, null::varchar as raw_line, {raw}
-        from judged
-        where {row_checks.is_bad(table)}
+        select source_row, partition, reasons, null::varchar as raw_line, {raw}
+        from judged join (
+            select source_row, flatten(list(reasons order by place)) as reasons from findings group by source_row
+        ) using (source_row)
         union all by name
         select
             {elsewhere} as partition,
@@ -115,6 +124,22 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
             text as raw_line
         from malformed
     """)
+
+
+def _find(
+    connection: duckdb.DuckDBPyConnection, table: TableSpec, found: dict[str, str], row_tests: list[tuple[str, str]]
+) -> None:
+    """Fill `findings` with the reasons against rows, some columns at a time: thousands at once exceed a query's memory."""
+    connection.execute("create table findings (source_row bigint, place integer, reasons varchar[])")
+    names = list(table.columns)
+    blocks = [names[begin : begin + BLOCK] for begin in range(0, len(names), BLOCK)]
+    asked = [(row_checks.column_tests(table, block), row_checks.typed_rows(table, found, block)) for block in blocks]
+    for place, (tests, rows) in enumerate([*asked, (row_tests, "from judged")]):
+        if tests:
+            connection.execute(
+                f"insert into findings select source_row, {place}, {row_checks.reasons(tests)} from ({rows}) "
+                f"where {row_checks.is_bad(tests)}"
+            )
 
 
 def partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:

@@ -178,12 +178,16 @@ def _guessed(path: Path) -> str | None:
     best = charset_normalizer.from_bytes(sample, cp_isolation=list(fitting or OTHERS), threshold=0.3).best()
     if fitting:
         return best.encoding if best else fitting[0]
-    if (best is None or best.encoding in LATIN) and _is_western(sample):
+    if best is not None and best.encoding not in LATIN:
+        return best.encoding
+    if _is_western(sample):
         try:
             sample.decode("cp1252")
         except UnicodeDecodeError:
             return "latin-1"
         return "cp1252"
+    others = [encoding for encoding in LATIN if encoding != "cp1252"]
+    best = charset_normalizer.from_bytes(sample, cp_isolation=others, threshold=0.3).best()
     return best.encoding if best else None
 
 
@@ -211,5 +215,5 @@ def _makes_words(sample: bytes, encoding: str, script: str) -> bool:
 def _is_western(sample: bytes) -> bool:
     """Whether words, read as Western, hold only letters that Western languages use."""
     text = sample.decode("cp1252", "replace")
-    inside = re.findall(r"(?<=[A-Za-z])[^\x00-\x7f]|[^\x00-\x7f](?=[a-z])", text)
+    inside = re.findall(r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])", text)
     return sum(letter in WESTERN for letter in inside) >= 0.9 * len(inside)

@@ -16,7 +16,8 @@ BLANKS = " \t\r\n\u00a0\u2007\u2009\u202f\u3000\ufeff"
 MINUS = "\u2212"
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 """What a truth value is written as, where its column declares no words."""
-_BLANK = r"[\s\x{00a0}\x{2007}\x{2009}\x{202f}\x{3000}]"
+_BLANK = r"[\s\x{00a0}\x{2007}\x{2009}\x{202f}\x{3000}\x{feff}]"
+_DIGITS = r"(?:[0-9]+{point}?[0-9]*|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _GROUPED = {",": ",", ".": r"\.", " ": _BLANK, "'": "['\u2019]"}
 
 
@@ -37,25 +38,26 @@ class NumberStyle:
 
 def trimmed(text: str) -> str:
     """The text without the blanks around it."""
-    return f"trim({text}, {literal(BLANKS)})"
+    return f"regexp_extract({text}, '(?s)^{_BLANK}*(.*?){_BLANK}*$', 1)"
 
 
 def present(text: str, nulls: Sequence[str]) -> str:
     """The text, null where it is, blanks around it aside, one of those that mean 'no value'."""
     if not nulls:
         return text
-    tests = ", ".join(literal(null) for null in dict.fromkeys(null.strip(BLANKS) for null in nulls))
-    return f"(case when {trimmed(text)} not in ({tests}) then {text} end)"
+    listed = "|".join(re.escape(null) for null in dict.fromkeys(null.strip(BLANKS) for null in nulls))
+    return f"(case when not regexp_full_match({text}, {literal(f'{_BLANK}*(?:{listed}){_BLANK}*')}) then {text} end)"
 
 
 def number(text: str, style: NumberStyle) -> str:
     """The text as a double."""
     if style.is_plain:
-        plain = f"replace({trimmed(text)}, '{MINUS}', '-')"
+        # one pattern, so that a table of thousands of columns is a short query; a plain cast would read 1_000, inf and nan
+        plain = f"replace({text}, '{MINUS}', '-')"
         plain = plain if style.decimal == "." else f"replace({plain}, ',', '.')"
-        # DuckDB would read 1_000 as a number
-        value = f"try_cast({plain} as double)"
-        return f"(case when isfinite({value}) and not contains({plain}, '_') then {value} end)"
+        pattern = f"^{_BLANK}*([+-]?{_DIGITS.format(point=re.escape('.'))}){_BLANK}*$"
+        value = f"try_cast(regexp_extract({plain}, {literal(pattern)}, 1) as double)"
+        return f"(case when isfinite({value}) then {value} end)"
     core = _core(text, style)
     whole, decimal = _whole(style), re.escape(style.decimal)
     pattern = f"[+-]?(({whole})({decimal}[0-9]*)?|{decimal}[0-9]+)([eE][+-]?[0-9]+)?"
@@ -65,8 +67,12 @@ def number(text: str, style: NumberStyle) -> str:
 
 def integer(text: str, style: NumberStyle) -> str:
     """The text as a whole number; one with decimals is none, unless they are zeros."""
-    core = f"replace({trimmed(text)}, '{MINUS}', '-')" if style.is_plain else _core(text, style)
-    pattern = f"[+-]?({_whole(style)})({re.escape(style.decimal)}0*)?"
+    point = re.escape(style.decimal)
+    if style.is_plain:
+        pattern = f"^{_BLANK}*([+-]?[0-9]+)(?:{point}0*)?{_BLANK}*$"
+        return f"try_cast(regexp_extract(replace({text}, '{MINUS}', '-'), {literal(pattern)}, 1) as bigint)"
+    core = _core(text, style)
+    pattern = f"[+-]?({_whole(style)})({point}0*)?"
     return f"(case when regexp_full_match({core}, {literal(pattern)}) then try_cast({_cleaned(core, style)} as bigint) end)"
 
 

@@ -48,10 +48,12 @@ BOOLEANS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 """By language, the words for true and for false. The first pair needs no declaration."""
 
 CURRENCIES = frozenset(
-    (
-        "aed ars aud bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy krw kzt mxn myr nok nzd pen php pkr "
-        "pln ron rsd rub sar sek sgd thb try twd uah usd vnd zar руб р грн тг лв zł kč ft kr fr rs r$ us$ a$ c$ hk$ nz$ s$"
-    ).split()  # noqa: SIM905 - a list of this length is unreadable
+    code
+    for codes in (
+        "aed ars aud bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy krw kzt mxn myr nok nzd pen php",
+        "pkr pln ron rsd rub sar sek sgd thb try twd uah usd vnd zar руб р грн тг лв zł kč ft kr fr rs r$ us$ a$ c$ hk$ nz$ s$",
+    )
+    for code in codes.split()
 )
 """Codes and short names of currencies, in lower case, without a full stop; signs of money are known by their kind."""
 
