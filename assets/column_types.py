@@ -46,9 +46,8 @@ def without_sample(found: str, tally: Tally, counts: Mapping[str, int]) -> Colum
             return _boolean(*words)
     if tally.whole >= NEARLY_ALL * tally.filled:
         return ColumnType("integer")
-    if tally.numbers >= NEARLY_ALL * tally.filled:
-        return ColumnType("number")
-    return None
+    is_number = tally.numbers >= NEARLY_ALL * tally.filled
+    return ColumnType("number") if is_number and not number_formats.may_group_by_points(counts) else None
 
 
 def _boolean(true: tuple[str, ...], false: tuple[str, ...]) -> ColumnType:
@@ -60,7 +59,7 @@ def _boolean(true: tuple[str, ...], false: tuple[str, ...]) -> ColumnType:
 
 
 def with_samples(
-    ask: Ask, samples: Mapping[str, Sequence[str]], tallies: Mapping[str, Tally], *, european: bool
+    ask: Ask, samples: Mapping[str, Sequence[str]], tallies: Mapping[str, Tally], *, european: bool, pointed: bool
 ) -> dict[str, ColumnType]:
     """The types of columns of texts, by the formats that their samples suggest and all rows bear out.
 
@@ -72,9 +71,12 @@ def with_samples(
         Some values of each column, and what was counted of it.
     european : bool
         Whether semicolons stand between fields, so that a comma is likelier to stand before decimals.
+    pointed : bool
+        Whether some column surely has a point before decimals.
     """
     styles = {raw: number_formats.candidates(sample) for raw, sample in samples.items()}
-    european = european or any(number_formats.proves_decimal_comma(samples[raw]) for raw, found in styles.items() if found)
+    proven = any(number_formats.proves_decimal_comma(samples[raw]) for raw, found in styles.items() if found)
+    grouping = {raw: proven and not pointed if _is_pointed(samples[raw]) else proven or european for raw in samples}
     formats = {raw: moment_formats.candidates(sample) for raw, sample in samples.items()}
     alike: dict[tuple[tuple[NumberStyle, ...], tuple[str | None, ...]], list[str]] = {}
     for raw in samples:
@@ -93,7 +95,7 @@ def with_samples(
             if numbers[index] >= enough
         ]
         if fitting:
-            found[raw] = _number(fitting, samples[raw], european=european)
+            found[raw] = _number(fitting, samples[raw], european=grouping[raw])
         else:
             dated = [(count, written) for count, written in zip(moments, formats[raw], strict=True) if count >= enough]
             if dated:
@@ -117,7 +119,7 @@ def _number(fitting: Sequence[tuple[int, bool, NumberStyle]], sample: Sequence[s
         count, _, style = item
         separated = any("," in text or "." in text for text in sample)
         as_elsewhere = (style.decimal == ",") is european if separated else style.decimal == "."
-        grouped = style.thousands is not None and any(style.thousands in text for text in sample)
+        grouped = style.thousands is not None and number_formats.is_grouped(sample, style.thousands)
         return count, as_elsewhere, grouped, style.thousands is None
 
     _, is_whole, style = max(fitting, key=likelihood)
@@ -137,7 +139,13 @@ def _number(fitting: Sequence[tuple[int, bool, NumberStyle]], sample: Sequence[s
         reading["affixes"] = list(style.affixes)
     if style.parentheses:
         reading["parentheses"] = True
+    if style == NumberStyle():
+        return ColumnType("integer" if is_whole else "number")
     return ColumnType("integer" if is_whole else "number", style=style, reading=reading, notes=tuple(notes))
+
+
+def _is_pointed(sample: Sequence[str]) -> bool:
+    return any("." in text for text in sample) and not any("," in text for text in sample)
 
 
 def _moment(dated: Sequence[tuple[int, str | None]]) -> ColumnType:

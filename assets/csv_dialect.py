@@ -60,7 +60,8 @@ def detected(path: Path) -> tuple[str, int]:
         if not records:
             continue
         width = len(records[0])
-        fits = sum(len(record) in (width, width + 1) for record in records[1:]) / max(1, len(records) - 1)
+        widths = (width, width + 1) if width > 1 else (1,)
+        fits = sum(len(record) in widths for record in records[1:]) / max(1, len(records) - 1)
         scored.append((width > 1 and fits >= CONSISTENT, fits, width if width > 1 else 0, -order, delimiter))
     # one column: a delimiter that splits no row
     return (max(scored)[-1] if scored else ","), skip
@@ -81,15 +82,15 @@ def header(path: Path, written: CsvSpec, told: Path) -> Header:
         with _opened(path, written) as rows:
             names: list[str] = next((row for row in rows if row), [])
             lines = written.skip + rows.line_num
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{told}: line 1 is not UTF-8 ({error}). Give its encoding as 'csv.encoding'.") from error
     except csv.Error as error:
         raise SourceError(f"{told}: its header cannot be read ({error}). Mend the file.") from error
+    if any("\ud800" <= letter <= "\udfff" for name in names for letter in name):
+        raise SourceError(f"{told}: line {lines} is not UTF-8. Give its encoding as 'csv.encoding'.")
     if not names:
         raise SourceError(f"{told}: has no header. Bring a file whose first line names the columns.")
     notes = []
     records = _sample(path, written)[1:]
-    if records and all(len(record) == len(names) + 1 for record in records):
+    if len(names) > 1 and records and all(len(record) == len(names) + 1 for record in records):
         if any(record[-1].strip() for record in records):
             names = ["rownames", *names]
             notes.append("each row has one field more than the header: the first column is called 'rownames'")
@@ -158,7 +159,7 @@ def with_plain_line_ends(path: Path, found: Header, target: Path) -> Body:
 def _opened(path: Path, written: CsvSpec) -> Iterator[Any]:
     """The records of a text table from its header on."""
     csv.field_size_limit(LONGEST_CELL)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         for _ in range(written.skip):
             next(stream, None)
         yield csv.reader(stream, delimiter=written.delimiter)
@@ -170,6 +171,6 @@ def _sample(path: Path, written: CsvSpec) -> list[list[str]]:
     try:
         with _opened(path, written) as records:
             found.extend(itertools.islice(records, RECORDS))
-    except (csv.Error, UnicodeDecodeError):
+    except csv.Error:
         pass  # what was split so far tells enough; the rows that cannot be are for the landing
     return [record for record in found if record]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from assets.value_parsing import BLANKS, MINUS, NumberStyle
 from assets.value_words import is_currency
@@ -11,6 +11,7 @@ from assets.value_words import is_currency
 BLANK = "[ \u00a0\u2007\u2009\u202f]"
 CORE = re.compile(rf"[0-9](?:[0-9.,'\u2019]|{BLANK}(?=[0-9]))*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+")
 GROUPS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
+GAPS = {",": ",", ".": r"\.", " ": BLANK, "'": "['\u2019]"}
 MOST_AFFIXES = 3
 MOSTLY = 0.8
 
@@ -40,7 +41,20 @@ def candidates(sample: Sequence[str]) -> list[NumberStyle]:
 def proves_decimal_comma(sample: Sequence[str]) -> bool:
     """Whether some comma cannot stand between thousands: other than three digits follow it, or it follows a lone zero."""
     cores = [parts[1] for value in sample if (parts := _split(value)) is not None]
-    return any(core.count(",") == 1 and (re.search(r",(?![0-9]{3}$)", core) or core.startswith(("0,", ","))) for core in cores)
+    commas = [core for core in cores if core.count(",") == 1 and "." not in core.split(",")[1]]
+    return any(re.search(",(?![0-9]{3}$)", core) or core.startswith(("0,", ",")) for core in commas)
+
+
+def is_grouped(texts: Iterable[str], thousands: str) -> bool:
+    """Whether this character stands between groups of three digits in some text."""
+    gap = GAPS[thousands]
+    return any(re.search(rf"[0-9]{gap}[0-9]{{3}}(?![0-9])", text) for text in texts)
+
+
+def may_group_by_points(texts: Iterable[str]) -> bool:
+    """Whether every point in plain numbers may stand between thousands, and some does: three digits follow each."""
+    pointed = [text.strip(BLANKS) for text in texts if "." in text]
+    return bool(pointed) and all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+", text) for text in pointed)
 
 
 def _split(value: str) -> tuple[str, str, str, bool] | None:
@@ -73,7 +87,7 @@ def _affixes(split: Sequence[tuple[str, str, str, bool]]) -> tuple[str, ...] | N
 
 
 def _fits(core: str, decimal: str, thousands: str | None) -> bool:
-    gap = {None: "", ",": ",", ".": r"\.", " ": BLANK, "'": "['\u2019]"}[thousands]
-    whole = "[0-9]+" if thousands is None else f"(?:[0-9]{{1,3}}(?:{gap}[0-9]{{2,3}})*{gap}[0-9]{{3}}|[0-9]+)"
+    gap = GAPS[thousands] if thousands else ""
+    whole = f"(?:[0-9]{{1,3}}(?:{gap}[0-9]{{2,3}})*{gap}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
     point = re.escape(decimal)
     return re.fullmatch(rf"(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?", core) is not None

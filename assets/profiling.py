@@ -209,7 +209,11 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
         raw: list(dict.fromkeys((*counts[raw], *sample)))
         for raw, sample in ask.samples([raw for raw, known in types.items() if known is None]).items()
     }
-    told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";")
+    pointed = any(
+        decided is not None and decided.type == "number" and any("." in text for text in counts[raw])
+        for raw, decided in types.items()
+    )
+    told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";", pointed=pointed)
     known = {raw: told[raw] if decided is None else decided for raw, decided in types.items()}
     styled = {raw: item for raw, item in known.items() if item.style is not None}
     _counted_anew(ask, styled, tallies, counts)

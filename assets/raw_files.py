@@ -128,15 +128,15 @@ def dialect(path: Path, home: Home, encoding: str | None = None) -> dict[str, st
     SourceError
         If it is no text, or not in the encoding that is given, or in none that can be told.
     """
-    known = {file_formats.format_of(file).is_text for file in files(path)}
-    if known != {True}:
-        return {}
     home.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         opened = []
         for number, file in enumerate(files(path)):
             _require_filled(file)
             plain = packed_files.unpacked(file, Path(scratch) / str(number))
+            if not file_formats.format_of(plain).is_text:
+                return {}
+            _require_filled(plain, file)
             if encoding is not None:
                 text_encoding.require_encoding(plain, encoding, file)
             opened.append((file, plain))

@@ -34,7 +34,7 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
     """Make the files' rows the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
 
     Nothing is held in memory but what a scan needs. Lists and structures become JSON text, other types text, and a number that
-    is none (NaN) null.
+    is none (NaN, infinite) null.
 
     Raises
     ------
@@ -50,8 +50,10 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
             place = literal(str(file.rows.path))
             described = connection.execute(f"describe from read_parquet({place})").fetchall()
             values = ", ".join(f"{_plain(str(row[0]), str(row[1]))} as {identifier(str(row[0]))}" for row in described)
-            numbered = f"read_parquet({place}, file_row_number = true)"
-            selected.append(f"select file_row_number + {done + 1} as source_row, {values} from {numbered}")
+            number, numbered = f"file_row_number + {done + 1}", f"read_parquet({place}, file_row_number = true)"
+            if any(str(row[0]).lower() == "file_row_number" for row in described):
+                number, numbered = f"row_number() over () + {done}", f"read_parquet({place})"
+            selected.append(f"select {number} as source_row, {values} from {numbered}")
             done += count(connection, f"select count(*) from read_parquet({place})")
             if file.rows.malformed is not None:
                 told = literal(file.told.name if len(read) > 1 else "")
@@ -76,7 +78,7 @@ def _plain(name: str, found: str) -> str:
     if found.endswith("]") or found.startswith(NESTED):
         return f"to_json({own})::varchar"
     if found in row_checks.BROKEN:
-        return f"case when not isnan({own}) then {own} end"
+        return f"case when isfinite({own}) then {own} end"
     return own if found in PLAIN else f"{own}::varchar"
 
 

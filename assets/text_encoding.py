@@ -19,12 +19,21 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-SCRIPTS = (("cp1251", "CYRILLIC"), ("koi8_r", "CYRILLIC"), ("cp866", "CYRILLIC"), ("cp1253", "GREEK"))
+SCRIPTS = (
+    *(("cp1251", "CYRILLIC"), ("koi8_r", "CYRILLIC"), ("cp866", "CYRILLIC")),
+    *(("cp1253", "GREEK"), ("cp1255", "HEBREW"), ("cp1256", "ARABIC")),
+)
 """Encodings of one byte a letter whose words are in one script."""
-LATIN = ("cp1250", "cp1252", "cp1254", "cp1257")
-OTHERS = (*LATIN, "cp1255", "cp1256", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr")
-WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžßÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŸŒŠŽ’")
-SAMPLE = 1 << 16
+LATIN = (
+    ("cp1252", frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžß’")),
+    ("latin-1", frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿß")),
+    ("cp1254", frozenset("çğıöşüâîûi̇’")),
+    ("cp1250", frozenset("ąćęłńóśźżáčďéěíňřšťúůýžäôľĺŕöüőűâăîşţđß’")),
+    ("cp1257", frozenset("āčēģīķļņšūžąęėįųõäöüåæøó’")),
+)
+"""Encodings of Latin letters, with those that their languages use inside words; the first that fits is taken."""
+OTHERS = ("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr")
+SAMPLE, MOSTLY_UTF8 = 1 << 16, 0.8
 MAGICS = (
     (b"PAR1", "a Parquet file", ".parquet"),
     (b"PK\x03\x04", "a zip or Excel file", ".zip or .xlsx"),
@@ -35,6 +44,8 @@ MAGICS = (
     (b"\xfd7zXZ", "an xz file", ".xz"),
     (b"SQLite format 3", "a SQLite database", ".sqlite"),
     (b"%PDF", "a PDF", None),
+    (b"<!doctype html", "a web page", None),
+    (b"<html", "a web page", None),
     (b"\x89PNG", "a picture", None),
     (b"\xff\xd8\xff", "a picture", None),
 )
@@ -74,6 +85,8 @@ def detected(path: Path, told: Path) -> str:
     if failure is None:
         return "utf-8"
     found = _guessed(path)
+    if found == "utf-8":  # a few lines are not: they are set aside
+        return found
     if found is None or _failure(path, found) is not None:
         raise SourceError(_not_in(told, "utf-8", failure))
     return found
@@ -88,7 +101,7 @@ def require_text(begin: bytes, told: Path) -> None:
         With what they seem to be.
     """
     for magic, kind, suffix in MAGICS:
-        if begin.startswith(magic):
+        if begin.startswith(magic) or begin[:SAMPLE].lstrip()[: len(magic)].lower() == magic:
             remedy = f"Rename it to end in {suffix}" if suffix else "Export the table it shows as CSV"
             raise SourceError(f"{told}: is {kind}, not a text table. {remedy}.")
     marked = any(begin.startswith(mark) for mark, _ in MARKS[1:])
@@ -171,24 +184,25 @@ def _guessed(path: Path) -> str | None:
                 size += len(line)
             if size > SAMPLE:
                 break
+    if held and sum(_is_valid(line) for line in held) >= MOSTLY_UTF8 * len(held):
+        return "utf-8"
     sample = b"".join(dict.fromkeys(held))
     fitting = [encoding for encoding, script in SCRIPTS if _makes_words(sample, encoding, script)]
-    if fitting and "cp1253" not in fitting:
+    if fitting and all(script == "CYRILLIC" for encoding, script in SCRIPTS if encoding in fitting):
         return max(fitting, key=lambda encoding: sum(letter.islower() for letter in sample.decode(encoding, "ignore")))
+    latin = next((encoding for encoding, letters in LATIN if _is_latin(sample, encoding, letters)), None)
+    if not fitting and latin is not None:
+        return latin
     best = charset_normalizer.from_bytes(sample, cp_isolation=list(fitting or OTHERS), threshold=0.3).best()
-    if fitting:
-        return best.encoding if best else fitting[0]
-    if best is not None and best.encoding not in LATIN:
-        return best.encoding
-    if _is_western(sample):
-        try:
-            sample.decode("cp1252")
-        except UnicodeDecodeError:
-            return "latin-1"
-        return "cp1252"
-    others = [encoding for encoding in LATIN if encoding != "cp1252"]
-    best = charset_normalizer.from_bytes(sample, cp_isolation=others, threshold=0.3).best()
     return best.encoding if best else None
+
+
+def _is_valid(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _words(text: str) -> Sequence[str]:
@@ -207,13 +221,19 @@ def _makes_words(sample: bytes, encoding: str, script: str) -> bool:
         word
         for word in words
         if all(unicodedata.name(letter, "").startswith(script) for letter in word)
-        and (word.islower() or word.isupper() or word.istitle())
+        and (word.islower() or word.isupper() or word.istitle() or word.lower() == word.upper())
     ]
     return bool(words) and len(sound) >= 0.9 * len(words) and sum(map(len, sound)) >= 0.7 * beyond
 
 
-def _is_western(sample: bytes) -> bool:
-    """Whether words, read as Western, hold only letters that Western languages use."""
-    text = sample.decode("cp1252", "replace")
+def _is_latin(sample: bytes, encoding: str, letters: frozenset[str]) -> bool:
+    """Whether words hold, besides ASCII, nearly only these letters."""
+    try:
+        text = sample.decode(encoding)
+    except UnicodeDecodeError:
+        return False
     inside = re.findall(r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])", text)
-    return sum(letter in WESTERN for letter in inside) >= 0.9 * len(inside)
+    beyond = sum(not letter.isascii() for letter in re.findall(r"[^\W\d_]", text))
+    ascii_letters = sum(letter.isascii() and letter.isalpha() for letter in "".join(_words(text)))
+    sound = sum(letter.lower()[0] in letters for letter in inside)
+    return sound >= 0.9 * len(inside) and (beyond == 0 or ascii_letters >= 0.5 * beyond)

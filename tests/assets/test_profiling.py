@@ -66,7 +66,7 @@ def read(home: Home, folder: Path, lines: list[str], *, name: str = "x.csv", hea
     found = profile(home, folder / name)
     rows = landed(home, found)
     column = found.columns[0]
-    return column, [None if value is pd.NaT or value != value else value for value in (row[column.name] for row in rows)]
+    return column, [None if pd.isna(row[column.name]) else row[column.name] for row in rows]
 
 
 def excel(frame: pd.DataFrame, path: Path) -> None:
@@ -147,6 +147,8 @@ def test_the_same_rows_come_from_every_format(home: Home, tmp_path: Path, name: 
         ("koi8_r", ["Москва", "Тверь", "Самара"]),
         ("cp1252", ["Zürich", "Besançon", "Málaga"]),
         ("cp1252", ["10 €", "naïve", "Straße"]),
+        ("cp1254", ["İstanbul", "Ağrı", "Muğla"]),
+        ("cp1253", ["Αθήνα", "Πάτρα", "ναι"]),
         ("cp1250", ["Łódź", "Kraków", "Poznań"]),
         ("shift_jis", ["東京都", "大阪府", "はい"]),
         ("gb18030", ["北京市", "上海市", "广州市"]),
@@ -210,6 +212,16 @@ def test_a_group_of_three_digits_is_a_decimal_where_the_file_says_so(home: Home,
     assert "decimal: ','" in column.notes[0]
 
 
+def test_points_group_thousands_only_beside_decimal_commas(home: Home, tmp_path: Path) -> None:
+    """And only while no other column has a point before decimals."""
+    column, found = read(home, tmp_path / "a", ["1.234;1,5", "2.000;2,5"] * 30, header="x;y")
+    assert (column.type, found[:2]) == ("integer", [1234, 2000])
+    column, found = read(home, tmp_path / "b", ["1.234;1,5;0.5", "2.000;2,5;0.25"] * 30, header="x;y;z")
+    assert (column.type, found[:2]) == ("number", [1.234, 2.0])
+    column, found = read(home, tmp_path / "c", ["1.234;1", "2.000;2"] * 30, header="x;y")
+    assert (column.type, found[:2]) == ("number", [1.234, 2.0])
+
+
 @pytest.mark.parametrize(
     ("true", "false"),
     [
@@ -219,7 +231,7 @@ def test_a_group_of_three_digits_is_a_decimal_where_the_file_says_so(home: Home,
 )  # fmt: skip
 def test_truth_values_are_read_in_any_language(home: Home, tmp_path: Path, true: str, false: str) -> None:
     """Where the words are not English, the declaration says which is which."""
-    column, found = read(home, tmp_path / "folder", [true, false, ""] * 20, header="x,y".split(",")[0])
+    column, found = read(home, tmp_path / "folder", [true, false, ""] * 20)
     assert column.type == "boolean"
     assert found == [True, False, None] * 20
     is_english = true.lower() in ("true", "yes", "y")
@@ -376,6 +388,37 @@ def test_lines_that_do_not_fit_are_set_aside(home: Home, tmp_path: Path) -> None
         profile(home, tmp_path / "y.csv")
 
 
+def test_a_few_lines_in_another_encoding_are_set_aside(home: Home, tmp_path: Path) -> None:
+    """The file stays UTF-8: the rest of it makes sense in nothing else."""
+    (tmp_path / "x.csv").write_bytes(b"n,city\n" + "1,Málaga\n".encode() * 60 + b"2,M\xe1laga\n")
+    found = profile(home, tmp_path / "x.csv")
+    assert found.csv["encoding"] == "utf-8"
+    assert "1 line(s) cannot be split" in found.notes[0]
+    assert len(landed(home, found, bad=1)) == 60
+
+
+def test_a_column_may_have_a_name_that_readers_use(home: Home, tmp_path: Path) -> None:
+    """Such as the row numbers of DuckDB's Parquet reader and of the landing."""
+    names = ["file_row_number", "filename", "source_row", "x", "raw_x", "own_x", "line", "v", "n"]
+    (tmp_path / "x.csv").write_text(",".join(names) + "\n" + "1,2,3,4,5,6,7,8,9\n" * 60)
+    rows = landed(home, profile(home, tmp_path / "x.csv"))
+    assert list(rows[59].values()) == [60, *range(1, 10)]
+
+
+def test_one_column_of_texts_with_commas_stays_one(home: Home, tmp_path: Path) -> None:
+    """No delimiter is seen where the header has none."""
+    column, found = read(home, tmp_path / "folder", ["Smith, John", "Doe, Jane"] * 30)
+    assert (column.raw, found[:2]) == ("x", ["Smith, John", "Doe, Jane"])
+
+
+def test_numbers_that_are_none_are_no_value(home: Home, tmp_path: Path) -> None:
+    """NaN and infinity in Parquet."""
+    pq.write_table(pa.table({"x": [1.5, float("nan"), float("inf")] * 20}), tmp_path / "x.parquet")
+    found = profile(home, tmp_path / "x.parquet")
+    assert (found.columns[0].type, found.columns[0].nulls, found.columns[0].high) == ("number", 40, 1.5)
+    assert sum(pd.isna(row["x"]) for row in landed(home, found)) == 40
+
+
 def test_lines_that_end_in_two_ways_are_read(home: Home, tmp_path: Path) -> None:
     """As files edited on two systems have them; and headers with line breaks behind a byte order mark."""
     (tmp_path / "x.csv").write_bytes(b"a,b\n" + b"1,x\r\n2,y\n" * 30)
@@ -402,6 +445,8 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("no.parquet", b"PAR1" + b"\0" * 99, r"no\.parquet: cannot be read as a table .* fetch it again"),
     ("no.json", b"[1, 2, 3]", r"no\.json: holds no records"),
     ("cut.json", b'[{"a": 1}, {"a": ', r"cut\.json: cannot be read as a table"),
+    ("columns.json", b'{"x": {"0": 1}, "y": {"0": 2}}', r"columns\.json: holds one JSON object\. Save the records as an array"),
+    ("page.csv", b"\n<!DOCTYPE html>\n<html></html>\n", r"page\.csv: is a web page, not a text table"),
     ("no.jsonl", b"hello\nworld\n", r"no\.jsonl: holds no records"),
     ("no.sqlite", b"hello", r"no\.sqlite: is a database; say which table"),
 ]
