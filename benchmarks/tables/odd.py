@@ -1,0 +1,2 @@
+"""Odd."""
+def written(files): return []
