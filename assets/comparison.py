@@ -199,7 +199,9 @@ def on_slices(case: Case, rival: Rival, outputs: Array, weak: list[dict[str, Any
     A slice on which the deciding metric cannot be told, such as one without positives, is left out.
     """
     spec, metric = case.spec, case.spec.metric
-    groups = slices.declared(case) + [slices.again(case, item["conditions"], item["name"]) for item in weak]
+    groups = slices.declared(spec, case.parts["test"].rows) + [
+        slices.again(case, item["conditions"], item["name"]) for item in weak
+    ]
     judged = [group for group in groups if group.inside.sum() >= spec.gates.slices.min_rows]
     labels, clusters = case.labels("test"), case.parts["test"].clusters(spec)
     weights = cluster_weights(clusters, SLICE_REPLICATES, spec.model.seed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.errors import SpecificationError
+from assets.errors import DataError, SpecificationError
 from assets.spec import ProductSpec
 from bentos.runtime import as_numbers, as_text
 
@@ -39,8 +39,13 @@ TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
 
 def trusted_types(spec: ProductSpec) -> tuple[str, ...]:
     """What a stored pipeline of this product may hold."""
-    kind = resolved(spec)
-    return (*TRUSTED, f"{kind.__module__}.{kind.__qualname__}")
+    kinds = [resolved(candidate) for candidate in candidates(spec)]
+    return (*TRUSTED, *(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds))
+
+
+def candidates(spec: ProductSpec) -> tuple[ProductSpec, ...]:
+    """The product with its declared estimator, and with each alternative, as the only one."""
+    return tuple(spec.model_copy(update={"model": model}) for model in spec.model.candidates)
 
 
 def resolved(spec: ProductSpec) -> type:
@@ -137,6 +142,35 @@ def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
         [(name, step, used) for name, step, used in (("categories", encoder, categories), ("numbers", scaler, numbers)) if used]
     )
     return Pipeline([("columns", transformer), ("estimator", last)])
+
+
+def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
+    """Fit the encoder and the estimator as one pipeline.
+
+    A feature without any value in these rows takes no part: some estimators fail on it, and none can learn from it.
+
+    Parameters
+    ----------
+    spec : ProductSpec
+        The specification.
+    frame : DataFrame of shape (n_samples, n_features)
+        From `model_frame`; its columns may be a subset of the declared features.
+    labels : array-like of shape (n_samples,)
+        0 or 1, class numbers, or values.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+
+    Raises
+    ------
+    DataError
+        If no feature has a value.
+    """
+    columns = [name for name in frame.columns if frame[name].notna().any()]
+    if not columns:
+        raise DataError(f"{spec.name}: no feature has a value in the {len(frame)} rows to train on. Mend their source.")
+    return pipeline(spec, columns).fit(frame, labels)
 
 
 def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:

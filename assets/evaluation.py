@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from assets import charts, slices
+from assets.estimates import Estimates
 from assets.evidence import Case, Evidence
-from assets.methods import baselines
+from assets.judged_rows import BASELINES, JudgedRows, judged, tested
 from assets.methods.binary import calibration_curve
-from assets.methods.bootstrap import centred, cluster_weights, interval, replicate
-from assets.methods.kinds import KINDS
+from assets.methods.bootstrap import cluster_weights, interval, replicate, widened
 from assets.methods.ranking import Array
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home
 
-BASELINES = ("constant", "table")
 SMALLEST_SLICE = 30
 """Slices of fewer rows are counted but not measured."""
 
@@ -33,24 +32,11 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     DataError
         If the test part lacks labelled rows.
     """
-    kind, case = KINDS[spec.kind], Case.load(home, spec, snapshot, model_digest)
-    model, train_part, test_part = case.model, case.parts["train"], case.parts["test"]
-    labels, train_labels = case.labels("test"), case.labels("train")
-    taught = kind.indicators(train_labels, len(spec.target.classes or ()))
-    outputs = {
-        "model": model.predict(case.columns("test")),
-        "constant": baselines.constant(taught, len(labels)),
-        "table": baselines.table(train_part.rows, taught, test_part.rows, spec.baseline.by),
-    }
-    rules = {"model": model.decision} | dict.fromkeys(BASELINES, kind.indifferent(spec.prices))
-    clusters = test_part.clusters(spec)
-    weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
-    points: dict[str, dict[str, float]] = {}
-    draws: dict[str, dict[str, Array]] = {}
-    for name, given in outputs.items():
-        functions = kind.metric_functions(labels, given, rules[name], spec.prices)
-        points[name] = {metric: function(np.ones_like(labels)) for metric, function in functions.items()}
-        draws[name] = replicate(functions, clusters, weights)
+    case = Case.load(home, spec, snapshot, model_digest)
+    rows = judged(case)
+    labels, train_labels = rows.labels, case.labels("train")
+    weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
+    estimates = Estimates(spec, rows, weights)
     record = {
         "description": spec.description,
         "kind": spec.kind,
@@ -59,38 +45,38 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "target_means": spec.target.meaning,
         "use": spec.card.use,
         "limits": _limits(spec),
-        "estimator": spec.model.estimator,
-        "parameters": model.signature["parameters"],
+        "estimator": case.model.signature["estimator"],
+        "parameters": case.model.signature["parameters"],
+        "candidates": case.model.signature["candidates"],
         "features": len(spec.columns),
         "windows": {name: part.span for name, part in case.parts.items()},
         "rows": len(labels),
+        "judged_by": rows.told,
         "train_rows": len(train_labels),
         "validate_rows": len(case.parts["validate"].rows),
-        "clusters": {"count": int(clusters.max()) + 1, "of": _cluster_name(spec)},
-        "unlabelled": test_part.unlabelled,
+        "test_rows": len(case.parts["test"].rows),
+        "clusters": {"count": int(rows.clusters.max()) + 1, "of": _cluster_name(spec)},
+        "unlabelled": rows.rows.unlabelled,
         "label_mean": float(labels.mean()) if spec.kind != "multiclass" else None,
-        "decision": model.decision,
-        "calibration_method": model.signature["calibration"],
+        "decision": case.model.decision,
+        "calibration_method": case.model.signature["calibration"],
         "confidence": spec.evaluation.confidence,
         "bootstrap_replicates": spec.evaluation.bootstrap_replicates,
         "cost": spec.cost.model_dump(exclude_none=True, exclude_defaults=False),
         "deciding_metric": spec.metric,
         "baseline_by": list(spec.baseline.by),
-        "metrics": {
-            name: _with_intervals(spec, points[name], draws[name])
-            | _calibration_error(spec, labels, outputs[name], clusters, weights)
-            for name in outputs
-        },
-        "gain": _gains(spec, points, draws),
-        "confusion": _confusion(spec, labels, model.decide(outputs["model"])),
-        "calibration": _calibration(spec, labels, outputs["model"]),
-        "beyond_training_range": _beyond_training_range(spec, labels, train_labels),
-        "months": _by_month(case, labels, outputs["model"]),
-        "slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.declared(case)],
-        "weak_slices": [_measured(case, item, outputs["model"], clusters, weights) for item in slices.weak(case)],
+        "metrics": {name: estimates.metrics(name) for name in rows.outputs},
+        "gain": {name: estimates.gains(name) for name in BASELINES},
+        "kept_when_served": _kept_when_served(case, estimates) if rows.widening > 1 else None,
+        "confusion": _confusion(spec, labels, rows.said),
+        "calibration": _calibration(spec, labels, rows.outputs["model"]),
+        "beyond_training_range": _beyond_training_range(spec, case.labels("test"), train_labels),
+        "months": _by_month(case, rows),
+        "slices": [_measured(case, rows, item, weights) for item in slices.declared(spec, rows.rows.rows)],
+        "weak_slices": [] if rows.widening > 1 else [_measured(case, rows, item, weights) for item in slices.weak(case)],
     }
     evidence = case.publish(home, "evaluation", record)
-    charts.draw(evidence.path.with_name(charts.PLOTS), evidence.record, labels, outputs)
+    charts.draw(evidence.path.with_name(charts.PLOTS), evidence.record, labels, rows.outputs)
     return evidence
 
 
@@ -115,27 +101,16 @@ def _cluster_name(spec: ProductSpec) -> str:
     return f"groups of equal {spec.split.group}" if spec.split.group else "random groups of rows"
 
 
-def _with_intervals(spec: ProductSpec, points: dict[str, float], draws: dict[str, Array]) -> dict[str, Any]:
-    return {metric: vars(interval(value, draws[metric], spec.evaluation.confidence)) for metric, value in points.items()}
+def _kept_when_served(case: Case, estimates: Estimates) -> dict[str, float | None]:
+    """The share of the cross-fitted gain over the constant that the model itself has on the test rows, with its interval.
 
-
-def _gains(spec: ProductSpec, points: dict[str, dict[str, float]], draws: dict[str, dict[str, Array]]) -> dict[str, Any]:
-    """How much better the model is than each baseline on the same rows; positive is better for every metric."""
-    gains: dict[str, Any] = {}
-    for baseline in BASELINES:
-        gains[baseline] = {}
-        for metric, value in points["model"].items():
-            if metric not in points[baseline]:
-                continue
-            sign = -1.0 if metric in KINDS[spec.kind].LOWER_IS_BETTER else 1.0
-            gains[baseline][metric] = vars(
-                interval(
-                    sign * (value - points[baseline][metric]),
-                    sign * (draws["model"][metric] - draws[baseline][metric]),
-                    spec.evaluation.confidence,
-                )
-            )
-    return gains
+    Cross-fitting judges how a model is made; this shows whether the one that was made is worse.
+    """
+    spec, rows = case.spec, tested(case)
+    weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
+    gain = Estimates(spec, rows, weights).gains("constant")[spec.metric]
+    whole = estimates.gains("constant")[spec.metric]["value"]
+    return {name: _finite(value / whole) if whole > 0 else None for name, value in gain.items()}
 
 
 def _confusion(spec: ProductSpec, labels: Array, said: Any) -> dict[str, Any] | None:
@@ -155,16 +130,6 @@ def _calibration(spec: ProductSpec, labels: Array, outputs: Array) -> list[dict[
     return calibration_curve(labels, outputs)
 
 
-def _calibration_error(spec: ProductSpec, labels: Array, outputs: Array, clusters: Any, weights: Array) -> dict[str, Any]:
-    """The calibration error with an interval of its square, whose bootstrap replicates are biased."""
-    squared = KINDS[spec.kind].squared_calibration(labels, outputs)
-    if squared is None:
-        return {}
-    drawn = replicate({"squared": squared}, clusters, weights)["squared"]
-    found = centred(squared(np.ones_like(labels)), drawn, spec.evaluation.confidence)
-    return {"calibration_error": {name: float(np.sqrt(max(value, 0.0))) for name, value in vars(found).items()}}
-
-
 def _beyond_training_range(spec: ProductSpec, labels: Array, train_labels: Array) -> float | None:
     """The share of test rows whose target no training row reaches; None where the target is a class."""
     if spec.kind != "regression":
@@ -172,30 +137,32 @@ def _beyond_training_range(spec: ProductSpec, labels: Array, train_labels: Array
     return float(np.mean((labels < train_labels.min()) | (labels > train_labels.max())))
 
 
-def _by_month(case: Case, labels: Array, outputs: Array) -> list[dict[str, Any]]:
+def _by_month(case: Case, rows: JudgedRows) -> list[dict[str, Any]]:
     if case.spec.features.event_time is None:
         return []
-    months = case.parts["test"].local_times(case.spec).dt.strftime("%Y-%m").to_numpy()
+    months = rows.rows.local_times(case.spec).dt.strftime("%Y-%m").to_numpy()
     found = []
     for month in sorted(set(months)):
         inside = months == month
         ones = np.ones(int(inside.sum()))
-        figures = {metric: function(ones) for metric, function in case.metrics_of(labels[inside], outputs[inside]).items()}
-        found.append({"month": month, "rows": len(ones), **{name: _finite(value) for name, value in figures.items()}})
+        functions = case.metrics_of(rows.labels[inside], rows.outputs["model"][inside])
+        figures = {metric: _finite(function(ones)) for metric, function in functions.items()}
+        found.append({"month": month, "rows": len(ones), **figures})
     return found
 
 
-def _measured(case: Case, group: slices.SliceRows, outputs: Array, clusters: Any, weights: Array) -> dict[str, Any]:
+def _measured(case: Case, rows: JudgedRows, group: slices.SliceRows, weights: Array) -> dict[str, Any]:
     """The deciding metric and the cost of a slice, with the rows they rest on."""
     inside, ones = group.inside, np.ones(int(group.inside.sum()))
     entry: dict[str, Any] = {"name": group.name, "rows": len(ones), "conditions": group.conditions, "metrics": {}}
     if len(ones) >= SMALLEST_SLICE:
-        functions = case.metrics_of(case.labels("test")[inside], outputs[inside])
+        functions = case.metrics_of(rows.labels[inside], rows.outputs["model"][inside])
         chosen = {name: functions[name] for name in dict.fromkeys((case.spec.metric, "cost_per_1000"))}
-        drawn = replicate(chosen, clusters[inside], weights)
+        drawn = replicate(chosen, rows.clusters[inside], weights)
         for name, function in chosen.items():
             if np.isfinite(point := function(ones)):
-                entry["metrics"][name] = vars(interval(point, drawn[name], case.spec.evaluation.confidence))
+                found = interval(point, widened(point, drawn[name], rows.widening), case.spec.evaluation.confidence)
+                entry["metrics"][name] = vars(found)
     return entry
 
 

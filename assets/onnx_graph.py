@@ -17,7 +17,7 @@ from assets import tree_nodes
 from assets.errors import SpecificationError
 from assets.graph_nodes import ML, Builder, encoded, linear, probabilities
 from assets.methods.calibration import SMALLEST, Scaling
-from assets.methods.scaled import has_margin, is_lightgbm
+from assets.methods.raw_scores import has_margin, is_lightgbm
 from assets.spec import ProductSpec
 from bentos.runtime import OUTPUTS
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from assets.evidence import Case
 from assets.methods import weak_slices
 from assets.methods.kinds import KINDS
+from assets.spec import ProductSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,11 @@ class SliceRows:
     conditions: list[dict[str, Any]] | None = None
 
 
-def declared(case: Case) -> list[SliceRows]:
-    """Each value of each declared column."""
-    columns = case.columns("test")
+def declared(spec: ProductSpec, rows: pd.DataFrame) -> list[SliceRows]:
+    """Each value of each declared column, among these rows."""
     found = []
-    for column in case.spec.evaluation.slices:
-        values = np.array(["(missing)" if value is None else value for value in columns[column].tolist()], dtype=object)
+    for column in spec.evaluation.slices:
+        values = rows[column].astype(object).where(rows[column].notna(), "(missing)").to_numpy()
         found += [SliceRows(f"{column} = {value}", values == value) for value in sorted(set(values.tolist()))]
     return found
 

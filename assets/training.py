@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets import onnx_graph
+from assets import cross_fitting, onnx_graph
+from assets.candidates import Choice, choose, raw_outputs
 from assets.errors import DataError, DigestError, SpecificationError
-from assets.estimators import model_frame, outputs_of, pipeline, trusted_types
-from assets.methods.calibration import Scaling, fit_scaling, held_out_gain
+from assets.estimators import candidates, fit, model_frame, outputs_of, trusted_types
+from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
 from assets.snapshots import LabelledRows, Snapshot, labelled, read
 from assets.spec import ProductSpec
@@ -58,7 +59,7 @@ def train(home: Home, spec: ProductSpec, snapshot: Snapshot) -> Trained:
     Raises
     ------
     DataError
-        If a part lacks rows, or a feature has no value at all in the training rows.
+        If a part lacks rows, or the graph does not answer as the fitted pipeline does.
     SpecificationError
         If the estimator cannot be built from its parameters, or does not convert.
     """
@@ -70,27 +71,34 @@ def train_on(
     home: Home, spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, validate_part: LabelledRows
 ) -> Trained:
     """Train on these rows, whichever they are; the model's signature says which they were."""
-    _require_values(spec, train_part)
-    fitted = fit(spec, model_frame(spec, train_part.rows), train_part.labels(spec))
-    asked, labels = model_frame(spec, validate_part.rows), validate_part.labels(spec)
-    scaling, calibration = _calibrated(spec, fitted, asked, labels, validate_part.clusters(spec))
+    is_small = cross_fitting.is_wanted(spec, (train_part, validate_part))
+    learnt = cross_fitting.joined((train_part, validate_part), "fitted") if is_small else train_part
+    fitted, choice, chosen = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, learnt, validate_part)
+    asked, scaling = model_frame(spec, validate_part.rows), choice.scaling
 
     home.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         draft = Path(scratch) / "model"
         draft.mkdir()
-        graph = onnx_graph.convert(spec, fitted, scaling)
+        graph = onnx_graph.convert(chosen, fitted, scaling)
         (draft / "model.onnx").write_bytes(graph)
-        signature = {**_signature(spec, snapshot, train_part, validate_part), "calibration": calibration}
+        signature = {
+            **_signature(chosen, snapshot, learnt, (train_part, validate_part)),
+            "calibration": choice.calibration,
+            "candidates": _candidates(spec, choice),
+            "fitted_on": ["train", "validate"] if is_small else ["train"],
+        }
         write_json(draft / "model.json", {**signature, "decision": {}})
 
         columns = {name: validate_part.rows[name].to_numpy() for name in spec.columns}
         outputs = Model.load(draft, model_digest(draft)).predict(columns)
         difference = _require_parity(
-            spec, outputs, _expected(spec, fitted, scaling, asked), is_double=onnx_graph.is_double(graph)
+            chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=onnx_graph.is_double(graph)
         )
-        decision = KINDS[spec.kind].choose(labels, outputs, spec.prices)
-        watched = outputs.max(axis=1) if spec.kind == "multiclass" else outputs
+        # the rows that the model was fitted on say nothing of how it does on others
+        held_out = choice.answers if is_small else outputs
+        decision = choice.decision if is_small else KINDS[spec.kind].choose(validate_part.labels(spec), outputs, spec.prices)
+        watched = held_out.max(axis=1) if spec.kind == "multiclass" else held_out
         tenths = [float(edge) for edge in np.quantile(watched, np.linspace(0.1, 0.9, 9))]
         write_json(draft / "model.json", {**signature, "decision": decision, "score_tenths": tenths})
         _dump_skops(spec, _scaled(fitted, scaling), draft / "model.skops")
@@ -122,40 +130,50 @@ def current(home: Home, product: str) -> tuple[str, str]:
     return record["digest"], record["snapshot_digest"]
 
 
-def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
-    """Fit the encoder and the estimator as one pipeline.
+Found = tuple[Any, Choice, ProductSpec]
+"""The fitted pipeline, what was chosen for it, and the product with its estimator as the only one."""
 
-    Parameters
-    ----------
-    spec : ProductSpec
-        The specification.
-    frame : DataFrame of shape (n_samples, n_features)
-        From `model_frame`; its columns may be a subset of the declared features.
-    labels : array-like of shape (n_samples,)
-        0 or 1, class numbers, or values.
 
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
+def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> Found:
+    """Fit each candidate on the training rows, and choose on the validation rows."""
+    frame, labels = model_frame(spec, train_part.rows), train_part.labels(spec)
+    fitted = [fit(candidate, frame, labels) for candidate in candidates(spec)]
+    asked = model_frame(spec, validate_part.rows)
+    scores = [raw_outputs(spec, item, asked) for item in fitted]
+    choice = choose(spec, validate_part.labels(spec), scores, validate_part.clusters(spec))
+    return fitted[choice.place], choice, candidates(spec)[choice.place]
+
+
+def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> Found:
+    """Choose on what models of other folds say of training and validation rows, and fit the chosen candidate on all of them.
+
+    Raises
+    ------
+    DataError
+        If no fold of these rows can be trained on.
     """
-    return pipeline(spec, list(frame.columns)).fit(frame, labels)
+    folds = cross_fitting.folds_of(spec, rows, spec.model.seed)
+    if not folds:
+        raise DataError(
+            f"{spec.name}: {len(rows.rows)} training and validation rows are too few to be cut into folds that can each be "
+            "trained on. Bring more rows, or set evaluation.cross_fitted_below to 0."
+        )
+    scores = cross_fitting.out_of_fold(spec, rows, folds)
+    judged = np.concatenate([fold.test for fold in folds])
+    labels = rows.labels(spec)
+    clusters = np.unique(rows.clusters(spec)[judged], return_inverse=True)[1]
+    latest = None if spec.split.by == "random" else np.isin(judged, folds[-1].test)
+    choice = choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
+    chosen = candidates(spec)[choice.place]
+    return fit(chosen, model_frame(spec, rows.rows), labels), choice, chosen
 
 
-def _calibrated(
-    spec: ProductSpec, fitted: Any, asked: pd.DataFrame, labels: Any, clusters: Any
-) -> tuple[Scaling | None, dict[str, Any]]:
-    """The scaling of probabilities, if one is declared or helps, and what is told of it."""
-    if spec.kind == "regression" or spec.model.calibration == "none":
-        return None, {"method": "none"}
-    from assets.methods.scaled import raw_scores
-
-    scores = raw_scores(fitted, asked)
-    gain, error = held_out_gain(labels, scores, clusters)
-    told = {"held_out_gain": gain, "standard_error": error if np.isfinite(error) else None}
-    if spec.model.calibration == "auto" and gain <= error:
-        return None, {"method": "none", **told}
-    scaling = fit_scaling(labels, scores)
-    return scaling, {"method": "scaling", "slope": scaling.slope, "intercepts": list(scaling.intercepts), **told}
+def _candidates(spec: ProductSpec, choice: Choice) -> list[dict[str, Any]]:
+    """How each candidate did in the deciding metric on rows that it was not fitted on."""
+    return [
+        {"estimator": model.estimator, spec.metric: metric if np.isfinite(metric) else None}
+        for model, metric in zip(spec.model.candidates, choice.metrics, strict=True)
+    ]
 
 
 def _scaled(fitted: Any, scaling: Scaling | None) -> Any:
@@ -182,16 +200,10 @@ def _require_parity(spec: ProductSpec, outputs: Any, expected: Any, *, is_double
     return difference
 
 
-def _require_values(spec: ProductSpec, part: LabelledRows) -> None:
-    empty = [name for name in spec.columns if part.rows[name].isna().all()]
-    if empty:
-        raise DataError(
-            f"{spec.name}: {', '.join(empty)} has no value in the training rows. Mend its source, or remove it from features."
-        )
-
-
-def _signature(spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, validate_part: LabelledRows) -> dict[str, Any]:
-    """What a service must know of the model, and what the model was made of."""
+def _signature(
+    spec: ProductSpec, snapshot: Snapshot, learnt: LabelledRows, parts: tuple[LabelledRows, LabelledRows]
+) -> dict[str, Any]:
+    """What a service must know of the model, and what the model was made of; `learnt` are the rows it was fitted on."""
     features = {}
     for name, feature in spec.columns.items():
         entry: dict[str, Any] = {
@@ -202,7 +214,7 @@ def _signature(spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, 
             "description": feature.description or "",
         }
         if feature.type == "category":
-            entry["known"] = sorted({str(value) for value in train_part.rows[name].dropna().unique()})
+            entry["known"] = sorted({str(value) for value in learnt.rows[name].dropna().unique()})
         features[name] = entry
     return {
         "product": spec.name,
@@ -212,13 +224,13 @@ def _signature(spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, 
         "unit": spec.target.unit,
         "target_means": spec.target.meaning,
         "features": features,
-        "background": _background(spec, train_part),
+        "background": _background(spec, learnt),
         "snapshot_digest": snapshot.digest,
         "estimator": spec.model.estimator,
         "parameters": spec.model.parameters,
         "seed": spec.model.seed,
-        "windows": {part.name: part.span for part in (train_part, validate_part)},
-        "rows": {part.name: {"count": len(part.rows), "digest": part.digest(spec)} for part in (train_part, validate_part)},
+        "windows": {part.name: part.span for part in parts},
+        "rows": {part.name: {"count": len(part.rows), "digest": part.digest(spec)} for part in parts},
     }
 
 

@@ -14,6 +14,7 @@ from assets.dbt_package import KEPT, RELATION
 from assets.errors import TranslationError
 from assets.row_checks import identifier, literal
 from assets.spec import ProductSpec
+from assets.sql_operators import number
 from assets.standing import Entry
 from assets.storage import Home, file_digest, value_digest
 from bentos.runtime import Model
@@ -152,19 +153,19 @@ def _suit_postgres(parsed: Any) -> None:
 def _answers(model: Model, outputs: Sequence[str]) -> dict[str, str]:
     """The answers' columns, by kind of target."""
     if model.kind == "binary":
-        threshold = graph_sql.number(model.decision["threshold"])
+        threshold = number(model.decision["threshold"])
         return {"probability": outputs[1], "is_positive": f"{outputs[1]} >= {threshold}", "threshold": threshold}
     if model.kind == "regression":
-        value, margin = outputs[0], graph_sql.number(model.decision["margin"])
+        value, margin = outputs[0], number(model.decision["margin"])
         return {
             "prediction": value,
-            "planned": f"{value} + {graph_sql.number(model.decision['offset'])}",
+            "planned": f"{value} + {number(model.decision['offset'])}",
             "low": f"{value} - {margin}",
             "high": f"{value} + {margin}",
         }
     classes, costs = model.signature["classes"], model.decision["costs"]
     expected = [
-        " + ".join(f"{chance} * {graph_sql.number(row[said])}" for chance, row in zip(outputs, costs, strict=True))
+        " + ".join(f"{chance} * {number(row[said])}" for chance, row in zip(outputs, costs, strict=True))
         for said in range(len(classes))
     ]
     least = f"least({', '.join(expected)})"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.estimators import model_frame, outputs_of, pipeline
+from assets.estimators import fit, model_frame, outputs_of, pipeline
 from assets.methods.folds import Fold, expanding_folds, hashed_folds
 from assets.methods.kinds import KINDS
 from assets.snapshots import Snapshot, labelled, read
@@ -243,7 +243,7 @@ def _fold_values(spec: ProductSpec, parameters: Settings, frame: Any, labels: An
     varied = spec.model_copy(update={"model": model})
     values = []
     for fold in folds:
-        fitted = pipeline(varied, list(frame.columns)).fit(frame.iloc[fold.train], labels[fold.train])
+        fitted = fit(varied, frame.iloc[fold.train], labels[fold.train])
         outputs = outputs_of(spec, fitted, frame.iloc[fold.test])
         functions = kind.metric_functions(labels[fold.test], outputs, kind.indifferent(spec.prices), spec.prices)
         values.append(functions[spec.metric](np.ones(len(fold.test))))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assets import estimators, snapshots, training
+from assets import estimators, snapshots
 from assets.methods.binary import metric_functions
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.spec import ProductSpec, read_declaration
@@ -28,7 +28,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     weights = cluster_weights(days, spec.evaluation.bootstrap_replicates, spec.model.seed)
 
     def figures(name: str, columns: list[str], taught: np.ndarray) -> tuple[str, str, str]:
-        fitted = training.fit(spec, train_frame[columns], taught)
+        fitted = estimators.fit(spec, train_frame[columns], taught)
         scores = fitted.predict_proba(test_frame[columns])[:, 1]
         functions = metric_functions(labels, scores, {"threshold": 0.5}, spec.prices)
         chosen = {metric: functions[metric] for metric in ("roc_auc", "average_precision")}

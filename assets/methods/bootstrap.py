@@ -112,3 +112,8 @@ def interval(value: float, replicates: Array, confidence: float) -> Estimate:
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(replicates, [tail, 1 - tail])
     return Estimate(value, float(round(low, 12)), float(round(high, 12)))
+
+
+def widened(value: float, replicates: Array, factor: float) -> Array:
+    """Replicates that scatter `factor` times as far around a figure."""
+    return np.asarray(value + factor * (replicates - value))

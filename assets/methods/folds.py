@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.methods.split import uniform
+from assets.methods.split import places, uniform
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,3 +63,38 @@ def hashed_folds(keys: Any, folds: int, seed: int) -> list[Fold]:
     """
     dealt = np.minimum((uniform(keys, seed) * folds).astype(int), folds - 1)
     return [Fold(np.flatnonzero(dealt != number), np.flatnonzero(dealt == number)) for number in range(folds)]
+
+
+def dealt_folds(keys: Any, folds: int, seed: int, *, strata: Any = None, groups: Any = None) -> list[Fold]:
+    """Deal rows to folds of equal size; a fold holds its share of each stratum, and rows of one group stay together.
+
+    Parameters
+    ----------
+    keys, seed, strata, groups
+        As for `assets.methods.split.places`.
+    folds : int
+        The number of folds.
+
+    Examples
+    --------
+    >>> [fold.test.tolist() for fold in dealt_folds(list("abcdef"), 2, seed=1, strata=[0, 0, 0, 0, 1, 1])]
+    [[1, 2, 4], [0, 3, 5]]
+    """
+    dealt = np.floor(places(keys, seed, strata=strata, groups=groups) * folds).astype(int)
+    found = [Fold(np.flatnonzero(dealt != number), np.flatnonzero(dealt == number)) for number in range(folds)]
+    return [fold for fold in found if len(fold.test)]
+
+
+def widening(folds: int, repeats: int) -> float:
+    """By what the standard error of a cross-fitted figure exceeds that of as many rows judged by one model.
+
+    Models of different folds share training rows, so their figures are not independent. Nadeau and Bengio (2003) correct
+    the variance of J figures to ``1 / J + n_test / n_train`` of one figure's; J is `folds` times `repeats`, and the variance
+    of a fold's figure is `folds` times that of all rows.
+
+    Examples
+    --------
+    >>> round(widening(5, 2), 3)
+    1.323
+    """
+    return float(np.sqrt(1 / repeats + folds / (folds - 1)))

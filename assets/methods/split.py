@@ -128,39 +128,48 @@ def uniform(keys: Any, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(hashed / 2.0**64)
 
 
-def random_parts(
-    keys: Any, shares: tuple[float, float, float], seed: int, *, strata: Any = None, groups: Any = None
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Deal rows to training (0), validation (1) and test (2) by a hash of their keys.
+def places(keys: Any, seed: int, *, strata: Any = None, groups: Any = None) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Where each row stands in a random order, between 0 and 1: the middle of its place, by a hash of its key.
 
     Parameters
     ----------
     keys : array-like of shape (n_samples,)
         What identifies each row.
-    shares : tuple of float
-        The shares of the three parts.
     seed : int
         The seed of the hash.
     strata : array-like of shape (n_samples,), optional
-        Rows of one stratum are dealt by the shares among themselves.
+        Rows of one stratum are ordered among themselves.
     groups : array-like of shape (n_samples,), optional
-        Rows of one group stay together; strata are then not looked at.
+        Rows of one group stand at one place; strata are then not looked at.
+    """
+    import pandas as pd
+
+    if groups is not None:
+        sizes = pd.Series(groups).astype(str).value_counts()
+        order = sizes.index[np.argsort(uniform(sizes.index, seed), kind="stable")]
+        middle = (sizes[order].cumsum() - sizes[order] / 2) / sizes.sum()
+        return np.asarray(middle[pd.Series(groups).astype(str)])
+    drawn = pd.Series(uniform(keys, seed))
+    by = drawn.groupby(pd.Series(strata).astype(str).to_numpy()) if strata is not None else drawn.groupby(np.zeros(len(drawn)))
+    return np.asarray((by.rank(method="first") - 0.5) / by.transform("size"))
+
+
+def random_parts(
+    keys: Any, shares: tuple[float, float, float], seed: int, *, strata: Any = None, groups: Any = None
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Deal rows to training (0), validation (1) and test (2) by their `places`.
+
+    Parameters
+    ----------
+    keys, seed, strata, groups
+        As for `places`.
+    shares : tuple of float
+        The shares of the three parts.
 
     Examples
     --------
     >>> random_parts(list("abcdefghij"), (0.6, 0.2, 0.2), seed=1, strata=[0] * 5 + [1] * 5).tolist()
     [0, 0, 0, 1, 2, 1, 0, 0, 2, 0]
     """
-    import pandas as pd
-
     bounds = np.cumsum(shares)[:2] - 1e-9
-    if groups is not None:
-        sizes = pd.Series(groups).astype(str).value_counts()
-        order = sizes.index[np.argsort(uniform(sizes.index, seed), kind="stable")]
-        middle = (sizes[order].cumsum() - sizes[order] / 2) / sizes.sum()
-        part = pd.Series(np.searchsorted(bounds, middle.to_numpy(), side="right"), index=order)
-        return np.asarray(part[pd.Series(groups).astype(str)])
-    drawn = pd.Series(uniform(keys, seed))
-    by = drawn.groupby(pd.Series(strata).astype(str).to_numpy()) if strata is not None else drawn.groupby(np.zeros(len(drawn)))
-    place = (by.rank(method="first") - 0.5) / by.transform("size")
-    return np.asarray(np.searchsorted(bounds, place.to_numpy(), side="right"))
+    return np.asarray(np.searchsorted(bounds, places(keys, seed, strata=strata, groups=groups), side="right"))

@@ -96,3 +96,5 @@ class EvaluationSpec(Declaration):
     """Give the confidence of the intervals."""
     slices: tuple[Name, ...] = Field(default=(), strict=False, examples=[["origin"]])
     """List category features; each of their values is measured apart."""
+    cross_fitted_below: int = Field(default=4000, ge=0, examples=[0])
+    """Give the number of training and validation rows below which the verdict rests on all rows by cross-fitting; 0: never."""

@@ -43,12 +43,27 @@ class SplitSpec(Declaration):
         return self
 
 
+EstimatorPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+
+
+class AlternativeSpec(Declaration):
+    """Another estimator, to be used if it does better on rows that it was not fitted on."""
+
+    estimator: EstimatorPath = Field(examples=["sklearn.linear_model.LogisticRegression"])
+    """Give the import path of a scikit-learn-compatible classifier or regressor; your own class may be one."""
+    parameters: dict[ParameterName, Any] = Field(default_factory=dict, examples=[{"C": 1.0}])
+    """Give its parameters by name."""
+
+    @model_validator(mode="after")
+    def _splits_stay_numeric(self) -> AlternativeSpec:
+        _require_numeric_splits(self.parameters)
+        return self
+
+
 class ModelSpec(Declaration):
     """The estimator and its parameters."""
 
-    estimator: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")] = Field(
-        examples=["sklearn.ensemble.HistGradientBoostingClassifier"]
-    )
+    estimator: EstimatorPath = Field(examples=["sklearn.ensemble.HistGradientBoostingClassifier"])
     """Give the import path of a scikit-learn-compatible classifier or regressor; your own class may be one."""
     seed: int = Field(default=0, ge=0, examples=[20130101])
     """Give the seed of everything that is random."""
@@ -56,15 +71,30 @@ class ModelSpec(Declaration):
     """Give the estimator's parameters by name."""
     calibration: Literal["auto", "none", "scaling"] = Field(default="auto", examples=["auto"])
     """Give scaling to recalibrate probabilities on validation rows, none to leave them, auto to do it where it helps."""
+    alternatives: tuple[AlternativeSpec, ...] = Field(
+        default=(), strict=False, examples=[[{"estimator": "sklearn.linear_model.LogisticRegression"}]]
+    )
+    """List other estimators; the one that does best in the deciding metric on rows it was not fitted on becomes the model."""
 
     @model_validator(mode="after")
     def _splits_stay_numeric(self) -> ModelSpec:
-        if "categorical_features" in self.parameters:
-            raise ValueError(
-                "sets categorical_features: native categorical splits give wrong ONNX and SHAP values (docs/decisions/0004). "
-                "Remove it; categories are encoded inside the pipeline"
-            )
+        _require_numeric_splits(self.parameters)
         return self
+
+    @property
+    def candidates(self) -> tuple[ModelSpec, ...]:
+        """The declared estimator and its alternatives, each as the only one."""
+        alone = self.model_copy(update={"alternatives": ()})
+        others = (item.model_dump() for item in self.alternatives)
+        return (alone, *(alone.model_copy(update=other) for other in others))
+
+
+def _require_numeric_splits(parameters: dict[str, Any]) -> None:
+    if "categorical_features" in parameters:
+        raise ValueError(
+            "sets categorical_features: native categorical splits give wrong ONNX and SHAP values (docs/decisions/0004). "
+            "Remove it; categories are encoded inside the pipeline"
+        )
 
 
 class RangeSpec(Declaration):

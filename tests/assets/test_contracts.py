@@ -81,7 +81,7 @@ def test_a_break_is_named(
 
 def test_a_feature_without_any_value_is_a_break(world: World, rows: pd.DataFrame) -> None:
     """Even one that may often be missing."""
-    found = broken(world, rows.assign(wind_gust_mph=pd.Series([None] * len(rows), dtype="float32").to_numpy()))
+    found = broken(world, rows.assign(wind_gust_mph=pd.Series([None] * len(rows), dtype="float64").to_numpy()))
     assert [(item.column, item.rows) for item in found] == [("wind_gust_mph", 1000)]
 
 

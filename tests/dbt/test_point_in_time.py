@@ -126,10 +126,10 @@ def own_outcome(project: Path) -> None:
     """The flight's own arrival delay hides in a feature."""
     path = project / "models" / "features" / "flight_delay.sql"
     text = path.read_text()
-    assert "flights.distance_miles::real" in text
+    assert "flights.distance_miles::double" in text
     path.write_text(
         text.replace(
-            "flights.distance_miles::real", "(flights.distance_miles + coalesce(flights.arrival_delay_minutes, 0))::real"
+            "flights.distance_miles::double", "(flights.distance_miles + coalesce(flights.arrival_delay_minutes, 0))::double"
         )
     )
 

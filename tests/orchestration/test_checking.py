@@ -34,8 +34,8 @@ def with_feature(name: str, **feature: Any) -> dict[str, Any]:
         (with_feature("plane_engines", type="number"), r"features.flight_delay declares no column 'plane_engines'. It has: "),
         (with_feature("is_cancelled_text", type="category"), r"declares no column 'is_cancelled_text'"),
         (
-            with_feature("arrival_delay_minutes", type="number"),
-            r"'arrival_delay_minutes' is a number, but double .* cast it to",
+            with_feature("weather_known_utc", type="number"),
+            r"'weather_known_utc' is a number, but timestamp .* cast it to",
         ),
         (
             {"features": {**small_product().features.model_dump(), "relation": "features.flights"}},
