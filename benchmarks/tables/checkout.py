@@ -14,7 +14,17 @@ from pathlib import Path
 
 from orchestration.resources import REPOSITORY
 
-COPIED = ("assets", "bentos", "dbt_project", "deploy", "docs/schema", "orchestration", "requirements", "pyproject.toml", "workspace.yaml")
+COPIED = (
+    "assets",
+    "bentos",
+    "dbt_project",
+    "deploy",
+    "docs/schema",
+    "orchestration",
+    "requirements",
+    "pyproject.toml",
+    "workspace.yaml",
+)
 LONGEST_SECONDS = 600
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 from orchestration.resources import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-tables" / "bin" / "python"
+LEARNABILITY_VERSION = 3
+"""Of the rules of `learnability`: a judgement by others is not read."""
 WRITING = ("selection.py", "sources.py", "corpus.py", "odd.py")
 """The modules that decide what the corpus is."""
 
@@ -37,10 +40,25 @@ def manifest(cache: Path) -> list[dict[str, Any]]:
     return found
 
 
+def learnability_key(entry: dict[str, Any]) -> str:
+    """What a judgement of a table rests on: the rules' version, the file and what is asked of it."""
+    return f"{LEARNABILITY_VERSION}:{entry['digest']}:{entry['target']}:{entry['kind']}:{entry['time']}"
+
+
+def rivals_key(record: dict[str, Any], rivals: str) -> str:
+    """What a comparison rests on: the file, what is asked of it, the product's code, and which rivals there were."""
+    return f"{record['digest']}:{record['target']}:{record['code']}:{rivals}"
+
+
+def lines(path: Path) -> dict[str, dict[str, Any]]:
+    """The lines of a file of judgements, by their key."""
+    if not path.exists():
+        return {}
+    return {record["key"]: record for record in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
+
+
 def chosen(entries: Sequence[dict[str, Any]], variant: str, only: str | None, sample: int | None) -> list[dict[str, Any]]:
     """The tables of a variant that match a pattern, in the order of their names' hashes, or the first of them."""
-    import fnmatch
-
     found = [entry for entry in entries if variant in ("all", entry["variant"])]
     if only:
         found = [entry for entry in found if fnmatch.fnmatch(entry["name"], only)]

@@ -25,8 +25,6 @@ FOLDS, REPEATS = 5, 2
 MOST_ROWS = 20_000
 """Of larger tables so many rows are judged, drawn by seed."""
 CONFIDENCE = 0.95
-VERSION = 1
-"""Of these rules: a judgement by others is not read."""
 
 
 def main(cache: Path, wanted: Path) -> None:
@@ -34,18 +32,12 @@ def main(cache: Path, wanted: Path) -> None:
     path = cache / "learnability.jsonl"
     known = {json.loads(line)["key"] for line in path.read_text(encoding="utf-8").splitlines()} if path.exists() else set()
     for entry in json.loads(wanted.read_text(encoding="utf-8")):
-        key = key_of(entry)
-        if key not in known:
+        if entry["key"] not in known:
             frame = plain_models.read(cache / "files" / entry["file"])
             found = judge(frame, entry["target"], entry["kind"], entry["time"])
             with path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"key": key, "name": entry["name"], **found}) + "\n")
-            known.add(key)
-
-
-def key_of(entry: dict[str, Any]) -> str:
-    """What a judgement rests on."""
-    return f"{VERSION}:{entry['digest']}:{entry['target']}:{entry['kind']}:{entry['time']}"
+                stream.write(json.dumps({"key": entry["key"], "name": entry["name"], **found}) + "\n")
+            known.add(entry["key"])
 
 
 def judge(frame: pd.DataFrame, target: str, kind: str, time: str | None = None, seed: int = 0) -> dict[str, Any]:
@@ -91,7 +83,7 @@ def judge(frame: pd.DataFrame, target: str, kind: str, time: str | None = None, 
 def labels_of(column: pd.Series, kind: str) -> Array:
     """Numbers, or the classes' numbers."""
     if kind == "regression":
-        return column.to_numpy(float)
+        return np.asarray(column.to_numpy(float))
     encoded: Array = LabelEncoder().fit_transform(column.astype(str))
     return encoded
 
@@ -130,20 +122,27 @@ def _gains(taught: Array, labels: Array, outputs: Array, kind: str) -> Array:
     """What each row is better off than with the constant, by two measures, shape (2, n_samples)."""
     if kind == "regression":
         mean, median = np.mean(taught), np.median(taught)
-        return np.array([
-            (labels - mean) ** 2 - (labels - outputs) ** 2,
-            np.abs(labels - median) - np.abs(labels - outputs),
-        ])
-    shares = np.bincount(taught, minlength=outputs.shape[1]) / len(taught)
+        return np.array(
+            [
+                (labels - mean) ** 2 - (labels - outputs) ** 2,
+                np.abs(labels - median) - np.abs(labels - outputs),
+            ]
+        )
+    # in time, a class may come that the earlier rows lack
+    classes = 1 + int(max(labels.max(), taught.max()))
+    outputs = np.pad(outputs, ((0, 0), (0, classes - outputs.shape[1])))
+    shares = np.bincount(taught, minlength=classes) / len(taught)
     of_row = np.arange(len(labels)), labels
     lost = np.log(np.clip(outputs[of_row], 1e-6, 1)) - np.log(np.clip(shares[labels], 1e-6, 1))
     if kind == "multiclass":
         return np.array([lost, (outputs.argmax(axis=1) == labels) * 1.0 - (labels == shares.argmax())])
     # the part of the other class's rows of this fold that each row is rightly ordered against, less a half
     ranks = stats.rankdata(outputs[:, 1])
-    own = np.where(labels == 1, stats.rankdata(np.where(labels == 1, outputs[:, 1], np.inf)), stats.rankdata(np.where(labels == 0, outputs[:, 1], np.inf)))
+    among_own = np.zeros(len(labels))
+    for label in (0, 1):
+        among_own[labels == label] = stats.rankdata(outputs[labels == label, 1])
     others = np.where(labels == 1, np.sum(labels == 0), np.sum(labels == 1))
-    below = (ranks - own) / np.maximum(others, 1)
+    below = (ranks - among_own) / np.maximum(others, 1)
     return np.array([lost, np.where(labels == 1, below - 0.5, 0.5 - below)])
 
 

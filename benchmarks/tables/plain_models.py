@@ -18,10 +18,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.tables.selection import ROW_NAMES, is_row_number
+from benchmarks.tables.selection import ROW_NAMES, is_row_number, is_whole
 
 Array = np.ndarray[Any, Any]
 MOST_CATEGORIES, MOST_INDICATORS = 200, 30
+SAME_ORDER = 0.9999
+"""The rank correlation from which a number is a copy of another: one that was rounded keeps its order but for ties."""
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -32,13 +34,14 @@ def read(path: Path) -> pd.DataFrame:
 def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     """All columns as numbers, without the target, its copies and row numbers.
 
-    A copy has one value for each value of the target and the other way round. Texts become categories of the values that are
-    most frequent, moments seconds.
+    A row number that is left out is a whole one: a column such as 1749.083, 1749.167 may say what time it is. Texts become categories of the values that are most frequent,
+    moments seconds.
     """
     found: dict[str, Any] = {}
     for name in frame:
         column = frame[name]
-        if name in (target, ROW_NAMES) or column.nunique() < 2 or is_row_number(column) or is_copy(column, frame[target]):
+        is_number = is_row_number(column) and is_whole(column)
+        if name in (target, ROW_NAMES) or column.nunique() < 2 or is_number or is_copy(column, frame[target]):
             continue
         if types.is_bool_dtype(column):
             found[str(name)] = column.astype(float)
@@ -55,15 +58,22 @@ def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
 
 
 def is_copy(column: pd.Series, target: pd.Series) -> bool:
-    """Whether each value stands for one value of the target and each of the target's for one of its own."""
+    """Whether a column is the target in other words: of the same order, or with one value for each value and the other way round.
+
+    Where most rows have a value of their own, the second says nothing.
+    """
+    both = column.notna() & target.notna()
+    column, target = column[both], target[both]
+    if types.is_numeric_dtype(column) and types.is_numeric_dtype(target) and column.nunique() > 1:
+        return abs(column.astype(float).corr(target.astype(float), method="spearman")) > SAME_ORDER
     pairs = pd.DataFrame({"a": column.astype(str), "b": target.astype(str)}).drop_duplicates()
-    return bool(pairs["a"].is_unique and pairs["b"].is_unique) and target.nunique() >= 2
+    return bool(pairs["a"].is_unique and pairs["b"].is_unique) and 2 <= len(pairs) < len(target) / 2
 
 
 def fitted(model: str, rows: pd.DataFrame, labels: Array, kind: str, seed: int = 0) -> Callable[[pd.DataFrame], Array]:
     """Train a ``booster`` or a ``linear`` model; what comes back gives values, or chances of shape (n_samples, n_classes)."""
     if model == "booster":
-        given = {"n_estimators": 100, "learning_rate": 0.1, "random_state": seed, "n_jobs": 1, "verbose": -1}
+        given: dict[str, Any] = {"n_estimators": 100, "learning_rate": 0.1, "random_state": seed, "n_jobs": 1, "verbose": -1}
         if kind == "regression":
             booster = lightgbm.LGBMRegressor(**given).fit(_named(rows), labels)
             return lambda asked: np.asarray(booster.predict(_named(asked)))

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from assets.storage import Home
 
 
@@ -25,6 +27,19 @@ def read(root: Path, product: str) -> dict[str, Any]:
     differences = {"onnx": _onnx_difference(root, product), **_ways(reports / "parity.json")}
     found["differences"] = {name: value for name, value in differences.items() if value is not None}
     return found
+
+
+def declared(folder: Path) -> dict[str, Any]:
+    """What `loopline new` declared the target to be, and by which column a row is known."""
+    attributes = yaml.safe_load((folder / "defs.yaml").read_text(encoding="utf-8"))["attributes"]
+    target = attributes["target"]
+    return {
+        "kind": target["kind"],
+        "classes": [str(name) for name in target.get("classes") or ()],
+        # a yes or no of the file itself has no positive value to name
+        "positive": str(target.get("positive", True)),
+        "entity": attributes["features"]["entity"],
+    }
 
 
 def _measured(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -35,13 +35,14 @@ def run(checkout: Checkout, file: Path, entry: dict[str, Any], kept: Path | None
         new = checkout.loopline("new", PRODUCT, *asked)
         found: dict[str, Any] = {"new_seconds": round(new.seconds, 2)}
         if new.code != 0:
-            return {**found, **_failed("new", new)}
+            return {**found, **failure("new", new)}
+        found["declared"] = records.declared(checkout.tree / "orchestration" / "defs" / PRODUCT)
         done = checkout.loopline("run", PRODUCT)
         found |= {"run_seconds": round(done.seconds, 2), **records.read(checkout.home, PRODUCT)}
         if done.code == REFUSAL_CODE:
             return {**found, "outcome": REFUSED, "at": "verdict"}
         if done.code != 0:
-            return {**found, **_failed("run", done)}
+            return {**found, **failure("run", done)}
         predictions = checkout.home / "predictions" / PRODUCT / "test.parquet"
         if not found.get("promoted") or not predictions.exists():
             return {**found, "outcome": FAILED, "at": "run", "error": "exit code 0, but no champion with predictions"}
@@ -53,7 +54,7 @@ def run(checkout: Checkout, file: Path, entry: dict[str, Any], kept: Path | None
         checkout.clear(PRODUCT)
 
 
-def _failed(command: str, ended: Ended) -> dict[str, Any]:
+def failure(command: str, ended: Ended) -> dict[str, Any]:
     """The stage that failed and the line that says why."""
     is_crash = "Traceback (most recent call last)" in ended.told or ended.code not in (1, 2, 124)
     lines = [line.strip() for line in ended.told.splitlines() if line.strip()]

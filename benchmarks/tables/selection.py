@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,13 +53,17 @@ def capped(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sample(MOST_ROWS, random_state=seed).sort_index()
 
 
-def asked_of(name: str, frame: pd.DataFrame) -> Asked | None:
-    """Draw the target by the table's hash among the columns that could be one; None where there is none."""
-    possible = {str(column): kind for column in frame if (kind := kind_of_target(frame[column])) and column != ROW_NAMES}
+KINDS = ("binary", "multiclass", "regression")
+
+
+def asked_of(name: str, frame: pd.DataFrame, kinds: Collection[str] = KINDS) -> Asked | None:
+    """Draw the target by the table's hash among the columns that could be one of these kinds; None where there is none."""
+    given = {str(column): kind_of_target(frame[column]) for column in frame if column != ROW_NAMES}
+    possible = {column: kind for column, kind in given.items() if kind in kinds}
     if not possible:
         return None
     target = list(possible)[int(name_hash(name)[8:16], 16) % len(possible)]
-    return Asked(target, possible[target], time_of(frame, target))
+    return Asked(target, str(possible[target]), time_of(frame, target))
 
 
 def kind_of_target(column: pd.Series) -> str | None:
@@ -76,8 +81,7 @@ def kind_of_target(column: pd.Series) -> str | None:
     if len(counts) < 2 or is_row_number(column):
         return None
     is_numeric = types.is_numeric_dtype(filled) and not types.is_bool_dtype(filled)
-    is_whole = is_numeric and bool((filled == filled.round()).all())
-    if is_numeric and (len(counts) > MOST_CLASSES or (not is_whole and len(counts) > 2)):
+    if is_numeric and (len(counts) > MOST_CLASSES or (not is_whole(filled) and len(counts) > 2)):
         return "regression"
     if len(counts) > MOST_CLASSES or counts.min() < FEWEST_OF_A_CLASS:
         return None
@@ -88,8 +92,13 @@ def is_row_number(column: pd.Series) -> bool:
     """Whether every row has a number of its own and the numbers only rise, only fall, or are 1 to n in some order."""
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column) or column.isna().any() or not column.is_unique:
         return False
-    is_dense = bool((column == column.round()).all()) and column.max() - column.min() == len(column) - 1
+    is_dense = is_whole(column) and column.max() - column.min() == len(column) - 1
     return is_dense or column.is_monotonic_increasing or column.is_monotonic_decreasing
+
+
+def is_whole(column: pd.Series) -> bool:
+    """Whether all numbers of a column are whole."""
+    return bool((column == column.round()).all())
 
 
 def time_of(frame: pd.DataFrame, target: str) -> str | None:
@@ -110,7 +119,7 @@ def _dates(name: str, column: pd.Series) -> bool:
         return False
     if types.is_numeric_dtype(column):
         # a year of something, such as YearBuilt, need not date the row
-        return words <= TIME_WORDS and bool((column == column.round()).all() and column.between(*YEARS).all())
+        return words <= TIME_WORDS and is_whole(column) and bool(column.between(*YEARS).all())
     if not all(re.match(r"\d{4}-\d{2}-\d{2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}", str(value)) for value in column.head(50)):
         return False
     return bool(pd.to_datetime(column, errors="coerce", format="mixed").notna().all())
