@@ -14,11 +14,15 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from assets.errors import LooplineError
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 
 class CompanionError(LooplineError):
@@ -73,11 +77,57 @@ class Companion:
             raise found
         return found
 
+    def end(self) -> None:
+        """End it at once; what it makes ready would be of no use."""
+        if self.is_ours:
+            self._process.kill()
+            self._process.wait()
+
     def close(self) -> None:
         """End it, after what it is doing."""
         if self._owner == os.getpid():
             self._connection.close()
             self._process.wait()
+
+
+class Beside:
+    """What a companion does where one was started, and this process where none was."""
+
+    def __init__(self) -> None:
+        self._companion: Companion | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a companion."""
+        return self._companion is not None and self._companion.is_ours
+
+    def end(self) -> None:
+        """End the companion, if there is one."""
+        if self._companion is not None:
+            self._companion.end()
+
+    def start(self, ready: Callable[..., Any], *arguments: Any) -> None:
+        """Start a companion, and let it make ready while this process does other things; once in a process."""
+        if not self.is_started:
+            self._companion = Companion()
+            self._companion.begin(ready, *arguments)
+
+    def ask(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
+        """Call a function there, or here."""
+        if self._companion is not None and self._companion.is_ours:
+            answer: Answer = self._companion.call(function, *given, **named)
+            return answer
+        return function(*given, **named)
+
+    def done(self, function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+        """Let every call of a function be asked."""
+
+        @wraps(function)
+        def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
+            # by this name it is found there, where no companion is, and so does it itself
+            return self.ask(asked, *given, **named) if self.is_started else function(*given, **named)
+
+        return asked
 
 
 def serve(connection: Connection) -> None:

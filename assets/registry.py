@@ -5,15 +5,16 @@ Only this module imports mlflow. Whether a challenger is promoted is for the gat
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from assets.companion import Companion
+from assets.companion import Beside
 from assets.errors import LedgerError
 from assets.spec import ProductSpec
 from assets.storage import Home, exclusive
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
-_companion: Companion | None = None
+BESIDE = Beside()
+"""MLflow is the slowest import of all, and nothing else uses it."""
 
 
 @dataclass(frozen=True)
@@ -41,39 +41,19 @@ class Version:
 
 
 def prepare(home: Home) -> None:
-    """Let MLflow be imported, and its database be made, by a process beside this one, while this one does other things.
-
-    From then on that process does what this module is asked. Where MLflow is imported already, nothing happens.
-    """
-    global _companion  # noqa: PLW0603 - one for the life of the process
-    if "mlflow" in sys.modules or (_companion is not None and _companion.is_ours):
-        return
-    _companion = Companion()
-    _companion.begin(_make_ready, home)
+    """Let a process beside this one import MLflow and make its database; it then does what this module is asked."""
+    if "mlflow" not in sys.modules:
+        BESIDE.start(_make_ready, home)
 
 
 def _make_ready(home: Home) -> None:
-    """Import what registering needs, and make the database."""
     import skops.io  # noqa: F401 - imported now, used when a model is registered
 
     with _client(home) as client:
         client.search_experiments(max_results=1)
 
 
-def _beside(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """Call a function in the companion where there is one, else here."""
-
-    @wraps(function)
-    def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
-        if _companion is not None and _companion.is_ours:
-            answer: Answer = _companion.call(asked, *given, **named)
-            return answer
-        return function(*given, **named)
-
-    return asked
-
-
-@_beside
+@BESIDE.done
 def register(
     home: Home,
     spec: ProductSpec,
@@ -118,7 +98,7 @@ def register(
     return found
 
 
-@_beside
+@BESIDE.done
 def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]) -> None:
     """Record the trials of a search as child runs of one run; those that are recorded already are not recorded again.
 
@@ -151,7 +131,7 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
         client.set_terminated(parents[0])
 
 
-@_beside
+@BESIDE.done
 def name_champion(home: Home, product: str, version: int | None) -> None:
     """Let the alias follow the ledger: name the version that serves, or nobody."""
     with _client(home) as client:
@@ -161,7 +141,7 @@ def name_champion(home: Home, product: str, version: int | None) -> None:
             client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
-@_beside
+@BESIDE.done
 def version(home: Home, product: str, number: int) -> Version:
     """A registered version by its number.
 
@@ -178,7 +158,7 @@ def version(home: Home, product: str, number: int) -> Version:
     return _version(known[number])
 
 
-@_beside
+@BESIDE.done
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
     with _client(home) as client:
@@ -186,7 +166,7 @@ def attach(home: Home, version: Version, *files: Path) -> None:
             client.log_artifact(version.run_id, str(file), "evidence")
 
 
-@_beside
+@BESIDE.done
 def tag(home: Home, version: Version, **tags: str) -> None:
     """Set tags on a version, such as its verdict."""
     with _client(home) as client:
@@ -194,7 +174,7 @@ def tag(home: Home, version: Version, **tags: str) -> None:
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
 
 
-@_beside
+@BESIDE.done
 def holder(home: Home, product: str, alias: str) -> Version | None:
     """The version that an alias names, or None."""
     from mlflow.exceptions import MlflowException
@@ -221,10 +201,35 @@ def _client(home: Home) -> Iterator[MlflowClient]:
     import mlflow
 
     with exclusive(home.registry / "registry.lock"):
+        if not database(home).exists():
+            _make_database(home)
         uri = f"sqlite:///{database(home)}"
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         yield mlflow.MlflowClient(uri, uri)
+
+
+def _make_database(home: Home) -> None:
+    """Make the database elsewhere and move it into place whole: MLflow refuses one whose migrations were interrupted."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def unsynced(connection: Any, _: Any) -> None:
+        # some 600 waits for the disk, for a draft that nobody reads when the machine stops
+        connection.execute("pragma synchronous = off")
+
+    home.temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        draft = Path(scratch) / "mlflow.db"
+        event.listen(Engine, "connect", unsynced)
+        try:
+            SqlAlchemyStore(f"sqlite:///{draft}", (home.registry / "artifacts").as_uri()).engine.dispose()
+        finally:
+            event.remove(Engine, "connect", unsynced)
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(database(home))
 
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:

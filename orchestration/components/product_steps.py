@@ -37,6 +37,7 @@ from assets.spec.product import DATA
 from assets.standing import Entry
 from assets.storage import Home, value_digest
 from orchestration import declarations
+from orchestration.examining import LABORATORY
 from orchestration.resources import REPOSITORY
 from orchestration.step import FailedCheckError, Made
 from orchestration.ways import ways
@@ -142,7 +143,7 @@ def _snapshot_with(spec: ProductSpec, home: Home, house: WarehouseSpec, settings
 
 def train_model(spec: ProductSpec, home: Home) -> Made:
     """Train on the current snapshot."""
-    trained = training.train(home, tuning.applied(home, spec), snapshots.current(home, spec.name))
+    trained = LABORATORY.ask(training.train, home, tuning.applied(home, spec), snapshots.current(home, spec.name))
     figures = {
         "dagster/row_count": trained.train_rows,
         "validation_rows": trained.validate_rows,
