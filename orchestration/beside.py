@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from assets import registry
+from assets import registry_client
 from assets.storage import Home
 from orchestration.examining import LABORATORY, make_ready
 
@@ -28,12 +28,12 @@ def prepare(home: Home, assets: Collection[str]) -> None:
     if LEARNT & set(assets) and not LABORATORY.is_started:
         LABORATORY.start(make_ready)
     if "challenger" in assets:
-        registry.prepare(home)
+        registry_client.prepare(home)
 
 
 def end() -> None:
     """Let nothing outlive the run."""
-    for beside in (LABORATORY, registry.BESIDE):
+    for beside in (LABORATORY, registry_client.BESIDE):
         beside.end()
 
 

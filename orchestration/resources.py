@@ -20,6 +20,10 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "BENTOML_DO_NOT_TRACK": "True",
+    # without it the import alone writes a device id and a database of events under HOME, and a file in TMPDIR
+    "ORT_DISABLE_TELEMETRY": "1",
+    # MLflow looks for a git commit; a machine without git would be told so in 45 lines
+    "GIT_PYTHON_REFRESH": "quiet",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     # spinning OpenMP threads starve each other when a core is busy: training took 29 s instead of 4 s
     "OMP_WAIT_POLICY": "passive",
@@ -48,7 +52,10 @@ def actor() -> str:
     """Who decides by hand: `LOOPLINE_ACTOR`, or the user of this process."""
     import getpass
 
-    return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
+    try:
+        return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
+    except KeyError:  # a container may run as a number that no password file knows
+        return f"uid {os.getuid()}"
 
 
 def pushgateway() -> str | None:

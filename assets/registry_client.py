@@ -1,0 +1,86 @@
+"""Registry client: MLflow's client on a home's own database, used in this process or in one beside it.
+
+What is registered stands in `assets.registry`; these two modules alone import mlflow.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.companion import Beside
+from assets.storage import Home, exclusive
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+BESIDE = Beside()
+"""MLflow is the slowest import of all, and nothing else uses it."""
+
+
+def prepare(home: Home) -> None:
+    """Let a process beside this one import MLflow and make its database; it then does what the registry is asked."""
+    if "mlflow" not in sys.modules:
+        BESIDE.start(_make_ready, home)
+
+
+def _make_ready(home: Home) -> None:
+    import skops.io  # noqa: F401 - imported now, used when a model is registered
+
+    with connected(home) as client:
+        client.search_experiments(max_results=1)
+
+
+def database(home: Home) -> Path:
+    """MLflow's database in this home."""
+    return home.registry / "mlflow.db"
+
+
+@contextmanager
+def connected(home: Home) -> Iterator[MlflowClient]:
+    """A client on this home's database; one process at a time, as SQLite and its migrations want it."""
+    import mlflow
+
+    with exclusive(home.registry / "registry.lock"):
+        if not database(home).exists():
+            _make_database(home)
+        uri = f"sqlite:///{database(home)}"
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        yield mlflow.MlflowClient(uri, uri)
+
+
+def _make_database(home: Home) -> None:
+    """Make the database elsewhere and move it into place whole: MLflow refuses one whose migrations were interrupted."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def unsynced(connection: Any, _: Any) -> None:
+        # some 600 waits for the disk, for a draft that nobody reads when the machine stops
+        connection.execute("pragma synchronous = off")
+
+    home.temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        draft = Path(scratch) / "mlflow.db"
+        event.listen(Engine, "connect", unsynced)
+        try:
+            SqlAlchemyStore(f"sqlite:///{draft}", (home.registry / "artifacts").as_uri()).engine.dispose()
+        finally:
+            event.remove(Engine, "connect", unsynced)
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(database(home))
+
+
+def experiment(client: MlflowClient, name: str, home: Home) -> str:
+    """The experiment of a name, made if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, (home.registry / "artifacts" / name).as_uri()))
