@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.companion import Beside
+from assets.leftovers import draft_folder
 from assets.storage import Home, exclusive
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def _make_database(home: Home) -> None:
         # some 600 waits for the disk, for a draft that nobody reads when the machine stops
         connection.execute("pragma synchronous = off")
 
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        draft = Path(scratch) / "mlflow.db"
+    with draft_folder(home) as scratch:
+        draft = scratch / "mlflow.db"
         event.listen(Engine, "connect", unsynced)
         try:
             SqlAlchemyStore(f"sqlite:///{draft}", (home.registry / "artifacts").as_uri()).engine.dispose()

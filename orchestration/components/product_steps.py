@@ -5,11 +5,9 @@ Those that judge it stand in `judging_steps`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -32,6 +30,7 @@ from assets import (
     warehouse,
 )
 from assets.errors import ContractError, GateRefusedError, ParityError, TranslationError, WarehouseError
+from assets.leftovers import draft_folder
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.spec.product import DATA
 from assets.standing import Entry
@@ -126,8 +125,8 @@ def _snapshot_with(spec: ProductSpec, home: Home, house: WarehouseSpec, settings
     project = REPOSITORY / house.project
     parameters = {**house.parameters, **settings}
     sources = warehouse.manifest(project, house.parameters)["sources"].values()
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        elsewhere = Home(Path(scratch)).prepare()
+    with draft_folder(home) as scratch:
+        elsewhere = Home(scratch).prepare()
         landed = {
             (item["source_name"], item["name"]): landings.files(home, item["source_name"], item["name"])
             for item in sources
