@@ -34,8 +34,8 @@ def read(path: Path) -> pd.DataFrame:
 def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     """All columns as numbers, without the target, its copies and row numbers.
 
-    A row number that is left out is a whole one: a column such as 1749.083, 1749.167 may say what time it is. Texts become categories of the values that are most frequent,
-    moments seconds.
+    A row number that is left out is a whole one: a column such as 1749.083, 1749.167 may say what time it is. Texts become
+    categories of the values that are most frequent, moments seconds.
     """
     found: dict[str, Any] = {}
     for name in frame:
@@ -58,13 +58,13 @@ def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
 
 
 def is_copy(column: pd.Series, target: pd.Series) -> bool:
-    """Whether a column is the target in other words: of the same order, or with one value for each value and the other way round.
+    """Whether a column is the target in other words: numbers of the same order, or one value for each value both ways.
 
-    Where most rows have a value of their own, the second says nothing.
+    Where most rows have a value of their own, the latter says nothing.
     """
     both = column.notna() & target.notna()
     column, target = column[both], target[both]
-    if types.is_numeric_dtype(column) and types.is_numeric_dtype(target) and column.nunique() > 1:
+    if types.is_numeric_dtype(column) and types.is_numeric_dtype(target):
         return abs(column.astype(float).corr(target.astype(float), method="spearman")) > SAME_ORDER
     pairs = pd.DataFrame({"a": column.astype(str), "b": target.astype(str)}).drop_duplicates()
     return bool(pairs["a"].is_unique and pairs["b"].is_unique) and 2 <= len(pairs) < len(target) / 2
