@@ -9,6 +9,17 @@ UV := $(BIN)/uv
 APT := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends
 PROMETHEUS := prometheus prometheus-alertmanager prometheus-pushgateway
 ENGINE := buildah podman runc mmdebstrap catatonit slirp4netns uidmap
+JAVA := openjdk-17-jre-headless
+POSTGRESQL := /usr/lib/postgresql
+have = for program in $(1); do command -v $$program || exit 1; done
+
+# $(call debian,CONDITION,PACKAGES,SENTENCE): where the condition fails, install the packages if root may; where it still fails, say so in
+# one line and go on: a test whose program is missing skips itself. Each condition has a subshell, as its `exit` would leave the recipe.
+define debian
+@( $(1) ) >/dev/null 2>&1 \
+	|| { test "$$(id -u)" = 0 && { $(APT) $(2); } </dev/null >/dev/null 2>&1 && ( $(1) ) >/dev/null 2>&1; } \
+	|| echo "$(3) On Debian 12: sudo apt-get install --no-install-recommends $(2)"
+endef
 COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 
@@ -35,15 +46,16 @@ test: .venv/dev.stamp .venv/containers.stamp .postgresql .prometheus .engine ## 
 # the tests start a PostgreSQL of their own and compare its answers
 .PHONY: .postgresql
 .postgresql:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
-		{ test "$$(id -u)" = 0 && $(APT) postgresql >/dev/null 2>&1; } || \
-		echo "No PostgreSQL: its tests are skipped. On Debian 12: sudo apt-get install --no-install-recommends postgresql"
+	$(call debian,ls $(POSTGRESQL)/*/bin/initdb,postgresql,No PostgreSQL: its tests are skipped.)
 
 # and a Prometheus, an Alertmanager and a Pushgateway, which hear of an alert
 .PHONY: .prometheus
 .prometheus:
-	@for program in $(PROMETHEUS); do command -v $$program || exit 1; done >/dev/null || { test "$$(id -u)" = 0 && $(APT) $(PROMETHEUS) >/dev/null 2>&1; } || \
-		echo "Not all of Prometheus: its tests are skipped. On Debian 12: sudo apt-get install --no-install-recommends $(PROMETHEUS)"
+	$(call debian,$(call have,$(PROMETHEUS)),$(PROMETHEUS),Not all of Prometheus: its tests are skipped.)
+
+.PHONY: bare-machine
+bare-machine: ## Run the README's commands on a Debian with nothing but what it names (root; about two minutes)
+	@.ci/bare_machine.sh
 
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, types, imports, SQL and YAML
@@ -79,9 +91,7 @@ container: .venv/containers.stamp .engine ## Build the image of PRODUCT's champi
 # Docker where there is one; else buildah and podman, installed where that is allowed
 .PHONY: .engine
 .engine:
-	@docker info >/dev/null 2>&1 || { command -v buildah && command -v podman; } >/dev/null || \
-		{ test "$$(id -u)" = 0 && $(APT) $(ENGINE) >/dev/null 2>&1; } || \
-		echo "No container engine. On Debian 12: sudo apt-get install --no-install-recommends $(ENGINE)"
+	$(call debian,docker info || { $(call have,buildah podman mmdebstrap); },$(ENGINE),No container engine: no image is built and its tests are skipped.)
 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 15 minutes)
@@ -159,11 +169,11 @@ evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on dr
 # the translated SQL is held against a real Spark: half a gigabyte, and Java
 .PHONY: spark
 spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its answers against those of the models
-	$(BIN)/pytest tests/assets/test_translation.py -k spark $(ARGS)
+	$(BIN)/pytest tests/assets/test_translation.py -k spark -rs $(ARGS)
+
 .PHONY: .java
 .java:
-	@command -v java >/dev/null || { test "$$(id -u)" = 0 && $(APT) openjdk-17-jre-headless >/dev/null 2>&1; } || \
-		{ echo "Spark needs Java 17. On Debian 12: sudo apt-get install --no-install-recommends openjdk-17-jre-headless"; exit 1; }
+	$(call debian,$(call have,java),$(JAVA),No Java: the test with Spark is skipped.)
 
 # an engine that clashes with ours, or is too large for it, has an environment of its own
 .venv-%/stamp: requirements/%.txt | .venv/core.stamp

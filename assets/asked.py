@@ -63,7 +63,9 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     if len(log) < spec.monitoring.min_rows:
         return found | {"not_judged": f"fewer than {spec.monitoring.min_rows} rows were logged"}
     snapshot = snapshots.opened(home, spec.name, champion.snapshot_digest)
-    validated = snapshots.labelled(spec, snapshots.read(snapshot))["validate"].rows
+    # what a model was fitted on looks more certain to it than what it is asked
+    held_out = "test" if "validate" in model.signature.get("fitted_on", ()) else "validate"
+    validated = snapshots.labelled(spec, snapshots.read(snapshot))[held_out].rows
     if spec.features.event_time is None:
         validated = validated.sample(frac=1, random_state=spec.model.seed)  # a file without a time may be sorted by anything
     shifts = _shifts(spec, model, validated, log)

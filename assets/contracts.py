@@ -67,9 +67,9 @@ def rules_of(spec: ProductSpec) -> list[Rule]:
             rules.append(Rule(name, f"must be at most {feature.max:g}", _compared(name, "<=", feature.max)))
         if feature.values is not None:
             rules.append(Rule(name, f"must be one of {', '.join(feature.values)}", _listed(name, feature.values)))
-    if spec.target.classes is not None:
-        told = f"must be one of {', '.join(spec.target.classes)}"
-        rules.append(Rule(spec.target.column, told, _listed(spec.target.column, spec.target.classes)))
+    if spec.target.values is not None:
+        told = f"must be one of {', '.join(spec.target.values)}"
+        rules.append(Rule(spec.target.column, told, _listed(spec.target.column, spec.target.values)))
     for name, rule in spec.rules.items():
         parts = re.split(r"\s*(<=|>=|==|<|>)\s*", rule.strip())
         rules.append(Rule(parts[0], f"{name}: {rule}", _ordered(parts[0], parts[1], parts[2])))

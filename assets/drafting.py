@@ -13,20 +13,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from assets.declaration_yaml import written
-from assets.errors import DataError
+from assets.declaration_yaml import Remarked, written
 from assets.profiling import ColumnProfile, FileProfile
-from assets.roles import FEWEST_ROWS, VOCABULARY, Question, column_named, entity_of, features_of, moment, target_of
+from assets.questions import Question
+from assets.roles import Ask, Role, Roles, assign
 from assets.spec.source import SOURCE_ROW
+from assets.staging_draft import staging
 
-STAGED = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}
-SOURCE_REASON = "A row that breaks a rule goes to quarantine with its reasons; ranges are what was seen, widened by half."
+VOCABULARY = 20
+"""The most values of a category that are declared as its vocabulary."""
+QUARANTINED = 0.05
+SOURCE_REASON = (
+    "A row that breaks a rule goes to quarantine with its reasons. Ranges are what was seen, widened by half; a file with more "
+    f"than {QUARANTINED:.0%} of bad rows is not landed."
+)
+ESTIMATOR_REASON = (
+    "The estimator, by its import path: any of scikit-learn or LightGBM, or your own. Of it and its alternatives the one that "
+    "does best on rows it was not fitted on becomes the model."
+)
 FEATURES_REASON = (
     "What the model sees; types, ranges and vocabularies follow the columns above. Remove what is not known at prediction "
     "time: it would leak."
 )
+GATES_REASON = (
+    "No limit is declared, because none was measured yet: a model must beat the baselines, surely, and what else was found is "
+    "reported. A limit that is declared refuses a model that surely breaks it (docs/product-spec.md), for example:"
+)
+KNOWN_REASON = "Columns that tell the target well, and are kept: the gate does not ask again."
+FLOORS = {"binary": "{roc_auc: {min: 0.7}}", "multiclass": "{balanced_accuracy: {min: 0.6}}", "regression": "{r2: {min: 0.3}}"}
 
 
 @dataclass
@@ -38,10 +52,11 @@ class Draft:
 
     text: str = ""
     staging: dict[str, str] = field(default_factory=dict)
+    table: list[Role] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def draft(question: Question, profile: FileProfile, folder: Path, *, staged: bool = False) -> Draft:
+def draft(question: Question, profile: FileProfile, folder: Path, *, staged: bool = False, ask: Ask | None = None) -> Draft:
     """Write the declaration.
 
     Parameters
@@ -54,6 +69,8 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
         Where the YAML file that names the data file will lie: the file is named relative to it where that is short.
     staged : bool
         Whether the rows go through a dbt staging model, to be worked on there, instead of straight to the product.
+    ask : callable, optional
+        Asks a person about columns that tell the target too well.
 
     Raises
     ------
@@ -62,24 +79,19 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
     DataError
         If the rows cannot be learnt from.
     """
-    made = Draft()
-    if profile.rows < FEWEST_ROWS:
-        raise DataError(
-            f"{profile.path}: has {profile.rows} rows, at least {FEWEST_ROWS} are needed to train, validate and test."
-        )
-    target = column_named(profile, question.target, "target")
-    time = moment(profile, question.time)
-    entity = entity_of(profile, question, made.notes)
-    group = column_named(profile, question.group, "group") if question.group else None
-    aside = {column.name for column in (target, time, entity, group) if column is not None}
-    kind, target_block, classes = target_of(profile, target)
-    features = features_of(profile, question, aside, made.notes)
-    source = _source(profile, folder, entity, aside)
-    declared = {column.name: _feature(column, whole=staged) for column in features}
-    blocks: list[tuple[str, Mapping[str, Any]]] = [
+    roles = assign(question, profile, ask)
+    kind, entity, time = roles.target.kind, roles.entity, roles.time
+    source = _source(profile, folder, roles)
+    declared = {column.name: _feature(roles, column, whole=staged) for column in roles.features}
+    about = f"Predicts '{roles.target.column.raw}' ({kind}). Drafted by `loopline new` from {profile.path.name}: say it better."
+    blocks: list[tuple[str | list[str], Mapping[str, Any]]] = [
         (
-            f"Predicts '{target.raw}' ({kind}). Drafted by `loopline new` from {profile.path.name}: say it in your words.",
-            {"name": question.name, "description": f"Predicts {target.name} from {profile.path.name}.", "owner": "team:ml"},
+            about,
+            {
+                "name": question.name,
+                "description": f"Predicts {roles.target.column.name} from {profile.path.name}.",
+                "owner": "team:ml",
+            },
         ),
         *([] if staged else [(f"The file, {profile.rows:,} rows. {SOURCE_REASON}", {"source": source})]),
         (
@@ -87,76 +99,54 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
             {
                 "features": {
                     **({"relation": f"staging.stg_{question.name}"} if staged else {}),
-                    "entity": entity.name if entity else SOURCE_ROW,
+                    "entity": Remarked(entity.name if entity else SOURCE_ROW, _why(roles, "entity")),
                     **({"event_time": time.name} if time else {}),
                     "groups": {"columns": declared},
                 }
             },
         ),
-        ("What is predicted.", {"target": target_block}),
-        (_split_reason(time, group), {"split": _split(time, group)}),
-        ("The estimator, by its import path; any of scikit-learn or LightGBM, or your own.", {"model": _model(profile, kind)}),
-        ("What mistakes cost decides the threshold. These are placeholders: put in your own.", {"cost": _cost(kind)}),
-        ("What the model must beat, besides one constant answer: means by these columns.", {"baseline": _baseline(features)}),
-        ("Whom to measure apart, besides all.", {"evaluation": {"slices": _slices(features)}}),
+        (["What is predicted.", *roles.target.notes], {"target": _target(roles)}),
+        (_split_reason(roles), {"split": _split(roles)}),
         (
-            "The quality floor. What else it must show, and beat, is judged by defaults: see docs/product-spec.md.",
-            {"gates": _gates(kind, len(classes))},
+            ESTIMATOR_REASON,
+            {"model": _model(profile, kind)},
         ),
+        ("What mistakes cost decides the threshold. These are placeholders: put in your own.", {"cost": _cost(kind)}),
+        (
+            "What the model must beat, besides one constant answer: means by these columns.",
+            {"baseline": _baseline(roles.features)},
+        ),
+        ("Whom to measure apart, besides all.", {"evaluation": {"slices": _slices(roles.features)}}),
+        _gates(roles),
         ("When the job looks for something to do; start it in the UI.", {"schedule": {"cron": "0 6 * * *"}}),
     ]
-    made.text = written(blocks)
+    made = Draft(written(blocks), table=roles.table, notes=roles.notes)
     if staged:
-        made.staging = _staging(question, profile, source, entity, features)
+        made.staging = staging(question, profile, source, roles, SOURCE_REASON)
     return made
 
 
-def _staging(
-    question: Question,
-    profile: FileProfile,
-    source: dict[str, Any],
-    entity: ColumnProfile | None,
-    features: list[ColumnProfile],
-) -> dict[str, str]:
-    """A source of its own, and a staging model over what it lands."""
-    name = question.name
-    table = {"description": "One row of the file.", **source}
-    given = {"name": name, "description": f"The rows of {profile.path.name}.", "folder": ".", "tables": {"data": table}}
-    wanted = {column.name: "varchar" if column.type == "text" else "double" for column in features}
-    kept = {column.name: STAGED[column.type] for column in profile.columns if column.name not in wanted}
-    columns = {**({} if entity else {SOURCE_ROW: "bigint"}), **kept, **wanted}
-    selected = "".join(f"        {column}::{kind} as {column},\n" for column, kind in columns.items())
-    typed = [{"name": column, "data_type": kind} for column, kind in columns.items()]
-    identity = entity.name if entity else SOURCE_ROW
-    for column in typed:
-        if column["name"] == identity:
-            column["data_tests"] = ["unique", "not_null"]  # type: ignore[assignment]
-    properties = {
-        "version": 2,
-        "sources": [
-            {
-                "name": name,
-                "schema": f"landing_{name}",
-                "description": f"The good rows of {profile.path.name}.",
-                "tables": [{"name": "data", "description": "One row of the file."}],
-            }
-        ],
-        "models": [{"name": f"stg_{name}", "description": f"One row of {profile.path.name}.", "columns": typed}],
-    }
-    model = (
-        f"-- grain: one row of {profile.path.name}\n"
-        f"with\n\nsource as (\n    select * from {{{{ source('{name}', 'data') }}}}\n),\n\n"
-        f"final as (\n    select\n{selected}    from source\n)\n\nselect * from final\n"
-    )
-    heading = f"The file, {profile.rows:,} rows. {SOURCE_REASON}"
-    return {
-        "source": written([(heading, given)], "orchestration.components.Source"),
-        "model": model,
-        "properties": yaml.safe_dump(properties, sort_keys=False, allow_unicode=True, width=120),
-    }
+def _why(roles: Roles, used_as: str) -> str:
+    return next((role.why for role in roles.table if role.used_as == used_as), "")
 
 
-def _source(profile: FileProfile, folder: Path, entity: ColumnProfile | None, aside: set[str]) -> dict[str, Any]:
+def _target(roles: Roles) -> dict[str, Any]:
+    block = dict(roles.target.block)
+    change = f"; to change it: {roles.target.changes}" if roles.target.changes else ""
+    return {**block, "kind": Remarked(block["kind"], roles.target.why + change)}
+
+
+def _gates(roles: Roles) -> tuple[list[str], dict[str, Any]]:
+    """What the gate need not ask again, and no limit: none would rest on a measurement."""
+    example = f"gates: {{metrics: {FLOORS[roles.target.kind]}}}"
+    if not roles.known:
+        return [GATES_REASON, example], {}
+    told = [f"{name}: {strength}" for name, strength in roles.known.items()]
+    return [KNOWN_REASON, *told, GATES_REASON, example], {"gates": {"leakage": {"known": list(roles.known)}}}
+
+
+def _source(profile: FileProfile, folder: Path, roles: Roles) -> dict[str, Any]:
+    entity = roles.entity
     near = os.path.relpath(profile.path, folder)
     csv = {
         name: value
@@ -169,9 +159,19 @@ def _source(profile: FileProfile, folder: Path, entity: ColumnProfile | None, as
         **({"csv": csv} if csv else {}),
         **({"null_values": ["", *profile.null_values]} if profile.null_values else {}),
         **({"key": [entity.name]} if entity else {}),
-        "max_quarantined": 0.05,
-        "columns": {column.raw: _declared(column, is_aside=column.name in aside) for column in profile.columns},
+        "max_quarantined": QUARANTINED,
+        "columns": {column.raw: _remarked(roles, column) for column in profile.columns},
     }
+
+
+def _remarked(roles: Roles, column: ColumnProfile) -> Any:
+    """A column of the file, with its part beside it where that is a guess."""
+    declared = _declared(roles.declared(column), is_aside=column.name in roles.aside)
+    if column.name in {part.name for part in (roles.time, roles.group) if part is not None}:
+        # the few rows that lack it go to quarantine
+        declared.pop("nullable", None)
+    remark = roles.remarks.get(column.name)
+    return declared if remark is None else Remarked(declared, remark)
 
 
 def _declared(column: ColumnProfile, *, is_aside: bool) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def _plain(value: float) -> float:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
-def _feature(column: ColumnProfile, *, whole: bool) -> dict[str, Any]:
+def _feature(roles: Roles, column: ColumnProfile, *, whole: bool) -> Any:
     """A feature; with a source beside it, type and range are the column's."""
     declared: dict[str, Any] = {}
     if whole:
@@ -224,29 +224,32 @@ def _feature(column: ColumnProfile, *, whole: bool) -> dict[str, Any]:
     if column.nulls:
         share = column.nulls / (column.nulls + column.filled)
         declared["max_missing"] = min(1.0, math.ceil(100 * (1.5 * share + 0.02)) / 100)
-    return declared
+    return Remarked(declared, roles.remarks[column.name]) if column.name in roles.remarks else declared
 
 
-def _split(time: ColumnProfile | None, group: ColumnProfile | None) -> dict[str, Any]:
-    if time is not None:
+def _split(roles: Roles) -> dict[str, Any]:
+    if roles.time is not None:
         return {"by": "time", "train": 0.7, "validation": 0.15, "test": 0.15}
-    return {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2, **({"group": group.name} if group else {})}
+    group = {"group": roles.group.name} if roles.group else {}
+    return {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2, **group}
 
 
-def _split_reason(time: ColumnProfile | None, group: ColumnProfile | None) -> str:
-    if time is not None:
-        return f"In order of '{time.name}': the model is tested on rows that are later than all it has seen."
-    kept = f" Rows of one '{group.name}' stay together." if group else ""
+def _split_reason(roles: Roles) -> str:
+    if roles.time is not None:
+        return f"In order of '{roles.time.name}': the model is tested on rows that are later than all it has seen."
+    kept = f" Rows of one '{roles.group.name}' stay together." if roles.group else ""
     return f"No time is named, so the split is random: leaks through time are not controlled.{kept}"
 
 
 def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
     name = "Regressor" if kind == "regression" else "Classifier"
-    leaf = max(5, min(200, profile.rows // 500))
+    leaf = max(5, min(20, profile.rows // 50))
+    linear = ("Ridge", {}) if kind == "regression" else ("LogisticRegression", {"max_iter": 1000})
     return {
         "estimator": f"sklearn.ensemble.HistGradientBoosting{name}",
         "seed": 1,
         "parameters": {"learning_rate": 0.1, "max_iter": 100, "min_samples_leaf": leaf},
+        "alternatives": [{"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]}],
     }
 
 
@@ -271,12 +274,3 @@ def _baseline(features: list[ColumnProfile]) -> dict[str, Any]:
 
 def _slices(features: list[ColumnProfile]) -> list[str]:
     return [column.name for column in features if column.type == "text" and column.distinct <= VOCABULARY][:3]
-
-
-def _gates(kind: str, classes: int) -> dict[str, Any]:
-    floor = {
-        "binary": {"roc_auc": {"min": 0.55}},
-        "multiclass": {"balanced_accuracy": {"min": round(1.1 / max(classes, 1), 3)}},
-        "regression": {"r2": {"min": 0.0}},
-    }[kind]
-    return {"metrics": floor}

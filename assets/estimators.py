@@ -33,6 +33,9 @@ TRUSTED = (
 """The only types, beside scikit-learn's own and numpy's and the declared estimator's, that a stored pipeline may hold."""
 
 
+THREADED = 300_000
+"""The values from which an estimator may use several threads; with fewer, starting them takes longer than the work."""
+
 TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
 """The modules of estimators whose treatment of missing numbers survives the conversion to ONNX."""
 
@@ -90,6 +93,8 @@ def estimator(spec: ProductSpec) -> Any:
     _require_like_defaults(spec, kind, allowed)
     # one job, and quiet: a forest on every core, or a LightGBM that prints, is nobody's wish
     usual = {"random_state": spec.model.seed, "n_jobs": 1}
+    if kind.__module__.startswith("sklearn.linear_model"):
+        del usual["n_jobs"]  # deprecated there, and without effect
     fixed: dict[str, Any] = {name: value for name, value in usual.items() if name in allowed}
     if kind.__module__.startswith("lightgbm"):
         fixed["verbosity"] = -1
@@ -170,7 +175,12 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
     columns = [name for name in frame.columns if frame[name].notna().any()]
     if not columns:
         raise DataError(f"{spec.name}: no feature has a value in the {len(frame)} rows to train on. Mend their source.")
-    return pipeline(spec, columns).fit(frame, labels)
+    if len(frame) * len(columns) >= THREADED:
+        return pipeline(spec, columns).fit(frame, labels)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(limits=1):
+        return pipeline(spec, columns).fit(frame, labels)
 
 
 def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:

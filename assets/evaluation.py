@@ -101,16 +101,16 @@ def _cluster_name(spec: ProductSpec) -> str:
     return f"groups of equal {spec.split.group}" if spec.split.group else "random groups of rows"
 
 
-def _kept_when_served(case: Case, estimates: Estimates) -> dict[str, float | None]:
+def _kept_when_served(case: Case, estimates: Estimates) -> dict[str, float | None] | None:
     """The share of the cross-fitted gain over the constant that the model itself has on the test rows, with its interval.
 
-    Cross-fitting judges how a model is made; this shows whether the one that was made is worse.
+    None where there is no such gain. Cross-fitting judges how a model is made; this shows whether the one made is worse.
     """
     spec, rows = case.spec, tested(case)
     weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
     gain = Estimates(spec, rows, weights).gains("constant")[spec.metric]
     whole = estimates.gains("constant")[spec.metric]["value"]
-    return {name: _finite(value / whole) if whole > 0 else None for name, value in gain.items()}
+    return {name: _finite(value / whole) for name, value in gain.items()} if whole > 0 else None
 
 
 def _confusion(spec: ProductSpec, labels: Array, said: Any) -> dict[str, Any] | None:

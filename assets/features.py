@@ -135,7 +135,19 @@ def _typed(spec: ProductSpec, name: str) -> str:
 
 
 def _label(spec: ProductSpec) -> str:
-    column = identifier(spec.target.column)
-    if spec.kind == "binary":
-        return column if spec.target.positive is None else f"({column}::varchar = {literal(spec.target.positive)})"
-    return f"{column}::{'varchar' if spec.kind == 'multiclass' else 'double'}"
+    """The label of a row: null where the target is, or where its value is left out."""
+    target, column = spec.target, identifier(spec.target.column)
+    if spec.kind == "regression":
+        return f"{column}::double"
+    if target.merge or target.leave_out:
+        cases = [f"when {column}::varchar in ({_listed(values)}) then {literal(name)}" for name, values in target.merge.items()]
+        if target.leave_out:
+            cases.append(f"when {column}::varchar in ({_listed(target.leave_out)}) then null")
+        column = f"(case {' '.join(cases)} else {column}::varchar end)"
+    if spec.kind == "multiclass":
+        return f"{column}::varchar"
+    return column if target.positive is None else f"({column}::varchar = {literal(target.positive)})"
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(literal(value) for value in values)

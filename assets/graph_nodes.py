@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 ML = "ai.onnx.ml"
+PACKET = 8
+"""How many numbers in double precision the widest registers of today hold."""
 
 
 class Builder:
@@ -108,11 +110,32 @@ def linear(builder: Builder, columns: str, coefficients: Any, intercepts: Any) -
 def probabilities(builder: Builder, raw: str, outputs: int, name: str) -> str:
     """Raw scores as probabilities, shape (n_rows, n_classes): one score by the logistic function, several by softmax."""
     if outputs > 1:
-        return builder.add("Softmax", [raw], name, axis=1)
+        return _softmax(builder, raw, outputs, name)
     one = builder.constant(f"{name}_one", np.array([[1.0]]))
     sides = []
     for side, score in (("no", raw), ("yes", builder.add("Neg", [raw], f"{name}_negative"))):
-        grown = builder.add("Exp", [score], f"{name}_{side}_grown")
+        grown = alike(builder, "Exp", score, 1, f"{name}_{side}_grown")
         whole = builder.add("Add", [one, grown], f"{name}_{side}_whole")
         sides.append(builder.add("Div", [one, whole], f"{name}_{side}"))
     return builder.add("Concat", sides, name, axis=1)
+
+
+def _softmax(builder: Builder, raw: str, outputs: int, name: str) -> str:
+    axis = builder.constant(f"{name}_axis", np.array([1]))
+    highest = builder.add("ReduceMax", [raw, axis], f"{name}_highest", keepdims=1)
+    grown = alike(builder, "Exp", builder.add("Sub", [raw, highest], f"{name}_lowered"), outputs, f"{name}_grown")
+    # the product adds up in one order however many rows there are; ReduceSum does not
+    ones = builder.constant(f"{name}_ones", np.ones((outputs, 1)))
+    return builder.add("Div", [grown, builder.add("MatMul", [grown, ones], f"{name}_whole")], name)
+
+
+def alike(builder: Builder, operator: str, tensor: str, columns: int, name: str) -> str:
+    """An elementwise function that answers a row alike in every batch, to the last bit.
+
+    onnxruntime computes `PACKET` numbers at once and those left over by another routine, whose last bit differs. With each
+    column repeated, none are left over.
+    """
+    repeats = builder.constant(f"{name}_repeats", np.array([1, PACKET]))
+    places = builder.constant(f"{name}_places", np.arange(columns))
+    found = builder.add(operator, [builder.add("Tile", [tensor, repeats], f"{name}_tiled")], f"{name}_all")
+    return builder.add("Gather", [found, places], name, axis=1)

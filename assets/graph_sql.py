@@ -8,16 +8,38 @@ where the graph rounds them: in scikit-learn's exact trees, and in graphs that s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.errors import TranslationError
 from assets.row_checks import identifier
 from assets.sql_operators import OPERATORS, Columns, single
+from assets.storage import file_digest
 from bentos.runtime import OUTPUTS
 
 
-def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: str, kept: Sequence[str]) -> tuple[str, Columns]:
+@dataclass(frozen=True)
+class Query:
+    """A graph as common table expressions.
+
+    Parameters
+    ----------
+    expressions : str
+        To be put after WITH; the last of them is named ``scored``.
+    outputs : list of str
+        Its columns that hold the outputs.
+    trees : dict of str to str
+        Sums of trees, by the name that stands for them in the expressions: comparisons and numbers alone, nearly the same
+        in each dialect. They are most of a query, and the parser of a dialect need not read them.
+    """
+
+    expressions: str
+    outputs: Columns
+    trees: dict[str, str]
+
+
+def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: str, kept: Sequence[str]) -> Query:
     """Translate a graph.
 
     Parameters
@@ -30,12 +52,6 @@ def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: s
         Where the rows are, as it stands after FROM.
     kept : sequence of str
         The columns of the relation that are handed through.
-
-    Returns
-    -------
-    tuple of str and list of str
-        Common table expressions, to be put after WITH, the last of which is named ``scored``; and its columns that hold the
-        outputs.
 
     Raises
     ------
@@ -56,15 +72,18 @@ class _Translation:
         self.constants = {item.name: numpy_helper.to_array(item) for item in self.graph.initializer}
         self.tensors: dict[str, Columns] = {}
         self.stages: list[str] = []
+        self.trees: dict[str, str] = {}
+        # no text in a graph holds the graph's own digest, so no category is taken for one of these names
+        self.grown = f"loopline_trees_{file_digest(graph_file)[:16]}"
         self.columns = 0
         inputs = [self._input(name, feature) for name, feature in features.items()]
         handed = [identifier(name) for name in kept]
         self.stages.append(f"given as (select {', '.join([*handed, *inputs])} from {relation})")
 
-    def expressions(self) -> tuple[str, Columns]:
+    def expressions(self) -> Query:
         outputs = self.tensor(OUTPUTS)
         self.stages.append(f"scored as (select * from {self._latest()})")
-        return ",\n".join(self.stages), outputs
+        return Query(",\n".join(self.stages), outputs, self.trees)
 
     def tensor(self, name: str) -> Columns:
         """The columns of a tensor, translating what makes it."""
@@ -94,6 +113,12 @@ class _Translation:
         """A common table expression with these columns, by name, beside all that the one before has."""
         added = "".join(f", {expression} as {name}" for name, expression in columns.items())
         self.stages.append(f"step_{len(self.stages)} as (select *{added} from {self._latest()})")
+
+    def stand_in(self, trees: str) -> str:
+        """A name for the sum of some trees."""
+        name = f"{self.grown}_{len(self.trees)}"
+        self.trees[name] = trees
+        return name
 
     def _input(self, name: str, feature: dict[str, Any]) -> str:
         column, given = self._name(), identifier(name)

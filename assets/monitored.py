@@ -231,9 +231,10 @@ class Monitored:
 
 
 def _bounds(model: Model) -> tuple[str, str, str]:
-    """When the champion's training rows begin, when its validation rows do, and when those end."""
+    """When the champion's training rows begin, when the rows begin that it was held against first, and when those end."""
     windows = model.signature["windows"]
-    return windows["train"][0], windows["validate"][0], windows["validate"][1]
+    held_out = windows.get("test", windows["validate"])
+    return windows["train"][0], held_out[0], held_out[1]
 
 
 def _labels(spec: ProductSpec, frame: pd.DataFrame) -> Array:

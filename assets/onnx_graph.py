@@ -15,7 +15,7 @@ import numpy as np
 
 from assets import tree_nodes
 from assets.errors import SpecificationError
-from assets.graph_nodes import ML, Builder, encoded, linear, probabilities
+from assets.graph_nodes import ML, Builder, alike, encoded, linear, probabilities
 from assets.methods.calibration import SMALLEST, Scaling
 from assets.methods.raw_scores import has_margin, is_lightgbm
 from assets.spec import ProductSpec
@@ -88,7 +88,7 @@ def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any |
             raw = _rescaled(builder, raw, scaling, is_margin=outputs == 1)
         probabilities(builder, raw, outputs, OUTPUTS)
     else:
-        _of_chances(builder, _both(builder, raw) if outputs == 1 else raw, scaling)
+        _of_chances(builder, _both(builder, raw) if outputs == 1 else raw, max(outputs, 2), scaling)
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.STRING if feature.type == "category" else TensorProto.DOUBLE, [None, 1])
         for name, feature in spec.columns.items()
@@ -113,14 +113,14 @@ def _both(builder: Builder, chance: str) -> str:
     return builder.add("Concat", [builder.add("Sub", [one, chance], "chance_no"), chance], "chances", axis=1)
 
 
-def _of_chances(builder: Builder, chances: str, scaling: Scaling | None) -> None:
+def _of_chances(builder: Builder, chances: str, classes: int, scaling: Scaling | None) -> None:
     """Probabilities as they are, or rescaled by their logarithms."""
     if scaling is None:
         builder.add("Identity", [chances], OUTPUTS)
         return
     ends = builder.constant("smallest", np.array(SMALLEST)), builder.constant("largest", np.array(1.0))
-    logs = builder.add("Log", [builder.add("Clip", [chances, *ends], "kept")], "logs")
-    builder.add("Softmax", [_rescaled(builder, logs, scaling, is_margin=False)], OUTPUTS, axis=1)
+    logs = alike(builder, "Log", builder.add("Clip", [chances, *ends], "kept"), classes, "logs")
+    probabilities(builder, _rescaled(builder, logs, scaling, is_margin=False), classes, OUTPUTS)
 
 
 def _histograms(builder: Builder, columns: str, last: Any) -> Written | None:
@@ -135,7 +135,7 @@ def _histograms(builder: Builder, columns: str, last: Any) -> Written | None:
     trees, outputs = tree_nodes.of_histograms(last)
     raw = tree_nodes.ensemble(builder, columns, trees, outputs)
     if isinstance(last, HistGradientBoostingRegressor) and last.loss in ("poisson", "gamma"):
-        raw = builder.add("Exp", [raw], "grown")
+        raw = alike(builder, "Exp", raw, 1, "grown")
     return raw, outputs
 
 
@@ -246,7 +246,7 @@ def _finish(graph: Any, spec: ProductSpec, scaling: Scaling | None) -> None:
     classes = {"binary": 2, "multiclass": len(spec.target.classes or ()), "regression": 1}[spec.kind]
     builder = Builder()
     last = next(output.name for output in graph.graph.output if "label" not in output.name)
-    _of_chances(builder, builder.double(last, "converted"), scaling)
+    _of_chances(builder, builder.double(last, "converted"), classes, scaling)
     graph.graph.node.extend(builder.nodes)
     graph.graph.initializer.extend(builder.constants)
     del graph.graph.output[:]

@@ -8,13 +8,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anyascii import anyascii
 
-from assets import raw_files
+from assets import raw_files, row_sample
 from assets.errors import SourceError, SpecificationError
 from assets.row_checks import identifier, literal
 from assets.spec import TableSpec
@@ -45,7 +45,8 @@ MOST_COUNTED = 60
 class ColumnProfile:
     """One column: its spelling in the file, its name after the landing, its type, and what it holds.
 
-    `mixed` gives the share of numbers and an example of the text among them, where neither is the rule.
+    `mixed` gives the share of numbers and an example of the text among them, where neither is the rule; `moment` the format in
+    which its values are moments too, where its type is another.
     """
 
     raw: str
@@ -60,6 +61,7 @@ class ColumnProfile:
     examples: tuple[str, ...]
     format: str | None = None
     mixed: tuple[float, str] | None = None
+    moment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class FileProfile:
     null_values: tuple[str, ...]
     rows: int
     columns: tuple[ColumnProfile, ...]
+    sample: row_sample.RowSample = field(default_factory=row_sample.RowSample)
 
 
 def profile(
@@ -199,7 +202,14 @@ def _profile(rows: _Rows, path: Path, relation: str | None, written: dict[str, s
     rows = replace(rows, decimal=decimal)
     names = names_for([name for name, _ in described])
     columns = tuple(_column(rows, raw, name, found) for (raw, found), name in zip(described, names, strict=True))
-    return FileProfile(path, relation, {**written, "decimal": decimal}, tuple(used), count, columns)
+    read = [
+        row_sample.Expressions(
+            column.name, column.type, column.distinct == count, rows.value(column.raw), rows.number(column.raw)
+        )
+        for column in columns
+    ]
+    sample = row_sample.taken(rows.connection, count, read)
+    return FileProfile(path, relation, {**written, "decimal": decimal}, tuple(used), count, columns, sample)
 
 
 def _column(rows: _Rows, raw: str, name: str, found: str) -> ColumnProfile:

@@ -220,6 +220,10 @@ def require_distinct_names(path: Path, written: CsvSpec, told: Path) -> None:
         first = stream.readline()
     try:
         names = next(csv.reader(io.StringIO(first.decode("utf-8-sig")), delimiter=written.delimiter), [])
+    except csv.Error as error:
+        raise SourceError(
+            f"{told}: line 1 cannot be split into names ({error}). Put names with line breaks in quotes."
+        ) from error
     except UnicodeDecodeError as error:
         raise SourceError(f"{told}: line 1 is not UTF-8 ({error}). Give its encoding as 'csv.encoding'.") from error
     folded = [name.casefold() for name in names]

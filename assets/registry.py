@@ -1,19 +1,19 @@
 """Registry: versions of models in MLflow, and which of them is challenger and which champion.
 
-Only this module imports mlflow. Whether a challenger is promoted is for the gate.
+The connection to MLflow stands in `assets.registry_client`. Whether a challenger is promoted is for the gate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import LedgerError
+from assets.registry_client import beside, connected, database, experiment
 from assets.spec import ProductSpec
-from assets.storage import Home, exclusive
+from assets.storage import Home
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -34,6 +34,7 @@ class Version:
     trained_because: str = ""
 
 
+@beside
 def register(
     home: Home,
     spec: ProductSpec,
@@ -56,7 +57,7 @@ def register(
     Version
         The version that the alias ``challenger`` now names.
     """
-    with _client(home) as client:
+    with connected(home) as client:
         found = _find(client, spec.name, model_digest=model_digest, evaluation_digest=evaluation_digest)
         if found is None:
             found = _log(
@@ -78,6 +79,7 @@ def register(
     return found
 
 
+@beside
 def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]) -> None:
     """Record the trials of a search as child runs of one run; those that are recorded already are not recorded again.
 
@@ -90,8 +92,8 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
     trials : sequence of (number, parameters, value)
         All finished trials.
     """
-    with _client(home) as client:
-        experiment_id = _experiment(client, f"{product}-tuning", home)
+    with connected(home) as client:
+        experiment_id = experiment(client, f"{product}-tuning", home)
         found = client.search_runs([experiment_id], f"tags.study = '{study}'", max_results=50_000)
         parents = [run.info.run_id for run in found if "trial" not in run.data.tags]
         shown = {run.data.tags["trial"] for run in found if "trial" in run.data.tags and run.info.status == "FINISHED"}
@@ -110,15 +112,17 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
         client.set_terminated(parents[0])
 
 
+@beside
 def name_champion(home: Home, product: str, version: int | None) -> None:
     """Let the alias follow the ledger: name the version that serves, or nobody."""
-    with _client(home) as client:
+    with connected(home) as client:
         if version is None:
             client.delete_registered_model_alias(product, CHAMPION)
         else:
             client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
+@beside
 def version(home: Home, product: str, number: int) -> Version:
     """A registered version by its number.
 
@@ -127,7 +131,7 @@ def version(home: Home, product: str, number: int) -> Version:
     LedgerError
         If there is no such version.
     """
-    with _client(home) as client:
+    with connected(home) as client:
         known = {int(item.version): item for item in client.search_model_versions(f"name = '{product}'")}
     if number not in known:
         listed = ", ".join(map(str, sorted(known))) or "none"
@@ -135,50 +139,36 @@ def version(home: Home, product: str, number: int) -> Version:
     return _version(known[number])
 
 
+@beside
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
-    with _client(home) as client:
+    with connected(home) as client:
         for file in files:
             client.log_artifact(version.run_id, str(file), "evidence")
 
 
+@beside
 def tag(home: Home, version: Version, **tags: str) -> None:
     """Set tags on a version, such as its verdict."""
-    with _client(home) as client:
+    with connected(home) as client:
         for key, value in tags.items():
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
 
 
+@beside
 def holder(home: Home, product: str, alias: str) -> Version | None:
     """The version that an alias names, or None."""
     from mlflow.exceptions import MlflowException
 
     if not database(home).exists():
         return None
-    with _client(home) as client:
+    with connected(home) as client:
         try:
             return _version(client.get_model_version_by_alias(product, alias))
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-
-
-def database(home: Home) -> Path:
-    """MLflow's database in this home."""
-    return home.registry / "mlflow.db"
-
-
-@contextmanager
-def _client(home: Home) -> Iterator[MlflowClient]:
-    """A client on this home's database; one process at a time, as SQLite and its migrations want it."""
-    import mlflow
-
-    with exclusive(home.registry / "registry.lock"):
-        uri = f"sqlite:///{database(home)}"
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        yield mlflow.MlflowClient(uri, uri)
 
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
@@ -200,14 +190,6 @@ def _version(found: Any) -> Version:
     )
 
 
-def _experiment(client: MlflowClient, name: str, home: Home) -> str:
-    """The experiment of a name, made if need be."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(name, (home.registry / "artifacts" / name).as_uri()))
-
-
 def _log(
     client: MlflowClient,
     home: Home,
@@ -224,7 +206,7 @@ def _log(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    experiment_id = _experiment(client, spec.name, home)
+    experiment_id = experiment(client, spec.name, home)
     inputs = Schema(
         [
             ColSpec(

@@ -19,6 +19,9 @@ Records = Mapping[str, Mapping[str, Any]]
 STRONG_COLUMN = 0.9
 """The ROC AUC, or share of variance, from which a column that alone tells the target is suspicious."""
 
+LEAST_KEPT_WHEN_SERVED = 0.5
+"""The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
+
 USUAL = {
     "calibration": 0.05,
     "twins": 0.1,
@@ -57,6 +60,12 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
             continue
         told = f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {record['rows']:,} rows"
         yield Finding("baselines", requirement, told, gain["low"] > 0, remedy=more_rows(gain, record["rows"]))
+    if (kept := record.get("kept_when_served")) is not None:
+        draft = Finding(
+            "baselines", "the share of the cross-fitted gain over the constant that the model itself has on the test rows", "",
+            passed=False, remedy="The model is worse than others that were made as it was: train again.",
+        )  # fmt: skip
+        yield limited(draft, figure_of(kept), low=LEAST_KEPT_WHEN_SERVED, as_share=True)
 
 
 def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:

@@ -1,218 +1,229 @@
-"""Roles: which column of a file plays which part for a product, and why another cannot.
+"""Roles: which column of a file plays which part for a product, why, and what to say to change it.
 
-How the answer is written down stands in `assets.drafting`.
+The parts of columns that are no features stand in `assets.row_roles`, the kinds of target in `assets.target_kinds`, what is
+left out in `assets.exclusions`, `assets.surrogate_keys` and `assets.suspects`; how it is written down, in `assets.drafting`.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from assets.errors import DataError, SpecificationError
+from assets.exclusions import impossible, says_nothing
 from assets.profiling import ColumnProfile, FileProfile
+from assets.questions import Answer, Question, answers, column_named, option, shown
+from assets.row_roles import as_moments, entity_of, group_of, may_be_subject, moment_of
+from assets.spec.source import SOURCE_ROW
+from assets.surrogate_keys import Key, counts_time, key_of
+from assets.suspects import Suspect, adding_up, suspects
+from assets.target_kinds import FEWEST_ROWS, Target, target_of
 
-FEWEST_ROWS, FEWEST_OF_A_CLASS = 50, 10
-MOST_CLASSES, MOST_CATEGORIES, VOCABULARY = 50, 1000, 20
-IDENTIFIERS = ("id", "key", "uuid", "guid", "code", "number")
+PART, SUSPECTED, LEFT_OUT, REMARKED, ORDINARY = range(5)
+"""Where a line of the table stands."""
+FEWEST_MOMENTS = 3
+
+Ask = Callable[[ColumnProfile, Suspect], Answer]
+"""Asks a person what to do about a suspected column."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a user asks of a file.
+class Role:
+    """One line of the table that `loopline new` prints."""
+
+    column: str
+    used_as: str
+    why: str
+    change: str = ""
+    rank: int = ORDINARY
+
+
+@dataclass
+class Roles:
+    """Which column plays which part."""
+
+    target: Target
+    time: ColumnProfile | None = None
+    entity: ColumnProfile | None = None
+    group: ColumnProfile | None = None
+    features: list[ColumnProfile] = field(default_factory=list)
+    table: list[Role] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
+    """What stands beside a column in the declaration, by its name."""
+    known: dict[str, str] = field(default_factory=dict)
+    """The strong columns that are kept, with how strong they are."""
+
+    @property
+    def aside(self) -> set[str]:
+        """The columns that are no features by their part."""
+        parts = (self.target.column, self.time, self.entity, self.group)
+        return {column.name for column in parts if column is not None}
+
+    def declared(self, column: ColumnProfile) -> ColumnProfile:
+        """The column as it is to be declared: the target's and the moment's type may be another than the profile's."""
+        own = (self.target.column, *([self.time] if self.time else []))
+        return next((item for item in own if item.name == column.name), column)
+
+    def add(self, column: ColumnProfile, used_as: str, why: str, change: str = "", rank: int = ORDINARY) -> None:
+        """Note a column's part."""
+        self.table.append(Role(shown(column.raw), used_as, why, change, rank))
+        if rank < ORDINARY:
+            self.remarks[column.name] = f"{used_as}: {why}"
+
+
+def assign(question: Question, profile: FileProfile, ask: Ask | None = None) -> Roles:
+    """Give each column its part.
 
     Parameters
     ----------
-    name : str
-        The product's name.
-    target : str
-        The column to predict.
-    time, entity, group : str, optional
-        The columns that date a row, identify it, and keep rows together.
-    without : collection of str
-        Columns that must not become features.
-    """
-
-    name: str
-    target: str
-    time: str | None = None
-    entity: str | None = None
-    group: str | None = None
-    without: Collection[str] = ()
-
-
-def column_named(profile: FileProfile, asked: str, role: str) -> ColumnProfile:
-    """The column of this spelling or name.
+    question : Question
+        What is asked.
+    profile : FileProfile
+        The file, column by column.
+    ask : callable, optional
+        Asks a person about suspected columns; without it they are kept, with a warning.
 
     Raises
     ------
     SpecificationError
-        If there is none.
-    """
-    for column in profile.columns:
-        if asked in (column.raw, column.name):
-            return column
-    names = [column.raw for column in profile.columns]
-    near = difflib.get_close_matches(asked, names, n=1)
-    told = f" Did you mean --{role} {near[0]!r}?" if near else ""
-    raise SpecificationError(f"{profile.path}: has no column {asked!r} for --{role}. It has: {', '.join(names)}.{told}")
-
-
-def moment(profile: FileProfile, asked: str | None) -> ColumnProfile | None:
-    """The column that dates a row, where one is named.
-
-    Raises
-    ------
-    SpecificationError, DataError
-        If it holds no moments, or too few.
-    """
-    if asked is None:
-        return None
-    column = column_named(profile, asked, "time")
-    if column.type != "timestamp":
-        shown = ", ".join(repr(value) for value in column.examples[:3]) or "nothing at all"
-        raise SpecificationError(
-            f"{profile.path}: --time {column.raw!r} holds no moments but {shown}. Give a column of dates or times "
-            "(ISO 8601, or day first or month first with a separator), or leave --time out for a random split."
-        )
-    if column.distinct < 3:
-        raise DataError(
-            f"{profile.path}: --time {column.raw!r} has {column.distinct} different moment(s); training, validation and test "
-            "need one each. Leave --time out for a random split."
-        )
-    return column
-
-
-def entity_of(profile: FileProfile, question: Question, notes: list[str]) -> ColumnProfile | None:
-    """The column that identifies a row: the one named, one that looks like it, or none.
-
-    Raises
-    ------
+        If a named column is not in the file, or cannot be what it is named for.
     DataError
-        If the one named does not identify a row.
+        If the rows cannot be learnt from.
     """
-    if question.entity is not None:
-        column = column_named(profile, question.entity, "entity")
-        if column.nulls:
-            raise DataError(
-                f"{profile.path}: --entity {column.raw!r} is missing in {column.nulls:,} rows. Give one that every row has."
-            )
-        if column.distinct < column.filled:
-            raise DataError(
-                f"{profile.path}: --entity {column.raw!r} does not identify a row: {column.filled:,} rows have "
-                f"{column.distinct:,} different values. Leave --entity out, and give --group {column.raw!r} to keep its rows "
-                "on one side of the split."
-            )
-        return column
-    for column in profile.columns:
-        named_so = column.name.split("_")[-1] in IDENTIFIERS
-        other = {question.target, question.time, question.group}.isdisjoint({column.raw, column.name})
-        if named_so and other and not column.nulls and column.distinct == column.filled and column.type in ("integer", "text"):
-            notes.append(f"'{column.raw}' identifies a row (every value differs); give --entity to say otherwise")
-            return column
-    notes.append("no column identifies a row, so rows are numbered by their place in the file; give --entity if there is one")
-    return None
-
-
-def target_of(profile: FileProfile, target: ColumnProfile) -> tuple[str, dict[str, Any], list[str]]:
-    """The kind of target, its block in the declaration, and its classes.
-
-    Raises
-    ------
-    DataError
-        If it cannot be predicted.
-    """
-    place = f"{profile.path}: --target {target.raw!r}"
-    _require_unmixed(profile, target)
-    if target.filled == 0:
-        raise DataError(f"{place} has no value in any row. Name another column.")
-    if target.distinct < 2:
+    if profile.rows < FEWEST_ROWS:
         raise DataError(
-            f"{place} has one value only, {target.examples[0]!r}: there is nothing to tell apart. Name another column."
+            f"{profile.path}: has {profile.rows} rows, at least {FEWEST_ROWS} are needed to train, validate and test."
         )
-    if target.type == "timestamp":
-        raise DataError(f"{place} holds moments, which cannot be predicted. Name a column of classes or of numbers.")
-    base = {"column": target.name}
-    if target.type == "boolean":
-        _require_enough(place, target)
-        return "binary", {**base, "kind": "binary", "meaning": f"{target.name} is true"}, []
-    numeric = target.type in ("integer", "number")
-    if numeric and target.distinct > VOCABULARY:
-        return "regression", {**base, "kind": "regression", "meaning": target.name}, []
-    if target.type == "number" and target.distinct > 2:
-        return "regression", {**base, "kind": "regression", "meaning": target.name}, []
-    if target.distinct > MOST_CLASSES:
-        raise DataError(
-            f"{place} has {target.distinct:,} different texts in {target.filled:,} rows, at most {MOST_CLASSES} can be "
-            "classes. Group them in the file, or name another column."
-        )
-    _require_enough(place, target)
-    classes = sorted(target.counts)
-    if len(classes) == 2:
-        positive = _positive(target)
-        return "binary", {**base, "kind": "binary", "positive": positive, "meaning": f"{target.name} is {positive}"}, []
-    return "multiclass", {**base, "kind": "multiclass", "classes": classes, "meaning": target.name}, classes
+    said = answers(question, profile)
+    target = target_of(profile, column_named(profile, question.target, "target"), question)
+    roles = Roles(target, moment_of(profile, question), None, group_of(profile, question), notes=list(target.notes))
+    keys = {
+        column.name: key for column in profile.columns if column.name not in roles.aside and (key := key_of(profile, column))
+    }
+    roles.entity = entity_of(profile, question, keys, said)
+    _tell_parts(roles, keys)
+    wanted = [column for column in profile.columns if column.name not in roles.aside]
+    fit = [column for column in wanted if not _left_out(profile, roles, column, keys, said)]
+    numbered = [column for column in profile.columns if column.name in keys and column.type == "integer"]
+    measured = suspects(profile.sample, target, {column.name for column in (*fit, *numbered)})
+    for column in fit:
+        _feature(roles, column, measured.get(column.name), said, ask)
+    _parts_of_a_sum(profile, roles, said, ask)
+    strong = [f"{name!r} ({measured[name].strength})" for name in keys if name in measured and name not in roles.known]
+    if strong:
+        roles.notes.append(f"the file seems to be sorted by the target: the row number {', '.join(strong)} tells it")
+    _look_at_rows(profile, question, roles)
+    if not roles.features:
+        why = "; ".join(f"{role.column!r}: {role.why}" for role in roles.table if role.rank == LEFT_OUT)
+        raise DataError(f"{profile.path}: no column is left to learn from ({why}). Bring more columns, or --keep one.")
+    roles.table.sort(key=lambda role: role.rank)
+    return roles
 
 
-def _require_enough(place: str, target: ColumnProfile) -> None:
-    rare = {value: count for value, count in target.counts.items() if count < FEWEST_OF_A_CLASS}
-    if rare:
-        told = ", ".join(f"{value!r} ({count})" for value, count in list(rare.items())[:5])
-        raise DataError(
-            f"{place} has classes of too few rows: {told}. Each needs at least {FEWEST_OF_A_CLASS} to be trained, "
-            "validated and tested on. Merge or remove them in the file, or bring more rows."
-        )
+def _tell_parts(roles: Roles, keys: Mapping[str, Key]) -> None:
+    """Say what the columns are that are no features by their part."""
+    roles.add(roles.target.column, f"target, {roles.target.kind}", roles.target.why, roles.target.changes, PART)
+    if roles.time is not None:
+        roles.add(roles.time, "time", "you said so; rows are split in its order", "leave out --time", PART)
+    if roles.group is not None:
+        roles.add(roles.group, "group", "you said so; rows of one value stay on one side", "leave out --group", PART)
+    if roles.entity is None:
+        told = "no column identifies a row, so rows are numbered"
+        roles.table.append(Role(SOURCE_ROW, "entity", told, "--entity COLUMN", PART))
+    elif roles.entity.name in keys:
+        told = f"{keys[roles.entity.name].reason}; it is no feature"
+        roles.add(roles.entity, "entity", told, f"--entity COLUMN or {option('keep', roles.entity)}", PART)
+    else:
+        roles.add(roles.entity, "entity", "you said so; it identifies a row", "leave out --entity", PART)
 
 
-def _positive(target: ColumnProfile) -> str:
-    """The value that means yes: by its word, else the rarer one."""
-    yes = {"1", "true", "t", "yes", "y", "1.0", "positive", "pos"}
-    named = [value for value in target.counts if value.lower() in yes]
-    return named[0] if len(named) == 1 else min(target.counts, key=lambda value: (target.counts[value], value))
+def _left_out(
+    profile: FileProfile, roles: Roles, column: ColumnProfile, keys: Mapping[str, Key], said: Mapping[str, Answer]
+) -> bool:
+    """Whether a column is no feature, and why."""
+    answer, cannot = said.get(column.name), impossible(column)
+    if answer == "keep" and cannot:
+        raise SpecificationError(f"{profile.path}: --keep {column.raw!r} cannot be a feature: {cannot}. Leave --keep out.")
+    if answer == "keep":
+        return False
+    if answer is not None:
+        told = "you said so" if answer == "without" else "it is known only after the event, you said so"
+        roles.add(column, "left out", told, f"leave out {option(answer, column)}", LEFT_OUT)
+        return True
+    if cannot:
+        roles.add(column, "left out", cannot, option("time", column) if column.type == "timestamp" else "", LEFT_OUT)
+        return True
+    reason = keys[column.name].reason if column.name in keys else says_nothing(profile, column)
+    if reason is None:
+        return False
+    roles.add(column, "left out", reason, option("keep", column), LEFT_OUT)
+    return True
 
 
-def features_of(profile: FileProfile, question: Question, aside: set[str], notes: list[str]) -> list[ColumnProfile]:
-    """The columns to learn from; of the others the notes say why not.
-
-    Raises
-    ------
-    DataError
-        If a column mixes numbers and text, or none is left.
-    """
-    unwanted = {column_named(profile, name, "without").name for name in question.without}
-    found = []
-    for column in profile.columns:
-        if column.name in aside:
-            continue
-        reason = "you said so" if column.name in unwanted else _why_not(profile, column)
-        if reason:
-            notes.append(f"'{column.raw}' is no feature: {reason}")
-        else:
-            found.append(column)
-    if not found:
-        raise DataError(f"{profile.path}: no column is left to learn from. {'; '.join(notes)}. Bring more columns.")
-    return found
-
-
-def _why_not(profile: FileProfile, column: ColumnProfile) -> str | None:
-    _require_unmixed(profile, column)
-    if column.filled == 0:
-        return "it has no value in any row"
-    if column.distinct == 1:
-        return "it has one value only"
-    if column.type == "timestamp":
-        return "it is a moment; derive what was known from it in the file or in dbt"
-    if column.type == "text" and (column.distinct > MOST_CATEGORIES or column.distinct > 0.5 * column.filled):
-        return f"it has {column.distinct:,} different texts in {column.filled:,} rows"
-    return None
+def _feature(roles: Roles, column: ColumnProfile, suspect: Suspect | None, said: Mapping[str, Answer], ask: Ask | None) -> None:
+    """Take a column as a feature, unless it is a copy of the target or a person says otherwise."""
+    kind = "category" if column.type == "text" else "number"
+    answer = said.get(column.name)
+    if suspect is not None and _is_refused(roles, column, suspect, answer, ask):
+        return
+    if suspect is not None:
+        told = f"kept as you said: {suspect}" if answer == "keep" else str(suspect)
+        change = f"{option('known-after', column)} or --without" if answer is None else f"leave out {option('keep', column)}"
+        roles.add(column, f"{kind}, suspected", told, change, SUSPECTED)
+        roles.known[column.name] = suspect.strength or suspect.probably
+    elif answer == "keep":
+        roles.add(column, kind, "you said so", f"leave out {option('keep', column)}", REMARKED)
+    elif column.mixed is not None:
+        share, example = column.mixed
+        why = f"{share:.0%} of its values are numbers, the others texts such as {shown(example, 20)!r}: each is a category"
+        roles.add(column, kind, why, f"--null TEXT or {option('without', column)}", REMARKED)
+    elif counts_time(column) and column.distinct > FEWEST_MOMENTS:
+        change = option("time", column) if as_moments(column) else option("without", column)
+        roles.add(column, kind, "whole numbers that may count time", change, REMARKED)
+    else:
+        roles.add(column, kind, "", option("without", column))
+    roles.features.append(column)
 
 
-def _require_unmixed(profile: FileProfile, column: ColumnProfile) -> None:
-    if column.mixed is not None:
-        number, example = column.mixed
-        raise DataError(
-            f"{profile.path}: the column {column.raw!r} mixes numbers ({number:.0%} of its values) and text (such as "
-            f"{example!r}). Mend the file, say --null {example!r} if that means 'no value', or --without {column.raw!r} to do "
-            "without it."
-        )
+def _is_refused(roles: Roles, column: ColumnProfile, suspect: Suspect, answer: Answer | None, ask: Ask | None) -> bool:
+    """Whether a suspected column is left out: a copy by itself, another one if a person says so."""
+    if answer == "keep":
+        return False
+    if not suspect.is_copy:
+        answer = "keep" if ask is None else ask(column, suspect)
+        if answer == "keep":
+            return False
+    after = "it is known only after the event, you said so; " if answer == "known-after" else ""
+    roles.add(column, "left out", f"{after}{suspect}", option("keep", column), LEFT_OUT)
+    return True
+
+
+def _parts_of_a_sum(profile: FileProfile, roles: Roles, said: Mapping[str, Answer], ask: Ask | None) -> None:
+    """Warn of columns that add up to the target."""
+    names = [column.name for column in roles.features if said.get(column.name) != "keep" and column.name not in roles.known]
+    parts = adding_up(profile.sample, roles.target, names)
+    for column in [column for column in roles.features if column.name in parts]:
+        others = " and ".join(repr(name) for name in parts if name != column.name)
+        suspect = Suspect("", f"probably known only after the event: with {others} it adds up to the target exactly")
+        roles.features.remove(column)
+        roles.table = [role for role in roles.table if role.column != shown(column.raw)]
+        if not _is_refused(roles, column, suspect, None, ask):
+            change = f"{option('known-after', column)} or --keep"
+            roles.add(column, "number, suspected", str(suspect), change, SUSPECTED)
+            roles.features.append(column)
+
+
+def _look_at_rows(profile: FileProfile, question: Question, roles: Roles) -> None:
+    """Notes on the rows: duplicates, rows that lack their moment, and subjects with several rows."""
+    if profile.sample.duplicates:
+        told = "1 row repeats" if profile.sample.duplicates == 1 else f"{profile.sample.duplicates:,} rows repeat"
+        roles.notes.append(f"{told} another; what is no event of its own should be removed: test rows would be trained on")
+    for part, column in (("--time", roles.time), ("--group", roles.group)):
+        if column is not None and column.nulls:
+            roles.notes.append(f"{column.nulls:,} rows without {part} {shown(column.raw)!r} go to quarantine")
+    if question.group is None and question.time is None:
+        for column in (item for item in roles.features if may_be_subject(profile, item)):
+            told = f"{shown(column.raw)!r} has about {column.filled / column.distinct:.0f} rows for each of its values"
+            roles.notes.append(f"{told}; if rows of one belong together, say {option('group', column)}")
+            return

@@ -93,6 +93,11 @@ class LabelledRows:
         """Start and end of the window (UTC), as ISO text."""
         return None if self.window is None else [self.window.start.isoformat(), self.window.end.isoformat()]
 
+    def absent(self, spec: ProductSpec) -> tuple[str, ...]:
+        """The classes that no row of the part has; only validation and test may lack one."""
+        found = set(self.rows[spec.target.column].unique())
+        return tuple(name for name in spec.target.classes or () if name not in found)
+
     def labels(self, spec: ProductSpec) -> Array:
         """The labels, shape (n_rows,): 0 and 1, class numbers in declared order, or values."""
         column = self.rows[spec.target.column]
@@ -166,6 +171,8 @@ def parts_of(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, tuple[Any, Win
         strata=frame[spec.target.column] if spec.kind != "regression" else None,
         groups=frame[split.group] if split.group else None,
     )
+    # a row without a label can neither train nor validate: it is only predicted, with the test rows
+    dealt[frame[spec.target.column].isna().to_numpy()] = PARTS.index("test")
     return {name: (dealt == number, None) for number, name in enumerate(PARTS)}
 
 
@@ -183,7 +190,7 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
     Raises
     ------
     DataError
-        If a part has no labelled rows, or lacks a class.
+        If a part has fewer than two values of the target, or the training rows lack a class.
     """
     cut = parts_of(spec, frame)
     following = {"train": cut["validate"][1], "validate": cut["test"][1], "test": None}
@@ -207,14 +214,15 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
 
 
 def _require_labels(spec: ProductSpec, name: str, window: Window | None, rows: pd.DataFrame) -> None:
+    """Training must have every class; validation and test two values at least, or nothing can be told apart there."""
     found = set(rows[spec.target.column].unique())
-    wanted = set(spec.target.classes or ())
-    if len(found) >= 2 and not wanted - found:
+    lacking = sorted(set(spec.target.classes or ()) - found)
+    if len(found) >= 2 and not (lacking and name == "train"):
         return
     place = "part" if window is None else f"window {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
-    lack = f", and lacks {', '.join(sorted(wanted - found))}" if wanted - found else ""
+    lack = f", and lacks {', '.join(lacking)}" if lacking else ""
     noun = ("value", "values") if spec.kind == "regression" else ("class", "classes")
-    needed = "values that differ" if spec.kind == "regression" else "each class"
+    needed = "each class" if name == "train" and spec.kind != "regression" else f"two {noun[1]} that differ"
     raise DataError(
         f"{spec.name}: the {name} {place} holds {len(rows)} labelled rows with {len(found)} {noun[len(found) != 1]} of "
         f"'{spec.target.column}'{lack}; {needed} must be in it. Land more rows, or change split or target."

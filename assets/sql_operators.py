@@ -41,6 +41,9 @@ class Graph(Protocol):
     def stage(self, expressions: Sequence[str]) -> Columns:
         """Columns of a new common table expression."""
 
+    def stand_in(self, trees: str) -> str:
+        """A name for the sum of some trees."""
+
     def add(self, columns: dict[str, str]) -> None:
         """A common table expression with these columns, by name."""
 
@@ -90,7 +93,7 @@ def _negated(of: Graph, node: Any) -> Columns:
 
 
 def _exp(of: Graph, node: Any) -> Columns:
-    return of.stage([f"exp({_within(column)})" for column in of.tensor(node.input[0])])
+    return _once(of, node, lambda column: f"exp({_within(column)})")
 
 
 def _concat(of: Graph, node: Any) -> Columns:
@@ -153,7 +156,7 @@ def _trees(of: Graph, node: Any) -> Columns:
     given, columns = of.attributes(node), of.tensor(node.input[0])
     forest = Forest(given, columns, number)
     of.add(forest.filled)
-    sums = [of.stage(parts) for parts in forest.sums]
+    sums = [of.stage([of.stand_in(part) for part in parts]) for parts in forest.sums]
     base = list(given.get("base_values", [])) or [0.0] * len(sums)
     scores = of.stage([" + ".join([number(start), *parts]) for start, parts in zip(base, sums, strict=True)])
     after = "NONE" if node.op_type == "TreeEnsemble" else given.get("post_transform", b"NONE").decode()
@@ -199,14 +202,35 @@ def _clip(of: Graph, node: Any) -> Columns:
 
 
 def _log(of: Graph, node: Any) -> Columns:
-    return of.stage([f"ln({column})" for column in of.tensor(node.input[0])])
+    return _once(of, node, lambda column: f"ln({column})")
+
+
+def _once(of: Graph, node: Any, expression: Callable[[str], str]) -> Columns:
+    """A function of each column; of a column that the graph repeats, once."""
+    columns = of.tensor(node.input[0])
+    distinct = list(dict.fromkeys(columns))
+    names = dict(zip(distinct, of.stage([expression(column) for column in distinct]), strict=True))
+    return [names[column] for column in columns]
+
+
+def _tile(of: Graph, node: Any) -> Columns:
+    return of.tensor(node.input[0]) * int(of.constants[node.input[1]].reshape(-1)[1])
+
+
+def _highest(of: Graph, node: Any) -> Columns:
+    columns = of.tensor(node.input[0])
+    return of.stage([f"greatest({', '.join(columns)})" if len(columns) > 1 else columns[0]])
 
 
 def _arithmetic(sign: str) -> Operator:
     def translated(of: Graph, node: Any) -> Columns:
         first, second = node.input
-        if (first in of.constants) == (second in of.constants):
-            raise TranslationError(f"the operator {node.op_type} has no translation to SQL where both sides are computed.")
+        if first not in of.constants and second not in of.constants:
+            columns, others = of.tensor(first), of.tensor(second)
+            others = others * (len(columns) if len(others) == 1 else 1)
+            return of.stage([f"{column} {sign} {other}" for column, other in zip(columns, others, strict=True)])
+        if first in of.constants and second in of.constants:
+            raise TranslationError(f"the operator {node.op_type} of two constants has no translation to SQL.")
         columns = of.tensor(second if first in of.constants else first)
         values = _repeated(of, first if first in of.constants else second, columns)
         return of.stage(
@@ -257,10 +281,12 @@ OPERATORS: dict[str, Operator] = {
     "Neg": _negated,
     "Normalizer": _normalizer,
     "OneHotEncoder": _one_hot,
+    "ReduceMax": _highest,
     "Reshape": _same,
     "Scaler": _scaler,
     "Softmax": _softmax,
     "Sub": _arithmetic("-"),
+    "Tile": _tile,
     "TreeEnsemble": _trees,
     "TreeEnsembleClassifier": _trees,
     "TreeEnsembleRegressor": _trees,

@@ -64,13 +64,23 @@ def train(home: Home, spec: ProductSpec, snapshot: Snapshot) -> Trained:
         If the estimator cannot be built from its parameters, or does not convert.
     """
     parts = labelled(spec, read(snapshot))
-    return train_on(home, spec, snapshot, parts["train"], parts["validate"])
+    return train_on(home, spec, snapshot, parts["train"], parts["validate"], following=parts["test"])
 
 
 def train_on(
-    home: Home, spec: ProductSpec, snapshot: Snapshot, train_part: LabelledRows, validate_part: LabelledRows
+    home: Home,
+    spec: ProductSpec,
+    snapshot: Snapshot,
+    train_part: LabelledRows,
+    validate_part: LabelledRows,
+    *,
+    following: LabelledRows | None = None,
 ) -> Trained:
-    """Train on these rows, whichever they are; the model's signature says which they were."""
+    """Train on these rows, whichever they are; the model's signature says which they were.
+
+    Where they are few, the model is fitted on the validation rows too; the rows `following` in time are then those that it
+    is first held against.
+    """
     is_small = cross_fitting.is_wanted(spec, (train_part, validate_part))
     learnt = cross_fitting.joined((train_part, validate_part), "fitted") if is_small else train_part
     fitted, choice, chosen = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, learnt, validate_part)
@@ -88,6 +98,8 @@ def train_on(
             "candidates": _candidates(spec, choice),
             "fitted_on": ["train", "validate"] if is_small else ["train"],
         }
+        if is_small and following is not None and following.window is not None:
+            signature["windows"]["test"] = following.span
         write_json(draft / "model.json", {**signature, "decision": {}})
 
         columns = {name: validate_part.rows[name].to_numpy() for name in spec.columns}

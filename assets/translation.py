@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ TRANSLATED = (
     "LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet, and what converts to the same ONNX operators"
 )
 """The estimators whose graphs have a translation."""
+STAND_IN = re.compile(r"\bloopline_trees_[0-9a-f]{16}_\d+\b")
+LEAF = re.compile(r"\b(then|else) (-?[\d.]+e[+-]?\d+)")
 
 
 @dataclass(frozen=True)
@@ -103,28 +106,35 @@ def query(home: Home, spec: ProductSpec, champion: Entry, *, dialect: str, relat
 
 def _macros(home: Home, spec: ProductSpec, champion: Entry, dialects: Sequence[str]) -> dict[str, str]:
     """The query by dialect, with `RELATION` for the relation and `KEPT` for the kept columns."""
-    import sqlglot
-
     folder = home.models / spec.name / champion.model_digest
     model = Model.load(folder, champion.model_digest)
     try:
-        expressions, outputs = graph_sql.translate(folder / "model.onnx", model.signature["features"], RELATION, [KEPT])
+        found = graph_sql.translate(folder / "model.onnx", model.signature["features"], RELATION, [KEPT])
     except TranslationError as error:
         raise TranslationError(
             f"{spec.name}: {spec.model.estimator} is not written as SQL: {error} These estimators are: {TRANSLATED}. Choose "
             "one of them, or set serving.sql to off."
         ) from error
-    answers = {**_answers(model, outputs), "model_version": str(champion.version), "model_digest": literal(model.digest)}
+    answers = {**_answers(model, found.outputs), "model_version": str(champion.version), "model_digest": literal(model.digest)}
     answered = ", ".join(f"{expression} as {identifier(name)}" for name, expression in answers.items())
-    found = {"duckdb": f"with {expressions}\nselect {identifier(KEPT)}, {answered} from scored"}
+    texts = {"duckdb": f"with {found.expressions}\nselect {identifier(KEPT)}, {answered} from scored"}
     if others := [name for name in dialects if name != "duckdb"]:
-        parsed = sqlglot.parse_one(found["duckdb"], read="duckdb")
+        import sqlglot
+
+        parsed = sqlglot.parse_one(texts["duckdb"], read="duckdb")
         # the others in order, as what suits PostgreSQL changes what is parsed
         for name in sorted(others, key="postgres".__eq__):
             if name == "postgres":
                 _suit_postgres(parsed)
-            found[name] = parsed.sql(dialect=name)
-    return {name: found[name] for name in dialects}
+            texts[name] = parsed.sql(dialect=name)
+    return {name: _with_trees(texts[name], found.trees, name) for name in dialects}
+
+
+def _with_trees(text: str, trees: Mapping[str, str], dialect: str) -> str:
+    """A query with its trees, whose leaves PostgreSQL would take for exact numerics: see `_suit_postgres`."""
+    if dialect == "postgres":
+        trees = {name: LEAF.sub(r"\1 cast(\2 as double precision)", item) for name, item in trees.items()}
+    return STAND_IN.sub(lambda found: trees.get(found[0], found[0]), text)
 
 
 def _filled(text: str, relation: str, kept: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from the warehouse. What the relations mean stands in `dbt_project`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import WarehouseError
-from assets.storage import Home, file_digest, read_json, value_digest, warehouse_lock, write_json
+from assets.storage import Home, file_digest, publishing, read_json, value_digest, warehouse_lock, write_json
 
 BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
 
@@ -62,7 +63,7 @@ class Build:
 
 
 def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The project's manifest, parsed anew only when a file or a parameter changed.
+    """The project's manifest, parsed anew only when a file or a parameter changed, or where the project cannot be written.
 
     Raises
     ------
@@ -78,14 +79,20 @@ def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     ]
     stamp = value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
     kept, kept_stamp = target / "manifest.json", target / "manifest.sha256"
-    if not (kept.exists() and kept_stamp.exists() and kept_stamp.read_text() == stamp):
-        with tempfile.TemporaryDirectory() as scratch:
-            _dbt(["parse", "--no-partial-parse"], project, Path(scratch), parameters)
-            target.mkdir(exist_ok=True)
-            shutil.copyfile(Path(scratch) / "manifest.json", target / f".manifest.{os.getpid()}")
-            (target / f".manifest.{os.getpid()}").replace(kept)
-            kept_stamp.write_text(stamp)
-    found: dict[str, Any] = read_json(kept)
+    found: dict[str, Any]
+    if kept.exists() and kept_stamp.exists() and kept_stamp.read_text(encoding="utf-8") == stamp:
+        found = read_json(kept)
+        return found
+    with tempfile.TemporaryDirectory() as scratch:
+        _dbt(["parse", "--no-partial-parse"], project, Path(scratch), parameters)
+        parsed = Path(scratch) / "manifest.json"
+        found = read_json(parsed)
+        # a read-only checkout keeps nothing: each process parses
+        with contextlib.suppress(OSError):
+            with publishing(kept) as temporary:
+                shutil.copyfile(parsed, temporary)
+            with publishing(kept_stamp) as temporary:
+                temporary.write_text(stamp, encoding="utf-8")
     return found
 
 
@@ -226,6 +233,7 @@ def _dbt(arguments: list[str], project: Path, target: Path, parameters: Mapping[
             [
                 "--quiet", "--log-level-file", "none", "--no-send-anonymous-usage-stats", *arguments,
                 "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
+                "--log-path", str(target),
                 "--vars", json.dumps(dict(parameters)),
             ]
         )  # fmt: skip

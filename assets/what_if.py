@@ -72,7 +72,7 @@ def _replaced(rows: str, values: dict[str, str]) -> str:
 
 
 def _scaled(column: str, when: str, injection: InjectionSpec) -> str:
-    return f"(case when {when} then {column} * {injection.factor!r} else {column} end)::float"
+    return f"(case when {when} then {column} * {injection.factor!r} else {column} end)::double"
 
 
 def _require_known(spec: ProductSpec, what_if: WhatIfSpec, injection: InjectionSpec, number: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from assets import contracts, features, landing, landings
-from assets.roles import Question
+from assets.questions import Question
 from assets.storage import Home
 from benchmarks.measuring import Measured, measure, middle, spread
 from orchestration import declarations

@@ -39,6 +39,8 @@ class DirectService(bentoml.Service[Any]):
             # the workers have one parent, and so one folder; prometheus_client reads this when it is imported
             shared.mkdir(exist_ok=True)
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+        # onnxruntime reads this when it is imported
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         from bentos.app import ModelApp
         from bentos.metrics import Metrics
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from assets.errors import DigestError, SpecificationError
-from orchestration import cli_data, cli_deciding, cli_replay, cli_serving, cli_watching, resources
+from orchestration import cli_data, cli_deciding, cli_new, cli_replay, cli_serving, cli_watching, resources
 from orchestration.telling import load_definitions, told
 
 
@@ -30,7 +30,7 @@ def run(product: str | None) -> None:
         resources.settle_process()
         home = resources.home_from_environment().prepare()
         display = RunDisplay(home)
-        definitions = load_definitions()
+        definitions = load_definitions(product)
         from orchestration.running import RunFailedError
         from orchestration.running import run as run_loop
         from orchestration.status import status as read_status
@@ -77,31 +77,6 @@ def status(product: str | None, as_json: bool) -> None:
             if product not in (None, *(item.product for item in found.products)):
                 raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
             show_status(found, product)
-
-
-@loopline.command()
-@click.argument("name")
-@click.option("--data", required=True, help="CSV or Parquet file, or a DuckDB or SQLite database as FILE::TABLE.")
-@click.option("--target", required=True, help="The column to predict.")
-@click.option("--time", help="The column that dates a row; without it the split is random.")
-@click.option("--entity", help="The column that identifies a row; without it one is looked for.")
-@click.option("--group", help="A column whose equal values stay on one side of a random split.")
-@click.option("--without", multiple=True, help="A column that must not become a feature; may be repeated.")
-@click.option("--null", "nulls", multiple=True, help="A text that means 'no value', beside the usual ones; may be repeated.")
-@click.option("--encoding", help="The encoding of a CSV file that is not UTF-8, such as cp1252 or cp1251.")
-@click.option("--staging", is_flag=True, help="Also write a dbt staging model, to derive features in SQL.")
-def new(name: str, **options: Any) -> None:
-    """Look at a file and declare a product NAME that predicts one of its columns."""
-    from orchestration.display import show_new
-
-    with told():
-        home = resources.home_from_environment().prepare()
-        from assets.roles import Question
-        from orchestration.scaffolding import new_product
-
-        asked = {key: options[key] for key in ("target", "time", "entity", "group", "without")}
-        read = {"encoding": options["encoding"], "nulls": options["nulls"], "staged": options["staging"]}
-        show_new(name, new_product(home, Question(name, **asked), options["data"], **read))
 
 
 @loopline.command()
@@ -156,7 +131,14 @@ def ui(arguments: tuple[str, ...]) -> None:
     os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
 
 
-for command in (*cli_deciding.COMMANDS, *cli_serving.COMMANDS, *cli_watching.COMMANDS, *cli_data.COMMANDS, cli_replay.replay):
+for command in (
+    *cli_deciding.COMMANDS,
+    *cli_serving.COMMANDS,
+    *cli_watching.COMMANDS,
+    *cli_data.COMMANDS,
+    cli_new.new,
+    cli_replay.replay,
+):
     loopline.add_command(command)
 
 
@@ -166,6 +148,8 @@ def main() -> None:
     The interpreter's own end would print DuckDB's notes on objects that outlive it (nanobind), which are no fault of the
     user's.
     """
+    # libraries leave a million objects that are looked through again and again; a sixth of a run's time
+    gc.set_threshold(20_000, 50, 100)
     code = 0
     try:
         loopline(standalone_mode=True)
@@ -176,6 +160,9 @@ def main() -> None:
 
         traceback.print_exc()
         code = 1
+    if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
+        # dbt's locks are named semaphores: unless they are freed, a tracker reports them as leaked after this process
+        multiprocessing._run_finalizers(0)  # noqa: SLF001 - what the interpreter's own end would call
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

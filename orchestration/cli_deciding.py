@@ -150,7 +150,7 @@ def _follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
 
     for entry in entries:
         show_entry(entry)
-    definitions: Any = load_definitions()
+    definitions: Any = load_definitions(product)
     from orchestration.running import run
 
     display = RunDisplay(home)

@@ -101,7 +101,7 @@ def container(product: str, *, smoke: bool, port: int) -> None:
                 f"{product}: nothing is served, so there is nothing to put in an image. Run `loopline run {product}`."
             )
         containers.forget_if_gone(home, product)
-        definitions = load_definitions()
+        definitions = load_definitions(product)
         with resources.instance(home) as instance, display:
             run(definitions, instance, home, product, stages=("containers",), on_wave=display.wave, on_wait=display.waiting)
         image = current.record(home.images / product)

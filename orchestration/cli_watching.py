@@ -58,7 +58,7 @@ def retrain(product: str, reason: str) -> None:
     with told():
         resources.settle_process()
         home = resources.home_from_environment().prepare()
-        definitions = load_definitions()
+        definitions = load_definitions(product)
         from assets import retraining
         from orchestration.automation import learns_something
         from orchestration.declarations import products

@@ -39,6 +39,14 @@ def sources(defs: Path = DEFS) -> list[SourceSpec]:
     return shared + [own for spec, _ in products(defs=defs) if (own := spec.as_source()) is not None]
 
 
+def declares_product(path: Path) -> bool:
+    """Whether a file declares a model product."""
+    return _declares("ModelProduct", path)
+
+
 def _declaring(component: str, defs: Path) -> list[Path]:
-    kind = re.compile(rf"^type:\s*\S*\.{component}\s*$", re.MULTILINE)
-    return [path for path in sorted(defs.rglob("defs.yaml")) if kind.search(path.read_text(encoding="utf-8"))]
+    return [path for path in sorted(defs.rglob("defs.yaml")) if _declares(component, path)]
+
+
+def _declares(component: str, path: Path) -> bool:
+    return re.search(rf"^type:\s*\S*\.{component}\s*$", path.read_text(encoding="utf-8"), re.MULTILINE) is not None

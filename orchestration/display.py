@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from orchestration.lineage import Link
     from orchestration.planning import Plan
     from orchestration.running import Outcome
-    from orchestration.scaffolding import Written
     from orchestration.status import ProductStatus, Status
 
 
@@ -100,17 +99,6 @@ def show_status(status: Status, product: str | None) -> None:
         console.print(
             f"[dim]last run[/] {status.last_run['run_id'][:8]} {status.last_run['status']} {status.last_run['ended_at']}"
         )
-
-
-def show_new(name: str, written: Written) -> None:
-    """Show what was written for a new product, and what to do next."""
-    console = Console(highlight=False)
-    for path in written.files:
-        console.print(f"[green]✓[/] {path}", soft_wrap=True)
-    for note in written.notes:
-        console.print(f"  [dim]{note}[/]", soft_wrap=True)
-    console.print("[dim]next[/]  put your costs and your words into it, remove what is not known at prediction time, then:")
-    console.print(f"      loopline check {name}  ·  loopline run {name}  ·  loopline report {name}")
 
 
 def show_checked(found: list[Checked]) -> None:

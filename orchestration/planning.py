@@ -89,6 +89,7 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractS
         The assets to look at; their upstream should be among them.
     """
     versions = Versions(graph, instance, home)
+    versions.look_up(wanted)
     failed = {line.rsplit(": ", 1)[0] for line in versions.failed_checks(wanted)}
     found = Plan()
     for key in graph.toposorted_asset_keys:

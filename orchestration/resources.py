@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -18,9 +20,15 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "BENTOML_DO_NOT_TRACK": "True",
+    # without it the import alone writes a device id and a database of events under HOME, and a file in TMPDIR
+    "ORT_DISABLE_TELEMETRY": "1",
+    # MLflow looks for a git commit; a machine without git would be told so in 45 lines
+    "GIT_PYTHON_REFRESH": "quiet",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     # spinning OpenMP threads starve each other when a core is busy: training took 29 s instead of 4 s
     "OMP_WAIT_POLICY": "passive",
+    # threads of BLAS on the small matrices of a calibration took sixteen times as long as none
+    "OPENBLAS_NUM_THREADS": "1",
 }
 
 
@@ -44,7 +52,10 @@ def actor() -> str:
     """Who decides by hand: `LOOPLINE_ACTOR`, or the user of this process."""
     import getpass
 
-    return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
+    try:
+        return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
+    except KeyError:  # a container may run as a number that no password file knows
+        return f"uid {os.getuid()}"
 
 
 def pushgateway() -> str | None:
@@ -90,8 +101,13 @@ def instance_folder(home: Home) -> Path:
     return home.dagster
 
 
-def instance(home: Home) -> dg.DagsterInstance:
-    """This home's Dagster instance; the caller disposes of it."""
+@contextmanager
+def instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """This home's Dagster instance, disposed of at the end."""
     import dagster as dg
 
-    return dg.DagsterInstance.from_config(str(instance_folder(home)))
+    from orchestration.history import held_open
+
+    folder = instance_folder(home)
+    with held_open(folder.resolve()), dg.DagsterInstance.from_config(str(folder)) as opened:
+        yield opened

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from assets import drafting, profiling
 from assets.errors import SpecificationError
-from assets.roles import Question
+from assets.questions import Question
+from assets.roles import Ask, Role
 from assets.spec import ProductSpec, SourceSpec, read_declaration
 from assets.spec.base import Name
 from assets.storage import Home, publishing
@@ -29,9 +30,10 @@ TAKEN = ("features", "landing", "marts", "raw", "seeds", "sources", "staging", "
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a new product, its declaration first, and what to tell of them."""
+    """The files of a new product, its declaration first, the part of each column, and what else to tell."""
 
     files: tuple[Path, ...]
+    table: tuple[Role, ...]
     notes: tuple[str, ...]
 
 
@@ -43,6 +45,7 @@ def new_product(
     encoding: str | None = None,
     nulls: Sequence[str] = (),
     staged: bool = False,
+    ask: Ask | None = None,
     defs: Path = DEFS,
     staging: Path = STAGING,
 ) -> Written:
@@ -62,6 +65,8 @@ def new_product(
         Texts that mean 'no value'.
     staged : bool
         Whether to put a dbt staging model between landing and product.
+    ask : callable, optional
+        Asks a person about columns that tell the target too well; without it they are kept, with a warning.
     defs, staging : Path
         Where declarations and staging models lie.
 
@@ -75,7 +80,7 @@ def new_product(
     profile = profiling.profile(home, Path(name).expanduser().resolve(), relation or None, encoding=encoding, nulls=nulls)
     folder = defs / question.name
     source_folder = defs / "sources" / question.name if staged else folder
-    made = drafting.draft(question, profile, source_folder, staged=staged)
+    made = drafting.draft(question, profile, source_folder, staged=staged, ask=ask)
     files = {folder / "defs.yaml": made.text}
     if staged:
         files[source_folder / "defs.yaml"] = made.staging["source"]
@@ -87,10 +92,16 @@ def new_product(
             near = os.path.relpath(schema_path(kind), path.parent)
             files[path] = f"# yaml-language-server: $schema={near}\n{files[path]}"
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with publishing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return Written(tuple(files), tuple(made.notes))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with publishing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SpecificationError(
+                f"{path} cannot be written ({error.strerror}). A product is declared inside the checkout: "
+                "run `loopline new` in one that you may write to, and commit what it writes."
+            ) from error
+    return Written(tuple(files), tuple(made.table), tuple(made.notes))
 
 
 def _require_free(name: str, defs: Path) -> None:

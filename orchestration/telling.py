@@ -29,8 +29,15 @@ def told() -> Iterator[None]:
         sys.exit(REFUSED if is_refusal else 1)
 
 
-def load_definitions() -> Any:
-    """Load the definitions, and find our own error under Dagster's account of where it was raised."""
+def load_definitions(product: str | None = None) -> Any:
+    """Load the definitions, and find our own error under Dagster's account of where it was raised.
+
+    Where one product is asked for that rests on no other declaration, only its own are loaded.
+    """
+    from orchestration.assembly import of_product
+
+    if product is not None and (alone := of_product(product)) is not None:
+        return alone
     try:
         from orchestration.definitions import defs
     except Exception as error:

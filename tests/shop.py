@@ -13,8 +13,8 @@ import yaml
 from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration import resources
+from orchestration.assembly import assemble
 from orchestration.components import ModelProduct
-from orchestration.definitions import assemble
 from orchestration.running import Outcome, run
 
 

@@ -18,8 +18,8 @@ from assets.evidence import Evidence
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage import Home
 from orchestration import resources
+from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
-from orchestration.definitions import assemble
 from orchestration.resources import REPOSITORY
 from orchestration.running import Outcome, run
 

@@ -87,8 +87,19 @@ def indicators(labels: Array, classes: int) -> Array:
 
 
 def roc_auc_macro(rankings: list[Ranking], weights: Array) -> float:
-    """Mean over classes of the area under the ROC curve of one against the rest (Provost and Domingos 2000)."""
-    return float(np.mean([ranking.roc_auc(weights) for ranking in rankings]))
+    """Mean over classes of the area under the ROC curve of one against the rest (Provost and Domingos 2000).
+
+    A class that no row has, or that every row has, cannot be ranked and is left out; NaN if none is left.
+
+    Examples
+    --------
+    >>> rankings = [Ranking(np.array(truth), np.array([0.1, 0.9])) for truth in ([0.0, 1.0], [1.0, 0.0], [0.0, 0.0])]
+    >>> roc_auc_macro(rankings, np.ones(2))
+    0.5
+    """
+    areas = np.array([ranking.roc_auc(weights) for ranking in rankings])
+    known = areas[~np.isnan(areas)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def balanced_accuracy(confusion: Array) -> float:

@@ -104,6 +104,12 @@ class TargetSpec(Declaration):
     """Give the value that means yes, for a binary target whose column is not boolean."""
     classes: tuple[str, ...] | None = Field(default=None, strict=False, examples=[["low", "middle", "high"]])
     """List the classes of a multiclass target."""
+    merge: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(
+        default_factory=dict, examples=[{"other": ["rare", "rarer"]}]
+    )
+    """Give values of the column that count as one class, as {class: [value, value]}; for classes of too few rows."""
+    leave_out: tuple[str, ...] = Field(default=(), strict=False, examples=[["unknown"]])
+    """List values of the column that are no class: such rows count as rows without a label."""
     unit: str | None = Field(default=None, examples=["minutes"])
     """Name the unit of a regression's target."""
     known_at: Name | None = Field(default=None, examples=["label_known_utc"])
@@ -121,3 +127,31 @@ class TargetSpec(Declaration):
             if getattr(self, field) is not None and self.kind != kind:
                 raise ValueError(f"has '{field}', which only a {kind} target has. Remove it, or change kind")
         return self
+
+    @model_validator(mode="after")
+    def _values_have_one_class(self) -> TargetSpec:
+        if not self.merge and not self.leave_out:
+            return self
+        if self.classes is None and self.positive is None:
+            raise ValueError("has 'merge' or 'leave_out', which need 'classes' or 'positive'. Remove them, or say the classes")
+        classes = self.classes or (self.positive,)
+        merged = [value for values in self.merge.values() for value in values]
+        if empty := [name for name, values in self.merge.items() if not values]:
+            raise ValueError(f"merges nothing into {empty}. List at least one value, or remove it")
+        if self.classes is not None and (unknown := [name for name in self.merge if name not in classes]):
+            raise ValueError(f"merges values into {unknown}, which 'classes' does not list. Add them to 'classes'")
+        # a merged value that bears the name of its own class is that class anyway
+        own = {name for name, values in self.merge.items() if name in values}
+        named = [*(name for name in classes if name not in own), *merged, *self.leave_out]
+        if twice := sorted({str(value) for value in named if named.count(value) > 1}):
+            raise ValueError(f"says more than one thing of the values {twice}. Keep each in one of classes, merge, leave_out")
+        return self
+
+    @property
+    def values(self) -> tuple[str, ...] | None:
+        """All values that the column may have; None where they are not listed."""
+        if self.classes is None:
+            return None
+        return tuple(
+            dict.fromkeys((*self.classes, *(item for values in self.merge.values() for item in values), *self.leave_out))
+        )

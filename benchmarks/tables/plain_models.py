@@ -65,7 +65,7 @@ def is_copy(column: pd.Series, target: pd.Series) -> bool:
     both = column.notna() & target.notna()
     column, target = column[both], target[both]
     if types.is_numeric_dtype(column) and types.is_numeric_dtype(target):
-        return abs(column.astype(float).corr(target.astype(float), method="spearman")) > SAME_ORDER
+        return bool(abs(column.astype(float).corr(target.astype(float), method="spearman")) > SAME_ORDER)
     pairs = pd.DataFrame({"a": column.astype(str), "b": target.astype(str)}).drop_duplicates()
     return bool(pairs["a"].is_unique and pairs["b"].is_unique) and 2 <= len(pairs) < len(target) / 2
 

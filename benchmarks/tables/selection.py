@@ -93,7 +93,7 @@ def is_row_number(column: pd.Series) -> bool:
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column) or column.isna().any() or not column.is_unique:
         return False
     is_dense = is_whole(column) and column.max() - column.min() == len(column) - 1
-    return is_dense or column.is_monotonic_increasing or column.is_monotonic_decreasing
+    return bool(is_dense or column.is_monotonic_increasing or column.is_monotonic_decreasing)
 
 
 def is_whole(column: pd.Series) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import evidence, gate, ledger, registry, reporting, snapshots, training, tuning, verdicts
+from assets import evidence, gate, ledger, registry, registry_client, reporting, snapshots, training, tuning, verdicts
 from assets.errors import DigestError, GateRefusedError
 from assets.estimators import trusted_types
 from assets.spec import ProductSpec
@@ -109,7 +109,7 @@ def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Mad
     if cause := CAUSE.get():
         registry.tag(home, version, trained_because=cause)
     figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id, "trained_because": cause or None}
-    return Made(value_digest([version.version, digest, done.digest]), figures, registry.database(home))
+    return Made(value_digest([version.version, digest, done.digest]), figures, registry_client.database(home))
 
 
 def hear_gate(spec: ProductSpec, home: Home) -> Made:

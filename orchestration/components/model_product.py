@@ -34,7 +34,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
 
     declaration = ProductSpec
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def build_defs(self, context: dg.ComponentLoadContext | None) -> dg.Definitions:
         """Its assets, a contract check on the first, a check for each gate on the verdict, a job over them and its schedule."""
         spec, own = self.spec, self.spec.as_source()
         relation = ["landing", spec.name, DATA] if own is not None else str(spec.features.relation).split(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from assets.roles import Question
+from assets.questions import Question
 from orchestration.resources import home_from_environment
 from orchestration.scaffolding import new_product
 

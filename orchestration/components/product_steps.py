@@ -152,8 +152,17 @@ def train_model(spec: ProductSpec, home: Home) -> Made:
         "largest_onnx_difference": trained.largest_onnx_difference,
         "digest": trained.digest,
         **{f"unlabelled_{reason}": count for reason, count in trained.unlabelled.items()},
+        **_absent_classes(spec, home),
     }
     return Made(trained.digest, figures, trained.folder / "model.onnx")
+
+
+def _absent_classes(spec: ProductSpec, home: Home) -> dict[str, str]:
+    """The classes that validation or test rows lack, as a window of time may: their metrics leave these out."""
+    if spec.target.classes is None:
+        return {}
+    parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
+    return {f"classes_absent_from_{name}": ", ".join(absent) for name, part in parts.items() if (absent := part.absent(spec))}
 
 
 def package_bento(spec: ProductSpec, home: Home) -> Made:

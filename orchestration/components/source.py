@@ -30,7 +30,7 @@ class Source(DeclaredComponent[SourceSpec]):
     group = "landing"
     tags: Mapping[str, str] = MappingProxyType({"stage": "landing"})
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
+    def build_defs(self, context: dg.ComponentLoadContext | None) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """For each table the raw file, as an external asset, and its landing."""
         tables = self.spec.tables.items()
         assets = [asset for name, table in tables for asset in (self._raw(name, table), self._landing(name, table))]

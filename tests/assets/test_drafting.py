@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from assets import landing, landings
 from assets.errors import LooplineError
 from assets.profiling import names_for
-from assets.roles import Question
+from assets.questions import Question
 from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration.scaffolding import Written, new_product
@@ -38,6 +38,11 @@ def new(home: Home, data: Path | str, **asked: Any) -> tuple[ProductSpec, Writte
     defs = home.root / "defs"
     written = new_product(home, question, str(data), defs=defs, staging=home.root / "staging", **read)
     return drafted(written.files[0]), written
+
+
+def parts(written: Written) -> dict[str, tuple[str, str]]:
+    """What each column is used as, and why."""
+    return {role.column: (role.used_as, role.why) for role in written.table}
 
 
 def landed(home: Home, spec: ProductSpec) -> landings.Landed:
@@ -67,7 +72,7 @@ def test_a_plain_file_is_declared_whole(home: Home, tmp_path: Path, shop: pd.Dat
     assert spec.columns["age"].max is not None
     assert spec.columns["age"].max > shop["age"].max()
     assert spec.columns["visits"].max_missing > shop["visits"].isna().mean()
-    assert "'spend' is no feature: you said so" in written.notes
+    assert parts(written)["spend"] == ("left out", "you said so")
     assert landed(home, spec).rows_good == ROWS
 
 
@@ -174,17 +179,28 @@ BAD: list[tuple[str, Any, dict[str, Any], str]] = [
     ("no such time", lambda s, p: s.to_csv(p, index=False), {"time": "date"}, r"has no column 'date' for --time\. It has: customer_id"),
     ("a target of one class", lambda s, p: s.assign(churned="no").to_csv(p, index=False), {}, r"one value only, 'no': there is nothing to tell apart"),
     ("an all-null target", lambda s, p: s.assign(churned=None).to_csv(p, index=False), {}, r"has no value in any row\. Name another"),
-    ("a rare class", lambda s, p: s.assign(churned=["a"] * 3 + ["b"] * 97 + ["c"] * 100).to_csv(p, index=False), {}, r"too few rows: 'a' \(3\)\. Each needs at least 10"),
+    ("a rare class of two", lambda s, p: s.assign(churned=["a"] * 3 + ["b"] * 197).to_csv(p, index=False), {}, r"two values, and too few rows of one: 'a' \(3\)\. Each needs at least 10"),
+    ("classes that are all rare", lambda s, p: s.assign(churned=["a"] * 195 + list("bcdef")).to_csv(p, index=False), {}, r"6 classes, and fewer than two of them have 10 rows: 'a' \(195\)"),
+    ("a target with few values", lambda s, p: s.assign(churned=["yes", "no"] * 20 + [None] * 160).to_csv(p, index=False), {}, r"has a value in 40 rows only, at least 50"),
     ("a target that is free text", lambda s, p: s.assign(churned=s["customer_id"]).to_csv(p, index=False), {}, r"200 different texts in 200 rows, at most 50 can be classes"),
     ("a target of moments", lambda s, p: s.to_csv(p, index=False), {"target": "signed_up_at"}, r"holds moments, which cannot be predicted"),
-    ("a mixed target", lambda s, p: s.assign(churned=["many"] * 40 + list(range(160))).to_csv(p, index=False), {}, r"'churned' mixes numbers \(80%.* and text \(such as 'many'\)"),
+    ("a mixed target", lambda s, p: s.assign(churned=["many"] * 40 + list(range(160))).to_csv(p, index=False), {}, r"161 different texts in 200 rows, at most 50 can be classes\. 80% of them are numbers: say --null 'many'"),
     ("a time that is none", lambda s, p: s.to_csv(p, index=False), {"time": "plan"}, r"--time 'plan' holds no moments but .*leave --time out"),
     ("an all-null time", lambda s, p: s.assign(signed_up_at=None).to_csv(p, index=False), {"time": "signed_up_at"}, r"holds no moments but nothing at all"),
     ("one moment", lambda s, p: s.assign(signed_up_at="2024-01-01").to_csv(p, index=False), {"time": "signed_up_at"}, r"has 1 different moment\(s\)"),
     ("an entity that repeats", lambda s, p: s.to_csv(p, index=False), {"entity": "household"}, r"does not identify a row: .*give --group 'household'"),
     ("an entity with gaps", lambda s, p: s.to_csv(p, index=False), {"entity": "visits"}, r"--entity 'visits' is missing in \d+ rows"),
-    ("mixed types", lambda s, p: s.assign(age=["old"] * 30 + list(range(170))).to_csv(p, index=False), {}, r"'age' mixes numbers \(85%.* --null 'old' .* --without 'age'"),
-    ("only names and constants", lambda s, p: s[["customer_id", "churned"]].assign(x=1, y=None).to_csv(p, index=False), {}, r"no column is left to learn from\. .*'x' is no feature: it has one value only; 'y' is no feature: it has no value"),
+    ("only names and constants", lambda s, p: s[["customer_id", "churned"]].assign(x=1, y=None).to_csv(p, index=False), {}, r"no column is left to learn from \('x': it has one value only, '1'; 'y': it has no value in any row\)\. Bring more columns"),
+    ("a time with gaps", lambda s, p: s.assign(signed_up_at=s["signed_up_at"].where(s.index % 5 > 0)).to_csv(p, index=False), {"time": "signed_up_at"}, r"--time 'signed_up_at' is missing in 40 of 200 rows, at most 5% may lack it"),
+    ("a group with a time", lambda s, p: s.to_csv(p, index=False), {"time": "signed_up_at", "group": "household"}, r"--group 'household' keeps rows together in a random split, .* Leave one of them out"),
+    ("a column both kept and left out", lambda s, p: s.to_csv(p, index=False), {"keep": ["age"], "without": ["age"]}, r"'age' is given by --keep and by --without\. Leave one of them out"),
+    ("a target that is kept", lambda s, p: s.to_csv(p, index=False), {"keep": ["churned"]}, r"'churned' is given by --target and by --keep"),
+    ("a moment that is kept", lambda s, p: s.to_csv(p, index=False), {"keep": ["signed_up_at"]}, r"--keep 'signed_up_at' cannot be a feature: it is a moment"),
+    ("no such column to keep", lambda s, p: s.to_csv(p, index=False), {"keep": ["agee"]}, r"has no column 'agee' for --keep\..*Did you mean --keep 'age'\?"),
+    ("binary of three", lambda s, p: s.to_csv(p, index=False), {"target": "tier", "kind": "binary"}, r"--target tier cannot be binary: it has 3 different values, .*Leave out --kind binary"),
+    ("multiclass of two", lambda s, p: s.to_csv(p, index=False), {"kind": "multiclass"}, r"cannot be multiclass: it has two values"),
+    ("a regression of texts", lambda s, p: s.to_csv(p, index=False), {"target": "tier", "kind": "regression"}, r"cannot be a regression's target: it holds text such as"),
+    ("classes of many numbers", lambda s, p: s.to_csv(p, index=False), {"target": "spend", "kind": "multiclass"}, r"different values in 200 rows, at most 50 can be classes\. Leave out --kind multiclass"),
     ("not UTF-8", lambda s, p: s.assign(plan="тариф").to_csv(p, index=False, encoding="cp1251"), {}, r"line 2 holds the byte 0x\w\w, which is not utf-8\. .*--encoding cp1252"),
     ("an unknown encoding", lambda s, p: s.to_csv(p, index=False), {"encoding": "klingon"}, r"--encoding klingon: is none that Python knows"),
     ("no table but a picture", lambda s, p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(200))), {}, r"is not utf-8|cannot be read as a table"),
@@ -237,7 +253,7 @@ def test_repeated_rows_of_a_household_can_be_kept_together(home: Home, tmp_path:
     assert spec.split.group == "household"
     assert spec.features.entity == "source_row"
     assert "household" not in spec.columns
-    assert any("rows are numbered" in note for note in written.notes)
+    assert parts(written)["source_row"] == ("entity", "no column identifies a row, so rows are numbered")
 
 
 def test_a_staging_model_is_written_only_if_asked(home: Home, tmp_path: Path, shop: pd.DataFrame) -> None:

@@ -129,7 +129,7 @@ def test_duckdb_and_postgresql_answer_as_the_model(
     assert sqlglot.parse_one(query(home, spec, champion, "spark"), read="spark")
 
     if database is None:
-        pytest.skip("PostgreSQL is not installed; DuckDB answered right")
+        pytest.skip("no PostgreSQL (DuckDB answered right): sudo apt-get install --no-install-recommends postgresql")
     with database.cursor() as cursor:
         cursor.execute("drop table if exists asked")
         cursor.execute(

@@ -11,7 +11,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from assets import features, landing, landings, registry, snapshots, tuning
+from assets import features, landing, landings, registry, registry_client, snapshots, tuning
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home, read_json
@@ -83,7 +83,7 @@ def test_each_trial_is_a_child_run_once(home: Home, tmp_path: Path) -> None:
     snapshot = prepared(home, tmp_path, spec)
     found = search(home, spec, snapshot)
     assert search(home, spec, snapshot) == found, "a search that is done is not searched again"
-    client = mlflow.MlflowClient(f"sqlite:///{registry.database(home)}")
+    client = mlflow.MlflowClient(f"sqlite:///{registry_client.database(home)}")
     experiment = client.get_experiment_by_name("churn-tuning")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])

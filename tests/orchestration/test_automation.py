@@ -37,6 +37,8 @@ def churn(*on: str, **rule: Any) -> ProductSpec:
         "churn",
         promotion={"min_saving": -10_000.0},
         baseline={"by": {"age": 10}},
+        # by validation rows, as of a large table: what comes after them is watched
+        evaluation={"cross_fitted_below": 0},
         retrain={"triggers": list(on), "cooldown_days": 0, "min_new_labels": 100, **rule},
     )
 

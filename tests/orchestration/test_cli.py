@@ -155,7 +155,13 @@ def test_a_newcomer_goes_from_a_file_to_a_report(clone: Path, shop: Path, tmp_pa
     asked = ("--data", str(shop), "--target", "churned", "--time", "signed_up_at", "--without", "spend")
     told = loopline("new", "churn", *asked, home=home, cwd=clone)
     assert told.returncode == 0, told.stderr
-    assert "'customer_id' identifies a row" in told.stdout
+    table = {line.split()[0]: line for line in told.stdout.splitlines() if line[:1].isalpha()}
+    assert table["column"].split() == ["column", "used", "as", "why", "to", "change", "it", "say"]
+    assert "target, binary" in table["churned"]
+    assert "entity" in table["customer_id"]
+    assert "it identifies a row by its name" in table["customer_id"]
+    assert "left out" in table["spend"]
+    assert "--without age" in table["age"]
     assert "loopline check churn  ·  loopline run churn  ·  loopline report churn" in told.stdout
     again = loopline("new", "churn", *asked, home=home, cwd=clone)
     assert again.returncode == 1

@@ -40,7 +40,7 @@ def test_a_changed_parameter_makes_anew_what_depends_on_it_and_nothing_else(worl
     """A new gate is judged; the model is not trained again. An identical challenger changes no champion."""
     stricter = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.55}}})
     outcome = stricter.run(ran_copy)
-    assert list(outcome.executed) == ["flight_delay/verdict", "flight_delay/champion", "flight_delay/report"]
+    assert set(outcome.executed) == {"flight_delay/verdict", "flight_delay/champion", "flight_delay/report"}
     assert outcome.executed["flight_delay/verdict"] == "its code or declaration changed"
 
 

@@ -43,7 +43,7 @@ def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("module", "change"),
     [
-        ("assets.training", edit("assets/training.py", "PARITY = 1e-5", "PARITY = 1e-4")),
+        ("assets.training", edit("assets/training.py", "BACKGROUND = 32", "BACKGROUND = 33")),
         ("assets.training", edit("assets/methods/binary.py", "values[0] + 1.0", "values[0] + 2.0")),
         ("assets.training", edit("bentos/runtime.py", "log_severity_level = 3", "log_severity_level = 4")),
         ("assets.reporting", edit("assets/report.html.j2", "Month by month", "By month")),
@@ -60,7 +60,7 @@ def test_a_change_of_code_at_any_depth_changes_the_version(sources: Path, module
     ("module", "change"),
     [
         ("assets.training", edit("assets/training.py", '"""Training: ', '"""About training: ')),
-        ("assets.training", edit("assets/training.py", "PARITY = 1e-5", "# how far\nPARITY  =  1e-5")),
+        ("assets.training", edit("assets/training.py", "BACKGROUND = 32", "# how many\nBACKGROUND  =  32")),
         ("assets.training", edit("assets/landing.py", 'MEMORY = "1GB"', 'MEMORY = "2GB"')),
         ("assets.training", edit("assets/report.html.j2", "Month by month", "By month")),
     ],

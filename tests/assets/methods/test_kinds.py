@@ -110,3 +110,15 @@ def test_the_offset_is_the_cheapest_and_the_margin_covers_what_it_promises() -> 
     assert spent(rule["offset"]) <= min(spent(offset) for offset in np.linspace(-5, 5, 201)) * 1.0005
     fresh = regression.metric_functions(labels[2000:], outputs[2000:], rule, COSTS["regression"])
     assert fresh["interval_coverage"](np.ones(2000)) == pytest.approx(regression.COVERAGE, abs=0.02)
+
+
+def test_a_class_that_no_row_has_leaves_every_metric_defined() -> None:
+    """As in a window that lacks a class: each metric is finite, and the ROC AUC that of the classes that are there."""
+    labels, outputs = rows("multiclass")
+    held = labels < 2
+    cost = COSTS["multiclass"]
+    functions = KINDS["multiclass"].metric_functions(labels[held], outputs[held], cost, cost)
+    ones = np.ones(int(held.sum()))
+    assert all(np.isfinite(function(ones)) for function in functions.values())
+    expected = np.mean([reference.roc_auc_score(labels[held] == index, outputs[held][:, index]) for index in (0, 1)])
+    assert functions["roc_auc_macro"](ones) == pytest.approx(expected)

@@ -1,0 +1,108 @@
+"""A companion: a process beside this one that imports slow libraries in time, and then does what it is asked, call by call.
+
+Importing holds Python's lock, so a thread would gain nothing. The companion ends with its owner, however that ends, as its
+pipe is closed then; a call that is under way is finished first.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+from assets.errors import LooplineError
+
+
+class CompanionError(LooplineError):
+    """The companion ended, or what it was asked failed with an error that cannot be handed over."""
+
+
+class Companion:
+    """Start the process; it is ready for calls at once, and imports what they need when they come."""
+
+    def __init__(self) -> None:
+        self._connection, theirs = Pipe()
+        self._owner, self._unanswered = os.getpid(), 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "assets.companion", str(theirs.fileno())],
+            cwd=Path(__file__).resolve().parent.parent,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        atexit.register(self.close)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process started it (a fork must not share its pipe) and it is alive."""
+        return self._owner == os.getpid() and self._process.poll() is None
+
+    def begin(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Let it do something in advance, such as an import; if that fails, the call that needs it will say so."""
+        with contextlib.suppress(OSError):
+            self._connection.send((function, arguments, {}))
+            self._unanswered += 1
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a function of a module there, and give what it gives or raise what it raises.
+
+        Raises
+        ------
+        CompanionError
+            If the companion ended.
+        """
+        try:
+            self._connection.send((function, arguments, named))
+            for _ in range(self._unanswered + 1):
+                succeeded, found = self._connection.recv()
+            self._unanswered = 0
+        except (EOFError, OSError) as error:
+            code = self._process.wait()
+            raise CompanionError(
+                f"the process beside this one ended with exit code {code} before it answered (out of memory?). Run again."
+            ) from error
+        if not succeeded:
+            raise found
+        return found
+
+    def close(self) -> None:
+        """End it, after what it is doing."""
+        if self._owner == os.getpid():
+            self._connection.close()
+            self._process.wait()
+
+
+def serve(connection: Connection) -> None:
+    """Answer calls until the owner's end is closed."""
+    while True:
+        try:
+            function, arguments, named = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer = True, function(*arguments, **named)
+        except Exception as error:  # noqa: BLE001 - it is raised where it was asked
+            error.add_note(traceback.format_exc())
+            answer = False, error
+        try:
+            connection.send(answer)
+        except OSError:
+            return
+        except Exception:  # noqa: BLE001 - what cannot be pickled is told as text
+            connection.send((False, CompanionError(f"the answer cannot be handed over: {answer[1]!r}")))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides, and its end ends this
+    from assets.companion import serve as _serve  # the module by its own name, as what is pickled knows it
+
+    _serve(Connection(int(sys.argv[1])))
+    os._exit(0)

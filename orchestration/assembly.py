@@ -1,0 +1,63 @@
+"""Assembly: declared assets with what they run with; of everything, or of one product that rests on nothing shared."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+from assets.spec import ProductSpec, read_declaration
+from orchestration.declarations import DEFS, declares_product
+from orchestration.resources import WholeGraph, home_from_environment
+
+for category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=category)
+
+
+def assemble(declared: dg.Definitions, **resources: object) -> dg.Definitions:
+    """Give declared assets what they run with.
+
+    Parameters
+    ----------
+    declared : dagster.Definitions
+        What the components built.
+    **resources
+        Resources that replace the usual ones, such as ``home``.
+    """
+    graph = WholeGraph()
+    graph.definitions = dg.Definitions.merge(
+        declared,
+        dg.Definitions(
+            resources={"home": home_from_environment(), "graph": graph, **resources},
+            # every process of the multiprocess executor would pay the imports again
+            executor=dg.in_process_executor,
+        ),
+    )
+    return graph.definitions
+
+
+def of_product(product: str, defs: Path = DEFS) -> dg.Definitions | None:
+    """The definitions of one product alone, if it has a file of its own and so rests on no other declaration.
+
+    Parameters
+    ----------
+    product : str
+        Its name, which is also its folder's.
+    defs : Path
+        Where declarations lie.
+
+    Returns
+    -------
+    Definitions or None
+        None where the product rests on the warehouse, or lies elsewhere: then all definitions are needed.
+    """
+    from orchestration.components.model_product import ModelProduct
+
+    path = defs / product / "defs.yaml"
+    if not path.is_file() or not declares_product(path):
+        return None
+    spec = read_declaration(path, ProductSpec)
+    if spec.name != product or spec.as_source() is None:
+        return None
+    return assemble(ModelProduct(spec, path.parent).build_defs(None))
