@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assets.candidates import choose, outputs_of_scores, raw_outputs
+from assets.errors import DataError
 from assets.estimators import candidates, fit, model_frame
 from assets.methods import baselines
 from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
@@ -101,7 +102,13 @@ def out_of_fold(spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold]) ->
 
 
 def folds_of(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
-    """The folds of some rows: blocks in order of time, or dealt by strata or groups; what cannot be trained on is left out."""
+    """The folds of some rows: blocks in order of time, or dealt by strata or groups; what cannot be trained on is left out.
+
+    Raises
+    ------
+    DataError
+        If fewer than two are left: what is chosen on one is judged by another.
+    """
     labels, split = rows.labels(spec), spec.split
     if split.by == "random":
         keys = rows.rows[spec.features.entity].to_numpy()
@@ -110,7 +117,13 @@ def folds_of(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
     else:
         known = rows.rows[spec.target.known_at] if spec.target.known_at else None
         folds = expanding_folds(rows.rows[spec.features.event_time], known, FOLDS)
-    return [fold for fold in folds if len(fold.test) and len(fold.train) >= FEWEST and len(np.unique(labels[fold.train])) > 1]
+    usable = [fold for fold in folds if len(fold.test) and len(fold.train) >= FEWEST and len(np.unique(labels[fold.train])) > 1]
+    if len(usable) < 2:
+        raise DataError(
+            f"{spec.name}: {len(labels)} labelled rows cannot be cut into two folds or more, each with {FEWEST} other rows of "
+            "two values of the target to train on. Bring more rows, or set evaluation.cross_fitted_below to 0."
+        )
+    return usable
 
 
 def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitted:

@@ -5,6 +5,7 @@ The rows are scored through the ONNX graph that will be served. Whether the figu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,13 +68,13 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "baseline_by": list(spec.baseline.by),
         "metrics": {name: estimates.metrics(name) for name in rows.outputs},
         "gain": {name: estimates.gains(name) for name in BASELINES},
-        "kept_when_served": _kept_when_served(case, estimates) if rows.widening > 1 else None,
+        "kept_when_served": _kept_when_served(case, estimates) if rows.are_cross_fitted else None,
         "confusion": _confusion(spec, labels, rows.said),
         "calibration": _calibration(spec, labels, rows.outputs["model"]),
         "beyond_training_range": _beyond_training_range(spec, case.labels("test"), train_labels),
         "months": _by_month(case, rows),
         "slices": [_measured(case, rows, item, weights) for item in slices.declared(spec, rows.rows.rows)],
-        "weak_slices": [] if rows.widening > 1 else [_measured(case, rows, item, weights) for item in slices.weak(case)],
+        "weak_slices": [] if rows.are_cross_fitted else [_measured(case, rows, item, weights) for item in slices.weak(case)],
     }
     evidence = case.publish(home, "evaluation", record)
     charts.draw(evidence.path.with_name(charts.PLOTS), evidence.record, labels, rows.outputs)
@@ -108,7 +109,8 @@ def _kept_when_served(case: Case, estimates: Estimates) -> dict[str, float | Non
     """
     spec, rows = case.spec, tested(case)
     weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
-    gain = Estimates(spec, rows, weights).gains("constant")[spec.metric]
+    asked = {name: {spec.metric: rows.functions[name][spec.metric]} for name in ("model", "constant")}
+    gain = Estimates(spec, replace(rows, functions=asked), weights).gains("constant")[spec.metric]
     whole = estimates.gains("constant")[spec.metric]["value"]
     return {name: _finite(value / whole) for name, value in gain.items()} if whole > 0 else None
 

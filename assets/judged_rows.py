@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from assets import cross_fitting
+from assets.cross_fitting import Functions
 from assets.evidence import Case
 from assets.methods import baselines
 from assets.methods.kinds import KINDS
@@ -21,8 +22,6 @@ from assets.snapshots import LabelledRows
 BASELINES = ("constant", "table")
 SHOWN = 0
 """The repeat whose answers are drawn in plots and counted by slice and month."""
-
-Functions = dict[str, Callable[[Array], float]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,11 @@ class JudgedRows:
     squared: dict[str, Callable[[Array], float] | None] = field(repr=False)
     widening: float
     told: dict[str, Any]
+
+    @property
+    def are_cross_fitted(self) -> bool:
+        """Whether models of other folds answered them, and not the model itself."""
+        return self.widening > 1
 
 
 def judged(case: Case) -> JudgedRows:

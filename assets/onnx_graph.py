@@ -19,7 +19,7 @@ from assets.graph_nodes import ML, Builder, alike, encoded, linear, probabilitie
 from assets.methods.calibration import SMALLEST, Scaling
 from assets.methods.raw_scores import has_margin, is_lightgbm
 from assets.spec import ProductSpec
-from bentos.runtime import OUTPUTS
+from bentos.runtime import DOUBLE, OUTPUTS
 
 OPSETS = {"": 18, ML: 5}
 CONVERTED_OPSETS = {"": 18, ML: 3}
@@ -59,16 +59,6 @@ def convert(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> bytes:
     return content
 
 
-def is_double(graph: bytes) -> bool:
-    """Whether a graph computes in double precision throughout."""
-    import onnx
-
-    found = onnx.load_from_string(graph).graph
-    return all(item.type.tensor_type.elem_type != onnx.TensorProto.FLOAT for item in found.input) and not any(
-        node.op_type.startswith("TreeEnsemble") and node.op_type != "TreeEnsemble" for node in found.node
-    )
-
-
 def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any | None:
     """The graph in double precision; None where a step or the estimator is not one that is written here."""
     from onnx import TensorProto, helper
@@ -93,11 +83,23 @@ def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any |
         helper.make_tensor_value_info(name, TensorProto.STRING if feature.type == "category" else TensorProto.DOUBLE, [None, 1])
         for name, feature in spec.columns.items()
     ]
-    classes = {"binary": 2, "multiclass": len(spec.target.classes or ()), "regression": 1}[spec.kind]
-    output = helper.make_tensor_value_info(OUTPUTS, TensorProto.DOUBLE, [None, classes])
-    graph = helper.make_graph(builder.nodes, spec.name, inputs, [output], builder.constants)
+    graph = helper.make_graph(builder.nodes, spec.name, inputs, [_output(spec)], builder.constants)
     imports = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-    return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="loopline")
+    made = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="loopline")
+    helper.set_model_props(made, DOUBLE)
+    return made
+
+
+def _width(spec: ProductSpec) -> int:
+    """How many numbers are served for a row."""
+    return {"binary": 2, "multiclass": len(spec.target.classes or ()), "regression": 1}[spec.kind]
+
+
+def _output(spec: ProductSpec) -> Any:
+    """The graph's one output."""
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info(OUTPUTS, TensorProto.DOUBLE, [None, _width(spec)])
 
 
 def _rescaled(builder: Builder, raw: str, scaling: Scaling, *, is_margin: bool) -> str:
@@ -241,16 +243,13 @@ def _converted(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any
 
 def _finish(graph: Any, spec: ProductSpec, scaling: Scaling | None) -> None:
     """Leave one output: values, or probabilities after their scaling."""
-    from onnx import TensorProto, helper
-
-    classes = {"binary": 2, "multiclass": len(spec.target.classes or ()), "regression": 1}[spec.kind]
     builder = Builder()
     last = next(output.name for output in graph.graph.output if "label" not in output.name)
-    _of_chances(builder, builder.double(last, "converted"), classes, scaling)
+    _of_chances(builder, builder.double(last, "converted"), _width(spec), scaling)
     graph.graph.node.extend(builder.nodes)
     graph.graph.initializer.extend(builder.constants)
     del graph.graph.output[:]
-    graph.graph.output.append(helper.make_tensor_value_info(OUTPUTS, TensorProto.DOUBLE, [None, classes]))
+    graph.graph.output.append(_output(spec))
 
 
 def _register(kind: type) -> None:

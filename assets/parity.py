@@ -90,7 +90,7 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
     rows = real + _hard(model)
     outputs = model.predict({name: [row[name] for row in rows] for name in model.signature["features"]})
     expected = outputs, _named(model, model.decide(outputs))
-    tolerance = TOLERANCE[model.precision is np.float64]
+    tolerance = TOLERANCE[model.is_double]
     path = home.reports / spec.name / "parity.json"
     # a way that cannot answer leaves no record, rather than an earlier one
     path.unlink(missing_ok=True)

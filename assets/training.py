@@ -90,8 +90,7 @@ def train_on(
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         draft = Path(scratch) / "model"
         draft.mkdir()
-        graph = onnx_graph.convert(chosen, fitted, scaling)
-        (draft / "model.onnx").write_bytes(graph)
+        (draft / "model.onnx").write_bytes(onnx_graph.convert(chosen, fitted, scaling))
         signature = {
             **_signature(chosen, snapshot, learnt, (train_part, validate_part)),
             "calibration": choice.calibration,
@@ -103,10 +102,9 @@ def train_on(
         write_json(draft / "model.json", {**signature, "decision": {}})
 
         columns = {name: validate_part.rows[name].to_numpy() for name in spec.columns}
-        outputs = Model.load(draft, model_digest(draft)).predict(columns)
-        difference = _require_parity(
-            chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=onnx_graph.is_double(graph)
-        )
+        model = Model.load(draft, model_digest(draft))
+        outputs = model.predict(columns)
+        difference = _require_parity(chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=model.is_double)
         # the rows that the model was fitted on say nothing of how it does on others
         held_out = choice.answers if is_small else outputs
         decision = choice.decision if is_small else KINDS[spec.kind].choose(validate_part.labels(spec), outputs, spec.prices)
@@ -157,19 +155,8 @@ def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: L
 
 
 def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> Found:
-    """Choose on what models of other folds say of training and validation rows, and fit the chosen candidate on all of them.
-
-    Raises
-    ------
-    DataError
-        If no fold of these rows can be trained on.
-    """
+    """Choose on what models of other folds say of training and validation rows, and fit the chosen candidate on all of them."""
     folds = cross_fitting.folds_of(spec, rows, spec.model.seed)
-    if not folds:
-        raise DataError(
-            f"{spec.name}: {len(rows.rows)} training and validation rows are too few to be cut into folds that can each be "
-            "trained on. Bring more rows, or set evaluation.cross_fitted_below to 0."
-        )
     scores = cross_fitting.out_of_fold(spec, rows, folds)
     judged = np.concatenate([fold.test for fold in folds])
     labels = rows.labels(spec)

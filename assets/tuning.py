@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.cross_fitting import joined
 from assets.errors import DataError
 from assets.estimators import fit, model_frame, outputs_of, pipeline
 from assets.methods.folds import Fold, expanding_folds, hashed_folds
@@ -221,11 +222,9 @@ def _lies_within(item: RangeSpec, value: Any) -> bool:
 
 def _prepared(spec: ProductSpec, snapshot: Snapshot) -> tuple[Any, Any, list[Fold]]:
     """Frame, labels and folds of the training and validation rows."""
-    import pandas as pd
-
     parts = labelled(spec, read(snapshot))
-    rows = pd.concat([parts["train"].rows, parts["validate"].rows])
-    labels = np.concatenate([parts["train"].labels(spec), parts["validate"].labels(spec)])
+    searched = joined((parts["train"], parts["validate"]), "searched")
+    rows = searched.rows
     count = spec.tune.folds if spec.tune else 3
     if spec.split.by == "random":
         keys = rows[spec.split.group or spec.features.entity].to_numpy()
@@ -233,7 +232,7 @@ def _prepared(spec: ProductSpec, snapshot: Snapshot) -> tuple[Any, Any, list[Fol
     else:
         known = rows[spec.target.known_at] if spec.target.known_at else None
         folds = expanding_folds(rows[spec.features.event_time], known, count)
-    return model_frame(spec, rows), labels, folds
+    return model_frame(spec, rows), searched.labels(spec), folds
 
 
 def _fold_values(spec: ProductSpec, parameters: Settings, frame: Any, labels: Any, folds: list[Fold]) -> list[float]:

@@ -21,6 +21,8 @@ from .decisions import decide
 FILES = ("model.json", "model.onnx")
 OUTPUTS = "outputs"
 """The one output of every graph."""
+DOUBLE = {"precision": "double"}
+"""What a graph says of itself in its metadata where it computes in double precision throughout."""
 
 
 class TamperedModelError(Exception):
@@ -114,7 +116,8 @@ class Model:
         feeds = {name: as_text(columns[name]).reshape(-1, 1) for name in texts}
         if numbers:
             # one conversion for all: for a single row, many small ones take as long as the model
-            block = as_numbers([columns[name] for name in numbers]).astype(self.precision, copy=False)[:, :, np.newaxis]
+            taken = np.float64 if self.is_double else np.float32
+            block = as_numbers([columns[name] for name in numbers]).astype(taken, copy=False)[:, :, np.newaxis]
             feeds.update(zip(numbers, block, strict=True))
         (outputs,) = self.session.run([OUTPUTS], feeds)
         found: np.ndarray[Any, np.dtype[np.float64]] = outputs.astype(np.float64, copy=False)
@@ -123,10 +126,9 @@ class Model:
         return found[:, 1] if self.kind == "binary" else found.reshape(-1)
 
     @cached_property
-    def precision(self) -> type[np.floating[Any]]:
-        """The precision in which the graph takes numbers: double, or single where skl2onnx converted the estimator."""
-        taken = {item.type for item in self.session.get_inputs()}
-        return np.float32 if "tensor(float)" in taken else np.float64
+    def is_double(self) -> bool:
+        """Whether the graph computes in double precision throughout; what skl2onnx converted does not."""
+        return bool(self.session.get_modelmeta().custom_metadata_map.items() >= DOUBLE.items())
 
     @cached_property
     def inputs(self) -> tuple[list[str], list[str]]:

@@ -1,0 +1,116 @@
+"""Cross-fitting: no row is answered by a model that has seen it, or what came after it; chance alone proves nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets import cross_fitting, snapshots, training
+from assets.cross_fitting import CrossFitted
+from assets.errors import DataError
+from assets.estimates import Estimates
+from assets.evaluation import evaluate
+from assets.evidence import Case
+from assets.judged_rows import judged
+from assets.methods.bootstrap import cluster_weights
+from assets.snapshots import LabelledRows
+from assets.spec import ProductSpec
+from assets.storage import Home
+from bentos.runtime import Model
+from tests.models import snapshot_of
+from tests.shop import AT_RANDOM, customers, product
+
+
+def fitted(home: Home, spec: ProductSpec, frame: pd.DataFrame) -> CrossFitted:
+    """The rows of a frame, cross-fitted."""
+    return cross_fitting.cross_fit(spec, snapshots.labelled(spec, snapshots.read(snapshot_of(home, spec, frame))))
+
+
+def case_of(home: Home, spec: ProductSpec, frame: pd.DataFrame) -> Case:
+    """A model trained on these rows."""
+    snapshot = snapshot_of(home, spec, frame)
+    return Case.load(home, spec, snapshot, training.train(home, spec, snapshot).digest)
+
+
+def test_a_row_is_answered_alike_whatever_its_own_label_is(home: Home) -> None:
+    """The models that answer a fold have not seen its labels: with others there, its scores are the same."""
+    spec = product("churn", split=AT_RANDOM)
+    part = LabelledRows("all", None, customers(300).assign(churned=lambda x: x["churned"] == "yes"), {}, 0)
+    folds = cross_fitting.folds_of(spec, part, seed=1)
+    turned = part.rows.copy()
+    places = folds[0].test
+    turned.iloc[places, turned.columns.get_loc("churned")] = ~turned["churned"].to_numpy(dtype=bool)[places]
+    scores = [cross_fitting.out_of_fold(spec, LabelledRows("all", None, rows, {}, 0), folds)[0] for rows in (part.rows, turned)]
+    assert np.array_equal(scores[0][places], scores[1][places])
+    assert not np.array_equal(np.delete(scores[0], places, axis=0), np.delete(scores[1], places, axis=0))
+
+
+def test_in_order_of_time_nothing_later_changes_an_answer(home: Home) -> None:
+    """Neither by training nor by the choice of scaling and threshold."""
+    spec, frame = product("churn"), customers(600)
+    later = frame["signed_up_at"] > frame["signed_up_at"].quantile(0.8)
+    turned = frame.assign(churned=frame["churned"].where(~later, frame["churned"].map({"yes": "no", "no": "yes"})))
+    before, after = fitted(home, spec, frame), fitted(home, spec, turned)
+    earlier = (before.rows.rows["signed_up_at"] <= frame["signed_up_at"].quantile(0.6)).to_numpy()
+    assert earlier.sum() > 100
+    assert np.array_equal(before.repeats[0].outputs[earlier], after.repeats[0].outputs[earlier])
+    assert np.array_equal(before.repeats[0].said[earlier], after.repeats[0].said[earlier])
+    assert not np.array_equal(before.repeats[0].outputs, after.repeats[0].outputs)
+
+
+def test_all_rows_are_judged_and_the_model_is_held_against_them(home: Home) -> None:
+    """Of a random split each labelled row; the record says how, and what of the gain the model itself keeps."""
+    spec = product("churn", split=AT_RANDOM)
+    case = case_of(home, spec, customers(400))
+    record = evaluate(home, spec, case.snapshot, case.model.digest).record
+    assert record["rows"] == 400
+    assert record["judged_by"]["method"] == "cross-fitting"
+    assert case.model.signature["fitted_on"] == ["train", "validate"]
+    assert record["kept_when_served"]["value"] > 0.5
+    assert record["gain"]["constant"]["roc_auc"]["low"] > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_of_chance_are_not_surely_told(home: Home, seed: int) -> None:
+    """Where there is nothing to learn, the gain over the constant is not surely above zero."""
+    spec, frame = product("churn", split=AT_RANDOM), customers(400)
+    shuffled = frame.assign(churned=frame["churned"].sample(frac=1, random_state=seed).to_numpy())
+    rows = judged(case_of(home, spec, shuffled))
+    weights = cluster_weights(rows.clusters, 200, seed)
+    assert Estimates(spec, rows, weights).gains("constant")["roc_auc"]["low"] <= 0
+
+
+def test_rows_for_fewer_than_two_folds_are_one_clear_error() -> None:
+    """With what to do."""
+    spec = product("churn")
+    rows = LabelledRows("all", None, customers(24).assign(churned=lambda frame: frame["churned"] == "yes"), {}, 0)
+    with pytest.raises(DataError, match="24 labelled rows cannot be cut into two folds or more.*Bring more rows"):
+        cross_fitting.folds_of(spec, rows, seed=1)
+
+
+def test_the_candidate_that_does_best_on_unseen_rows_becomes_the_model(home: Home) -> None:
+    """A stump beside a real model, in either order; the signature tells how each did."""
+    stump = {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 1}}
+    linear = {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {}}
+    for first, second in ((stump, linear), (linear, stump)):
+        spec = product("churn", split=AT_RANDOM, model={**first, "seed": 1, "alternatives": [second]})
+        signature = case_of(home, spec, customers(600)).model.signature
+        assert signature["estimator"] == linear["estimator"]
+        told = {item["estimator"]: item["roc_auc"] for item in signature["candidates"]}
+        assert told[linear["estimator"]] > told[stump["estimator"]]
+
+
+def test_a_converted_graph_is_single_though_no_number_goes_in(home: Home, tmp_path: Path) -> None:
+    """The graph itself says how it computes: categories alone have no precision."""
+    spec = product(
+        "churn",
+        features={"entity": "customer_id", "event_time": "signed_up_at", "groups": {"all": {"plan": {}}}},
+        baseline={"by": {"plan": None}},
+        model={"estimator": "sklearn.naive_bayes.GaussianNB", "seed": 1, "parameters": {}},
+    )
+    made = training.train(home, spec, snapshot_of(home, spec, customers(400)))
+    assert not Model.load(made.folder, made.digest).is_double
+    assert case_of(home, product("churn"), customers(400)).model.is_double
