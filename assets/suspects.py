@@ -63,11 +63,11 @@ def suspects(sample: RowSample, target: Target, names: Collection[str]) -> dict[
     if len(set(truth.tolist())) < 2:
         return {}
     asked = values[1:] if len(values) == 2 else values
-    labels = np.stack([(truth == value).astype(float) for value in asked], axis=1) if is_class else truth.astype(float)[:, None]
+    labels = np.stack([(truth == value).astype(float) for value in asked], axis=1) if is_class else _scaled(truth)[:, None]
     halves = np.random.default_rng(SEED).permutation(len(truth)) % 2 == 0
     found = {}
     for name, column in columns.items():
-        told = _strength(column, labels, halves, is_class=is_class)
+        told = _strength(column if column.dtype == object else _scaled(column), labels, halves, is_class=is_class)
         copy = _copy(column, truth, is_class=is_class)
         if copy or told:
             found[name] = Suspect(told or "", copy or _guess(column, truth, is_class=is_class), is_copy=copy is not None)
@@ -79,8 +79,8 @@ def adding_up(sample: RowSample, target: Target, names: Collection[str]) -> list
     if target.kind != "regression":
         return []
     numeric = [name for name in names if sample.columns[name].dtype != object]
-    truth = sample.columns[target.column.name].astype(float)
-    rows = np.stack([sample.columns[name] for name in numeric], axis=1) if numeric else np.empty((len(truth), 0))
+    truth = _scaled(sample.columns[target.column.name])
+    rows = np.stack([_scaled(sample.columns[name]) for name in numeric], axis=1) if numeric else np.empty((len(truth), 0))
     return [numeric[number] for number in linear_parts(rows, truth)]
 
 
@@ -127,12 +127,19 @@ def _copy(column: Array, truth: Array, *, is_class: bool) -> str | None:
         return "a copy of the target: each of its values goes with one of the target's, and the other way round"
     if is_class or column.dtype == object or len(left) < 3:
         return None
-    own, other = column[filled].astype(float), truth[filled].astype(float)
+    own, other = _scaled(column[filled]), _scaled(truth[filled])
     if abs(np.corrcoef(own, other)[0, 1]) > SAME_LINE:
         return "a copy of the target, but for a factor and a constant"
     if len(left) > FEW_VALUES and abs(np.corrcoef(_ranks(own), _ranks(other))[0, 1]) > SAME_ORDER:
         return "a copy of the target in other units, such as its logarithm: both put the rows in the same order"
     return None
+
+
+def _scaled(values: Array) -> Array:
+    """Numbers between -1 and 1 by a power of two, which rounds nothing: squares of the largest would overflow."""
+    numbers = values.astype(float)
+    largest = np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0)
+    return np.asarray(np.ldexp(numbers, -int(np.frexp(largest)[1])))
 
 
 def _ranks(values: Array) -> Array:

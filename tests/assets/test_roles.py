@@ -263,3 +263,13 @@ def test_the_parts_stand_on_top_and_ordinary_features_last(home: Home, people: p
     table = people.assign(balance=strong(people), constant=1, at=pd.date_range("2024-01-01", periods=ROWS), id=MIXED_UP)
     roles = roles_of(home, table, time="at")
     assert [role.column for role in roles.table] == ["bought", "at", "id", "balance", "constant", "age", "height"]
+
+
+def test_numbers_near_the_end_of_double_precision_are_measured_too(home: Home, people: pd.DataFrame) -> None:
+    """Their squares would overflow: a copy and the parts of a sum are found all the same, without a warning."""
+    random = np.random.default_rng(5)
+    first, second = random.random(ROWS) * 1e307, random.random(ROWS) * 1e307
+    roles = roles_of(home, people.assign(spend=first, half=first / 2), "spend")
+    assert part(roles, "half")[0] == "left out"
+    roles = roles_of(home, people.assign(spend=first + second, first=first, second=second), "spend")
+    assert part(roles, "first")[0] == part(roles, "second")[0] == "number, suspected"
