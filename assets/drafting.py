@@ -151,7 +151,7 @@ def _source(profile: FileProfile, folder: Path, roles: Roles) -> dict[str, Any]:
     csv = {
         name: value
         for name, value in profile.csv.items()
-        if value != {"delimiter": ",", "decimal": ".", "encoding": "utf-8"}[name]
+        if value != {"delimiter": ",", "decimal": ".", "encoding": "utf-8", "skip": 0}[name]
     }
     return {
         "file": near if near.count("..") < 4 else str(profile.path),
@@ -180,6 +180,7 @@ def _declared(column: ColumnProfile, *, is_aside: bool) -> dict[str, Any]:
         declared["name"] = column.name
     if column.format is not None:
         declared["format"] = column.format
+    declared |= column.reading
     if column.nulls:
         declared["nullable"] = True
     if column.low is not None and column.high is not None and not is_aside:

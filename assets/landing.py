@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 
 from assets import raw_files, raw_rows, row_checks
 from assets.errors import SourceError
+from assets.file_formats import MEMORY
 from assets.landings import Landed
 from assets.raw_rows import STATIC, UNASSIGNED, count
-from assets.row_checks import identifier, literal
 from assets.spec import SourceSpec, TableSpec
-from assets.storage import Home, file_digest, publish_by_digest, write_json
+from assets.sql import identifier, literal
+from assets.storage import Home, publish_by_digest, write_json
 
 if TYPE_CHECKING:
     import duckdb
-
-MEMORY = "1GB"
-"""What DuckDB may take while it lands a file; beyond it, it spills to disk."""
 
 
 def land(
@@ -58,17 +56,18 @@ def land(
 
     table = source.tables[table_name]
     path = raw_files.locate(source, table, declared_in)
-    digest = file_digest(path)
+    digest = raw_files.digest(path)
     name = f"{source.name}.{table_name} ({path.name})"
     with (
-        raw_files.readable(path, table, home) as file,
+        raw_files.readable(path, table, home) as read,
         tempfile.TemporaryDirectory(dir=home.temporary) as scratch,
         duckdb.connect() as connection,
     ):
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY}'")
         connection.execute(f"set temp_directory = {literal(scratch)}")
-        rows_read = raw_rows.load(connection, table, file, Path(scratch), name)
+        rows_read = raw_rows.load(connection, read, name)
+        raw_files.require_columns(table, list(raw_rows.columns(connection)), name)
         raw_rows.judge(connection, table)
         wanted = list(months) if months is not None else _partitions(table)
         counts = raw_rows.partition_counts(connection, table)

@@ -1,52 +1,42 @@
 """Profiling: what a file holds, column by column, counted by DuckDB over all rows.
 
-Types are told apart by what parses. What follows from a profile stands in `assets.drafting`.
+Files are read as the landing reads them. Types are told apart by what parses (`assets.column_types`). What follows from a
+profile stands in `assets.drafting`.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anyascii import anyascii
-
-from assets import raw_files, row_sample
+from assets import column_types, raw_files, raw_rows, row_sample, value_parsing
+from assets.column_names import names_for
+from assets.column_queries import Ask, Tally
+from assets.column_types import NEARLY_ALL, ColumnType
 from assets.errors import SourceError, SpecificationError
-from assets.row_checks import identifier, literal
+from assets.file_formats import FORMATS, format_of
 from assets.spec import TableSpec
-from assets.spec.source import SOURCE_ROW
+from assets.sql import identifier
 from assets.storage import Home
 
 if TYPE_CHECKING:
     import duckdb
 
-NULLS = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "-", "?")
-FORMATS = (
-    None,
-    "%d.%m.%Y",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%Y/%m/%d",
-    "%Y%m%d",
-)
-NEARLY_ALL, MOSTLY = 0.99, 0.5
-MOST_COUNTED = 60
+MOSTLY, MOST_MALFORMED = 0.5, 0.05
+Csv = dict[str, str | int]
 
 
 @dataclass(frozen=True)
 class ColumnProfile:
     """One column: its spelling in the file, its name after the landing, its type, and what it holds.
 
-    `mixed` gives the share of numbers and an example of the text among them, where neither is the rule; `moment` the format in
-    which its values are moments too, where its type is another.
+    `mixed` gives the share of numbers and an example of the text among them, where neither is the rule. `reading` holds the
+    further fields of the column's declaration that the landing needs to read it alike, `notes` the reasons in words. `moment`
+    is the format by which a column of numbers can be read as moments, if a user says that it dates a row: see `as_moments`.
     """
 
     raw: str
@@ -62,18 +52,21 @@ class ColumnProfile:
     format: str | None = None
     mixed: tuple[float, str] | None = None
     moment: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A file: how it is written, and its columns."""
+    """A file: how it is written, its columns, and in `notes` what a reader should know of it."""
 
     path: Path
     relation: str | None
-    csv: dict[str, str]
+    csv: Csv
     null_values: tuple[str, ...]
     rows: int
     columns: tuple[ColumnProfile, ...]
+    notes: tuple[str, ...] = ()
     sample: row_sample.RowSample = field(default_factory=row_sample.RowSample)
 
 
@@ -87,208 +80,219 @@ def profile(
     home : Home
         Where to keep what is only needed meanwhile.
     path : Path
-        A CSV or Parquet file, or a DuckDB or SQLite database.
+        A file of a known format, also packed; a folder of such files, or a pattern.
     relation : str, optional
-        The table of a database.
+        The table of a database, or the sheet of an Excel file.
     encoding : str, optional
-        The encoding of a CSV file; UTF-8 unless said.
+        The encoding of a text file; detected unless said.
     nulls : sequence of str
         Texts that mean 'no value', beside the usual ones.
 
     Raises
     ------
     SourceError
-        If the file cannot be read as a table.
+        If there is no file, or it cannot be read as a table.
     """
     import duckdb
 
-    if not path.is_file():
-        raise SourceError(f"{path}: there is no such file. Correct --data.")
-    is_database = path.suffix in (*raw_files.SQLITE, *raw_files.DUCKDB)
-    if is_database and relation is None:
-        raise SourceError(f"{path}: is a database; say which table as --data {path}::TABLE.")
-    written = {"encoding": encoding or "utf-8"}
-    try:
-        codecs.lookup(written["encoding"])
-    except LookupError as error:
-        raise SpecificationError(
-            f"--encoding {encoding}: is none that Python knows. Give one such as cp1252 or utf-16."
-        ) from error
-    if not is_database and path.suffix != ".parquet":
-        raw_files.require_encoding(path, written["encoding"])
-    shape: dict[str, Any] = {"description": "", "file": path.name, "relation": relation, "columns": {"x": {"type": "text"}}}
-    try:
-        table = TableSpec.model_validate({**shape, "csv": written})
-        with raw_files.readable(path, table, home, headed=False) as file, duckdb.connect() as connection:
-            if file.suffix != ".parquet":
-                written["delimiter"] = _delimiter(connection, file)
-                raw_files.require_distinct_names(file, table.csv.model_copy(update={"delimiter": written["delimiter"]}), path)
-            _load(connection, file, written.get("delimiter", ","))
-            return _profile(_Rows(connection), path, relation, written, nulls)
-    except duckdb.Error as error:
-        first = str(error).splitlines()[0]
-        raise SourceError(
-            f"{path}: cannot be read as a table ({first}). Mend the file, or save it as CSV or Parquet."
-        ) from error
+    _require_files(path, relation)
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except LookupError as error:
+            raise SpecificationError(
+                f"--encoding {encoding}: is none that Python knows. Give one such as cp1252 or utf-16."
+            ) from error
+    written = raw_files.dialect(path, home, encoding)
+    shape = {"description": "", "file": path.name, "relation": relation, "csv": written, "columns": {"x": {"type": "text"}}}
+    table = TableSpec.model_validate(shape)
+    with raw_files.readable(path, table, home) as read, duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        raw_rows.load(connection, read, str(path))
+        notes = _require_rows(connection, path)
+        if written.get("encoding", "utf-8") != "utf-8" and encoding is None:
+            notes.append(f"the text is read as {written['encoding']}; give --encoding to say otherwise")
+        notes += dict.fromkeys(note for file in read for note in file.rows.notes)
+        return _profile(Ask.of(connection), path, relation, csv=written, nulls=nulls, notes=notes)
 
 
-def names_for(raw: Sequence[str]) -> list[str]:
-    """Names for columns, in their order: lower case, ASCII, safe everywhere, each once.
+def as_moments(column: ColumnProfile) -> ColumnProfile | None:
+    """The column as one of moments, with the format by which the landing reads it so; None if it cannot be read so.
+
+    For the column that a user names as time: years, months (201311), days (20130102), decimal years and seconds or milliseconds
+    since 1970 are numbers until someone says that they date a row. Replace the column in `FileProfile.columns` by what comes
+    back, and what is drafted declares the format.
 
     Examples
     --------
-    >>> names_for(["Order ID", "select", "Возраст", "2nd", "", "order-id"])
-    ['order_id', 'select', 'vozrast', 'n_2nd', 'column_5', 'order_id_2']
+    >>> year = ColumnProfile("Year", "year", "integer", 9, 0, 9, 1990, 1998, {}, (), moment="year")
+    >>> moments = as_moments(year)
+    >>> moments.type, moments.format, moments.low
+    ('timestamp', 'year', None)
     """
-    found: list[str] = []
-    for position, text in enumerate(raw, start=1):
-        base = re.sub(r"[^a-z0-9]+", "_", anyascii(text).lower()).strip("_")[:50] or f"column_{position}"
-        base = f"n_{base}" if base[0].isdigit() else base
-        name, number = base, 2
-        while name in found or name == SOURCE_ROW:
-            name, number = f"{base}_{number}", number + 1
-        found.append(name)
-    return found
-
-
-def _delimiter(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
-    found = connection.execute(
-        f"select Delimiter from sniff_csv({literal(str(file))}, all_varchar = true, header = true)"
-    ).fetchone()
-    return str(found[0]) if found and found[0] else ","
-
-
-def _load(connection: duckdb.DuckDBPyConnection, file: Path, delimiter: str) -> None:
-    is_parquet = file.suffix == ".parquet"
-    reader = f"read_parquet({literal(str(file))})" if is_parquet else raw_files.csv_reader(file, delimiter)
-    connection.execute("set timezone = 'UTC'")
-    # text is parsed once; Parquet is scanned again for each question, but only the columns that are asked for
-    connection.execute(f"create temp {'view' if is_parquet else 'table'} raw as from {reader}")
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The loaded rows, and how a value among them is read: which texts are none, and what comes before decimals."""
-
-    connection: duckdb.DuckDBPyConnection
-    empty: str = "''"
-    decimal: str = "."
-
-    def value(self, raw: str) -> str:
-        """A column's text, null where it means 'no value'."""
-        text = f"{identifier(raw)}::varchar"
-        return f"(case when {text} not in ({self.empty}) then {text} end)"
-
-    def number(self, raw: str) -> str:
-        """The same as a number, null where it is none."""
-        text = self.value(raw) if self.decimal == "." else f"replace({self.value(raw)}, ',', '.')"
-        return f"(case when isfinite(try_cast({text} as double)) then try_cast({text} as double) end)"
-
-    def ask(self, query: str) -> Any:
-        """The first row of an answer."""
-        return self.connection.execute(query).fetchone()
-
-
-def _profile(rows: _Rows, path: Path, relation: str | None, written: dict[str, str], nulls: Sequence[str]) -> FileProfile:
-    described = [(str(row[0]), str(row[1])) for row in rows.connection.execute("describe raw").fetchall()]
-    (count,) = rows.ask("select count(*) from raw")
-    if count == 0:
-        raise SourceError(f"{path}: has a header and no rows. Bring rows.")
-    texts = [name for name, found in described if found == "VARCHAR"]
-    used = [token for token in dict.fromkeys((*NULLS, *nulls)) if _occurs(rows, texts, token)]
-    rows = replace(rows, empty=", ".join(literal(token) for token in ("", *used)))
-    written.setdefault("delimiter", ",")
-    decimal = "," if written["delimiter"] != "," and _has_decimal_commas(rows, texts) else "."
-    rows = replace(rows, decimal=decimal)
-    names = names_for([name for name, _ in described])
-    columns = tuple(_column(rows, raw, name, found) for (raw, found), name in zip(described, names, strict=True))
-    read = [
-        row_sample.Expressions(
-            column.name, column.type, column.distinct == count, rows.value(column.raw), rows.number(column.raw)
-        )
-        for column in columns
-    ]
-    sample = row_sample.taken(rows.connection, count, read)
-    return FileProfile(path, relation, {**written, "decimal": decimal}, tuple(used), count, columns, sample)
-
-
-def _column(rows: _Rows, raw: str, name: str, found: str) -> ColumnProfile:
-    value, number = rows.value(raw), rows.number(raw)
-    filled, nulls, distinct, numbers, low, high = rows.ask(
-        f"select count({value}), count(*) - count({value}), count(distinct {value}), count({number}), min({number}), "
-        f"max({number}) from raw"
+    if column.type == "timestamp":
+        return column
+    if column.moment is None:
+        return None
+    reading = {name: value for name, value in column.reading.items() if name == "null_values"}
+    note = f"its numbers are read as moments ({column.moment})"
+    return replace(
+        column, type="timestamp", format=column.moment, low=None, high=None, mixed=None, reading=reading, notes=(note,)
     )
-    kind, written = _type(rows, raw, found, filled, numbers)
-    counted = rows.connection.execute(
-        f"select {value} as v, count(*) from raw where v is not null group by 1 order by 2 desc, 1 limit {MOST_COUNTED}"
-    ).fetchall()
+
+
+def _require_files(path: Path, relation: str | None) -> None:
+    found = raw_files.files(path)
+    if not found:
+        if path.is_dir():
+            known = ", ".join(suffix for known in FORMATS for suffix in known.suffixes)
+            raise SourceError(f"{path}: holds no file that ends in one of {known}. Correct --data.")
+        raise SourceError(f"{path}: there is no such file. Correct --data.")
+    for file in found:
+        known_format = format_of(file)
+        if known_format.needs_relation and relation is None:
+            raise SourceError(f"{file}: is a database; say which table as --data {file}::TABLE.")
+        if known_format.relations is None and relation is not None:
+            raise SourceError(f"{file}: has no tables or sheets to choose from. Leave '::{relation}' out of --data.")
+
+
+def _require_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """What there is to say of lines that are no rows, if they are few enough.
+
+    Raises
+    ------
+    SourceError
+        If there are no rows, or more lines than can be set aside.
+    """
+    rows = raw_rows.count(connection, "select count(*) from raw")
+    malformed = connection.execute("select file, line, text from malformed order by 1, 2 limit 1").fetchone()
+    if malformed is None:
+        if rows == 0:
+            raise SourceError(f"{path}: has a header and no rows. Bring rows.")
+        return []
+    number = raw_rows.count(connection, "select count(*) from malformed")
+    place = f"{malformed[0]} line {malformed[1]}".strip()
+    if number > MOST_MALFORMED * (rows + number):
+        raise SourceError(
+            f"{path}: {number:,} of {rows + number:,} lines cannot be split into the fields of the header, first {place}: "
+            f"{str(malformed[2])[:60]!r}. Mend the file: each row needs as many fields as the header, and quotes that close."
+        )
+    return [f"{number:,} line(s) cannot be split into the fields of the header, first {place}; they go to quarantine"]
+
+
+def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Sequence[str], notes: list[str]) -> FileProfile:
+    found = ask.found
+    used = ask.find_nulls(nulls)
+    tallies = ask.tallies()
+    counts = ask.counts(found)
+    types = {raw: column_types.without_sample(kind, tallies[raw], counts[raw]) for raw, kind in found.items()}
+    samples = {
+        raw: list(dict.fromkeys((*counts[raw], *sample)))
+        for raw, sample in ask.samples([raw for raw, known in types.items() if known is None]).items()
+    }
+    pointed = any(
+        decided is not None and decided.type == "number" and any("." in text for text in counts[raw])
+        for raw, decided in types.items()
+    )
+    told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";", pointed=pointed)
+    known = {raw: told[raw] if decided is None else decided for raw, decided in types.items()}
+    styled = {raw: item for raw, item in known.items() if item.style is not None}
+    _counted_anew(ask, styled, tallies, counts)
+    ranges = {
+        raw: (tally.low, tally.high, known[raw].type == "integer")
+        for raw, tally in tallies.items()
+        if known[raw].type in ("integer", "number")
+        and known[raw].style is None
+        and tally.low is not None
+        and tally.high is not None
+    }
+    moments = column_types.moments_of_numbers(ask, ranges, tallies)
+    csv = {"encoding": "utf-8", "delimiter": ",", "decimal": ".", **csv}
+    if csv["delimiter"] != "," and any(item.style and item.style.decimal == "," for item in known.values()):
+        csv["decimal"] = ","
+    columns = tuple(
+        _column(ask, raw, known[raw], tallies[raw], counts[raw], name=name, csv=csv, used=used, moment=moments.get(raw))
+        for raw, name in zip(found, names_for(list(found)), strict=True)
+    )
+    read = [_expressions(ask, column, known[column.raw], used) for column in columns]
+    sample = row_sample.taken(ask.connection, ask.rows, read)
+    return FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
+
+
+def _expressions(ask: Ask, column: ColumnProfile, known: ColumnType, used: tuple[str, ...]) -> row_sample.Expressions:
+    """How a column's text and its number are read in SQL."""
+    text = value_parsing.present(f"{identifier(column.raw)}::varchar", ask.nulls.get(column.raw, ("", *used)))
+    number = value_parsing.number(text, known.style or value_parsing.NumberStyle())
+    return row_sample.Expressions(column.name, column.type, column.distinct == ask.rows, text, number)
+
+
+def _parser(item: ColumnType) -> Callable[[str], str]:
+    style = item.style or value_parsing.NumberStyle()
+    parse = value_parsing.integer if item.type == "integer" else value_parsing.number
+    return lambda value: parse(value, style)
+
+
+def _counted_anew(
+    ask: Ask, styled: Mapping[str, ColumnType], tallies: dict[str, Tally], counts: dict[str, dict[str, int]]
+) -> None:
+    """Count numbers that are not written plainly once they are read."""
+    alike: dict[tuple[str, Any], list[str]] = {}
+    for raw, item in styled.items():
+        alike.setdefault((item.type, item.style), []).append(raw)
+    for columns in alike.values():
+        parse = _parser(styled[columns[0]])
+        number = parse("v")
+        asked = ["count(v)", f"count(distinct {number})", f"count({number})", f"min({number})", f"max({number})"]
+        for raw, (filled, distinct, fits, low, high) in ask.columns(columns, asked).items():
+            tallies[raw] = Tally(filled, distinct, fits, 0, low, high)
+        counts |= ask.counts(columns, parse)
+
+
+def _column(
+    ask: Ask,
+    raw: str,
+    known: ColumnType,
+    tally: Tally,
+    counted: Mapping[str, int],
+    *,
+    name: str,
+    csv: Csv,
+    used: tuple[str, ...],
+    moment: str | None,
+) -> ColumnProfile:
     counts: dict[str, int] = {}
-    for text, count in counted:
+    for text, count in counted.items():
         # to an integer, 1 and 1.0 are the same
-        key = re.sub(r"^\+|\.0*$", "", text) if kind == "integer" else str(text)
-        counts[key] = counts.get(key, 0) + int(count)
+        key = re.sub(r"^\+|\.0*$", "", text) if known.type == "integer" else str(text)
+        counts[key] = counts.get(key, 0) + count
+    is_numeric = known.type in ("integer", "number")
+    reading, notes = dict(known.reading), list(known.notes)
+    if is_numeric and ask.found[raw] == "VARCHAR":
+        decimal = known.style.decimal if known.style else "."
+        has_point = known.type == "number" or known.style is not None or any("." in text for text in counted)
+        if decimal != csv["decimal"] and has_point:
+            reading = {"decimal": decimal, **reading}
+    own = ask.nulls.get(raw, ("", *used))
+    if own != ("", *used):
+        reading["null_values"] = list(own)
+        notes.append(f"{', '.join(map(repr, sorted(set(used).difference(own))))} is a value here, as other signs are")
     mixed = None
-    if kind == "text" and filled and MOSTLY <= numbers / filled < NEARLY_ALL:
-        example = rows.ask(f"select mode({value}) from raw where {value} is not null and {number} is null")
-        mixed = (numbers / filled, str(example[0]))
-    is_numeric = kind in ("integer", "number")
+    if known.type == "text" and tally.filled and MOSTLY <= tally.numbers / tally.filled < NEARLY_ALL:
+        mixed = (tally.numbers / tally.filled, ask.commonest_text(raw))
     return ColumnProfile(
         raw,
         name,
-        kind,
-        filled,
-        nulls,
-        distinct,
-        low if is_numeric else None,
-        high if is_numeric else None,
+        known.type,
+        tally.filled,
+        ask.rows - tally.filled,
+        tally.distinct,
+        tally.low if is_numeric else None,
+        tally.high if is_numeric else None,
         counts,
         tuple(counts)[:5],
-        written,
+        known.format,
         mixed,
+        moment,
+        reading,
+        tuple(notes),
     )
-
-
-def _type(rows: _Rows, raw: str, found: str, filled: int, numbers: int) -> tuple[str, str | None]:
-    """The type of a column, and the format of its moments."""
-    value = rows.value(raw)
-    whole, booleans = rows.ask(f"""
-        select
-            count(*) filter (regexp_full_match({value}, '[+-]?[0-9]{{1,18}}(\\.0*)?')),
-            count(*) filter (lower({value}) in ('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n'))
-        from raw
-    """)
-    if found == "BOOLEAN" or (filled and booleans == filled):
-        return "boolean", None
-    if found.startswith(("TIMESTAMP", "DATE")):
-        return "timestamp", None
-    if filled == 0:
-        return "text", None
-    if whole >= NEARLY_ALL * filled and found not in ("DOUBLE", "FLOAT"):
-        return "integer", None
-    if numbers >= NEARLY_ALL * filled:
-        return "number", None
-    for written in FORMATS:
-        parsed = f"try_cast({value} as timestamptz)" if written is None else f"try_strptime({value}, {literal(written)})"
-        if rows.ask(f"select count({parsed}) from raw")[0] >= NEARLY_ALL * filled:
-            return "timestamp", written
-    return "text", None
-
-
-def _has_decimal_commas(rows: _Rows, texts: Sequence[str]) -> bool:
-    """Whether some column of text is numbers throughout once its commas are read as points."""
-    for name in texts:
-        value = rows.value(name)
-        filled, fitting, commas = rows.ask(
-            f"select count({value}), count(*) filter (regexp_full_match({value}, '[+-]?[0-9]+(,[0-9]+)?')), "
-            f"count(*) filter ({value} like '%,%') from raw"
-        )
-        if commas and fitting >= NEARLY_ALL * filled:
-            return True
-    return False
-
-
-def _occurs(rows: _Rows, texts: Sequence[str], token: str) -> bool:
-    if not texts:
-        return False
-    tests = " or ".join(f"{identifier(name)} = {literal(token)}" for name in texts)
-    return bool(rows.ask(f"select count(*) from raw where {tests}")[0])

@@ -1,42 +1,45 @@
-"""Raw files: where a source's files are, and how each becomes something DuckDB can scan. Rows are for the landing.
+"""Raw files: where a source's files are, and each as Parquet that DuckDB can scan. Rows are for the landing.
 
-Packed, recoded or database files are unpacked, recoded or exported beside; nothing is ever written to the file itself.
+How a format is read stands in `assets.file_formats`. Packed, recoded or converted files are written beside; nothing is ever
+written to the file itself.
 """
 
 from __future__ import annotations
 
-import codecs
-import contextlib
-import csv
-import gzip
-import io
-import shutil
-import sqlite3
+import glob
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
+from assets import csv_dialect, file_formats, packed_files, text_encoding
 from assets.errors import SourceError
-from assets.row_checks import identifier, literal
+from assets.file_formats import TEXT, Rows
 from assets.spec import SourceSpec, TableSpec
-from assets.spec.source import CsvSpec
-from assets.storage import Home
+from assets.sql import literal
+from assets.storage import Home, file_digest, value_digest
 
-SQLITE, DUCKDB = (".sqlite", ".sqlite3", ".db"), (".duckdb",)
-BATCH = 50_000
+PATTERN = "*?["
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """A file that the user knows, and its rows."""
+
+    told: Path
+    rows: Rows
+    columns: tuple[str, ...]
 
 
 def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
-    """Find a table's raw file without importing the distribution that carries it.
+    """Find a table's raw file, folder or pattern without importing the distribution that carries it.
 
     Raises
     ------
     SourceError
-        If the distribution is not installed or the file is not there.
+        If the distribution is not installed or there is no file.
     """
     if source.distribution is not None:
         try:
@@ -48,62 +51,110 @@ def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
             ) from error
     else:
         path = (declared_in / str(source.folder) / table.file).resolve()
-    if not path.is_file():
+    if not files(path):
         raise SourceError(f"{source.name}: the raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
     return path
 
 
+def files(path: Path) -> list[Path]:
+    """The files that a path stands for, in the order of their names: itself, a folder's tables, or those that fit a pattern.
+
+    Hidden files, and those that start with an underscore, are left out of a folder or pattern, as are files of no known format
+    out of a folder.
+    """
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file_formats.is_known(file)]
+    elif any(letter in str(path) for letter in PATTERN):
+        found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - the pattern may be absolute
+    else:
+        return []
+    return sorted(file for file in found if file.is_file() and not file.name.startswith((".", "_")))
+
+
+def digest(path: Path) -> str:
+    """The digest of all that a path stands for; empty if that is nothing."""
+    found = files(path)
+    if not found:
+        return ""
+    return file_digest(path) if found == [path] else value_digest([[file.name, file_digest(file)] for file in found])
+
+
 @contextmanager
-def readable(path: Path, table: TableSpec, home: Home, *, headed: bool = True) -> Iterator[Path]:
-    """Yield a path that DuckDB can scan: CSV in UTF-8, or Parquet.
+def readable(path: Path, table: TableSpec, home: Home) -> Iterator[list[ReadFile]]:
+    """Yield the files that a path stands for, each as rows that DuckDB can scan.
 
     Parameters
     ----------
     path : Path
-        The raw file.
+        The raw file, folder or pattern.
     table : TableSpec
         How it is written.
     home : Home
-        Where to unpack, recode or export to.
-    headed : bool
-        Whether the header can be checked already, because the delimiter is known.
+        Where to unpack, recode or convert to.
 
     Raises
     ------
     SourceError
-        If the file is empty, corrupt, not in its declared encoding, or lacks the declared relation.
+        If a file is empty, corrupt, not in its declared encoding, lacks the declared relation, or has other columns than the
+        first.
     """
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    if path.stat().st_size == 0:
-        raise SourceError(f"{path}: is empty. Fetch it again, or point 'file' at one with a header and rows.")
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        found = _unpacked(path, Path(scratch)) if path.suffix == ".zip" else path
-        if found.suffix in (*SQLITE, *DUCKDB):
-            yield _exported(found, table.relation, Path(scratch) / "exported.parquet")
-        elif found.suffix == ".parquet":
-            yield found
-        else:
-            text = found if _is_utf8(table.csv) else _recoded(found, table.csv.encoding, Path(scratch) / "recoded.csv")
-            if headed:
-                require_distinct_names(text, table.csv, path)
-            yield text
-
-
-def csv_reader(path: Path, delimiter: str) -> str:
-    """How DuckDB reads a CSV file: every field as text, nothing guessed, and what cannot be split kept aside."""
-    return (
-        f"read_csv({literal(str(path))}, header = true, all_varchar = true, delim = {literal(delimiter)}, quote = '\"', "
-        "escape = '\"', store_rejects = true)"
-    )
-
-
-def columns(file: Path, table: TableSpec) -> list[str]:
-    """The columns of a file that DuckDB can scan, in the file's spelling."""
     import duckdb
 
-    reader = f"read_parquet({literal(str(file))})" if file.suffix == ".parquet" else csv_reader(file, table.csv.delimiter)
-    with duckdb.connect() as connection:
-        return [str(row[0]) for row in connection.execute(f"describe from {reader}").fetchall()]
+    home.temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch, duckdb.connect() as connection:
+        read = []
+        for number, file in enumerate(files(path)):
+            folder = Path(scratch) / str(number)
+            folder.mkdir()
+            try:
+                rows = _rows(file, table, folder)
+                place = literal(str(rows.path))
+                described = connection.execute(f"describe from read_parquet({place})").fetchall()
+            except duckdb.Error as error:
+                raise SourceError(_no_table(file, error)) from error
+            read.append(ReadFile(file, rows, tuple(str(row[0]) for row in described)))
+        for other in read[1:]:
+            _require_same_columns(read[0], other)
+        yield read
+
+
+def dialect(path: Path, home: Home, encoding: str | None = None) -> dict[str, str | int]:
+    """How a text file is written: its encoding, delimiter, and the lines before its header; nothing for other formats.
+
+    Raises
+    ------
+    SourceError
+        If it is no text, or not in the encoding that is given, or in none that can be told.
+    """
+    home.temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+        opened = []
+        for number, file in enumerate(files(path)):
+            _require_filled(file)
+            plain = packed_files.unpacked(file, Path(scratch) / str(number))
+            if not file_formats.format_of(plain).is_text:
+                return {}
+            _require_filled(plain, file)
+            if encoding is not None:
+                text_encoding.require_encoding(plain, encoding, file)
+            opened.append((file, plain))
+        found = [text_encoding.detected(plain, file) for file, plain in opened] if encoding is None else [encoding]
+        # a file that is plain ASCII is in the encoding of the others, too
+        spoken = next((name for name in found if not text_encoding.is_utf8(name)), "utf-8")
+        (file, plain), table = opened[0], file_formats.format_of(opened[0][1])
+        if table is not TEXT:
+            return {"encoding": spoken}
+        if not text_encoding.is_utf8(spoken):
+            plain = text_encoding.recoded(plain, spoken, Path(scratch) / "recoded", file)
+        delimiter, skip = csv_dialect.detected(plain)
+        return {"encoding": spoken, "delimiter": delimiter, "skip": skip}
+
+
+def columns(read: Sequence[ReadFile]) -> list[str]:
+    """The columns of files that are read, in the first file's spelling."""
+    return list(read[0].columns)
 
 
 def require_columns(table: TableSpec, found: Sequence[str], told: str) -> None:
@@ -124,141 +175,29 @@ def require_columns(table: TableSpec, found: Sequence[str], told: str) -> None:
         )
 
 
-def relations(path: Path) -> list[str]:
-    """The tables and views of a database file."""
-    import duckdb
-
-    if path.suffix in SQLITE:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("select name from sqlite_master where type in ('table', 'view') order by 1").fetchall()
-    else:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            rows = connection.execute("select table_name from information_schema.tables order by 1").fetchall()
-    return [row[0] for row in rows]
+def _rows(file: Path, table: TableSpec, scratch: Path) -> Rows:
+    _require_filled(file)
+    plain = packed_files.unpacked(file, scratch / "unpacked")
+    _require_filled(plain, file)
+    return file_formats.format_of(plain).read(plain, table, scratch, file)
 
 
-def require_encoding(path: Path, encoding: str) -> None:
-    """Refuse a text file that holds bytes of another encoding.
-
-    Raises
-    ------
-    SourceError
-        With the line and the byte.
-    """
-    with _opened(path) as stream:
-        decoder = codecs.getincrementaldecoder(encoding)()
-        line = 1
-        while block := stream.read(1 << 20):
-            try:
-                decoder.decode(block)
-            except UnicodeDecodeError as error:
-                line += block[: error.start].count(b"\n")
-                shown = error.object[error.start : error.start + 1].hex()
-                raise SourceError(
-                    f"{path}: line {line} holds the byte 0x{shown}, which is not {encoding}. Say how it is written, such as "
-                    "--encoding cp1252 (Western), cp1251 (Cyrillic) or utf-16."
-                ) from error
-            line += block.count(b"\n")
+def _require_filled(file: Path, told: Path | None = None) -> None:
+    if file.stat().st_size == 0:
+        raise SourceError(f"{told or file}: is empty. Fetch it again, or point 'file' at one with a header and rows.")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    if path.suffix == ".gz":
-        with gzip.open(path) as stream:
-            yield stream
-    elif path.suffix == ".zip":
-        yield io.BytesIO(b"")
-    else:
-        with path.open("rb") as plain:
-            yield plain
+def _no_table(file: Path, error: Exception) -> str:
+    first = str(error).splitlines()[0]
+    return f"{file}: cannot be read as a table ({first}). The file is corrupt or no table: fetch it again, or save it as CSV."
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-            if len(names) != 1:
-                raise SourceError(f"{path}: holds {len(names)} files, one is needed. Repack it with the one table.")
-            target = folder / Path(names[0]).name
-            with archive.open(names[0]) as packed, target.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise SourceError(f"{path}: cannot be unpacked ({error}). The file is corrupt: fetch it again.") from error
-    return target
-
-
-def _is_utf8(written: CsvSpec) -> bool:
-    return codecs.lookup(written.encoding).name == "utf-8"
-
-
-def _recoded(path: Path, encoding: str, target: Path) -> Path:
-    """The file in UTF-8."""
-    done = 0
-    try:
-        with path.open(encoding=encoding, newline="") as source, target.open("w", encoding="utf-8", newline="") as copy:
-            for line in source:
-                copy.write(line)
-                done += 1
-    except UnicodeError as error:
+def _require_same_columns(first: ReadFile, other: ReadFile) -> None:
+    missing = [name for name in first.columns if name not in other.columns]
+    strange = [name for name in other.columns if name not in first.columns]
+    if missing or strange:
+        wrong = [f"lacks {missing}"] * bool(missing) + [f"has {strange} beside"] * bool(strange)
         raise SourceError(
-            f"{path}: line {done + 1} or soon after is not {encoding} ({error}). Give the right 'csv.encoding'."
-        ) from error
-    return target
-
-
-def require_distinct_names(path: Path, written: CsvSpec, told: Path) -> None:
-    """Refuse a header that names a column twice: DuckDB would rename it in silence.
-
-    Raises
-    ------
-    SourceError
-        With the name; `told` is the file that the user knows.
-    """
-    if path.suffix == ".gz":
-        return
-    with path.open("rb") as stream:
-        first = stream.readline()
-    try:
-        names = next(csv.reader(io.StringIO(first.decode("utf-8-sig")), delimiter=written.delimiter), [])
-    except csv.Error as error:
-        raise SourceError(
-            f"{told}: line 1 cannot be split into names ({error}). Put names with line breaks in quotes."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{told}: line 1 is not UTF-8 ({error}). Give its encoding as 'csv.encoding'.") from error
-    folded = [name.casefold() for name in names]
-    twice = [name for name in names if folded.count(name.casefold()) > 1]
-    if twice:
-        raise SourceError(
-            f"{told}: names the column {twice[0]!r} more than once in line 1 (capitals do not tell names apart). Rename one of "
-            "them in the file."
+            f"{other.told}: {' and '.join(wrong)}, unlike {first.told.name}. Files that are read together need the same "
+            "columns: mend the file, or give a pattern that leaves it out."
         )
-
-
-def _exported(path: Path, relation: str | None, target: Path) -> Path:
-    """One table of a database as Parquet; SQLite's, which has no column types to rely on, as text."""
-    import duckdb
-
-    try:
-        known = relations(path)
-    except (sqlite3.Error, duckdb.Error) as error:
-        raise SourceError(f"{path}: cannot be opened ({error}). It is corrupt, or another process holds it.") from error
-    if relation not in known:
-        raise SourceError(f"{path}: has no table {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'.")
-    if path.suffix in DUCKDB:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            connection.execute(f"copy (from {identifier(relation)}) to {literal(str(target))} (format parquet)")
-        return target
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
-        cursor = source.execute(f"select * from {identifier(relation)}")
-        schema = pa.schema([(column[0], pa.string()) for column in cursor.description])
-        with pq.ParquetWriter(target, schema) as writer:
-            while rows := cursor.fetchmany(BATCH):
-                columns = [
-                    pa.array([None if value is None else str(value) for value in column]) for column in zip(*rows, strict=True)
-                ]
-                writer.write_table(pa.Table.from_arrays([column.cast(pa.string()) for column in columns], schema=schema))
-    return target

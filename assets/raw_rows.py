@@ -5,13 +5,14 @@ Nothing is held in memory but keys that repeat and rows that are bad; what is pu
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from assets import raw_files, row_checks
+from assets import row_checks
 from assets.errors import SourceError
-from assets.row_checks import identifier, literal
+from assets.raw_files import ReadFile
 from assets.spec import TableSpec
+from assets.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,34 +24,62 @@ UNASSIGNED = "unassigned"
 """Where rows of no declared month are counted."""
 
 
-def load(connection: duckdb.DuckDBPyConnection, table: TableSpec, path: Path, scratch: Path, name: str) -> int:
-    """Make the file the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
+PLAIN = (*row_checks.WHOLE, *row_checks.BROKEN, *row_checks.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
+BLOCK = 200
+"""The columns that are judged in one query."""
+NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 
-    A CSV file is parsed once, into Parquet; after that nothing is held in memory but what a scan needs.
+
+def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: str) -> int:
+    """Make the files' rows the relation `raw`, and what cannot be split into fields `malformed`; return the rows in all.
+
+    Nothing is held in memory but what a scan needs. Lists and structures become JSON text, other types text, and a number that
+    is none (NaN, infinite) null.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read.
     """
     import duckdb
 
-    place = literal(str(path))
+    connection.execute("create table malformed (file varchar, line bigint, text varchar)")
+    selected, done = [], 0
     try:
-        if path.suffix == ".parquet":
-            connection.execute(
-                "create view raw as select file_row_number + 1 as source_row, * exclude file_row_number "
-                f"from read_parquet({place}, file_row_number = true)"
-            )
-            connection.execute("create table malformed (line bigint, text varchar)")
-        else:
-            reader = raw_files.csv_reader(path, table.csv.delimiter)
-            copy = literal(str(scratch / "rows.parquet"))
-            connection.execute(f"copy (select row_number() over () as source_row, * from {reader}) to {copy} (format parquet)")
-            connection.execute(f"create view raw as select * from read_parquet({copy})")
-            connection.execute(
-                "create table malformed as select line, any_value(csv_line) as text from reject_errors group by line"
-            )
+        for file in read:
+            place = literal(str(file.rows.path))
+            described = connection.execute(f"describe from read_parquet({place})").fetchall()
+            values = ", ".join(f"{_plain(str(row[0]), str(row[1]))} as {identifier(str(row[0]))}" for row in described)
+            number, numbered = f"file_row_number + {done + 1}", f"read_parquet({place}, file_row_number = true)"
+            if any(str(row[0]).lower() == "file_row_number" for row in described):
+                number, numbered = f"row_number() over () + {done}", f"read_parquet({place})"
+            selected.append(f"select {number} as source_row, {values} from {numbered}")
+            done += count(connection, f"select count(*) from read_parquet({place})")
+            if file.rows.malformed is not None:
+                told = literal(file.told.name if len(read) > 1 else "")
+                connection.execute(
+                    f"insert into malformed select {told}, line, text from read_parquet({literal(str(file.rows.malformed))})"
+                )
+        connection.execute(f"create view raw as {' union all by name '.join(selected)}")
+        return done + count(connection, "select count(*) from malformed")
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
-    raw_files.require_columns(table, [row[0] for row in connection.execute("describe raw").fetchall()][1:], name)
-    return count(connection, "select (select count(*) from raw) + (select count(*) from malformed)")
+
+
+def columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The columns of `raw` but the row number, and their types."""
+    return {str(row[0]): str(row[1]) for row in connection.execute("describe raw").fetchall()[1:]}
+
+
+def _plain(name: str, found: str) -> str:
+    """A column as a type that rules are written for."""
+    own = identifier(name)
+    if found.endswith("]") or found.startswith(NESTED):
+        return f"to_json({own})::varchar"
+    if found in row_checks.BROKEN:
+        return f"case when isfinite({own}) then {own} end"
+    return own if found in PLAIN else f"{own}::varchar"
 
 
 def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
@@ -58,13 +87,18 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
 
     Only keys that repeat and rows that are bad are kept; all else is scanned again when it is written.
     """
-    found = {row[0]: row[1] for row in connection.execute("describe raw").fetchall()}
+    found = columns(connection)
+    if len(found) > BLOCK:
+        # looking for what thousands of columns have in common takes longer than reading them
+        connection.execute("set disabled_optimizers = 'common_subexpressions'")
     elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
     key = ", ".join(map(identifier, table.key))
-    connection.execute(f"create view typed as select source_row, {row_checks.typed_columns(table, found)} from raw")
+    connection.execute(f"create view typed as {row_checks.typed_rows(table, found, table.columns)}")
     if table.key:
+        own = [name for name, column in table.columns.items() if (column.name or name) in table.key]
         connection.execute(
-            f"create table repeated as select {key}, min(source_row) as first_row from typed group by all having count(*) > 1"
+            f"create table repeated as select {key}, min(source_row) as first_row from "
+            f"({row_checks.typed_rows(table, found, own)}) group by {key} having count(*) > 1"
         )
     repeats = bool(table.key) and count(connection, "select count(*) from repeated") > 0
     joined = f"typed left join repeated using ({key})" if repeats else "typed"
@@ -77,19 +111,37 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
             case when {row_checks.is_declared_month(table)} then partition_month else {elsewhere} end as partition
         from dated
     """)
+    _find(connection, table, found, row_checks.row_tests(table, repeats=repeats))
     raw = ", ".join(identifier(row_checks.RAW + name) for name in table.names)
     connection.execute(f"""
         create table bad as
-        select source_row, partition, {row_checks.reasons(table)} as reasons, null::varchar as raw_line, {raw}
-        from judged
-        where {row_checks.is_bad(table)}
+        select source_row, partition, reasons, null::varchar as raw_line, {raw}
+        from judged join (
+            select source_row, flatten(list(reasons order by place)) as reasons from findings group by source_row
+        ) using (source_row)
         union all by name
         select
             {elsewhere} as partition,
-            ['line ' || line || ' cannot be split into fields'] as reasons,
+            [ltrim(file || ' line ' || line || ' cannot be split into fields')] as reasons,
             text as raw_line
         from malformed
     """)
+
+
+def _find(
+    connection: duckdb.DuckDBPyConnection, table: TableSpec, found: dict[str, str], row_tests: list[tuple[str, str]]
+) -> None:
+    """Fill `findings` with the reasons against rows, some columns at a time: thousands at once exceed a query's memory."""
+    connection.execute("create table findings (source_row bigint, place integer, reasons varchar[])")
+    names = list(table.columns)
+    blocks = [names[begin : begin + BLOCK] for begin in range(0, len(names), BLOCK)]
+    asked = [(row_checks.column_tests(table, block), row_checks.typed_rows(table, found, block)) for block in blocks]
+    for place, (tests, rows) in enumerate([*asked, (row_tests, "from judged")]):
+        if tests:
+            connection.execute(
+                f"insert into findings select source_row, {place}, {row_checks.reasons(tests)} from ({rows}) "
+                f"where {row_checks.is_bad(tests)}"
+            )
 
 
 def partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:

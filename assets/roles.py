@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from assets.errors import DataError, SpecificationError
 from assets.exclusions import impossible, says_nothing
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiling import ColumnProfile, FileProfile, as_moments
 from assets.questions import Answer, Question, answers, column_named, option, shown
-from assets.row_roles import as_moments, entity_of, group_of, may_be_subject, moment_of
+from assets.row_roles import entity_of, group_of, may_be_subject, moment_of
 from assets.spec.source import SOURCE_ROW
 from assets.surrogate_keys import Key, counts_time, key_of
 from assets.suspects import Suspect, adding_up, suspects
@@ -66,7 +66,9 @@ class Roles:
         return next((item for item in own if item.name == column.name), column)
 
     def add(self, column: ColumnProfile, used_as: str, why: str, change: str = "", rank: int = ORDINARY) -> None:
-        """Note a column's part."""
+        """Note a column's part, and how it is read where that is not plain."""
+        if column.notes:
+            why, rank = "; ".join(filter(None, (why, *column.notes))), min(rank, REMARKED)
         self.table.append(Role(shown(column.raw), used_as, why, change, rank))
         if rank < ORDINARY:
             self.remarks[column.name] = f"{used_as}: {why}"

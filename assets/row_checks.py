@@ -5,20 +5,26 @@ Expressions only, over the columns of a raw table; what is read and what is writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from assets import value_parsing
 from assets.spec import TableSpec
 from assets.spec.source import ColumnSpec
+from assets.sql import identifier as identifier  # noqa: PLC0414 - for the modules that import it from here
+from assets.sql import literal as literal  # noqa: PLC0414
+from assets.value_parsing import NumberStyle
 
 SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}
-RAW = "raw_"
+RAW, OWN = "raw:", "own:"
 WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 BROKEN = {"FLOAT", "DOUBLE"}
 MOMENTS = {"TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S", "DATE"}
 
 
-def typed_columns(table: TableSpec, found: Mapping[str, str]) -> str:
-    """Each column as its declared type, null where the value is not of that type, and beside it the raw text.
+def typed_rows(table: TableSpec, found: Mapping[str, str], names: Iterable[str]) -> str:
+    """A query over `raw`: columns as their declared types, null where a value is not of it, and beside them the raw text.
+
+    The text stands in a query of its own, so that what reads it names it and does not repeat it.
 
     Parameters
     ----------
@@ -26,10 +32,16 @@ def typed_columns(table: TableSpec, found: Mapping[str, str]) -> str:
         The declaration.
     found : mapping of str to str
         The file's columns with the types DuckDB sees; what has the declared type already is not parsed again.
+    names : iterable of str
+        The columns that are wanted.
     """
-    typed = [f"{_typed(table, name, column, found[name])} as {_name(name, column)}" for name, column in table.columns.items()]
-    kept = [f"{_text(table, name, found[name])} as {_name(name, column, RAW)}" for name, column in table.columns.items()]
-    return ", ".join([*typed, *kept])
+    columns = [(name, table.columns[name]) for name in names]
+    kept = [f"{_text(table, name, found[name])} as {_name(name, column, RAW)}" for name, column in columns]
+    own = [f"{identifier(name)} as {_name(name, column, OWN)}" for name, column in columns if found[name] != "VARCHAR"]
+    typed = [f"{_typed(table, name, column, found[name])} as {_name(name, column)}" for name, column in columns]
+    texts = [_name(name, column, RAW) for name, column in columns]
+    inner = f"select source_row, {', '.join([*kept, *own])} from raw"
+    return f"select source_row, {', '.join([*typed, *texts])} from ({inner})"
 
 
 def month(table: TableSpec) -> str:
@@ -37,15 +49,28 @@ def month(table: TableSpec) -> str:
     return "null::varchar" if table.partition is None else f"strftime(try({table.partition.month}), '%Y-%m')"
 
 
-def reasons(table: TableSpec) -> str:
-    """The list of reasons against a row of typed columns; needs ``partition_month``, ``source_row`` and ``first_row``."""
-    found = [f"case when {test} then {literal(reason)} end" for test, reason in _tests(table)]
+def column_tests(table: TableSpec, names: Iterable[str]) -> list[tuple[str, str]]:
+    """What speaks against a row by these columns alone: a condition over typed columns, and the reason if it is true."""
+    return [test for name in names for test in _column_tests(name, table.columns[name])]
+
+
+def row_tests(table: TableSpec, *, repeats: bool) -> list[tuple[str, str]]:
+    """What speaks against a row as a whole; needs ``partition_month``, ``source_row`` and, if keys repeat, ``first_row``."""
+    tests = [(f"not try({rule})", f"rule {name} is false") for name, rule in table.rules.items()]
+    if table.partition is not None:
+        tests += [("partition_month is null", "month unknown"), (f"not {is_declared_month(table)}", "month not declared")]
+    return [*tests, ("source_row > first_row", "duplicate of an earlier row")] if repeats else tests
+
+
+def reasons(tests: Iterable[tuple[str, str]]) -> str:
+    """The list of reasons against a row."""
+    found = [f"case when {test} then {literal(reason)} end" for test, reason in tests]
     return f"list_filter([{', '.join(found)}], lambda reason: reason is not null)"
 
 
-def is_bad(table: TableSpec) -> str:
+def is_bad(tests: Iterable[tuple[str, str]]) -> str:
     """Whether there is any reason against a row: the same tests, without the texts."""
-    return " or ".join(f"coalesce({test}, false)" for test, _ in _tests(table))
+    return " or ".join(f"coalesce({test}, false)" for test, _ in tests)
 
 
 def is_declared_month(table: TableSpec) -> str:
@@ -53,16 +78,6 @@ def is_declared_month(table: TableSpec) -> str:
     if table.partition is None:
         return "false"
     return f"(partition_month between {literal(table.partition.start)} and {literal(table.partition.end)})"
-
-
-def literal(value: str) -> str:
-    """An SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def identifier(value: str) -> str:
-    """An SQL identifier."""
-    return '"' + value.replace('"', '""') + '"'
 
 
 def _name(name: str, column: ColumnSpec, prefix: str = "") -> str:
@@ -74,53 +89,26 @@ def _text(table: TableSpec, name: str, found: str) -> str:
     raw = f"{identifier(name)}::varchar"
     if found != "VARCHAR":
         return raw
-    return f"case when {raw} not in ({', '.join(map(literal, table.null_values))}) then {raw} end"
+    own = table.columns[name].null_values
+    return value_parsing.present(raw, table.null_values if own is None else own)
 
 
 def _typed(table: TableSpec, name: str, column: ColumnSpec, found: str) -> str:
-    own, raw = identifier(name), _text(table, name, found)
+    own, raw = _name(name, column, OWN), _name(name, column, RAW)
+    style = NumberStyle(column.decimal or table.csv.decimal, column.thousands, column.affixes, column.parentheses)
     if column.type == "integer":
-        # a cast alone would round 1.5 to 2
-        text = f"case when regexp_full_match({raw}, '[+-]?[0-9]+(\\.0*)?') then try_cast({raw} as bigint) end"
-        return f"{own}::bigint" if found in WHOLE else text
+        return f"{own}::bigint" if found in WHOLE else value_parsing.integer(raw, style)
     if column.type == "number":
         if found in WHOLE:
             return f"{own}::double"
         if found in BROKEN:
             return f"case when isfinite({own}) then {own}::double end"
-        number = raw if table.csv.decimal == "." else f"replace({raw}, ',', '.')"
-        return f"case when isfinite(try_cast({number} as double)) then try_cast({number} as double) end"
+        return value_parsing.number(raw, style)
     if column.type == "timestamp":
-        if found in MOMENTS:
-            return f"{own}::timestamp"
-        return (
-            f"try_cast({raw} as timestamptz)::timestamp"
-            if column.format is None
-            else f"try_strptime({raw}, {literal(column.format)})"
-        )
+        return f"{own}::timestamp" if found in MOMENTS else value_parsing.moment(raw, column.format)
     if column.type == "boolean":
-        return (
-            own
-            if found == "BOOLEAN"
-            else (
-                f"case when lower({raw}) in ('true', 't', 'yes', 'y', '1') then true "
-                f"when lower({raw}) in ('false', 'f', 'no', 'n', '0') then false end"
-            )
-        )
+        return own if found == "BOOLEAN" else value_parsing.boolean(raw, column.true_values, column.false_values)
     return raw
-
-
-def _tests(table: TableSpec) -> Iterator[tuple[str, str]]:
-    """What speaks against a row: a condition, and the reason if it is true."""
-    for name, column in table.columns.items():
-        yield from _column_tests(name, column)
-    for name, rule in table.rules.items():
-        yield f"not try({rule})", f"rule {name} is false"
-    if table.partition is not None:
-        yield "partition_month is null", "month unknown"
-        yield f"not {is_declared_month(table)}", "month not declared"
-    if table.key:
-        yield "source_row > first_row", "duplicate of an earlier row"
 
 
 def _column_tests(name: str, column: ColumnSpec) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from assets.errors import DataError, SpecificationError
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiling import ColumnProfile, FileProfile, as_moments
 from assets.questions import Question, column_named, shown
 from assets.surrogate_keys import Key, words
 
@@ -45,15 +44,6 @@ def moment_of(profile: FileProfile, question: Question) -> ColumnProfile | None:
             "need one each. Leave --time out for a random split."
         )
     return column
-
-
-def as_moments(column: ColumnProfile) -> ColumnProfile | None:
-    """The column as one of moments; None where its values cannot be read so."""
-    if column.type == "timestamp":
-        return column
-    if column.moment is None:
-        return None
-    return replace(column, type="timestamp", format=column.moment, low=None, high=None)
 
 
 def group_of(profile: FileProfile, question: Question) -> ColumnProfile | None:

@@ -8,6 +8,7 @@ by windows of arrival, in the same transaction.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import sqlite3
 from collections import Counter
@@ -18,10 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assets import raw_rows
+from assets import csv_dialect, raw_rows, text_encoding
 from assets.errors import SourceError
 from assets.row_checks import identifier
 from assets.spec import SourceSpec, TableSpec
+from assets.spec.source import CsvSpec
 from assets.storage import Home, exclusive
 
 PIECE = 2_000
@@ -113,7 +115,7 @@ class Consumer:
         read = 0
         with exclusive(self.database.with_suffix(".lock")):
             for file in sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES):
-                for piece in _pieces(file, self._position(file)):
+                for piece in _pieces(file, self._position(file), self.spec.csv):
                     self._take(piece)
                     read += len(piece.rows) + len(piece.unreadable)
         return read
@@ -194,7 +196,7 @@ def _judged(table: TableSpec, piece: Piece) -> list[Judged]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("raw", pa.table({"source_row": pa.array(range(len(piece.rows)), pa.int64()), **columns}))
-        connection.execute("create table malformed (line bigint, text varchar)")
+        connection.execute("create table malformed (file varchar, line bigint, text varchar)")
         raw_rows.judge(connection, table)
         against = dict(connection.execute("select source_row, reasons from bad").fetchall())
         listed = ", ".join(map(identifier, table.names))
@@ -207,7 +209,7 @@ def _judged(table: TableSpec, piece: Piece) -> list[Judged]:
     return found
 
 
-def _pieces(file: Path, position: int) -> Iterator[Piece]:
+def _pieces(file: Path, position: int, written: CsvSpec) -> Iterator[Piece]:
     """What a file holds after a position, in pieces."""
     size = file.stat().st_size
     if file.suffix == ".jsonl":
@@ -218,7 +220,7 @@ def _pieces(file: Path, position: int) -> Iterator[Piece]:
         yield from _lines(file, position)
         return
     try:
-        rows = _whole(file)
+        rows = _whole(file, written)
     except (ValueError, OSError, csv.Error) as error:
         raise SourceError(f"{file} cannot be read ({error}). Rename complete files into the folder.") from error
     if len(rows) < position:
@@ -262,11 +264,16 @@ def _object(line: bytes) -> dict[str, str | None] | None:
     return {name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in found.items()}
 
 
-def _whole(file: Path) -> list[dict[str, str | None]]:
-    """All rows of a complete file, as text."""
+def _whole(file: Path, written: CsvSpec) -> list[dict[str, str | None]]:
+    """All rows of a complete file, as text; a text table as its declaration says that it is written."""
     if file.suffix == ".csv":
-        with file.open(encoding="utf-8", newline="") as stream:
-            return [{name: value for name, value in row.items() if name is not None} for row in csv.DictReader(stream)]
+        encoding = "utf-8-sig" if text_encoding.is_utf8(written.encoding) else written.encoding
+        with file.open(encoding=encoding, newline="") as stream:
+            for _ in range(written.skip):
+                next(stream, None)
+            records = csv.reader(stream, delimiter=written.delimiter)
+            names = csv_dialect.distinct_names(next(records, []))
+            return [dict(itertools.zip_longest(names, record[: len(names)])) for record in records if record]
     import pyarrow.parquet as pq
 
     table = pq.read_table(file)

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from assets.column_queries import MOST_COUNTED
 from assets.errors import DataError, SpecificationError
-from assets.profiling import MOST_COUNTED, ColumnProfile, FileProfile
+from assets.profiling import ColumnProfile, FileProfile
 from assets.questions import Question, option, shown
 from assets.spec.features import Kind
 

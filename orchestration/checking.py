@@ -93,8 +93,8 @@ def _file(spec: ProductSpec, home: Home, folder: Path) -> Iterator[str]:
     assert source is not None  # noqa: S101 - for the type checker: the caller looked
     for name, table in source.tables.items():
         path = raw_files.locate(source, table, folder)
-        with raw_files.readable(path, table, home) as file:
-            raw_files.require_columns(table, raw_files.columns(file, table), f"{source.name}.{name} ({path.name})")
+        with raw_files.readable(path, table, home) as read:
+            raw_files.require_columns(table, raw_files.columns(read), f"{source.name}.{name} ({path.name})")
     return iter(())
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import asked, ledger
+from assets import asked, ledger, raw_files
 from assets.storage import Home, file_digest, value_digest
 from orchestration.resources import REPOSITORY
 
@@ -192,8 +192,7 @@ class Versions:
         node = self.graph.get(key)
         raw_file = node.metadata.get(RAW_FILE)
         if raw_file is not None:
-            path = Path(str(getattr(raw_file, "value", raw_file)))
-            return file_digest(path) if path.is_file() else ""
+            return raw_files.digest(Path(str(getattr(raw_file, "value", raw_file))))
         for name, version in ((DECISIONS_ON, ledger.decisions_digest), (ASKED_OF, asked.position)):
             product = node.metadata.get(name)
             if product is not None:

@@ -10,6 +10,8 @@ from assets.spec.base import Declaration, MonthsSpec, Name
 from assets.spec.features import FeatureSpec
 
 ColumnType = Literal["integer", "number", "text", "timestamp", "boolean"]
+TIME_FORMATS = ("year", "quarter", "month", "epoch_seconds", "epoch_milliseconds", "decimal_year", "decimal_month")
+"""Ways to write a moment for which strptime has no codes."""
 SOURCE_ROW = "source_row"
 """The column that numbers the rows of a file without a key."""
 
@@ -22,7 +24,22 @@ class ColumnSpec(Declaration):
     name: Name | None = Field(default=None, examples=["signed_up_at"])
     """Give the column's name from the landing on; left out, it is that of the file."""
     format: str | None = Field(default=None, examples=["%d.%m.%Y"])
-    """Give how a timestamp is written, in the codes of strptime; left out, it is ISO 8601."""
+    """Give how a timestamp is written, in the codes of strptime, or as one of year, quarter (2013Q4), month (2013-11, 2013m11,
+    201311), epoch_seconds, epoch_milliseconds, decimal_year (to the day), decimal_month (1949.083); left out: ISO 8601."""
+    decimal: Literal[".", ","] | None = Field(default=None, examples=[","])
+    """Give the character before a number's decimals, where it is not the one of 'csv.decimal'."""
+    thousands: Literal[",", ".", " ", "'"] | None = Field(default=None, examples=[" "])
+    """Give the character between a number's groups of digits; a blank stands for every kind of blank, so does an apostrophe."""
+    affixes: tuple[str, ...] = Field(default=(), strict=False, examples=[["EUR", "€"]])
+    """List the texts before or after a number that are left out: a currency, a percent sign, a unit."""
+    parentheses: bool = Field(default=False, examples=[True])
+    """Say true if a number in parentheses is negative, as accountants write it."""
+    true_values: tuple[str, ...] = Field(default=(), strict=False, examples=[["да"]])
+    """List the words that mean true, capitals aside; left out: true, t, yes, y, 1."""
+    false_values: tuple[str, ...] = Field(default=(), strict=False, examples=[["нет"]])
+    """List the words that mean false, capitals aside; left out: false, f, no, n, 0."""
+    null_values: tuple[str, ...] | None = Field(default=None, strict=False, examples=[["", "-999"]])
+    """List the texts that mean 'no value' in this column, where they are not those of the table."""
     nullable: bool = Field(default=False, examples=[True])
     """Say true if a row may lack it."""
     min: float | None = Field(default=None, examples=[0])
@@ -42,8 +59,28 @@ class ColumnSpec(Declaration):
             raise ValueError(f"has values or pattern, which only text can have, not {self.type}. Use min and max")
         if self.format is not None and self.type != "timestamp":
             raise ValueError(f"has a format, which only a timestamp can have, not {self.type}. Remove it")
+        if self.format is not None and "%" not in self.format and self.format not in TIME_FORMATS:
+            raise ValueError(f"has the format '{self.format}'. Give the codes of strptime, or one of {', '.join(TIME_FORMATS)}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"allows nothing: min {self.min} is above max {self.max}. Swap them")
+        return self
+
+    @model_validator(mode="after")
+    def _spelling_fits_the_type(self) -> ColumnSpec:
+        spelled = [name for name in ("decimal", "thousands", "affixes", "parentheses") if getattr(self, name)]
+        if spelled and self.type not in ("integer", "number"):
+            raise ValueError(f"has {spelled[0]}, which only a number can have, not {self.type}. Remove it")
+        if any(not affix.strip() or any(letter.isdigit() for letter in affix) for affix in self.affixes):
+            raise ValueError(
+                f"has affixes {list(self.affixes)}: each needs a character, and none may hold a digit. Correct them"
+            )
+        words = {word.casefold() for word in self.true_values}, {word.casefold() for word in self.false_values}
+        if any(words) and self.type != "boolean":
+            raise ValueError(f"has true_values or false_values, which only a boolean can have, not {self.type}. Remove them")
+        if any(words) and not all(words):
+            raise ValueError("has only one of true_values and false_values. Give both")
+        if words[0] & words[1]:
+            raise ValueError(f"has {sorted(words[0] & words[1])} in true_values and in false_values. Keep each in one")
         return self
 
 
@@ -57,7 +94,7 @@ class PartitionSpec(MonthsSpec):
 
 
 class CsvSpec(Declaration):
-    """How a CSV file is written."""
+    """How a text table is written."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(default=",", examples=[";"])
     """Give the character between fields."""
@@ -65,6 +102,8 @@ class CsvSpec(Declaration):
     """Give the character before decimals."""
     encoding: str = Field(default="utf-8", examples=["cp1251"])
     """Give the encoding, by a name that Python knows."""
+    skip: int = Field(default=0, ge=0, examples=[2])
+    """Give the number of lines before the header."""
 
     @model_validator(mode="after")
     def _is_readable(self) -> CsvSpec:
@@ -96,11 +135,13 @@ class TableSpec(Declaration):
     description: str = Field(examples=["One scheduled flight from EWR, JFK or LGA."])
     """Say what a row is."""
     file: str = Field(examples=["customers.csv"])
-    """Give the file's path, relative to the source's distribution or folder: CSV (also .gz, .zip), Parquet, DuckDB, SQLite."""
+    """Give the path, relative to the source's distribution or folder, of a text table (CSV, TSV), JSON (an array or lines),
+    Parquet, Excel, DuckDB or SQLite, also packed (.gz, .bz2, .xz, .zst, .zip); a folder or a pattern (sales/*.csv) stands for
+    all its files, in the order of their names."""
     relation: str | None = Field(default=None, examples=["customers"])
-    """Name the table to read, where the file is a DuckDB or SQLite database."""
+    """Name the table to read of a DuckDB or SQLite database, or the sheet of an Excel file; left out, it is the first sheet."""
     csv: CsvSpec = Field(default=CsvSpec(), examples=[{"delimiter": ";", "decimal": ","}])
-    """Say how a CSV file is written."""
+    """Say how a text table is written."""
     key: tuple[str, ...] = Field(default=(), strict=False, examples=[["customer_id"]])
     """List the columns that identify a row; a second row with the same key is a duplicate. Without any, rows are numbered."""
     columns: dict[str, ColumnSpec] = Field(min_length=1, examples=[{"customer_id": {"type": "integer"}}])
@@ -137,6 +178,9 @@ class TableSpec(Declaration):
             raise ValueError(f"gives the name {twice[0]} to more than one column. Rename one with 'name'")
         if SOURCE_ROW in names:
             raise ValueError(f"has a column '{SOURCE_ROW}', which is the number of a row in its file. Rename it with 'name'")
+        for name, column in self.columns.items():
+            if column.thousands is not None and column.thousands == (column.decimal or self.csv.decimal):
+                raise ValueError(f"uses '{column.thousands}' in {name} both between thousands and before decimals. Correct one")
         return self
 
     @property

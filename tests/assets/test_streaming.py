@@ -184,3 +184,15 @@ def test_a_consumer_that_is_killed_loses_and_doubles_nothing(home: Home, tmp_pat
     (record,) = landing.land(home, SPEC, "data", raw)
     assert consumer.counts() == (record.rows_good, record.rows_quarantined)
     assert reasons_of(consumer) == record.reasons
+
+
+def test_a_complete_file_is_read_as_its_table_declares(home: Home, tmp_path: Path) -> None:
+    """Delimiter, encoding, and the lines before the header."""
+    table = {"description": "", "file": "x.csv", "csv": {"delimiter": ";", "encoding": "cp1251", "decimal": ",", "skip": 1}}
+    columns = {"city": {"type": "text"}, "price": {"type": "number", "affixes": ["руб"]}}
+    spec = {"name": "shop", "description": "", "folder": ".", "tables": {"data": {**table, "columns": columns}}}
+    (tmp_path / "x.csv").write_bytes("# выгрузка\ncity;price\nТверь;1,5 руб\nОмск;много\n".encode("cp1251"))
+    consumer = Consumer(home, SourceSpec.model_validate(spec), "data")
+    assert consumer.consume(tmp_path) == 2
+    assert consumer.counts() == (1, 1)
+    assert reasons_of(consumer) == {"price: not a number": 1}
