@@ -113,6 +113,10 @@ bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and w
 bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, for docs/replay.md (about 10 minutes)
 	@$(BIN)/python -m benchmarks.replay
 
+.PHONY: bench-tables
+bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for docs/measured/tables.md (hours; ARGS="--sample 40" takes some)
+	@$(BIN)/python -m benchmarks.tables $(ARGS)
+
 .PHONY: soak
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md
 	@$(BIN)/python -m benchmarks.soak
@@ -132,11 +136,12 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt requirements/containers.in -o requirements/containers.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving.in -o requirements/serving.txt
 	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
+	$(COMPILE) -c requirements/core.txt requirements/tables.in -o requirements/tables.txt
 	$(COMPILE) requirements/spark.in -o requirements/spark.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
-	rm -rf .venv .venv-evidently .venv-spark build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-evidently .venv-spark .venv-tables build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(UV): | requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets import landing, landings
-from assets.errors import LooplineError
 from assets.column_names import names_for
+from assets.errors import LooplineError
 from assets.questions import Question
 from assets.spec import ProductSpec
 from assets.storage import Home

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - other languages are what is tested
 """Reading: files as people have them are profiled and landed alike; each test writes a file, profiles it, lands it, and compares."""
 
 from __future__ import annotations
