@@ -80,7 +80,7 @@ def quantile_interval(values: Array, share: float, confidence: float) -> tuple[f
     >>> quantile_interval(np.arange(1.0, 101.0), 0.5, 0.95)
     (40.0, 61.0)
     """
-    from scipy.stats import binom  # type: ignore[import-untyped]
+    from scipy.stats import binom
 
     ordered, tail = np.sort(values), (1 - confidence) / 2
     low, high = (int(binom.ppf(bound, len(ordered), share)) for bound in (tail, 1 - tail))

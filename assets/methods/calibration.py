@@ -59,7 +59,7 @@ def fit_scaling(labels: Array, scores: Array) -> Scaling:
     scores : ndarray of shape (n_samples, n_classes)
         The model's scores of the same rows; for two classes 0 and the log-odds.
     """
-    from scipy.optimize import minimize  # type: ignore[import-untyped]
+    from scipy.optimize import minimize
 
     classes = scores.shape[1]
     truth = labels.astype(int)

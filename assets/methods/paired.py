@@ -78,7 +78,7 @@ def jackknife_t(
     seed: int,  # noqa: ARG001
 ) -> Gain:
     """Each cluster left out once; the lower end by Student's t with as many degrees of freedom as clusters less one."""
-    from scipy.stats import t  # type: ignore[import-untyped]
+    from scipy.stats import t
 
     count = int(clusters.max()) + 1
     values = replicate({"first": metrics[0], "second": metrics[1]}, clusters, 1.0 - np.eye(count))
