@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from assets import current
 from benchmarks.tables import records
 from benchmarks.tables.checkout import Checkout, Ended
 
@@ -43,8 +44,8 @@ def run(checkout: Checkout, file: Path, entry: dict[str, Any], kept: Path | None
             return {**found, "outcome": REFUSED, "at": "verdict"}
         if done.code != 0:
             return {**found, **failure("run", done)}
-        predictions = checkout.home / "predictions" / PRODUCT / "test.parquet"
-        if not found.get("promoted") or not predictions.exists():
+        predictions = current.found(checkout.home / "predictions" / PRODUCT)
+        if not found.get("promoted") or predictions is None:
             return {**found, "outcome": FAILED, "at": "run", "error": "exit code 0, but no champion with predictions"}
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
