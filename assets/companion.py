@@ -14,11 +14,15 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from assets.errors import LooplineError
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 
 class CompanionError(LooplineError):
@@ -26,13 +30,19 @@ class CompanionError(LooplineError):
 
 
 class Companion:
-    """Start the process; it is ready for calls at once, and imports what they need when they come."""
+    """Start the process; it is ready for calls at once, and imports what they need when they come.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    niceness : int
+        By how much it yields to other processes where there are more than cores.
+    """
+
+    def __init__(self, niceness: int = 0) -> None:
         self._connection, theirs = Pipe()
         self._owner, self._unanswered = os.getpid(), 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "assets.companion", str(theirs.fileno())],
+            [sys.executable, "-m", "assets.companion", str(theirs.fileno()), str(niceness)],
             cwd=Path(__file__).resolve().parent.parent,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -73,11 +83,58 @@ class Companion:
             raise found
         return found
 
+    def end(self) -> None:
+        """End it at once; what it makes ready would be of no use."""
+        if self.is_ours:
+            self._process.kill()
+            self._process.wait()
+
     def close(self) -> None:
         """End it, after what it is doing."""
         if self._owner == os.getpid():
             self._connection.close()
             self._process.wait()
+
+
+class Beside:
+    """What a companion does where one was started, and this process where none was."""
+
+    def __init__(self, niceness: int = 0) -> None:
+        self._niceness = niceness
+        self._companion: Companion | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a companion."""
+        return self._companion is not None and self._companion.is_ours
+
+    def end(self) -> None:
+        """End the companion, if there is one."""
+        if self._companion is not None:
+            self._companion.end()
+
+    def start(self, ready: Callable[..., Any], *arguments: Any) -> None:
+        """Start a companion, and let it make ready while this process does other things; once in a process."""
+        if not self.is_started:
+            self._companion = Companion(self._niceness)
+            self._companion.begin(ready, *arguments)
+
+    def ask(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
+        """Call a function there, or here."""
+        if self._companion is not None and self._companion.is_ours:
+            answer: Answer = self._companion.call(function, *given, **named)
+            return answer
+        return function(*given, **named)
+
+    def done(self, function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+        """Let every call of a function be asked."""
+
+        @wraps(function)
+        def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
+            # by this name it is found there, where no companion is, and so does it itself
+            return self.ask(asked, *given, **named) if self.is_started else function(*given, **named)
+
+        return asked
 
 
 def serve(connection: Connection) -> None:
@@ -101,6 +158,7 @@ def serve(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides, and its end ends this
     from assets.companion import serve as _serve  # the module by its own name, as what is pickled knows it
 

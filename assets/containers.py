@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.request import Request, urlopen
 from assets import current, manifests
 from assets.engines import Engine, run
 from assets.errors import ContainerError
+from assets.leftovers import draft_folder
 from assets.spec import ProductSpec
 from assets.standing import Entry
 from assets.storage import Home, file_digest
@@ -79,15 +79,14 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
     reference = f"localhost/{spec.name}:{tag}"
     folder = home.images / spec.name / tag
     folder.mkdir(parents=True, exist_ok=True)
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        context = Path(scratch) / "context"
+    with draft_folder(home) as scratch:
+        context = scratch / "context"
         shutil.copytree(bento, context / "bento")
         (context / "passwd").write_text(USER, encoding="utf-8")
         _install(context / "site", context / "bento" / "src")
         labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
         engine.build(context, CONTAINERFILE, reference, labels)
-        archive = Path(scratch) / "image.tar"
+        archive = scratch / "image.tar"
         engine.save(reference, archive)
         _bill_of_materials(engine.archive, archive, folder / "sbom.cdx.json")
     (folder / MANIFEST).write_text(manifests.kubernetes(spec, champion, reference), encoding="utf-8")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from assets import current
+from assets.leftovers import draft_folder
 from assets.spec import ProductSpec
 from assets.standing import Entry
 from assets.storage import Home, file_digest, write_json
@@ -73,9 +73,8 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
     Model.load(folder, digest)
     version = f"{champion.version}+{digest[:8]}"
     said = " ".join(spec.description.split()).replace("\\", "/").replace('"', "'")
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        package = Path(scratch) / module
+    with draft_folder(home) as scratch:
+        package = scratch / module
         (package / "model").mkdir(parents=True)
         for name in SOURCES:
             shutil.copyfile(Path(embedded.__file__).parent / name, package / name)
@@ -84,12 +83,12 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
         write_json(package / "promoted.json", {"model_version": champion.version, "model_digest": digest})
         (package / "__init__.py").write_text(FRONT.format(description=said, module=module, version=version), encoding="utf-8")
         (package / "py.typed").touch()
-        project = Path(scratch) / "pyproject.toml"
+        project = scratch / "pyproject.toml"
         told = {"name": module.replace("_", "-"), "version": version, "module": module, "description": said}
         project.write_text(PROJECT.format(dependencies=list(REQUIREMENTS), **told), encoding="utf-8")
-        for file in Path(scratch).rglob("*"):
+        for file in scratch.rglob("*"):
             os.utime(file, (MOMENT, MOMENT))
-        built = make_wheel_in(project, Path(scratch))
+        built = make_wheel_in(project, scratch)
         path = home.wheels / spec.name / built.file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         built.file.replace(path)

@@ -6,13 +6,13 @@ The relation is a warehouse model, or the landed rows of the product's own file.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import WarehouseError
+from assets.leftovers import draft_folder
 from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
@@ -67,10 +67,10 @@ def candidate(home: Home, spec: ProductSpec, files: Sequence[Path] | None = None
             yield connection
         return
     listed = ", ".join(literal(str(file)) for file in files)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch, duckdb.connect() as connection:
+    with draft_folder(home) as scratch, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(scratch)}")
+        connection.execute(f"set temp_directory = {literal(str(scratch))}")
         typed = ", ".join(f"{_typed(spec, name)} as {identifier(name)}" for name in spec.snapshot_columns)
         connection.execute(f"create temp view {CANDIDATE} as select {typed} from read_parquet([{listed}])")
         yield connection
@@ -117,8 +117,8 @@ def write(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection) 
         for column in spec.snapshot_columns
     )
     order = ", ".join(identifier(name) for name in (spec.features.event_time, spec.features.entity) if name is not None)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        temporary = Path(scratch) / "snapshot.parquet"
+    with draft_folder(home) as scratch:
+        temporary = scratch / "snapshot.parquet"
         row = connection.execute(
             f"copy (select {columns} from {CANDIDATE} order by {order}) "
             f"to {literal(str(temporary))} (format parquet, compression zstd)"

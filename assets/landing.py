@@ -7,7 +7,6 @@ the warehouse.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from assets import raw_files, raw_rows, row_checks
 from assets.errors import SourceError
 from assets.file_formats import MEMORY
 from assets.landings import Landed
+from assets.leftovers import draft_folder
 from assets.raw_rows import STATIC, UNASSIGNED, count
 from assets.spec import SourceSpec, TableSpec
 from assets.sql import identifier, literal
@@ -60,12 +60,12 @@ def land(
     name = f"{source.name}.{table_name} ({path.name})"
     with (
         raw_files.readable(path, table, home) as read,
-        tempfile.TemporaryDirectory(dir=home.temporary) as scratch,
+        draft_folder(home) as scratch,
         duckdb.connect() as connection,
     ):
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(scratch)}")
+        connection.execute(f"set temp_directory = {literal(str(scratch))}")
         rows_read = raw_rows.load(connection, read, name)
         raw_files.require_columns(table, list(raw_rows.columns(connection)), name)
         raw_rows.judge(connection, table)
@@ -153,8 +153,8 @@ def _publish(
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: Path, home: Home) -> tuple[Path, str, int]:
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        temporary = Path(scratch) / "rows.parquet"
+    with draft_folder(home) as scratch:
+        temporary = scratch / "rows.parquet"
         rows = count(connection, f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
         path, digest = publish_by_digest(temporary, folder, ".parquet")
     return path, digest, rows

@@ -9,12 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 
 from assets.errors import DigestError, PackagingError
+from assets.leftovers import draft_folder
 from assets.spec import ProductSpec
 from assets.standing import Entry
 from assets.storage import Home, file_digest, read_json, value_digest, write_json
@@ -57,9 +57,8 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     folder = home.models / spec.name / digest
     Model.load(folder, digest)
     tag = tag_of(champion)
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        package_folder = Path(scratch) / "bentos"
+    with draft_folder(home) as scratch:
+        package_folder = scratch / "bentos"
         (package_folder / "model").mkdir(parents=True)
         for source in sources():
             shutil.copyfile(source, package_folder / source.name)
@@ -84,17 +83,17 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "include": ["bentos/**"],
             "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
         }
-        write_json(Path(scratch) / "bentofile.yaml", bentofile)
+        write_json(scratch / "bentofile.yaml", bentofile)
         # in a store of its own, so that the home's never lacks the bento that is being replaced
-        store = Path(scratch) / "store"
-        _bentoml(store, "build", scratch, "--version", tag.split(":")[1], "--output", "tag", cwd=Path(scratch))
+        store = scratch / "store"
+        _bentoml(store, "build", str(scratch), "--version", tag.split(":")[1], "--output", "tag", cwd=scratch)
         built = store / "bentos" / spec.name / tag.split(":")[1]
         if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
             raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
         path = bento_folder(home, tag)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            shutil.move(path, Path(scratch) / "replaced")
+            shutil.move(path, scratch / "replaced")
         shutil.move(built, path)
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from assets import snapshots
 from assets.errors import ParityError
+from assets.leftovers import draft_folder
 from assets.row_checks import identifier
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
@@ -94,13 +95,17 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
     path = home.reports / spec.name / "parity.json"
     # a way that cannot answer leaves no record, rather than an earlier one
     path.unlink(missing_ok=True)
-    found: dict[str, Any] = {}
-    for name, place in ways.items():
+
+    def asked(way: str) -> Way | None:
+        place = ways[way]
         if place is None:
-            found[name] = None
-            continue
-        given = _precomputed(spec, model, place, keys) if name == "precomputed" else ASKED[name](home, spec, model, place, rows)
-        found[name] = _held_against(model, expected, given, tolerance)
+            return None
+        given = _precomputed(spec, model, place, keys) if way == "precomputed" else ASKED[way](home, spec, model, place, rows)
+        return _held_against(model, expected, given, tolerance)
+
+    # two of them are programs that import for a while
+    with ThreadPoolExecutor(len(ASKED)) as pool:
+        found: dict[str, Any] = dict(zip(ways, pool.map(asked, ways), strict=True))
     told = {name: None if way is None else {**asdict(way), "agrees": way.agrees(tolerance)} for name, way in found.items()}
     named = {"model_version": champion.version, "model_digest": champion.model_digest, "snapshot_digest": snapshot.digest}
     write_json(
@@ -159,9 +164,9 @@ def _embedded(home: Home, spec: ProductSpec, model: Model, wheel: Path, rows: Ro
         f"found = {module}.predict_rows(json.load(sys.stdin))\n"
         "json.dump([found.outputs.tolist(), found.decisions.tolist()], sys.stdout)"
     )
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+    with draft_folder(home) as scratch:
         zipfile.ZipFile(wheel).extractall(scratch)
-        outputs, decisions = _program(spec, "embedded", ["-I", "-c", code, scratch], Path(scratch), rows)
+        outputs, decisions = _program(spec, "embedded", ["-I", "-c", code, str(scratch)], scratch, rows)
     del model
     return np.array(outputs), np.array(decisions)
 

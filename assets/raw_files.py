@@ -7,7 +7,6 @@ written to the file itself.
 from __future__ import annotations
 
 import glob
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from assets import csv_dialect, file_formats, packed_files, text_encoding
 from assets.errors import SourceError
 from assets.file_formats import TEXT, Rows
+from assets.leftovers import draft_folder
 from assets.spec import SourceSpec, TableSpec
 from assets.sql import literal
 from assets.storage import Home, file_digest, value_digest
@@ -102,11 +102,10 @@ def readable(path: Path, table: TableSpec, home: Home) -> Iterator[list[ReadFile
     """
     import duckdb
 
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch, duckdb.connect() as connection:
+    with draft_folder(home) as scratch, duckdb.connect() as connection:
         read = []
         for number, file in enumerate(files(path)):
-            folder = Path(scratch) / str(number)
+            folder = scratch / str(number)
             folder.mkdir()
             try:
                 rows = _rows(file, table, folder)
@@ -128,12 +127,11 @@ def dialect(path: Path, home: Home, encoding: str | None = None) -> dict[str, st
     SourceError
         If it is no text, or not in the encoding that is given, or in none that can be told.
     """
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+    with draft_folder(home) as scratch:
         opened = []
         for number, file in enumerate(files(path)):
             _require_filled(file)
-            plain = packed_files.unpacked(file, Path(scratch) / str(number))
+            plain = packed_files.unpacked(file, scratch / str(number))
             if not file_formats.format_of(plain).is_text:
                 return {}
             _require_filled(plain, file)
@@ -147,7 +145,7 @@ def dialect(path: Path, home: Home, encoding: str | None = None) -> dict[str, st
         if table is not TEXT:
             return {"encoding": spoken}
         if not text_encoding.is_utf8(spoken):
-            plain = text_encoding.recoded(plain, spoken, Path(scratch) / "recoded", file)
+            plain = text_encoding.recoded(plain, spoken, scratch / "recoded", file)
         delimiter, skip = csv_dialect.detected(plain)
         return {"encoding": spoken, "delimiter": delimiter, "skip": skip}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import LedgerError
-from assets.registry_client import beside, connected, database, experiment
+from assets.registry_client import BESIDE, connected, database, experiment
 from assets.spec import ProductSpec
 from assets.storage import Home
 
@@ -34,7 +34,7 @@ class Version:
     trained_because: str = ""
 
 
-@beside
+@BESIDE.done
 def register(
     home: Home,
     spec: ProductSpec,
@@ -79,7 +79,7 @@ def register(
     return found
 
 
-@beside
+@BESIDE.done
 def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]) -> None:
     """Record the trials of a search as child runs of one run; those that are recorded already are not recorded again.
 
@@ -112,7 +112,7 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
         client.set_terminated(parents[0])
 
 
-@beside
+@BESIDE.done
 def name_champion(home: Home, product: str, version: int | None) -> None:
     """Let the alias follow the ledger: name the version that serves, or nobody."""
     with connected(home) as client:
@@ -122,7 +122,7 @@ def name_champion(home: Home, product: str, version: int | None) -> None:
             client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
-@beside
+@BESIDE.done
 def version(home: Home, product: str, number: int) -> Version:
     """A registered version by its number.
 
@@ -139,7 +139,7 @@ def version(home: Home, product: str, number: int) -> Version:
     return _version(known[number])
 
 
-@beside
+@BESIDE.done
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
     with connected(home) as client:
@@ -147,7 +147,7 @@ def attach(home: Home, version: Version, *files: Path) -> None:
             client.log_artifact(version.run_id, str(file), "evidence")
 
 
-@beside
+@BESIDE.done
 def tag(home: Home, version: Version, **tags: str) -> None:
     """Set tags on a version, such as its verdict."""
     with connected(home) as client:
@@ -155,7 +155,7 @@ def tag(home: Home, version: Version, **tags: str) -> None:
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
 
 
-@beside
+@BESIDE.done
 def holder(home: Home, product: str, alias: str) -> Version | None:
     """The version that an alias names, or None."""
     from mlflow.exceptions import MlflowException

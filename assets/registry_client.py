@@ -5,55 +5,35 @@ What is registered stands in `assets.registry`; these two modules alone import m
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from assets.companion import Companion
+from assets.companion import Beside
+from assets.leftovers import draft_folder
 from assets.storage import Home, exclusive
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
-_companion: Companion | None = None
+BESIDE = Beside(niceness=5)
+"""MLflow is the slowest import of all, and nothing else uses it; it is needed late, so it yields."""
 
 
 def prepare(home: Home) -> None:
-    """Let MLflow be imported, and its database be made, by a process beside this one, while this one does other things.
-
-    From then on that process does what this module is asked. Where MLflow is imported already, nothing happens.
-    """
-    global _companion  # noqa: PLW0603 - one for the life of the process
-    if "mlflow" in sys.modules or (_companion is not None and _companion.is_ours):
-        return
-    _companion = Companion()
-    _companion.begin(_make_ready, home)
+    """Let a process beside this one import MLflow and make its database; it then does what the registry is asked."""
+    if "mlflow" not in sys.modules:
+        BESIDE.start(_make_ready, home)
 
 
 def _make_ready(home: Home) -> None:
-    """Import what registering needs, and make the database."""
     import skops.io  # noqa: F401 - imported now, used when a model is registered
 
     with connected(home) as client:
         client.search_experiments(max_results=1)
-
-
-def beside(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """Call a function in the companion where there is one, else here."""
-
-    @wraps(function)
-    def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
-        if _companion is not None and _companion.is_ours:
-            answer: Answer = _companion.call(asked, *given, **named)
-            return answer
-        return function(*given, **named)
-
-    return asked
 
 
 def database(home: Home) -> Path:
@@ -67,10 +47,34 @@ def connected(home: Home) -> Iterator[MlflowClient]:
     import mlflow
 
     with exclusive(home.registry / "registry.lock"):
+        if not database(home).exists():
+            _make_database(home)
         uri = f"sqlite:///{database(home)}"
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         yield mlflow.MlflowClient(uri, uri)
+
+
+def _make_database(home: Home) -> None:
+    """Make the database elsewhere and move it into place whole: MLflow refuses one whose migrations were interrupted."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def unsynced(connection: Any, _: Any) -> None:
+        # some 600 waits for the disk, for a draft that nobody reads when the machine stops
+        connection.execute("pragma synchronous = off")
+
+    with draft_folder(home) as scratch:
+        draft = scratch / "mlflow.db"
+        event.listen(Engine, "connect", unsynced)
+        try:
+            SqlAlchemyStore(f"sqlite:///{draft}", (home.registry / "artifacts").as_uri()).engine.dispose()
+        finally:
+            event.remove(Engine, "connect", unsynced)
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(database(home))
 
 
 def experiment(client: MlflowClient, name: str, home: Home) -> str:

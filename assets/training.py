@@ -7,7 +7,6 @@ Calibration and the decision rule are part of the model: they are chosen here, o
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from assets import cross_fitting, onnx_graph
 from assets.candidates import Choice, choose, raw_outputs
 from assets.errors import DataError, DigestError, SpecificationError
 from assets.estimators import candidates, fit, model_frame, outputs_of, trusted_types
+from assets.leftovers import draft_folder
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
 from assets.snapshots import LabelledRows, Snapshot, labelled, read
@@ -86,9 +86,8 @@ def train_on(
     fitted, choice, chosen = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, learnt, validate_part)
     asked, scaling = model_frame(spec, validate_part.rows), choice.scaling
 
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        draft = Path(scratch) / "model"
+    with draft_folder(home) as scratch:
+        draft = scratch / "model"
         draft.mkdir()
         (draft / "model.onnx").write_bytes(onnx_graph.convert(chosen, fitted, scaling))
         signature = {

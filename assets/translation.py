@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from assets import current, dbt_package, graph_sql
 from assets.dbt_package import KEPT, RELATION
 from assets.errors import TranslationError
+from assets.leftovers import draft_folder
 from assets.row_checks import identifier, literal
 from assets.spec import ProductSpec
 from assets.sql_operators import number
@@ -61,15 +61,14 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
     macros = _macros(home, spec, champion, DIALECTS)
     queries = {name: _filled(text, relation, kept) for name, text in macros.items()}
     folder = home.sql / spec.name / champion.tag
-    home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        draft = Path(scratch) / "sql"
+    with draft_folder(home) as scratch:
+        draft = scratch / "sql"
         for name, text in queries.items():
             _write(draft / f"{name}.sql", f"-- {_told(spec, champion)}\n{text}\n")
         for name, content in dbt_package.files(spec, _told(spec, champion), macros).items():
             _write(draft / "dbt" / name, content)
         if folder.exists():
-            shutil.move(folder, Path(scratch) / "replaced")
+            shutil.move(folder, scratch / "replaced")
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(draft, folder)
     digest = digest_of(folder)

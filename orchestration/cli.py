@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,15 +31,23 @@ def run(product: str | None) -> None:
         resources.settle_process()
         home = resources.home_from_environment().prepare()
         display = RunDisplay(home)
+        from orchestration import beside
+
+        click.get_current_context().call_on_close(beside.end)
+        beside.prepare_first(home, product)
         definitions = load_definitions(product)
         from orchestration.running import RunFailedError
         from orchestration.running import run as run_loop
         from orchestration.status import status as read_status
 
+        def wave(planned: Any) -> None:
+            display.wave(planned)
+            beside.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
+
         with resources.instance(home) as instance, display:
             failure = None
             try:
-                outcome = run_loop(definitions, instance, home, product, on_wave=display.wave, on_wait=display.waiting)
+                outcome = run_loop(definitions, instance, home, product, on_wave=wave, on_wait=display.waiting)
             except RunFailedError as error:
                 outcome, failure = error.outcome, error
             if gateway := resources.pushgateway():

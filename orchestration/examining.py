@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from assets import evaluation, explanations, footprint, leakage, robustness
+from assets.companion import Beside
 from assets.evidence import Evidence
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
@@ -18,6 +20,17 @@ EXAMINATIONS: Mapping[str, Callable[[Home, ProductSpec, Snapshot, str], Evidence
     "footprint": footprint.measure,
 }
 """What is found out about a model, by stage."""
+
+LABORATORY = Beside()
+"""Models are trained and looked at in a process of their own, where one was started: what that imports takes as long as what
+comes before it."""
+IMPORTED = ("pandas", "sklearn.compose", "sklearn.ensemble", "onnx", "onnxruntime", "skops.io", "matplotlib.figure", "shap")
+
+
+def make_ready() -> None:
+    """Import what training and examining need."""
+    for module in IMPORTED:
+        import_module(module)
 
 
 def examined(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> dict[str, Evidence]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets import registry_client
 from assets.errors import GateRefusedError, LooplineError, SpecificationError
 from assets.leftovers import sweep
 from assets.storage import Home, exclusive
@@ -107,8 +106,6 @@ def run(
                 failures.append(Failure(told))
                 break
             on_wave(wave)
-            if any(graph.get(key).tags.get("stage") == "registry" for key in wave.reasons.keys() | wave.waiting):
-                registry_client.prepare(home)
             for selection, span in _launches(wave):
                 result = _execute(job, instance, selection, {**(tags or {}), **span})
                 failures += _failures(result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from assets import drafting, profiling
 from assets.errors import SpecificationError
+from assets.leftovers import draft_folder
 from assets.questions import Question
 from assets.roles import Ask, Role
 from assets.spec import ProductSpec, SourceSpec, read_declaration
@@ -128,9 +128,9 @@ def _name_in(path: Path) -> Any:
 
 def _require_sound(home: Home, made: drafting.Draft) -> None:
     """Read what was drafted the way it will be read."""
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
+    with draft_folder(home) as scratch:
         for text, kind in ((made.text, ProductSpec), (made.staging.get("source"), SourceSpec)):
             if text is not None:
-                path = Path(scratch) / "defs.yaml"
+                path = scratch / "defs.yaml"
                 path.write_text(text, encoding="utf-8")
                 read_declaration(path, kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from assets import evidently_report, ledger, monitor_page, monitoring, snapshots
 from assets.errors import DataError, GateRefusedError
+from assets.leftovers import draft_folder
 from assets.monitored import Monitored
 from assets.spec import ProductSpec
 from assets.standing import Entry
@@ -58,8 +58,8 @@ def second_opinion(home: Home, spec: ProductSpec) -> Path:
         raise DataError(f"{spec.name}: no rows came since the champion was validated. Land more, and run `loopline run`.")
     frame, random = pd.DataFrame(rows.features), np.random.default_rng(spec.model.seed)
     page = home.monitoring / spec.name / "evidently.html"
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        paths = [Path(scratch) / name for name in ("reference.parquet", "period.parquet")]
+    with draft_folder(home) as scratch:
+        paths = [scratch / name for name in ("reference.parquet", "period.parquet")]
         for path, days in zip(paths, (~rows.later, last[-1]), strict=True):
             places = np.flatnonzero(rows.rows(days))
             chosen = random.choice(places, min(evidently_report.MOST, len(places)), replace=False)

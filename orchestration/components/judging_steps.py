@@ -15,7 +15,7 @@ from assets.spec import ProductSpec
 from assets.standing import Decision
 from assets.storage import Home, value_digest
 from orchestration.deciding import follow_ledger
-from orchestration.examining import EXAMINATIONS
+from orchestration.examining import EXAMINATIONS, LABORATORY
 from orchestration.step import CAUSE, Made
 
 GATE = "gate"
@@ -58,7 +58,8 @@ def examine(stage: str) -> Callable[[ProductSpec, Home], Made]:
 
     def step(spec: ProductSpec, home: Home) -> Made:
         model_digest, snapshot_digest = training.current(home, spec.name)
-        done = EXAMINATIONS[stage](home, spec, snapshots.opened(home, spec.name, snapshot_digest), model_digest)
+        snapshot = snapshots.opened(home, spec.name, snapshot_digest)
+        done = LABORATORY.ask(EXAMINATIONS[stage], home, spec, snapshot, model_digest)
         return Made(done.digest, _figures(stage, spec, done.record), done.path)
 
     return step
@@ -104,7 +105,7 @@ def register_challenger(spec: ProductSpec, home: Home, code_version: str) -> Mad
         evaluation_digest=done.digest,
         evidence_folder=done.path.parent,
         code_version=code_version,
-        trusted_types=trusted_types(spec),
+        trusted_types=LABORATORY.ask(trusted_types, spec),  # which imports the estimator
     )
     if cause := CAUSE.get():
         registry.tag(home, version, trained_because=cause)

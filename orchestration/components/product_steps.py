@@ -5,11 +5,9 @@ Those that judge it stand in `judging_steps`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -32,11 +30,13 @@ from assets import (
     warehouse,
 )
 from assets.errors import ContractError, GateRefusedError, ParityError, TranslationError, WarehouseError
+from assets.leftovers import draft_folder
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.spec.product import DATA
 from assets.standing import Entry
 from assets.storage import Home, value_digest
 from orchestration import declarations
+from orchestration.examining import LABORATORY
 from orchestration.resources import REPOSITORY
 from orchestration.step import FailedCheckError, Made
 from orchestration.ways import ways
@@ -125,8 +125,8 @@ def _snapshot_with(spec: ProductSpec, home: Home, house: WarehouseSpec, settings
     project = REPOSITORY / house.project
     parameters = {**house.parameters, **settings}
     sources = warehouse.manifest(project, house.parameters)["sources"].values()
-    with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
-        elsewhere = Home(Path(scratch)).prepare()
+    with draft_folder(home) as scratch:
+        elsewhere = Home(scratch).prepare()
         landed = {
             (item["source_name"], item["name"]): landings.files(home, item["source_name"], item["name"])
             for item in sources
@@ -142,7 +142,7 @@ def _snapshot_with(spec: ProductSpec, home: Home, house: WarehouseSpec, settings
 
 def train_model(spec: ProductSpec, home: Home) -> Made:
     """Train on the current snapshot."""
-    trained = training.train(home, tuning.applied(home, spec), snapshots.current(home, spec.name))
+    trained = LABORATORY.ask(training.train, home, tuning.applied(home, spec), snapshots.current(home, spec.name))
     figures = {
         "dagster/row_count": trained.train_rows,
         "validation_rows": trained.validate_rows,

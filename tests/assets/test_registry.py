@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.artifacts import list_artifacts
 
-from assets import estimators, registry, training
+from assets import estimators, registry, registry_client, training
 from assets.registry import CHALLENGER, CHAMPION
 from assets.storage import Home
 from tests.world import World, found_out
@@ -75,3 +76,20 @@ def test_an_alias_of_nobody_is_none(ran: Home, home: Home) -> None:
     """Of a product without versions, and in a home without a registry."""
     assert registry.holder(ran, "unheard_of", CHAMPION) is None
     assert registry.holder(home, "flight_delay", CHAMPION) is None
+
+
+def test_a_database_whose_making_was_interrupted_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow refuses one that lacks migrations; so none is there before it is whole."""
+    home = Home(tmp_path / "home").prepare()
+
+    def interrupted(engine: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlflow.store.db.utils._upgrade_db", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            registry.show_trials(home, "churn", "study", [])
+    assert not registry_client.database(home).exists()
+    assert list(home.temporary.iterdir()) == []
+    registry.show_trials(home, "churn", "study", [(0, {"depth": 2}, 0.5)])
+    assert registry_client.database(home).exists()

@@ -1,0 +1,27 @@
+"""Assembly: a product with a file of its own is loaded alone, as it is among all."""
+
+from __future__ import annotations
+
+from orchestration.assembly import of_product
+from orchestration.definitions import defs
+
+
+def test_a_product_with_its_own_file_is_loaded_alone_and_unchanged() -> None:
+    """Each of its assets has the same code version and inputs as among all definitions, so nothing is made twice."""
+    alone = of_product("diamond_cut")
+    assert alone is not None
+    graph, whole = alone.resolve_asset_graph(), defs.resolve_asset_graph()
+    keys = set(graph.get_all_asset_keys())
+    assert keys
+    assert keys == {key for key in whole.get_all_asset_keys() if "diamond_cut" in key.path}
+    for key in keys:
+        assert graph.get(key).code_version == whole.get(key).code_version
+        assert graph.get(key).parent_keys == whole.get(key).parent_keys
+        assert graph.get(key).tags == whole.get(key).tags
+
+
+def test_a_product_on_the_warehouse_or_an_unknown_one_needs_all_definitions() -> None:
+    """Then all are loaded, which also tells what is declared."""
+    assert of_product("flight_delay") is None
+    assert of_product("sources") is None
+    assert of_product("no_such_product") is None
