@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 NESTED = ("source", "tables", "data", "features", "groups", "all", "columns", "target", "model", "gates")
-"""The mappings that are written over several lines."""
+"""The mappings that are written over several lines, but for columns, whatever a column is called."""
 LONGEST_KEY = 1000
 """YAML reads keys of up to 1,024 characters in one line; longer ones need a mark of their own."""
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -54,15 +54,13 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def _lines(key: str, value: Any, indent: int) -> list[str]:
+def _lines(key: str, value: Any, indent: int, *, is_column: bool = False) -> list[str]:
     pad, name, remark = " " * indent, _inline(key), ""
     if isinstance(value, Remarked):
         value, remark = value.value, f"  # {printable(value.remark)}"
-    if isinstance(value, dict) and key in NESTED:
-        return [
-            f"{pad}{name}:{remark}",
-            *(line for inner, item in value.items() for line in _lines(inner, item, indent + 2)),
-        ]
+    if isinstance(value, dict) and key in NESTED and not is_column:
+        within = (_lines(inner, item, indent + 2, is_column=key == "columns") for inner, item in value.items())
+        return [f"{pad}{name}:{remark}", *(line for lines in within for line in lines)]
     if len(name) > LONGEST_KEY:
         return [f"{pad}? {name}", f"{pad}: {_inline(value)}{remark}"]
     return [f"{pad}{name}: {_inline(value)}{remark}"]

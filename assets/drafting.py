@@ -36,8 +36,12 @@ FEATURES_REASON = (
     "time: it would leak."
 )
 GATES_REASON = (
-    "No limit is declared, because none was measured yet: a model must beat the baselines, surely, and what else was found is "
+    "No limit is declared, because none was measured yet: a model must beat a constant answer, surely, and what else was found is "
     "reported. A limit that is declared refuses a model that surely breaks it (docs/product-spec.md), for example:"
+)
+BASELINE_REASON = (
+    "What the model is held against, besides one constant answer, which it must beat: means by this column. At level warning a "
+    "model that is surely worse than them is refused; at level blocking one that is not surely better is, too."
 )
 KNOWN_REASON = "Columns that tell the target well, and are kept: the gate does not ask again."
 FLOORS = {"binary": "{roc_auc: {min: 0.7}}", "multiclass": "{balanced_accuracy: {min: 0.6}}", "regression": "{r2: {min: 0.3}}"}
@@ -113,8 +117,8 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
         ),
         ("What mistakes cost decides the threshold. These are placeholders: put in your own.", {"cost": _cost(kind)}),
         (
-            "What the model must beat, besides one constant answer: means by these columns.",
-            {"baseline": _baseline(roles.features)},
+            BASELINE_REASON,
+            {"baseline": {"by": _baseline(roles.features), "level": "warning"}},
         ),
         ("Whom to measure apart, besides all.", {"evaluation": {"slices": _slices(roles.features)}}),
         _gates(roles),
@@ -266,11 +270,11 @@ def _baseline(features: list[ColumnProfile]) -> dict[str, Any]:
     """A category of few values if there is one, else a number in ten bins."""
     for column in features:
         if column.type in ("text", "boolean") and column.distinct <= VOCABULARY:
-            return {"by": {column.name: None}}
+            return {column.name: None}
     for column in features:
         if column.low is not None and column.high is not None and column.high > column.low:
-            return {"by": {column.name: _plain((column.high - column.low) / 10)}}
-    return {"by": {features[0].name: None}}
+            return {column.name: _plain((column.high - column.low) / 10)}
+    return {features[0].name: None}
 
 
 def _slices(features: list[ColumnProfile]) -> list[str]:

@@ -117,7 +117,8 @@ def assign(question: Question, profile: FileProfile, ask: Ask | None = None) -> 
         roles.notes.append(f"the file seems to be sorted by the target: the row number {', '.join(strong)} tells it")
     _look_at_rows(profile, question, roles)
     if not roles.features:
-        why = "; ".join(f"{role.column!r}: {role.why}" for role in roles.table if role.rank == LEFT_OUT)
+        shown_parts = [role for role in roles.table if role.rank in (PART, LEFT_OUT) and not role.used_as.startswith("target")]
+        why = "; ".join(f"{role.column!r}: {role.used_as}, {role.why}" for role in shown_parts)
         raise DataError(f"{profile.path}: no column is left to learn from ({why}). Bring more columns, or --keep one.")
     roles.table.sort(key=lambda role: role.rank)
     return roles

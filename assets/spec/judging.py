@@ -66,10 +66,12 @@ class CostSpec(Declaration):
 
 
 class BaselineSpec(Declaration):
-    """The table of means that a model must beat."""
+    """The table of means that a model is held against, besides one constant answer."""
 
     by: dict[Name, float | None] = Field(min_length=1, examples=[{"carrier": None, "scheduled_departure_minute_local": 60}])
     """Give the features that index the table; a number is the width of a bin."""
+    level: Literal["blocking", "warning"] = Field(default="blocking", examples=["warning"])
+    """Give blocking to refuse a model that is not surely better than the table, warning to refuse one that is surely worse."""
 
 
 class PromotionSpec(Declaration):

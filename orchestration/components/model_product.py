@@ -77,7 +77,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 judging.hear_gate,
                 stage="gate",
                 inputs=["challenger", *judging.EXAMINED, "decisions"],
-                reads={"gates", "promotion", "evaluation", "cost", "target"},
+                reads={"gates", "baseline", "promotion", "evaluation", "cost", "target"},
                 kinds={"html"},
                 description="What the gate says of the challenger, against whoever serves; each gate is a check.",
                 checks=judging.gate_checks(spec.name),

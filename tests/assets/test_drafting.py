@@ -164,6 +164,16 @@ def test_awkward_names_are_given_plain_ones(home: Home, tmp_path: Path, shop: pd
     assert landed(home, spec).rows_good == ROWS
 
 
+def test_columns_may_be_called_as_blocks_of_the_declaration_are(home: Home, tmp_path: Path, shop: pd.DataFrame) -> None:
+    """Each stays one line of its own."""
+    names = {"visits": "model", "spend": "features", "age": "source", "plan": "columns", "tier": "target"}
+    shop.rename(columns=names).to_csv(tmp_path / "customers.csv", index=False)
+    spec, _ = new(home, tmp_path / "customers.csv")
+    assert spec.source is not None
+    assert set(names.values()) <= set(spec.source.columns) & set(spec.columns)
+    assert landed(home, spec).rows_good == ROWS
+
+
 BAD: list[tuple[str, Any, dict[str, Any], str]] = [
     ("an empty file", lambda s, p: p.write_bytes(b""), {}, r"customers\.csv: is empty\. Fetch it again"),
     ("a header alone", lambda s, p: s.head(0).to_csv(p, index=False), {}, r"has a header and no rows"),
@@ -184,7 +194,7 @@ BAD: list[tuple[str, Any, dict[str, Any], str]] = [
     ("one moment", lambda s, p: s.assign(signed_up_at="2024-01-01").to_csv(p, index=False), {"time": "signed_up_at"}, r"has 1 different moment\(s\)"),
     ("an entity that repeats", lambda s, p: s.to_csv(p, index=False), {"entity": "household"}, r"does not identify a row: .*give --group 'household'"),
     ("an entity with gaps", lambda s, p: s.to_csv(p, index=False), {"entity": "visits"}, r"--entity 'visits' is missing in \d+ rows"),
-    ("only names and constants", lambda s, p: s[["customer_id", "churned"]].assign(x=1, y=None).to_csv(p, index=False), {}, r"no column is left to learn from \('x': it has one value only, '1'; 'y': it has no value in any row\)\. Bring more columns"),
+    ("only names and constants", lambda s, p: s[["customer_id", "churned"]].assign(x=1, y=None).to_csv(p, index=False), {}, r"no column is left to learn from \('customer_id': entity, .*; 'x': left out, it has one value only, '1'; 'y': left out, it has no value in any row\)\. Bring more columns"),
     ("a time with gaps", lambda s, p: s.assign(signed_up_at=s["signed_up_at"].where(s.index % 5 > 0)).to_csv(p, index=False), {"time": "signed_up_at"}, r"--time 'signed_up_at' is missing in 40 of 200 rows, at most 5% may lack it"),
     ("a group with a time", lambda s, p: s.to_csv(p, index=False), {"time": "signed_up_at", "group": "household"}, r"--group 'household' keeps rows together in a random split, .* Leave one of them out"),
     ("a column both kept and left out", lambda s, p: s.to_csv(p, index=False), {"keep": ["age"], "without": ["age"]}, r"'age' is given by --keep and by --without\. Leave one of them out"),

@@ -247,6 +247,39 @@ def test_a_missing_figure_is_a_refusal(
     assert set(refusing(judged(home, spec, snapshot, good, None, lacking))) == {gate_name}
 
 
+@pytest.mark.parametrize(
+    ("level", "low", "high", "is_refused"),
+    [
+        ("blocking", 0.01, 0.05, False),
+        ("blocking", -0.01, 0.05, True),
+        ("warning", -0.01, 0.05, False),
+        ("warning", -0.05, -0.01, True),
+    ],
+)
+def test_a_table_of_means_must_be_beaten_or_not_win(
+    found: dict[str, Evidence],
+    home: Home,
+    spec: ProductSpec,
+    snapshot: Snapshot,
+    good: str,
+    level: str,
+    low: float,
+    high: float,
+    is_refused: bool,
+) -> None:
+    """By the level of the baseline; the constant must be beaten whatever it is."""
+
+    def measured_so(baseline: str) -> Callable[[Any], None]:
+        return lambda record: record["gain"][baseline]["roc_auc"].update(value=(low + high) / 2, low=low, high=high)
+
+    asked = changed(spec, baseline={**spec.baseline.model_dump(), "level": level})
+    verdict = judged(home, asked, snapshot, good, None, planted.altered(home, found, "evaluation", measured_so("table")))
+    assert verdict.promoted is not is_refused
+    assert any("table baseline" in told for told in (*verdict.warnings, *verdict.reasons)) is (low <= 0)
+    verdict = judged(home, asked, snapshot, good, None, planted.altered(home, found, "evaluation", measured_so("constant")))
+    assert verdict.promoted is (low > 0)
+
+
 @pytest.mark.parametrize("stage", ["evaluation", "leakage", "robustness", "explanations", "footprint"])
 def test_a_stage_that_has_not_looked_is_a_refusal(
     found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stage: str
