@@ -36,8 +36,8 @@ FEATURES_REASON = (
     "time: it would leak."
 )
 GATES_REASON = (
-    "No limit is declared, because none was measured yet: a model must beat a constant answer, surely, and what else was found is "
-    "reported. A limit that is declared refuses a model that surely breaks it (docs/product-spec.md), for example:"
+    "No limit is declared, because none was measured yet: a model must beat a constant answer, surely, and what else was found "
+    "is reported. A limit that is declared refuses a model that surely breaks it (docs/product-spec.md), for example:"
 )
 BASELINE_REASON = (
     "What the model is held against, besides one constant answer, which it must beat: means by this column. At level warning a "

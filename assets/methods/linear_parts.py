@@ -51,7 +51,7 @@ def linear_parts(columns: Array, total: Array, *, exact: float = EXACT) -> list[
         explained, left_over = _fit(columns[:, kept[chosen]], total)
         if explained > exact:
             return sorted(int(kept[number]) for number in chosen) if len(chosen) > 1 else []
-    if 3 * len(kept) >= len(total):
+    if not len(kept) or 3 * len(kept) >= len(total):
         return []
     weights = np.abs(np.linalg.lstsq(centred, total - total.mean(), rcond=None)[0])
     weighing = np.flatnonzero(weights > 1e-3 * weights.max())

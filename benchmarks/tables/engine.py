@@ -13,7 +13,7 @@ from typing import Any
 from orchestration.resources import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-tables" / "bin" / "python"
-LEARNABILITY_VERSION = 3
+LEARNABILITY_VERSION = 4
 """Of the rules of `learnability`: a judgement by others is not read."""
 WRITING = ("selection.py", "sources.py", "corpus.py", "odd.py")
 """The modules that decide what the corpus is."""

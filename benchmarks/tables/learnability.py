@@ -106,7 +106,8 @@ def _advantages(
                 sums[:, test] += _gains(labels[train], labels[test], outputs, kind)
                 times[test] += 1
         for measure, gains in zip(MEASURES[kind], (sums[:, times > 0] / times[times > 0]), strict=True):
-            error = float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
+            spread = _influences(gains, labels[times > 0]) if measure == "rank" else gains
+            error = float(np.std(spread, ddof=1) / np.sqrt(len(gains)))
             found[f"{model}: {measure}"] = {"mean": float(np.mean(gains)), "low": float(np.mean(gains) - sure * error)}
     return found
 
@@ -144,6 +145,16 @@ def _gains(taught: Array, labels: Array, outputs: Array, kind: str) -> Array:
     others = np.where(labels == 1, np.sum(labels == 0), np.sum(labels == 1))
     below = (ranks - among_own) / np.maximum(others, 1)
     return np.array([lost, np.where(labels == 1, below - 0.5, 0.5 - below)])
+
+
+def _influences(gains: Array, labels: Array) -> Array:
+    """How much each row moves the mean rank gain, about that mean: its variance is that of DeLong et al. 1988.
+
+    A row is compared with the rows of the other class only, so each class's mean is the gain again, and their errors add up.
+    """
+    mean = np.mean(gains)
+    own = np.where(labels == 1, np.mean(labels == 1), np.mean(labels == 0))
+    return np.asarray(mean + (gains - mean) / own)
 
 
 def _is_sure(advantages: dict[str, dict[str, float]]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.methods.linear_parts import linear_parts
 from assets.profiling import profile
 from assets.questions import Answer, Question
 from assets.roles import Roles, assign
@@ -218,6 +219,12 @@ def test_columns_that_add_up_to_the_target_are_suspected(home: Home, people: pd.
     assert not [role for role in roles_of(home, noisy, "count").table if "adds up" in role.why]
     without = roles_of(home, table.assign(count=table["registered"] + table["casual"]), "count", known_after=["casual"])
     assert "casual" not in features(without)
+
+
+def test_columns_that_vary_only_where_the_target_is_missing_add_up_to_nothing() -> None:
+    """There is nothing to add."""
+    columns = np.where(np.arange(100)[:, None] < 50, np.arange(100.0)[:, None], [[1.0, np.nan]])
+    assert linear_parts(columns, np.where(np.arange(100) < 50, np.nan, np.arange(100.0))) == []
 
 
 def test_what_says_nothing_is_left_out_with_a_reason(home: Home, people: pd.DataFrame) -> None:

@@ -174,3 +174,16 @@ def test_the_page_is_written_between_its_markers(tmp_path: Path) -> None:
     assert "| a/served | 1,000 x 5 | `x/y` | binary | yes | served |" in text
     assert "failed at new: `no / 'way' out`" in text
     assert "| refused | baselines | 1 | 0 | 0 |" in text
+
+
+def test_the_error_of_a_rank_gain_is_that_of_the_area_under_the_curve() -> None:
+    """As it varies over many tables: no smaller, which would call what cannot be learnt learnable."""
+    areas, errors = [], []
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        labels = (np.arange(120) < 30).astype(int)
+        scores = random.normal(size=120) + 0.5 * labels
+        gains = learnability._gains(labels, labels, np.c_[-scores, scores], "binary")[1]
+        areas.append(gains.mean())
+        errors.append(np.std(learnability._influences(gains, labels), ddof=1) / np.sqrt(120))
+    assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.1)
