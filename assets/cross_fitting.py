@@ -71,8 +71,9 @@ class CrossFitted:
 
 
 def is_wanted(spec: ProductSpec, parts: Sequence[LabelledRows]) -> bool:
-    """Whether these training and validation rows are few enough."""
-    return sum(len(part.rows) for part in parts) < spec.evaluation.cross_fitted_below
+    """Whether these training and validation rows are few enough, and can be cut into folds."""
+    are_few = sum(len(part.rows) for part in parts) < spec.evaluation.cross_fitted_below
+    return are_few and len(_usable(spec, joined(parts, "fitted"), spec.model.seed)) > 1
 
 
 def joined(parts: Sequence[LabelledRows], name: str) -> LabelledRows:
@@ -109,6 +110,16 @@ def folds_of(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
     DataError
         If fewer than two are left: what is chosen on one is judged by another.
     """
+    usable = _usable(spec, rows, seed)
+    if len(usable) < 2:
+        raise DataError(
+            f"{spec.name}: {len(rows.rows)} labelled rows cannot be cut into two folds or more, each with {FEWEST} other rows "
+            "of two values of the target to train on. Bring more rows, or set evaluation.cross_fitted_below to 0."
+        )
+    return usable
+
+
+def _usable(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
     labels, split = rows.labels(spec), spec.split
     if split.by == "random":
         keys = rows.rows[spec.features.entity].to_numpy()
@@ -117,13 +128,7 @@ def folds_of(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
     else:
         known = rows.rows[spec.target.known_at] if spec.target.known_at else None
         folds = expanding_folds(rows.rows[spec.features.event_time], known, FOLDS)
-    usable = [fold for fold in folds if len(fold.test) and len(fold.train) >= FEWEST and len(np.unique(labels[fold.train])) > 1]
-    if len(usable) < 2:
-        raise DataError(
-            f"{spec.name}: {len(labels)} labelled rows cannot be cut into two folds or more, each with {FEWEST} other rows of "
-            "two values of the target to train on. Bring more rows, or set evaluation.cross_fitted_below to 0."
-        )
-    return usable
+    return [fold for fold in folds if len(fold.test) and len(fold.train) >= FEWEST and len(np.unique(labels[fold.train])) > 1]
 
 
 def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitted:
@@ -142,10 +147,11 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitt
         repeats.append(_answers(spec, labels, clusters, scores, folds, in_time=in_time))
     judged = np.flatnonzero(_is_known(repeats[0].outputs))
     answered = _baselines(spec, rows, taught, folds, in_time=in_time)
+    kept = LabelledRows("all", None, rows.rows.iloc[judged], rows.unlabelled, rows.late_labels)
     return CrossFitted(
-        LabelledRows("all", None, rows.rows.iloc[judged], rows.unlabelled, rows.late_labels),
+        kept,
         labels[judged],
-        np.unique(clusters[judged], return_inverse=True)[1],
+        kept.clusters(spec),
         tuple(_only(item, judged) for item in repeats),
         {name: outputs[judged] for name, outputs in answered.items()},
         widening(FOLDS, len(repeats)),

@@ -56,7 +56,7 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "train_rows": len(train_labels),
         "validate_rows": len(case.parts["validate"].rows),
         "test_rows": len(case.parts["test"].rows),
-        "clusters": {"count": int(rows.clusters.max()) + 1, "of": _cluster_name(spec)},
+        "clusters": {"count": int(rows.clusters.max()) + 1, "of": rows.rows.cluster_name(spec)},
         "unlabelled": rows.rows.unlabelled,
         "label_mean": float(labels.mean()) if spec.kind != "multiclass" else None,
         "decision": case.model.decision,
@@ -94,12 +94,6 @@ def _limits(spec: ProductSpec) -> list[str]:
     if spec.kind == "regression":
         found.append("The prediction interval covers what it promises only for rows that are like the validation rows.")
     return found
-
-
-def _cluster_name(spec: ProductSpec) -> str:
-    if spec.features.event_time is not None:
-        return "days"
-    return f"groups of equal {spec.split.group}" if spec.split.group else "random groups of rows"
 
 
 def _kept_when_served(case: Case, estimates: Estimates) -> dict[str, float | None] | None:

@@ -49,7 +49,7 @@ def _plots(record: Mapping[str, Any]) -> dict[str, str]:
         "Cost": _timeline(record, "cost_per_1000", f"{record['unit']} per 1,000"),
         "Volume": _volume(record),
     }
-    return found | {"Drift": _drift(record)}
+    return found | _drift(record)
 
 
 def _timeline(record: Mapping[str, Any], metric: str, told: str) -> str:
@@ -80,14 +80,16 @@ def _volume(record: Mapping[str, Any]) -> str:
     return svg(buffer, "Rows a day")
 
 
-def _drift(record: Mapping[str, Any]) -> str:
-    """How far each feature moved, in parts of what would be worth an alarm."""
+def _drift(record: Mapping[str, Any]) -> dict[str, str]:
+    """How far each feature moved, in parts of what would be worth an alarm; no plot where no period has days enough to tell."""
     judged = [period for period in record["periods"] if "drift" in period]
     parts = {
         f"{name} ({kind})": [_part(period["drift"][kind].get(name)) for period in judged]
         for kind in ("data", "model", "concept")
         for name in dict.fromkeys(name for period in judged for name in period["drift"][kind])
     }
+    if not parts:
+        return {}
     kept = sorted(parts, key=lambda name: -max(parts[name]))[:MOST_FEATURES]
     with figure("Drift, in parts of its floor", "", "", size=(6.6, 0.6 + 0.22 * len(kept) + 0.6)) as (axes, buffer):
         axes.imshow([parts[name] for name in kept], cmap="Reds", vmin=0, vmax=2, aspect="auto")
@@ -98,7 +100,7 @@ def _drift(record: Mapping[str, Any]) -> str:
                 axes.text(
                     column, row, f"{value:.1f}", ha="center", va="center", fontsize=7, color="white" if value > 1.2 else INK
                 )
-    return svg(buffer, "Drift")
+    return {"Drift": svg(buffer, "Drift")}
 
 
 def _part(item: Mapping[str, Any] | None) -> float:

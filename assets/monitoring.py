@@ -21,7 +21,7 @@ from assets.methods import expected, regression
 from assets.methods.changes import changes
 from assets.methods.kinds import KINDS
 from assets.monitored import Monitored
-from assets.snapshots import Snapshot
+from assets.snapshots import CLUSTERS, FEWEST_CLUSTERS, Snapshot
 from assets.spec import ProductSpec
 from assets.standing import Entry
 from assets.storage import Home, read_json, value_digest, write_json
@@ -190,11 +190,12 @@ class _Watch:
         return len(np.unique(self.rows.labels[chosen])) > 1
 
     def _draws(self, chosen: np.ndarray[Any, Any]) -> expected.Draws:
-        """Whole days of these rows are drawn."""
+        """Whole days of these rows are drawn, or rows where there are too few days to tell how much they differ."""
         return expected.Draws(self._days(chosen), DRAWS, self.spec.monitoring.drift.confidence, self.spec.model.seed)
 
     def _days(self, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.unique(self.rows.unit[chosen], return_inverse=True)[1]
+        days, of_rows = np.unique(self.rows.unit[chosen], return_inverse=True)
+        return of_rows if len(days) >= FEWEST_CLUSTERS else np.arange(len(of_rows)) % CLUSTERS
 
     def _realised(self, chosen: np.ndarray[Any, Any]) -> dict[str, dict[str, float]]:
         metrics = self.kind.metric_functions(self.rows.labels[chosen], self.rows.served[chosen], *self.rule)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PARTS = ("train", "validate", "test")
 CLUSTERS = 1000
 """Into how many random groups rows without time or group are dealt for the bootstrap."""
+FEWEST_CLUSTERS = 5
+"""Of fewer days or groups no draw shows how much they differ: rows are dealt as if they were independent, and that is said."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +119,29 @@ class LabelledRows:
 
     def clusters(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
         """The clusters of the bootstrap, numbered from 0, shape (n_rows,): local days, the split's groups, or dealt rows."""
+        return self._clusters(spec)[0]
+
+    def cluster_name(self, spec: ProductSpec) -> str:
+        """What the clusters are, in words."""
+        return self._clusters(spec)[1]
+
+    def _clusters(self, spec: ProductSpec) -> tuple[np.ndarray[Any, Any], str]:
         import pandas as pd
 
+        told = ""
         if spec.features.event_time is not None:
             codes, _ = self.local_times(spec).dt.normalize().factorize(sort=True)
+            told = "days"
         elif spec.split.group is not None:
             codes, _ = pd.factorize(self.rows[spec.split.group], sort=True, use_na_sentinel=False)
-        else:
-            # random groups: Wolter, Introduction to Variance Estimation (2007), chapter 2
-            order = np.argsort(uniform(self.rows[spec.features.entity], spec.model.seed), kind="stable")
-            codes = np.empty(len(order), dtype=np.int64)
-            codes[order] = np.arange(len(order)) % CLUSTERS
-        return np.asarray(codes)
+            told = f"groups of equal {spec.split.group}"
+        if told and codes.max(initial=-1) + 1 >= FEWEST_CLUSTERS:
+            return np.asarray(codes), told
+        # random groups: Wolter, Introduction to Variance Estimation (2007), chapter 2
+        order = np.argsort(uniform(self.rows[spec.features.entity], spec.model.seed), kind="stable")
+        codes = np.empty(len(order), dtype=np.int64)
+        codes[order] = np.arange(len(order)) % CLUSTERS
+        return codes, "random groups of rows" + (f", as there are fewer than {FEWEST_CLUSTERS} {told}" if told else "")
 
 
 def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from assets.errors import DataError
 from orchestration import resources
 from orchestration.telling import told
 
@@ -47,7 +48,7 @@ def new(name: str, data: str, **options: Any) -> None:
     """
     from orchestration.display_new import show_new
 
-    with told():
+    with told(DataError):
         home = resources.home_from_environment().prepare()
         from assets.questions import Question
         from orchestration.scaffolding import new_product

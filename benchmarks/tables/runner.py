@@ -35,6 +35,8 @@ def run(checkout: Checkout, file: Path, entry: dict[str, Any], kept: Path | None
         asked = [f"--data={file}", f"--target={entry['target']}", *([f"--time={entry['time']}"] if entry["time"] else [])]
         new = checkout.loopline("new", PRODUCT, *asked)
         found: dict[str, Any] = {"new_seconds": round(new.seconds, 2)}
+        if new.code == REFUSAL_CODE:
+            return {**found, "outcome": REFUSED, "at": "new", "refused_by": ["new"], "reasons": [failure("new", new)["error"]]}
         if new.code != 0:
             return {**found, **failure("new", new)}
         found["declared"] = records.declared(checkout.tree / "orchestration" / "defs" / PRODUCT)

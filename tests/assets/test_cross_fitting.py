@@ -89,6 +89,17 @@ def test_rows_for_fewer_than_two_folds_are_one_clear_error() -> None:
     rows = LabelledRows("all", None, customers(24).assign(churned=lambda frame: frame["churned"] == "yes"), {}, 0)
     with pytest.raises(DataError, match="24 labelled rows cannot be cut into two folds or more.*Bring more rows"):
         cross_fitting.folds_of(spec, rows, seed=1)
+    assert not cross_fitting.is_wanted(spec, [rows])
+
+
+def test_few_rows_of_few_moments_are_judged_by_the_test_rows(home: Home) -> None:
+    """What cannot be cut into folds in order of time is trained and judged as many rows are."""
+    spec = product("churn", split={"by": "time", "train": 0.4, "validation": 0.3, "test": 0.3})
+    frame = customers(600)
+    frame["signed_up_at"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(600) // 200, "D")
+    found = judged(case_of(home, spec, frame))
+    assert not found.are_cross_fitted
+    assert found.told["method"] != "cross-fitting"
 
 
 def test_the_candidate_that_does_best_on_unseen_rows_becomes_the_model(home: Home) -> None:

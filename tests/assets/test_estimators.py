@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,13 @@ def test_the_parts_are_apart_and_hold_every_row(home: Home, shop: Path, name: st
     clusters = cut["test"].clusters(spec)
     assert len(clusters) == len(cut["test"].rows)
     assert set(clusters) == set(range(clusters.max() + 1))
+    assert cut["test"].cluster_name(spec) == ("days" if split == "time" else "groups of equal household")
+    few = replace(
+        cut["test"],
+        rows=cut["test"].rows.assign(**{name: frame[name].iloc[0] for name in ("signed_up_at", "household") if name in frame}),
+    )
+    assert few.clusters(spec).max() > 100
+    assert few.cluster_name(spec).startswith("random groups of rows, as there are fewer than 5")
 
 
 @pytest.mark.parametrize(

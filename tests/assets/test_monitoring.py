@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets import ledger, monitored, monitoring, training
+from assets import ledger, monitor_page, monitored, monitoring, training
 from assets.errors import DataError
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
@@ -194,6 +194,20 @@ def test_few_rows_are_not_judged_and_lost_rows_are_an_alarm(home: Home, shop: tu
     assert ("volume", "rows") in raised(record)
     record = monitoring.look(home, spec_of(min_rows=100_000), snapshot_of(home, spec, kept), champion_of(shop[1]))
     assert all("not_judged" in period for period in record["periods"])
+
+
+def test_rows_of_a_few_days_are_watched_row_by_row(home: Home) -> None:
+    """A date for each quarter: drift cannot be judged, and a figure's interval is that of its rows, not of one day."""
+    frame = customers(6000)
+    quarters = pd.to_datetime(frame["signed_up_at"]).dt.to_period("Q").dt.start_time
+    spec = spec_of()
+    snapshot = snapshot_of(home, spec, frame.assign(signed_up_at=quarters))
+    made = training.train(home, spec, snapshot)
+    record = monitoring.look(home, spec, snapshot, champion_of(Model.load(made.folder, made.digest)))
+    last = record["periods"][-1]
+    assert not last["drift"]["data"]
+    assert last["realised"]["roc_auc"]["low"] < last["realised"]["roc_auc"]["value"] < last["realised"]["roc_auc"]["high"]
+    assert "Drift is not judged" in monitor_page.write(home, record, []).read_text()
 
 
 def test_rows_without_time_are_not_watched_and_it_is_said(home: Home) -> None:

@@ -166,6 +166,10 @@ def test_a_newcomer_goes_from_a_file_to_a_report(clone: Path, shop: Path, tmp_pa
     again = loopline("new", "churn", *asked, home=home, cwd=clone)
     assert again.returncode == 1
     assert again.stderr.startswith("error 'churn' is declared already in ")
+    refused = loopline(
+        "new", "constant", "--data", str(shop), "--target", "churned", "--without", "plan", "--null", "no", home=home, cwd=clone
+    )
+    assert (refused.returncode, refused.stderr.split()[0]) == (3, "refused")
     assert loopline("check", "churn", home=home, cwd=clone).stdout == "✓ churn\n"
     ran = loopline("run", "churn", home=home, cwd=clone)
     assert ran.returncode == 0, ran.stderr
