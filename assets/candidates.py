@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.estimators import threads_for
 from assets.methods.calibration import Scaling, chances, fit_scaling, held_out_gain, log_chances
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
@@ -58,6 +59,11 @@ class Choice:
 
 def raw_outputs(spec: ProductSpec, fitted: Any, frame: pd.DataFrame) -> Array:
     """Values of shape (n_samples,), or scores of shape (n_samples, n_classes) before they become probabilities."""
+    with threads_for(frame):
+        return _raw_outputs(spec, fitted, frame)
+
+
+def _raw_outputs(spec: ProductSpec, fitted: Any, frame: pd.DataFrame) -> Array:
     if spec.kind == "regression":
         return np.asarray(fitted.predict(frame), dtype=np.float64)
     classes = 2 if spec.kind == "binary" else len(spec.target.classes or ())

@@ -15,7 +15,7 @@ import numpy as np
 
 from assets.candidates import choose, outputs_of_scores, raw_outputs
 from assets.errors import DataError
-from assets.estimators import candidates, fit, model_frame
+from assets.estimators import candidates, fit, model_frame, threads_for
 from assets.methods import baselines
 from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
 from assets.methods.kinds import KINDS
@@ -93,12 +93,13 @@ def out_of_fold(spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold]) ->
     frame, labels = model_frame(spec, rows.rows), rows.labels(spec)
     classes = {"regression": 0, "binary": 2}.get(spec.kind, len(spec.target.classes or ()))
     found = []
-    for candidate in candidates(spec):
-        scores = np.full((len(labels), classes) if classes else len(labels), np.nan)
-        for fold in folds:
-            fitted = fit(candidate, frame.iloc[fold.train], labels[fold.train])
-            scores[fold.test] = raw_outputs(spec, fitted, frame.iloc[fold.test])
-        found.append(scores)
+    with threads_for(frame):
+        for candidate in candidates(spec):
+            scores = np.full((len(labels), classes) if classes else len(labels), np.nan)
+            for fold in folds:
+                fitted = fit(candidate, frame.iloc[fold.train], labels[fold.train])
+                scores[fold.test] = raw_outputs(spec, fitted, frame.iloc[fold.test])
+            found.append(scores)
     return tuple(found)
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +37,8 @@ TRUSTED = (
 
 
 THREADED = 300_000
-"""The values from which an estimator may use several threads; with fewer, starting them takes longer than the work."""
+"""The values from which an estimator may use several threads; with fewer, they wait for each other longer than they work."""
+_has_one_thread: ContextVar[bool] = ContextVar("_has_one_thread", default=False)
 
 TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
 """The modules of estimators whose treatment of missing numbers survives the conversion to ONNX."""
@@ -175,12 +179,24 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
     columns = [name for name in frame.columns if frame[name].notna().any()]
     if not columns:
         raise DataError(f"{spec.name}: no feature has a value in the {len(frame)} rows to train on. Mend their source.")
-    if len(frame) * len(columns) >= THREADED:
+    with threads_for(frame):
         return pipeline(spec, columns).fit(frame, labels)
+
+
+@contextmanager
+def threads_for(frame: pd.DataFrame) -> Iterator[None]:
+    """Let estimators use one thread meanwhile, where the frame has few values; within another such block nothing is done."""
+    if frame.size >= THREADED or _has_one_thread.get():
+        yield
+        return
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with threadpool_limits(limits=1):
-        return pipeline(spec, columns).fit(frame, labels)
+    before = _has_one_thread.set(True)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        _has_one_thread.reset(before)
 
 
 def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
@@ -198,9 +214,10 @@ def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
 
 def outputs_of(spec: ProductSpec, fitted: Any, frame: pd.DataFrame) -> Any:
     """What a fitted pipeline says of rows: values, the probability of yes, or those of all classes."""
-    if spec.kind == "regression":
-        return np.asarray(fitted.predict(frame), dtype=np.float64)
-    probabilities = np.asarray(fitted.predict_proba(frame), dtype=np.float64)
+    with threads_for(frame):
+        if spec.kind == "regression":
+            return np.asarray(fitted.predict(frame), dtype=np.float64)
+        probabilities = np.asarray(fitted.predict_proba(frame), dtype=np.float64)
     return probabilities[:, 1] if spec.kind == "binary" else probabilities
 
 
