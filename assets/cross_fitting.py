@@ -28,10 +28,13 @@ FOLDS, REPEATS = 5, 2
 FEWEST = 20
 """The rows that a fold must have to train on."""
 
-RULED = ("cost_per_1000", "interval_coverage")
-"""The metrics that depend on a decision rule that is chosen on rows, and so differs from fold to fold."""
+BY_FOLD = ("cost_per_1000", "interval_coverage", "roc_auc", "roc_auc_macro")
+"""The metrics that are taken within each fold: by its own decision rule, or of ranks, as scores of two folds' models are not
+comparable (Forman and Scholz 2010)."""
 
 Functions = dict[str, Callable[[Array], float]]
+Rules = tuple[tuple[np.ndarray[Any, Any], dict[str, Any]], ...]
+"""The rows of each fold, and the rule by which they are decided."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Answers:
 
     outputs: Array
     said: np.ndarray[Any, Any]
-    rules: tuple[tuple[np.ndarray[Any, Any], dict[str, Any]], ...]
+    rules: Rules
 
 
 @dataclass(frozen=True)
@@ -162,18 +165,22 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitt
 
 def metric_functions(spec: ProductSpec, found: CrossFitted) -> Functions:
     """All metrics as functions of the rows' weights: the mean over the repeats."""
-    by_repeat = [_functions(spec, found.labels, item) for item in found.repeats]
+    by_repeat = [_functions(spec, found.labels, item.outputs, item.rules) for item in found.repeats]
     return {name: mean([functions[name] for functions in by_repeat]) for name in by_repeat[0]}
 
 
-def _functions(spec: ProductSpec, labels: Array, answers: Answers) -> Functions:
+def baseline_functions(spec: ProductSpec, found: CrossFitted) -> dict[str, Functions]:
+    """The same metrics of each baseline, which was fitted on the folds of the last repeat."""
+    rule = KINDS[spec.kind].indifferent(spec.prices)
+    rules = tuple((places, rule) for places, _ in found.repeats[-1].rules)
+    return {name: _functions(spec, found.labels, outputs, rules) for name, outputs in found.baselines.items()}
+
+
+def _functions(spec: ProductSpec, labels: Array, outputs: Array, rules: Rules) -> Functions:
     kind = KINDS[spec.kind]
-    functions = kind.metric_functions(labels, answers.outputs, answers.rules[0][1], spec.prices)
-    by_fold = [
-        (places, kind.metric_functions(labels[places], answers.outputs[places], rule, spec.prices))
-        for places, rule in answers.rules
-    ]
-    for name in RULED:
+    functions = kind.metric_functions(labels, outputs, rules[0][1], spec.prices)
+    by_fold = [(places, kind.metric_functions(labels[places], outputs[places], rule, spec.prices)) for places, rule in rules]
+    for name in BY_FOLD:
         if name in functions:
             functions[name] = _pooled([(places, given[name]) for places, given in by_fold])
     return functions
@@ -185,12 +192,13 @@ def mean(functions: list[Callable[[Array], float]]) -> Callable[[Array], float]:
 
 
 def _pooled(parts: list[tuple[np.ndarray[Any, Any], Callable[[Array], float]]]) -> Callable[[Array], float]:
-    """The mean over rows of what is a mean over rows in each part."""
+    """The mean over rows of what is measured in each part; a part in which it is not defined takes no part."""
 
     def whole(weights: Array) -> float:
         drawn = [(weights[places], function) for places, function in parts]
-        held = [(given.sum(), function(given)) for given, function in drawn if given.any()]
-        return float(sum(mass * value for mass, value in held) / sum(mass for mass, _ in held))
+        measured = [(given.sum(), function(given)) for given, function in drawn if given.any()]
+        held = [(mass, value) for mass, value in measured if not np.isnan(value)]
+        return float(sum(mass * value for mass, value in held) / sum(mass for mass, _ in held)) if held else float("nan")
 
     return whole
 

@@ -97,10 +97,6 @@ def _cross_fitted(case: Case) -> JudgedRows:
     """All rows that a fold left out, answered by the models of the folds."""
     kind, spec = KINDS[case.spec.kind], case.spec
     found = cross_fitting.cross_fit(spec, case.parts)
-    functions = {
-        name: kind.metric_functions(found.labels, given, kind.indifferent(spec.prices), spec.prices)
-        for name, given in found.baselines.items()
-    }
     squared = (kind.squared_calibration(found.labels, item.outputs) for item in found.repeats)
     known = [item for item in squared if item is not None]
     return JudgedRows(
@@ -109,7 +105,7 @@ def _cross_fitted(case: Case) -> JudgedRows:
         found.clusters,
         {"model": found.repeats[SHOWN].outputs, **found.baselines},
         found.repeats[SHOWN].said,
-        {"model": cross_fitting.metric_functions(spec, found), **functions},
+        {"model": cross_fitting.metric_functions(spec, found), **cross_fitting.baseline_functions(spec, found)},
         {
             "model": cross_fitting.mean(known) if known else None,
             **{name: kind.squared_calibration(found.labels, given) for name, given in found.baselines.items()},

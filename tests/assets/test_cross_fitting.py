@@ -16,6 +16,7 @@ from assets.evaluation import evaluate
 from assets.evidence import Case
 from assets.judged_rows import judged
 from assets.methods.bootstrap import cluster_weights
+from assets.methods.ranking import Ranking
 from assets.snapshots import LabelledRows
 from assets.spec import ProductSpec
 from assets.storage import Home
@@ -81,6 +82,20 @@ def test_labels_of_chance_are_not_surely_told(home: Home, seed: int) -> None:
     rows = judged(case_of(home, spec, shuffled))
     weights = cluster_weights(rows.clusters, 200, seed)
     assert Estimates(spec, rows, weights).gains("constant")["roc_auc"]["low"] <= 0
+
+
+def test_ranks_are_compared_within_folds(home: Home) -> None:
+    """A feature of two values ranks rows as it does in all of them, though each fold's model gives them other scores."""
+    random = np.random.default_rng(3)
+    frame = customers(900).assign(age=random.integers(0, 2, 900).astype(float), plan="free", visits=1.0)
+    frame["churned"] = np.where(random.random(900) < 0.3 + 0.15 * frame["age"], "yes", "no")
+    spec = product("churn", split=AT_RANDOM, baseline={"by": {"age": 1}})
+    rows = judged(case_of(home, spec, frame))
+    ages, yes = rows.rows.rows["age"].to_numpy(), rows.labels == 1
+    ones = np.ones(len(yes))
+    whole = Ranking(rows.labels.astype(float), ages).roc_auc(ones)
+    for name in ("model", "table"):
+        assert rows.functions[name]["roc_auc"](ones) == pytest.approx(whole, abs=0.005)
 
 
 def test_rows_for_fewer_than_two_folds_are_one_clear_error() -> None:
