@@ -5,15 +5,19 @@ What is registered stands in `assets.registry`; these two modules alone import m
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.companion import Beside
 from assets.leftovers import draft_folder
+from assets.made_once import copied
 from assets.storage import Home, exclusive
 
 if TYPE_CHECKING:
@@ -56,7 +60,20 @@ def connected(home: Home) -> Iterator[MlflowClient]:
 
 
 def _make_database(home: Home) -> None:
-    """Make the database elsewhere and move it into place whole: MLflow refuses one whose migrations were interrupted."""
+    """Bring the database into place whole: MLflow refuses one whose migrations were interrupted."""
+    with draft_folder(home) as scratch:
+        draft = scratch / "mlflow.db"
+        copied(f"mlflow-{version('mlflow')}.db", _migrate, draft)
+        with contextlib.closing(sqlite3.connect(draft)) as connection, connection:
+            artifacts = (home.registry / "artifacts" / "0").as_uri()
+            connection.execute("update experiments set artifact_location = ? where experiment_id = 0", [artifacts])
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(database(home))
+
+
+def _migrate(path: Path) -> None:
+    """Let MLflow make an empty database."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
@@ -65,16 +82,11 @@ def _make_database(home: Home) -> None:
         # some 600 waits for the disk, for a draft that nobody reads when the machine stops
         connection.execute("pragma synchronous = off")
 
-    with draft_folder(home) as scratch:
-        draft = scratch / "mlflow.db"
-        event.listen(Engine, "connect", unsynced)
-        try:
-            SqlAlchemyStore(f"sqlite:///{draft}", (home.registry / "artifacts").as_uri()).engine.dispose()
-        finally:
-            event.remove(Engine, "connect", unsynced)
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(database(home))
+    event.listen(Engine, "connect", unsynced)
+    try:
+        SqlAlchemyStore(f"sqlite:///{path}", "file:///nowhere").engine.dispose()
+    finally:
+        event.remove(Engine, "connect", unsynced)
 
 
 def experiment(client: MlflowClient, name: str, home: Home) -> str:

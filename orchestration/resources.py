@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.leftovers import draft_folder
+from assets.made_once import copied
 from assets.storage import Home
 
 if TYPE_CHECKING:
@@ -94,7 +97,7 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
 def instance_folder(home: Home) -> Path:
     """Make the folder of this home's Dagster instance, with its configuration."""
     home.dagster.mkdir(parents=True, exist_ok=True)
-    configuration = (files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+    configuration = _configuration()
     written = home.dagster / "dagster.yaml"
     if not written.exists() or written.read_text(encoding="utf-8") != configuration:
         written.write_text(configuration, encoding="utf-8")
@@ -109,5 +112,25 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
     from orchestration.history import held_open
 
     folder = instance_folder(home)
+    if not (folder / "history").exists():
+        with draft_folder(home) as scratch:
+            copied(f"dagster-{version('dagster')}", _make_instance, scratch / "dagster")
+            for part in ("schedules", "history"):
+                if not (folder / part).exists():
+                    (scratch / "dagster" / part).rename(folder / part)
     with held_open(folder.resolve()), dg.DagsterInstance.from_config(str(folder)) as opened:
         yield opened
+
+
+def _make_instance(folder: Path) -> None:
+    """Let Dagster make its empty databases."""
+    import dagster as dg
+
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text(_configuration(), encoding="utf-8")
+    with dg.DagsterInstance.from_config(str(folder)):
+        pass
+
+
+def _configuration() -> str:
+    return (files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")

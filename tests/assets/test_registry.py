@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 
 import mlflow
@@ -86,6 +87,7 @@ def test_a_database_whose_making_was_interrupted_is_made_again(tmp_path: Path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
+        patched.setattr(sys, "prefix", str(tmp_path / "environment"))
         patched.setattr("mlflow.store.db.utils._upgrade_db", interrupted)
         with pytest.raises(KeyboardInterrupt):
             registry.show_trials(home, "churn", "study", [])

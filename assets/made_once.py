@@ -1,0 +1,56 @@
+"""What is made once for an environment and copied from there: databases whose migrations take seconds in every new home.
+
+It lies in the virtual environment and goes with it; a name says of which versions it is. Where that cannot be written, or
+there is no virtual environment, everything is made where it is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def folder() -> Path | None:
+    """Where it is kept; None where nothing can be."""
+    place = Path(sys.prefix) / "var" / "loopline"
+    if sys.prefix == sys.base_prefix:
+        return None
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return place if os.access(place, os.W_OK) else None
+
+
+def copied(name: str, make: Callable[[Path], None], target: Path) -> None:
+    """Copy what was made once under this name, or make it now.
+
+    Parameters
+    ----------
+    name : str
+        What it is, with the versions of what makes it.
+    make : callable
+        Makes it: a file or a folder at the path that it is given, which does not exist.
+    target : Path
+        Where to copy it; it does not exist.
+    """
+    place = folder()
+    if place is None:
+        make(target)
+        return
+    kept = place / name
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=place) as scratch:
+            draft = Path(scratch) / name
+            make(draft)
+            with contextlib.suppress(FileExistsError, OSError):  # another process was faster: its folder is not empty
+                draft.rename(kept)
+    if kept.is_dir():
+        shutil.copytree(kept, target)
+    else:
+        shutil.copyfile(kept, target)
