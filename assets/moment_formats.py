@@ -49,7 +49,7 @@ PERIODS = (
     (r"[0-9]{4}[./-]?[Mm][0-9]{1,2}|[0-9]{4}[./-][0-9]{1,2}|[0-9]{1,2}[./-][0-9]{4}", "month"),
 )
 ISO = re.compile(r"[+-]?[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}(?:[T ].*)?")
-YEARS, DECADES = (1900, 2100), (1500, 2200)
+YEARS = (1500, 2200)
 EPOCH_SECONDS, EPOCH_MILLISECONDS = (1e8, 4.2e9), (1e11, 4.2e12)
 
 
@@ -73,7 +73,7 @@ def candidates(sample: Sequence[str]) -> list[str | None]:
 def numeric(low: float, high: float, *, whole: bool) -> list[str]:
     """The ways in which numbers of this range may be moments, if a user says that they are; the likeliest first."""
     if not whole:
-        return ["decimal_month", "decimal_year"] if DECADES[0] <= low and high < DECADES[1] else []
+        return ["decimal_month", "decimal_year"] if YEARS[0] <= low and high < YEARS[1] else []
     ranges = (
         ("year", *YEARS),
         ("month", YEARS[0] * 100 + 1, YEARS[1] * 100 + 12),

@@ -278,6 +278,7 @@ def test_moments_are_read_however_they_are_written(
     ("cells", "written", "first"),
     [
         (["1999", "2000"], "year", datetime(1999, 1, 1)),
+        (["1871", "2007"], "year", datetime(1871, 1, 1)),
         (["201302", "201311"], "month", datetime(2013, 2, 1)),
         (["20130201", "20130228"], "%Y%m%d", datetime(2013, 2, 1)),
         (["1356998400", "1356998460"], "epoch_seconds", datetime(2013, 1, 1)),
