@@ -22,6 +22,9 @@ STRONG_COLUMN = 0.9
 LEAST_KEPT_WHEN_SERVED = 0.5
 """The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
 
+TOLERATED_SHARE = 0.05
+"""The share of its gain over the constant by which a model may be worse than a table of means that only warns."""
+
 USUAL = {
     "calibration": 0.05,
     "twins": 0.1,
@@ -60,7 +63,7 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
             continue
         told = f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {record['rows']:,} rows"
         # means of a feature or two may be all there is to learn: only the user knows whether a model must tell more
-        only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= 0
+        only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= -_tolerated(spec, record)
         basis: Basis = "watched" if only_warns else "required"
         yield Finding("baselines", requirement, told, gain["low"] > 0, basis, remedy=more_rows(gain, record["rows"]))
     if (kept := record.get("kept_when_served")) is not None:
@@ -69,6 +72,12 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
             passed=False, remedy="The model is worse than others that were made as it was: train again.",
         )  # fmt: skip
         yield limited(draft, figure_of(kept), low=LEAST_KEPT_WHEN_SERVED, as_share=True)
+
+
+def _tolerated(spec: ProductSpec, record: Mapping[str, Any]) -> float:
+    """By how much a model may be worse than a table of means that only warns."""
+    gain = record.get("gain", {}).get("constant", {}).get(spec.metric)
+    return TOLERATED_SHARE * max(0.0, gain["value"]) if gain else 0.0
 
 
 def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
@@ -164,13 +173,22 @@ def robustness(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     if record is None:
         yield Finding("robustness", "it withstands stress", "nobody stressed it", passed=False)
         return
-    for stress, when, least, usual in (
+    stresses: tuple[tuple[str, str, float | None, float | None], ...] = (
         ("noise", "under noise", gate.min_kept, USUAL["kept"]),
         ("missing", "with gaps", gate.min_kept, USUAL["kept"]),
         ("unknown_categories", "when every category is unknown", gate.min_kept_unknown, None),
         ("shifted", "when one column is shifted", gate.min_kept_shifted, None),
         ("shuffled", "when one column is shuffled", gate.min_kept_shuffled, None),
-    ):
+    )
+    if record["gain"] <= 0:
+        is_declared = any(least is not None for _, _, least, _ in stresses)
+        yield Finding(
+            "robustness", "it gains over the constant baseline on the rows that are stressed",
+            f"it gains nothing on {record['rows']:,} rows, so there is no share to keep", passed=False,
+            basis=declared(gate) if is_declared else "watched", key="robustness:gain", remedy="Bring more test rows.",
+        )  # fmt: skip
+        stresses = ()
+    for stress, when, least, usual in stresses:
         limit = usual if least is None else least
         if limit is None or stress not in record["least_kept"]:
             continue

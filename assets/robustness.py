@@ -67,6 +67,7 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
             "metric": spec.metric,
             "clean": worth.clean,
             "constant": worth.constant,
+            "gain": case.sign * (worth.clean - worth.constant),
             "kept": {name: worth.kept(given) for name, given in whole.items()},
             "kept_shifted": kept_shifted,
             "kept_permuted": kept_permuted,

@@ -71,7 +71,8 @@ class BaselineSpec(Declaration):
     by: dict[Name, float | None] = Field(min_length=1, examples=[{"carrier": None, "scheduled_departure_minute_local": 60}])
     """Give the features that index the table; a number is the width of a bin."""
     level: Literal["blocking", "warning"] = Field(default="blocking", examples=["warning"])
-    """Give blocking to refuse a model that is not surely better than the table, warning to refuse one that is surely worse."""
+    """Give blocking to refuse a model that is not surely better than the table, warning to refuse one that is
+    surely worse, by more than a twentieth of what it gains over the constant."""
 
 
 class PromotionSpec(Declaration):

@@ -247,13 +247,26 @@ def test_a_missing_figure_is_a_refusal(
     assert set(refusing(judged(home, spec, snapshot, good, None, lacking))) == {gate_name}
 
 
+def test_where_nothing_is_gained_on_the_stressed_rows_no_share_is_missing(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, unlimited: ProductSpec, snapshot: Snapshot, good: str
+) -> None:
+    """It warns, and refuses only where a limit is declared."""
+    nothing = planted.altered(home, found, "robustness", lambda record: record.update(gain=0.0))
+    (reason,) = refusing(judged(home, spec, snapshot, good, None, nothing))["robustness"]
+    assert "it gains nothing on" in reason
+    verdict = judged(home, unlimited, snapshot, good, None, nothing)
+    assert verdict.promoted
+    assert any("it gains nothing on" in told for told in verdict.warnings)
+
+
 @pytest.mark.parametrize(
     ("level", "low", "high", "is_refused"),
     [
         ("blocking", 0.01, 0.05, False),
         ("blocking", -0.01, 0.05, True),
         ("warning", -0.01, 0.05, False),
-        ("warning", -0.05, -0.01, True),
+        ("warning", -0.05, -0.001, False),
+        ("warning", -0.05, -0.03, True),
     ],
 )
 def test_a_table_of_means_must_be_beaten_or_not_win(
