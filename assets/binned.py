@@ -172,8 +172,8 @@ def _place(bins: Bins, relation: str) -> tuple[str, str]:
         if not bins.values:
             return f"case when {column} is null then {last} else 0 end", relation
         listed = ", ".join(f"({literal(value)}, {number})" for number, value in enumerate(bins.values))
-        joined = f"{relation} left join (values {listed}) as known(category, place) on {column}::varchar = known.category"
-        return f"case when {column} is null then {last} else coalesce(known.place, {last - 1}) end", joined
+        joined = f"{relation} left join (values {listed}) as _known(_category, _place) on {column}::varchar = _category"
+        return f"case when {column} is null then {last} else coalesce(_place, {last - 1}) end", joined
     value = f"{column}::double"
     return f"case when {column} is null or isnan({value}) then {last} else {_search(value, bins.edges, 0)} end", relation
 

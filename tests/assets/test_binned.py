@@ -20,14 +20,14 @@ def frame() -> pd.DataFrame:
             "value": random.normal(0, 1, ROWS).astype("float32"),
             "count": random.poisson(0.4, ROWS),
             "same": 7.0,
-            "kind": random.choice(["a", "b", "it's"], ROWS),
+            "category": random.choice(["a", "b", "it's"], ROWS),
             "gone": np.nan,
             "residual": random.normal(0, 1, ROWS),
         }
     )
-    found.loc[random.random(ROWS) < 0.1, ["value", "kind"]] = None
+    found.loc[random.random(ROWS) < 0.1, ["value", "category"]] = None
     found.loc[random.random(ROWS) < 0.3, "residual"] = None
-    found.loc[found["day"] >= 15, "kind"] = "new"
+    found.loc[found["day"] >= 15, "category"] = "new"
     return found
 
 
@@ -36,7 +36,7 @@ def counted(given: pd.DataFrame) -> dict[str, binned.Counts]:
     with duckdb.connect() as connection:
         connection.register("frame", given)
         connection.execute("create table given as from frame")
-        columns = {"value": False, "count": False, "same": False, "gone": False, "kind": True}
+        columns = {"value": False, "count": False, "same": False, "gone": False, "category": True}
         bins = binned.cut(connection, "given", columns, where="day < 15")
         return binned.count(connection, "given", bins, units=20, unit="day", residual="residual")
 
@@ -62,9 +62,9 @@ def test_counts_are_those_of_pandas() -> None:
     assert found["count"].bins.edges == (0.0, 1.0)
     assert found["same"].bins.edges == found["gone"].bins.edges == ()
     assert found["gone"].rows[:, -1].sum() == ROWS
-    kind = dict(zip(found["kind"].bins.names, found["kind"].rows.sum(axis=0), strict=True))
-    expected = given["kind"].value_counts()
+    kind = dict(zip(found["category"].bins.names, found["category"].rows.sum(axis=0), strict=True))
+    expected = given["category"].value_counts()
     assert kind == {
         "a": expected["a"], "b": expected["b"], "it's": expected["it's"], "(other)": expected["new"],
-        "(missing)": given["kind"].isna().sum(),
+        "(missing)": given["category"].isna().sum(),
     }  # fmt: skip
