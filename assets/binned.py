@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.methods.ranking import Array
-from assets.row_checks import identifier, literal
+from assets.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,18 +9,24 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from functools import wraps
 from multiprocessing.connection import Connection, Pipe
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from assets.errors import LooplineError
 
+PATIENCE = 0.5
+"""Seconds between two looks at whether the owner is alive."""
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
@@ -30,7 +36,7 @@ class CompanionError(LooplineError):
 
 
 class Companion:
-    """Start the process; it is ready for calls at once, and imports what they need when they come.
+    """Start the process; it is ready for calls at once, and imports what they need when they come. One thread asks it.
 
     Parameters
     ----------
@@ -42,7 +48,7 @@ class Companion:
         self._connection, theirs = Pipe()
         self._owner, self._unanswered = os.getpid(), 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "assets.companion", str(theirs.fileno()), str(niceness)],
+            [sys.executable, "-m", "assets.companion", str(theirs.fileno()), str(niceness), str(os.getpid())],
             cwd=Path(__file__).resolve().parent.parent,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -58,8 +64,7 @@ class Companion:
     def begin(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Let it do something in advance, such as an import; if that fails, the call that needs it will say so."""
         with contextlib.suppress(OSError):
-            self._connection.send((function, arguments, {}))
-            self._unanswered += 1
+            self._send(function, arguments, {})
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a function of a module there, and give what it gives or raise what it raises.
@@ -70,18 +75,25 @@ class Companion:
             If the companion ended.
         """
         try:
-            self._connection.send((function, arguments, named))
-            for _ in range(self._unanswered + 1):
-                succeeded, found = self._connection.recv()
-            self._unanswered = 0
+            self._send(function, arguments, named)
+            while self._unanswered:
+                answer = self._connection.recv_bytes()
+                self._unanswered -= 1
         except (EOFError, OSError) as error:
             code = self._process.wait()
             raise CompanionError(
                 f"the process beside this one ended with exit code {code} before it answered (out of memory?). Run again."
             ) from error
+        succeeded, found = pickle.loads(answer)  # noqa: S301 - by our own process
         if not succeeded:
             raise found
         return found
+
+    def _send(self, *call: Any) -> None:
+        """Counted as it is sent, and answers as they come: a call that is interrupted must not shift those of later ones."""
+        message = ForkingPickler.dumps(call)
+        self._unanswered += 1
+        self._connection.send_bytes(message)
 
     def end(self) -> None:
         """End it at once; what it makes ready would be of no use."""
@@ -121,7 +133,7 @@ class Beside:
 
     def ask(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
         """Call a function there, or here."""
-        if self._companion is not None and self._companion.is_ours:
+        if self._companion is not None and self.is_started:
             answer: Answer = self._companion.call(function, *given, **named)
             return answer
         return function(*given, **named)
@@ -135,6 +147,13 @@ class Beside:
             return self.ask(asked, *given, **named) if self.is_started else function(*given, **named)
 
         return asked
+
+
+def end_with(owner: int) -> None:
+    """End this process when its owner has ended, whatever it is doing: what it makes is nobody's then."""
+    while os.getppid() == owner:
+        time.sleep(PATIENCE)
+    os._exit(1)
 
 
 def serve(connection: Connection) -> None:
@@ -162,5 +181,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides, and its end ends this
     from assets.companion import serve as _serve  # the module by its own name, as what is pickled knows it
 
+    threading.Thread(target=end_with, args=[int(sys.argv[3])], daemon=True).start()
     _serve(Connection(int(sys.argv[1])))
     os._exit(0)

@@ -43,15 +43,17 @@ def detected(path: Path) -> tuple[str, int]:
     The delimiter is the one by which nearly all records have as many fields as the header, more than one; among several the
     one by which most fit, then the one with most fields. Without any the table has one column.
     """
-    skip, named = 0, None
+    skip, named, above = 0, None, ""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         for line in itertools.islice(stream, RECORDS):
             text = line.strip()
             if text and not text.startswith("#") and not text.lower().startswith("sep="):
+                # a header may begin with a number sign, too: it has as many fields as the row below
+                skip -= above.startswith("#") and _splits_alike(above, text)
                 break
             if text.lower().startswith("sep="):
                 named = text[4:5] or "\t"
-            skip += 1
+            skip, above = skip + 1, text
     if named is not None:
         return named, skip
     scored = []
@@ -65,6 +67,12 @@ def detected(path: Path) -> tuple[str, int]:
         scored.append((width > 1 and fits >= CONSISTENT, fits, width if width > 1 else 0, -order, delimiter))
     # one column: a delimiter that splits no row
     return (max(scored)[-1] if scored else ","), skip
+
+
+def _splits_alike(above: str, below: str) -> bool:
+    """Whether some delimiter cuts both lines into as many fields, more than one."""
+    cut = [[len(next(csv.reader([line], delimiter=delimiter), [])) for line in (above, below)] for delimiter in DELIMITERS]
+    return any(first == second > 1 for first, second in cut)
 
 
 def header(path: Path, written: CsvSpec, told: Path) -> Header:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from assets.row_checks import identifier
 from assets.spec import ProductSpec
+from assets.sql import identifier
 
 RELATION, KEPT = "loopline_relation", "loopline_kept"
 """What stands in a query for the relation and the kept columns, until the macro is called with them."""

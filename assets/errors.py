@@ -9,6 +9,7 @@
     ├── WarehouseError         dbt failed to build or to test
     ├── ContractError          the feature relation broke its contract
     ├── DataError              there is nothing to train on, to evaluate or to score
+    │   └── UnlearnableError   a table from which nothing can be learnt: `loopline new` refuses it
     ├── DigestError            stored bytes are not the bytes that were published
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
     ├── PackagingError         BentoML could not build the champion's bento
@@ -45,6 +46,12 @@ class ContractError(LooplineError):
 
 class DataError(LooplineError):
     """A window holds no rows, or the rows hold no usable target."""
+
+
+class UnlearnableError(DataError):
+    """Nothing can be learnt from a table, whatever is asked of it."""
+
+    is_refusal = True
 
 
 class DigestError(LooplineError):

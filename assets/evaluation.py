@@ -56,7 +56,11 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "train_rows": len(train_labels),
         "validate_rows": len(case.parts["validate"].rows),
         "test_rows": len(case.parts["test"].rows),
-        "clusters": {"count": int(rows.clusters.max()) + 1, "of": rows.rows.cluster_name(spec)},
+        "clusters": {
+            "count": int(rows.clusters.max()) + 1,
+            "of": rows.rows.cluster_name(spec),
+            "are_too_few": rows.rows.has_few_clusters(spec),
+        },
         "unlabelled": rows.rows.unlabelled,
         "label_mean": float(labels.mean()) if spec.kind != "multiclass" else None,
         "decision": case.model.decision,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from assets.errors import WarehouseError
 from assets.leftovers import draft_folder
-from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
+from assets.sql import identifier, literal, parquet
 from assets.storage import Home, publish_by_digest, warehouse_connection, write_json
 
 if TYPE_CHECKING:
@@ -66,13 +66,12 @@ def candidate(home: Home, spec: ProductSpec, files: Sequence[Path] | None = None
                 ) from error
             yield connection
         return
-    listed = ", ".join(literal(str(file)) for file in files)
     with draft_folder(home) as scratch, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY}'")
         connection.execute(f"set temp_directory = {literal(str(scratch))}")
         typed = ", ".join(f"{_typed(spec, name)} as {identifier(name)}" for name in spec.snapshot_columns)
-        connection.execute(f"create temp view {CANDIDATE} as select {typed} from read_parquet([{listed}])")
+        connection.execute(f"create temp view {CANDIDATE} as select {typed} from {parquet(*map(str, files))}")
         yield connection
 
 

@@ -26,6 +26,8 @@ BATCH = 50_000
 MEMORY = "1GB"
 """What DuckDB may take while it reads a file; beyond it, it spills to disk."""
 LONGEST_LINE = 1 << 26
+AS_GIVEN = "auto_detect = false, header = false, hive_partitioning = false"
+"""Nothing is guessed of a text file, and a folder such as ``year=2013`` on its way adds no column."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ def format_of(path: Path) -> FileFormat:
 
 
 def is_known(path: Path) -> bool:
-    """Whether a file's name ends as one of a known format."""
+    """Whether a file's name ends as one of a known format, or as a zip, which may hold a table by another name."""
     suffix = Path(packed_files.inner_name(path)).suffix.lower()
-    return any(suffix in known.suffixes for known in FORMATS)
+    return path.suffix.lower() == ".zip" or any(suffix in known.suffixes for known in FORMATS)
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def _split(body: csv_dialect.Body, table: TableSpec, header: csv_dialect.Header,
     rows, malformed = scratch / "rows.parquet", scratch / "malformed.parquet"
     names = ", ".join(f"{literal(name)}: 'varchar'" for name in header.names)
     reader = (
-        f"read_csv({literal(str(body.path))}, auto_detect = false, header = false, skip = {body.skip}, columns = {{{names}}}, "
+        f"read_csv({literal(str(body.path))}, {AS_GIVEN}, skip = {body.skip}, columns = {{{names}}}, "
         f"delim = {literal(table.csv.delimiter)}, quote = '\"', escape = '\"', store_rejects = true, "
         f"max_line_size = {LONGEST_LINE})"
     )
@@ -127,12 +129,15 @@ def _json(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         path = text_encoding.recoded(path, table.csv.encoding, scratch / "recoded.json", told)
     with path.open("rb") as stream:
         begin = stream.read(1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if begin != b"[":
+        # lines may end in two ways
+        path = csv_dialect.with_plain_line_ends(path, csv_dialect.Header((), 0), scratch / "plain.json").path
     place = literal(str(path))
     size = f"maximum_object_size = {LONGEST_LINE}"
     records = (
-        f"select json::varchar as text from read_json_objects({place}, format = 'array', {size})"
+        f"select json::varchar as text from read_json_objects({place}, hive_partitioning = false, format = 'array', {size})"
         if begin == b"["
-        else f"select text from read_csv({place}, auto_detect = false, header = false, columns = {{'text': 'varchar'}}, "
+        else f"select text from read_csv({place}, {AS_GIVEN}, columns = {{'text': 'varchar'}}, "
         f"delim = '\x01', quote = '', escape = '', max_line_size = {LONGEST_LINE})"
     )
     rows, malformed = scratch / "rows.parquet", scratch / "malformed.parquet"
@@ -233,7 +238,7 @@ def _sqlite(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
     """One table of a SQLite database, which has no column types to rely on, as text."""
     try:
         _require_relation(told, table.relation, _sqlite_relations(path))
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
             cursor = source.execute(f"select * from {identifier(str(table.relation))}")
             names = csv_dialect.distinct_names([column[0] for column in cursor.description])
             batches = iter(lambda: cursor.fetchmany(BATCH), [])
@@ -256,7 +261,7 @@ def _duckdb(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
 
 
 def _sqlite_relations(path: Path) -> list[str]:
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         rows = connection.execute("select name from sqlite_master where type in ('table', 'view') order by 1").fetchall()
     return [row[0] for row in rows]
 

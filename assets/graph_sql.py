@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import TranslationError
-from assets.row_checks import identifier
+from assets.sql import identifier
 from assets.sql_operators import OPERATORS, Columns, single
 from assets.storage import file_digest
 from bentos.runtime import OUTPUTS

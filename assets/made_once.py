@@ -6,13 +6,14 @@ there is no virtual environment, everything is made where it is needed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from assets.leftovers import draft_folder, sweep
+from assets.storage import Home
 
 
 def folder() -> Path | None:
@@ -45,12 +46,28 @@ def copied(name: str, make: Callable[[Path], None], target: Path) -> None:
         return
     kept = place / name
     if not kept.exists():
-        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=place) as scratch:
-            draft = Path(scratch) / name
+        here = Home(place)
+        sweep(here)
+        with draft_folder(here) as scratch:
+            draft = scratch / name
             make(draft)
-            with contextlib.suppress(FileExistsError, OSError):  # another process was faster: its folder is not empty
+            for path in (draft, *draft.rglob("*")):
+                _sync(path)
+            try:
                 draft.rename(kept)
+            except OSError:
+                if not kept.exists():  # otherwise another process was faster, and its folder is not empty
+                    raise
     if kept.is_dir():
         shutil.copytree(kept, target)
     else:
         shutil.copyfile(kept, target)
+
+
+def _sync(path: Path) -> None:
+    """What is kept must be whole, also after the machine has stopped."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

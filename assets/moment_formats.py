@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from assets.value_parsing import BLANKS
 
 MOSTLY = 0.8
+_YEAR = "(?:1[5-9]|2[01])[0-9]{2}"
 _DAY, _MONTH, _NAME = "[0-9]{1,2}", "[A-Za-z]{3}", "[A-Za-z]{4,9}"
 DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"{_DAY}\.{_DAY}\.[0-9]{{4}}", ("%d.%m.%Y", "%m.%d.%Y")),
@@ -45,8 +46,8 @@ TIMES: tuple[tuple[str, str], ...] = (
     (r"{0}[0-9]{{1,2}}:[0-9]{{2}}:[0-9]{{2}} [AaPp][Mm]", "%I:%M:%S %p"),
 )
 PERIODS = (
-    (r"[0-9]{4}[ ./-]?[Qq][1-4]|[Qq][1-4][ ./-]?[0-9]{4}", "quarter"),
-    (r"[0-9]{4}[./-]?[Mm][0-9]{1,2}|[0-9]{4}[./-][0-9]{1,2}|[0-9]{1,2}[./-][0-9]{4}", "month"),
+    (rf"{_YEAR}[ ./-]?[Qq][1-4]|[Qq][1-4][ ./-]?{_YEAR}", "quarter"),
+    (rf"{_YEAR}[./-]?[Mm][0-9]{{1,2}}|{_YEAR}[./-][0-9]{{1,2}}|[0-9]{{1,2}}[./-]{_YEAR}", "month"),
 )
 ISO = re.compile(r"[+-]?[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}(?:[T ].*)?")
 YEARS = (1500, 2200)
@@ -59,7 +60,7 @@ def candidates(sample: Sequence[str]) -> list[str | None]:
     if not texts:
         return []
     found: list[str | None] = [None] if _most(texts, ISO.pattern) else []
-    found += [name for pattern, name in PERIODS if _most(texts, pattern)]
+    found += [name for pattern, name in PERIODS if _most(texts, pattern) and not _are_seasons(texts)]
     for date, formats in DATES:
         if not _most(texts, rf"(?:{date})(?:[ T,].*)?"):
             continue
@@ -68,6 +69,12 @@ def candidates(sample: Sequence[str]) -> list[str | None]:
                 if (pattern or gap == " ") and _most(texts, f"(?:{date})" + pattern.format(gap)):
                     found += [f"{format_}{gap}{time}" if time else format_ for format_ in formats]
     return found
+
+
+def _are_seasons(texts: Sequence[str]) -> bool:
+    """Whether each text is a year with the next one, such as 2005-06: a season, and no month."""
+    parts = [re.fullmatch(r"([0-9]{4})[./-]([0-9]{2})", text) for text in texts]
+    return all(part is not None and (int(part[1]) + 1) % 100 == int(part[2]) for part in parts)
 
 
 def numeric(low: float, high: float, *, whole: bool) -> list[str]:

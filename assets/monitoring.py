@@ -190,10 +190,10 @@ class _Watch:
         return len(np.unique(self.rows.labels[chosen])) > 1
 
     def _draws(self, chosen: np.ndarray[Any, Any]) -> expected.Draws:
-        """Whole days of these rows are drawn, or rows where there are too few days to tell how much they differ."""
-        return expected.Draws(self._days(chosen), DRAWS, self.spec.monitoring.drift.confidence, self.spec.model.seed)
+        return expected.Draws(self._drawn(chosen), DRAWS, self.spec.monitoring.drift.confidence, self.spec.model.seed)
 
-    def _days(self, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _drawn(self, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What is drawn together: the rows of a day, or single rows where there are too few days to tell how much they differ."""
         days, of_rows = np.unique(self.rows.unit[chosen], return_inverse=True)
         return of_rows if len(days) >= FEWEST_CLUSTERS else np.arange(len(of_rows)) % CLUSTERS
 
@@ -213,13 +213,13 @@ class _Watch:
         given = self.rows.labels[self.reference], self.rows.outputs[self.reference]
         losses = {"mae": regression.row_losses(*given), COST: 1000 * regression.row_costs(*given, *self.rule)}
         features = self.rows.matrix[self.reference]
-        return expected.LossModel.fitted(losses, features, self._days(self.reference), self.spec.model.seed)
+        return expected.LossModel.fitted(losses, features, self._drawn(self.reference), self.spec.model.seed)
 
     @cached_property
     def calibrator(self) -> expected.Calibrator:
         """What makes probabilities of outputs, from the reference."""
         given = self.rows.labels[self.reference], self.rows.outputs[self.reference]
-        return expected.Calibrator.fitted(*given, self._days(self.reference), self.spec.model.seed)
+        return expected.Calibrator.fitted(*given, self._drawn(self.reference), self.spec.model.seed)
 
     def _changes(self) -> list[dict[str, str]]:
         """The days on which the mean residual, or the mean output, was found to be another."""

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -57,7 +58,7 @@ def unpacked(path: Path, folder: Path) -> Path:
         target = folder / path.stem
         with STREAMS[suffix](path) as packed, target.open("wb") as plain:
             _copy(packed, plain)
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, lzma.LZMAError, ValueError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise SourceError(f"{path}: cannot be unpacked ({error}). The file is corrupt or cut off: fetch it again.") from error
     return target
 

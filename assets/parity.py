@@ -20,9 +20,9 @@ import numpy as np
 from assets import snapshots
 from assets.errors import ParityError
 from assets.leftovers import draft_folder
-from assets.row_checks import identifier
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
+from assets.sql import identifier
 from assets.standing import Entry
 from assets.storage import Home, read_json, write_json
 from bentos.runtime import Model, is_missing

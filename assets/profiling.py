@@ -6,21 +6,21 @@ profile stands in `assets.drafting`.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets import column_types, raw_files, raw_rows, row_sample, value_parsing
+from assets import column_types, raw_files, raw_rows, row_sample, text_encoding, value_parsing
 from assets.column_names import names_for
 from assets.column_queries import Ask, Tally
 from assets.column_types import NEARLY_ALL, ColumnType
 from assets.errors import SourceError, SpecificationError
-from assets.file_formats import FORMATS, format_of
+from assets.file_formats import FORMATS, MEMORY, format_of
+from assets.leftovers import draft_folder
 from assets.spec import TableSpec
-from assets.sql import identifier
+from assets.sql import identifier, literal
 from assets.storage import Home
 
 if TYPE_CHECKING:
@@ -96,18 +96,15 @@ def profile(
     import duckdb
 
     _require_files(path, relation)
-    if encoding is not None:
-        try:
-            codecs.lookup(encoding)
-        except LookupError as error:
-            raise SpecificationError(
-                f"--encoding {encoding}: is none that Python knows. Give one such as cp1252 or utf-16."
-            ) from error
+    if encoding is not None and not text_encoding.is_known(encoding):
+        raise SpecificationError(f"--encoding {encoding}: is none that Python knows. Give one such as cp1252 or utf-16.")
     written = raw_files.dialect(path, home, encoding)
     shape = {"description": "", "file": path.name, "relation": relation, "csv": written, "columns": {"x": {"type": "text"}}}
     table = TableSpec.model_validate(shape)
-    with raw_files.readable(path, table, home) as read, duckdb.connect() as connection:
+    with raw_files.readable(path, table, home) as read, draft_folder(home) as scratch, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set memory_limit = '{MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(str(scratch))}")
         raw_rows.load(connection, read, str(path))
         notes = _require_rows(connection, path)
         if written.get("encoding", "utf-8") != "utf-8" and encoding is None:
@@ -196,7 +193,11 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     )
     told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";", pointed=pointed)
     known = {raw: told[raw] if decided is None else decided for raw, decided in types.items()}
-    styled = {raw: item for raw, item in known.items() if item.style is not None}
+    styled = {
+        raw: item
+        for raw, item in known.items()
+        if item.style is not None or (item.type in ("integer", "number") and any(text != text.strip() for text in counts[raw]))
+    }
     _counted_anew(ask, styled, tallies, counts)
     ranges = {
         raw: (tally.low, tally.high, known[raw].type == "integer")
@@ -210,10 +211,16 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     csv = {"encoding": "utf-8", "delimiter": ",", "decimal": ".", **csv}
     if csv["delimiter"] != "," and any(item.style and item.style.decimal == "," for item in known.values()):
         csv["decimal"] = ","
+    # whole numbers such as 90.0, in a file whose other numbers have decimal commas
+    whole = [raw for raw, item in known.items() if item.type == "integer" and item.style is None and csv["decimal"] == ","]
+    dotted = {raw for raw, (count,) in ask.columns(whole, ["count(*) filter (contains(v, '.'))"]).items() if count}
     columns = tuple(
-        _column(ask, raw, known[raw], tallies[raw], counts[raw], name=name, csv=csv, used=used, moment=moments.get(raw))
+        _column(
+            ask, raw, known[raw], tallies[raw], counts[raw], name=name, csv=csv, used=used, moment=moments.get(raw),
+            has_points=raw in dotted,
+        )
         for raw, name in zip(found, names_for(list(found)), strict=True)
-    )
+    )  # fmt: skip
     read = [_expressions(ask, column, known[column.raw], used) for column in columns]
     sample = row_sample.taken(ask.connection, ask.rows, read)
     return FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
@@ -259,18 +266,19 @@ def _column(
     csv: Csv,
     used: tuple[str, ...],
     moment: str | None,
+    has_points: bool,
 ) -> ColumnProfile:
     counts: dict[str, int] = {}
     for text, count in counted.items():
-        # to an integer, 1 and 1.0 are the same
+        # to an integer, 1 and 1.0 are the same; to a truth value, Yes and yes
         key = re.sub(r"^\+|\.0*$", "", text) if known.type == "integer" else str(text)
+        key = key.strip(value_parsing.BLANKS).lower() if known.type == "boolean" else key
         counts[key] = counts.get(key, 0) + count
     is_numeric = known.type in ("integer", "number")
     reading, notes = dict(known.reading), list(known.notes)
     if is_numeric and ask.found[raw] == "VARCHAR":
         decimal = known.style.decimal if known.style else "."
-        has_point = known.type == "number" or known.style is not None or any("." in text for text in counted)
-        if decimal != csv["decimal"] and has_point:
+        if decimal != csv["decimal"] and (known.type == "number" or known.style is not None or has_points):
             reading = {"decimal": decimal, **reading}
     own = ask.nulls.get(raw, ("", *used))
     if own != ("", *used):
@@ -285,7 +293,7 @@ def _column(
         known.type,
         tally.filled,
         ask.rows - tally.filled,
-        tally.distinct,
+        len(counts) if known.type == "boolean" else tally.distinct,
         tally.low if is_numeric else None,
         tally.high if is_numeric else None,
         counts,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from assets import landings
 from assets.landings import Landed
 from assets.raw_rows import STATIC, UNASSIGNED
-from assets.row_checks import identifier, literal
 from assets.spec import SourceSpec, TableSpec
+from assets.sql import identifier, literal, parquet
 from assets.storage import Home, read_json, write_json
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def quarantined(
     if not kept:
         return [], []
     union = " union all by name ".join(
-        f"select {literal(item.partition)} as partition, * from read_parquet({literal(str(home.root / item.quarantine_file))})"
+        f"select {literal(item.partition)} as partition, * from {parquet(str(home.root / item.quarantine_file))}"
         for item in kept
     )
     told = f"len(list_filter(reasons, lambda reason: contains(reason, {literal(reason)}))) > 0" if reason else "true"
@@ -163,8 +163,8 @@ def _scores(
     """Each dimension that something is declared for."""
     against = dict.fromkeys(DIMENSIONS, 0)
     if item.rows_quarantined:
-        bad = literal(str(home.root / item.quarantine_file))
-        for reasons, rows in connection.execute(f"select reasons, count(*) from read_parquet({bad}) group by 1").fetchall():
+        bad = parquet(str(home.root / item.quarantine_file))
+        for reasons, rows in connection.execute(f"select reasons, count(*) from {bad} group by 1").fetchall():
             for dimension in {dimension_of(reason) for reason in reasons}:
                 against[dimension] += rows
     cells, empty = _cells(home.root / item.file, table)
@@ -203,8 +203,7 @@ def _cells(file: Path, table: TableSpec) -> tuple[int, int]:
 def _days(connection: duckdb.DuckDBPyConnection, file: Path, day: str, month: str) -> Score:
     """The days of a month, and those on which nothing came."""
     row: Any = connection.execute(
-        f"select day(last_day({literal(month + '-01')}::date)), count(distinct ({day})::date) "
-        f"from read_parquet({literal(str(file))})"
+        f"select day(last_day({literal(month + '-01')}::date)), count(distinct ({day})::date) from {parquet(str(file))}"
     ).fetchone()
     return _share(int(row[0]), int(row[0]) - int(row[1]))
 
@@ -213,14 +212,14 @@ def _accuracy(connection: duckdb.DuckDBPyConnection, home: Home, source: SourceS
     """The rows that were held against a reference, and those that disagree with it."""
     of = failed = 0
     for rule in table.accuracy.values():
-        listed = ", ".join(literal(str(path)) for path in landings.files(home, source.name, rule.reference))
+        reference = parquet(*map(str, landings.files(home, source.name, rule.reference)))
         joined = " and ".join(f"this.{identifier(own)} = reference.{identifier(other)}" for own, other in rule.match.items())
         known = " and ".join(f"this.{identifier(own)} is not null" for own in rule.match)
         found = f"reference.{identifier(next(iter(rule.match.values())))} is not null"
         row: Any = connection.execute(
             f"select count(*), count(*) filter (not ({found} and coalesce({rule.agrees}, false))) "
-            f"from read_parquet({literal(str(file))}) as this "
-            f"left join read_parquet([{listed}]) as reference on {joined} where {known}"
+            f"from {parquet(str(file))} as this "
+            f"left join {reference} as reference on {joined} where {known}"
         ).fetchone()
         of, failed = of + int(row[0]), failed + int(row[1])
     return _share(of, failed)

@@ -18,7 +18,7 @@ from assets.errors import SourceError
 from assets.file_formats import TEXT, Rows
 from assets.leftovers import draft_folder
 from assets.spec import SourceSpec, TableSpec
-from assets.sql import literal
+from assets.sql import parquet
 from assets.storage import Home, file_digest, value_digest
 
 PATTERN = "*?["
@@ -109,8 +109,7 @@ def readable(path: Path, table: TableSpec, home: Home) -> Iterator[list[ReadFile
             folder.mkdir()
             try:
                 rows = _rows(file, table, folder)
-                place = literal(str(rows.path))
-                described = connection.execute(f"describe from read_parquet({place})").fetchall()
+                described = connection.execute(f"describe from {parquet(str(rows.path))}").fetchall()
             except duckdb.Error as error:
                 raise SourceError(_no_table(file, error)) from error
             read.append(ReadFile(file, rows, tuple(str(row[0]) for row in described)))
@@ -139,8 +138,14 @@ def dialect(path: Path, home: Home, encoding: str | None = None) -> dict[str, st
                 text_encoding.require_encoding(plain, encoding, file)
             opened.append((file, plain))
         found = [text_encoding.detected(plain, file) for file, plain in opened] if encoding is None else [encoding]
-        # a file that is plain ASCII is in the encoding of the others, too
         spoken = next((name for name in found if not text_encoding.is_utf8(name)), "utf-8")
+        for name, (told, read) in zip(found, opened, strict=False):
+            # a file of plain ASCII is in the encoding of the others, too
+            if name != spoken and not text_encoding.is_ascii(read):
+                raise SourceError(
+                    f"{told}: is {name}, and other files are {spoken}. Files that are read together need one encoding: save "
+                    "them all as UTF-8."
+                )
         (file, plain), table = opened[0], file_formats.format_of(opened[0][1])
         if table is not TEXT:
             return {"encoding": spoken}
@@ -148,11 +153,6 @@ def dialect(path: Path, home: Home, encoding: str | None = None) -> dict[str, st
             plain = text_encoding.recoded(plain, spoken, scratch / "recoded", file)
         delimiter, skip = csv_dialect.detected(plain)
         return {"encoding": spoken, "delimiter": delimiter, "skip": skip}
-
-
-def columns(read: Sequence[ReadFile]) -> list[str]:
-    """The columns of files that are read, in the first file's spelling."""
-    return list(read[0].columns)
 
 
 def require_columns(table: TableSpec, found: Sequence[str], told: str) -> None:

@@ -12,7 +12,7 @@ from assets import row_checks
 from assets.errors import SourceError
 from assets.raw_files import ReadFile
 from assets.spec import TableSpec
-from assets.sql import identifier, literal
+from assets.sql import identifier, literal, parquet
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,6 +24,7 @@ UNASSIGNED = "unassigned"
 """Where rows of no declared month are counted."""
 
 
+ROW = "source_row"
 PLAIN = (*row_checks.WHOLE, *row_checks.BROKEN, *row_checks.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
 BLOCK = 200
 """The columns that are judged in one query."""
@@ -47,24 +48,33 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
     selected, done = [], 0
     try:
         for file in read:
-            place = literal(str(file.rows.path))
-            described = connection.execute(f"describe from read_parquet({place})").fetchall()
-            values = ", ".join(f"{_plain(str(row[0]), str(row[1]))} as {identifier(str(row[0]))}" for row in described)
-            number, numbered = f"file_row_number + {done + 1}", f"read_parquet({place}, file_row_number = true)"
+            place = str(file.rows.path)
+            described = connection.execute(f"describe from {parquet(place)}").fetchall()
+            values = ", ".join(f"{_plain(str(row[0]), str(row[1]))} as {identifier(named(str(row[0])))}" for row in described)
+            number, numbered = f"file_row_number + {done + 1}", parquet(place, numbered=True)
             if any(str(row[0]).lower() == "file_row_number" for row in described):
-                number, numbered = f"row_number() over () + {done}", f"read_parquet({place})"
+                number, numbered = f"row_number() over () + {done}", parquet(place)
             selected.append(f"select {number} as source_row, {values} from {numbered}")
-            done += count(connection, f"select count(*) from read_parquet({place})")
+            done += count(connection, f"select count(*) from {parquet(place)}")
             if file.rows.malformed is not None:
                 told = literal(file.told.name if len(read) > 1 else "")
-                connection.execute(
-                    f"insert into malformed select {told}, line, text from read_parquet({literal(str(file.rows.malformed))})"
-                )
+                connection.execute(f"insert into malformed select {told}, line, text from {parquet(str(file.rows.malformed))}")
         connection.execute(f"create view raw as {' union all by name '.join(selected)}")
         return done + count(connection, "select count(*) from malformed")
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise SourceError(f"{name}: cannot be read ({first}). The file is corrupt or no table: fetch it again.") from error
+
+
+def named(column: str) -> str:
+    """What a column of a file is called in `raw`, which numbers its rows.
+
+    Examples
+    --------
+    >>> named("Source_Row"), named("price")
+    ('Source_Row_1', 'price')
+    """
+    return f"{column}_1" if column.casefold() == ROW else column
 
 
 def columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

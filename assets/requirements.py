@@ -66,6 +66,11 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= -_tolerated(spec, record)
         basis: Basis = "watched" if only_warns else "required"
         yield Finding("baselines", requirement, told, gain["low"] > 0, basis, remedy=more_rows(gain, record["rows"]))
+    if record.get("clusters", {}).get("are_too_few"):
+        yield Finding(
+            "baselines", "rows of enough days or groups judge the model", f"they are {record['clusters']['of']}: intervals tell "
+            "nothing of other days or groups", passed=False, basis="watched", remedy="Bring rows of more of them.",
+        )  # fmt: skip
     if (kept := record.get("kept_when_served")) is not None:
         draft = Finding(
             "baselines", "the share of the cross-fitted gain over the constant that the model itself has on the test rows", "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from assets.errors import DataError, SpecificationError
+from assets.errors import SpecificationError, UnlearnableError
 from assets.exclusions import impossible, says_nothing
 from assets.profiling import ColumnProfile, FileProfile, as_moments
 from assets.questions import Answer, Question, answers, column_named, option, shown
@@ -90,11 +90,11 @@ def assign(question: Question, profile: FileProfile, ask: Ask | None = None) -> 
     ------
     SpecificationError
         If a named column is not in the file, or cannot be what it is named for.
-    DataError
+    UnlearnableError
         If the rows cannot be learnt from.
     """
     if profile.rows < FEWEST_ROWS:
-        raise DataError(
+        raise UnlearnableError(
             f"{profile.path}: has {profile.rows} rows, at least {FEWEST_ROWS} are needed to train, validate and test."
         )
     said = answers(question, profile)
@@ -119,7 +119,7 @@ def assign(question: Question, profile: FileProfile, ask: Ask | None = None) -> 
     if not roles.features:
         shown_parts = [role for role in roles.table if role.rank in (PART, LEFT_OUT) and not role.used_as.startswith("target")]
         why = "; ".join(f"{role.column!r}: {role.used_as}, {role.why}" for role in shown_parts)
-        raise DataError(f"{profile.path}: no column is left to learn from ({why}). Bring more columns, or --keep one.")
+        raise UnlearnableError(f"{profile.path}: no column is left to learn from ({why}). Bring more columns, or --keep one.")
     roles.table.sort(key=lambda role: role.rank)
     return roles
 

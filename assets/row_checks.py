@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from assets import value_parsing
 from assets.spec import TableSpec
 from assets.spec.source import ColumnSpec
-from assets.sql import identifier as identifier  # noqa: PLC0414 - for the modules that import it from here
-from assets.sql import literal as literal  # noqa: PLC0414
+from assets.sql import identifier, literal
 from assets.value_parsing import NumberStyle
 
 SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}

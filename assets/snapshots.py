@@ -119,29 +119,39 @@ class LabelledRows:
 
     def clusters(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
         """The clusters of the bootstrap, numbered from 0, shape (n_rows,): local days, the split's groups, or dealt rows."""
-        return self._clusters(spec)[0]
+        if self.has_few_clusters(spec) or not self._cluster_name(spec):
+            # random groups: Wolter, Introduction to Variance Estimation (2007), chapter 2
+            order = np.argsort(uniform(self.rows[spec.features.entity], spec.model.seed), kind="stable")
+            codes = np.empty(len(order), dtype=np.int64)
+            codes[order] = np.arange(len(order)) % CLUSTERS
+            return codes
+        return self._codes(spec)
 
     def cluster_name(self, spec: ProductSpec) -> str:
         """What the clusters are, in words."""
-        return self._clusters(spec)[1]
+        named, rows = self._cluster_name(spec), "random groups of rows"
+        if named and self.has_few_clusters(spec):
+            return f"{rows}, as there are fewer than {FEWEST_CLUSTERS} {named}"
+        return named or rows
 
-    def _clusters(self, spec: ProductSpec) -> tuple[np.ndarray[Any, Any], str]:
+    def has_few_clusters(self, spec: ProductSpec) -> bool:
+        """Whether there are too few days or groups to tell how much they differ."""
+        return bool(self._cluster_name(spec)) and self._codes(spec).max(initial=-1) + 1 < FEWEST_CLUSTERS
+
+    def _cluster_name(self, spec: ProductSpec) -> str:
+        if spec.features.event_time is not None:
+            return "days"
+        return f"groups of equal {spec.split.group}" if spec.split.group is not None else ""
+
+    def _codes(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
+        """The number of each row's day or group."""
         import pandas as pd
 
-        told = ""
         if spec.features.event_time is not None:
             codes, _ = self.local_times(spec).dt.normalize().factorize(sort=True)
-            told = "days"
-        elif spec.split.group is not None:
+        else:
             codes, _ = pd.factorize(self.rows[spec.split.group], sort=True, use_na_sentinel=False)
-            told = f"groups of equal {spec.split.group}"
-        if told and codes.max(initial=-1) + 1 >= FEWEST_CLUSTERS:
-            return np.asarray(codes), told
-        # random groups: Wolter, Introduction to Variance Estimation (2007), chapter 2
-        order = np.argsort(uniform(self.rows[spec.features.entity], spec.model.seed), kind="stable")
-        codes = np.empty(len(order), dtype=np.int64)
-        codes[order] = np.arange(len(order)) % CLUSTERS
-        return codes, "random groups of rows" + (f", as there are fewer than {FEWEST_CLUSTERS} {told}" if told else "")
+        return np.asarray(codes)
 
 
 def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows | None:

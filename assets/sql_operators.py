@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from assets.errors import TranslationError
 from assets.graph_trees import Forest
-from assets.row_checks import literal
+from assets.sql import literal
 
 LARGEST, SMALLEST = 3.4028234e38, 1.1754944e-38
 """The range of single precision; casts beyond it are errors in some databases."""

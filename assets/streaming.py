@@ -21,9 +21,9 @@ from typing import Any
 
 from assets import csv_dialect, raw_rows, text_encoding
 from assets.errors import SourceError
-from assets.row_checks import identifier
 from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import CsvSpec
+from assets.sql import identifier
 from assets.storage import Home, exclusive
 
 PIECE = 2_000

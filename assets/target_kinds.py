@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assets.column_queries import MOST_COUNTED
-from assets.errors import DataError, SpecificationError
+from assets.errors import SpecificationError, UnlearnableError
 from assets.profiling import ColumnProfile, FileProfile
 from assets.questions import Question, option, shown
 from assets.spec.features import Kind
@@ -57,22 +57,22 @@ def target_of(profile: FileProfile, column: ColumnProfile, question: Question) -
 
     Raises
     ------
-    DataError
+    UnlearnableError
         If it cannot be predicted.
     SpecificationError
         If it cannot be of the kind that was asked for.
     """
     place = f"{profile.path}: {option('target', column)}"
     if column.filled == 0:
-        raise DataError(f"{place} has no value in any row. Name another column.")
+        raise UnlearnableError(f"{place} has no value in any row. Name another column.")
     if column.distinct < 2:
-        raise DataError(
+        raise UnlearnableError(
             f"{place} has one value only, {column.examples[0]!r}: there is nothing to tell apart. Name another column."
         )
     if column.type == "timestamp":
-        raise DataError(f"{place} holds moments, which cannot be predicted. Name a column of classes or of numbers.")
+        raise UnlearnableError(f"{place} holds moments, which cannot be predicted. Name a column of classes or of numbers.")
     if column.filled < FEWEST_ROWS:
-        raise DataError(
+        raise UnlearnableError(
             f"{place} has a value in {column.filled} rows only, at least {FEWEST_ROWS} are needed to train, validate and test."
         )
     kind, why = _kind(column) if question.kind is None else (question.kind, "you said so")
@@ -141,7 +141,7 @@ def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, *, is_aske
     block, notes, merged = _without_rare(rare, classes)
     classes = [*classes, *block.get("merge", {})]
     if len(classes) < 2:
-        raise DataError(
+        raise UnlearnableError(
             f"{place} has {column.distinct} classes, and fewer than two of them have {FEWEST_OF_A_CLASS} rows: "
             f"{_some(column.counts)}. Bring more rows, or merge classes in the file."
         )
@@ -191,13 +191,13 @@ def _positive(counts: Mapping[str, int]) -> str:
 def _require_both(place: str, column: ColumnProfile) -> None:
     rare = {value: count for value, count in column.counts.items() if count < FEWEST_OF_A_CLASS}
     if rare:
-        raise DataError(
+        raise UnlearnableError(
             f"{place} has two values, and too few rows of one: {_some(rare)}. Each needs at least {FEWEST_OF_A_CLASS} to be "
             "trained, validated and tested on. Bring more rows."
         )
 
 
-def _too_many(place: str, column: ColumnProfile, *, is_asked: bool) -> DataError:
+def _too_many(place: str, column: ColumnProfile, *, is_asked: bool) -> UnlearnableError:
     what = "texts" if column.type == "text" else "values"
     told = "Group them in the file, or name another column."
     if column.mixed is not None:
@@ -205,7 +205,7 @@ def _too_many(place: str, column: ColumnProfile, *, is_asked: bool) -> DataError
         told = f"{share:.0%} of them are numbers: say --null {shown(example)!r} if that means 'no value', and they are one."
     elif is_asked and column.type != "text":
         told = "Leave out --kind multiclass for a regression."
-    return DataError(
+    return UnlearnableError(
         f"{place} has {column.distinct:,} different {what} in {column.filled:,} rows, at most {MOST_CLASSES} can be classes. "
         f"{told}"
     )

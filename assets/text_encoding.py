@@ -51,6 +51,20 @@ MAGICS = (
 )
 
 
+def is_known(encoding: str) -> bool:
+    """Whether Python knows a text encoding of this name."""
+    try:
+        "".encode(encoding)  # which refuses codecs that are none of text, such as hex
+    except LookupError:
+        return False
+    return True
+
+
+def is_ascii(path: Path) -> bool:
+    """Whether a file holds plain ASCII, which is alike in most encodings."""
+    return _failure(path, "ascii") is None
+
+
 def is_utf8(encoding: str) -> bool:
     """Whether this is a name of UTF-8."""
     return codecs.lookup(encoding).name == "utf-8"
@@ -101,7 +115,8 @@ def require_text(begin: bytes, told: Path) -> None:
         With what they seem to be.
     """
     for magic, kind, suffix in MAGICS:
-        if begin.startswith(magic) or begin[:SAMPLE].lstrip()[: len(magic)].lower() == magic:
+        is_text = magic == b"PAR1" and not any(byte < 9 for byte in begin)  # a column may be called so
+        if not is_text and (begin.startswith(magic) or begin[:SAMPLE].lstrip()[: len(magic)].lower() == magic):
             remedy = f"Rename it to end in {suffix}" if suffix else "Export the table it shows as CSV"
             raise SourceError(f"{told}: is {kind}, not a text table. {remedy}.")
     marked = any(begin.startswith(mark) for mark, _ in MARKS[1:])

@@ -13,8 +13,8 @@ from assets import current, dbt_package, graph_sql
 from assets.dbt_package import KEPT, RELATION
 from assets.errors import TranslationError
 from assets.leftovers import draft_folder
-from assets.row_checks import identifier, literal
 from assets.spec import ProductSpec
+from assets.sql import identifier, literal
 from assets.sql_operators import number
 from assets.standing import Entry
 from assets.storage import Home, file_digest, value_digest

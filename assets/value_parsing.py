@@ -53,10 +53,10 @@ def number(text: str, style: NumberStyle) -> str:
     """The text as a double."""
     if style.is_plain:
         # one pattern, so that a table of thousands of columns is a short query; a plain cast would read 1_000, inf and nan
-        plain = f"replace({text}, '{MINUS}', '-')"
+        pattern = f"^{_BLANK}*([+-]?{_DIGITS.format(point=re.escape(style.decimal))}){_BLANK}*$"
+        plain = f"regexp_extract(replace({text}, '{MINUS}', '-'), {literal(pattern)}, 1)"
         plain = plain if style.decimal == "." else f"replace({plain}, ',', '.')"
-        pattern = f"^{_BLANK}*([+-]?{_DIGITS.format(point=re.escape('.'))}){_BLANK}*$"
-        value = f"try_cast(regexp_extract({plain}, {literal(pattern)}, 1) as double)"
+        value = f"try_cast({plain} as double)"
         return f"(case when isfinite({value}) then {value} end)"
     core = _core(text, style)
     whole, decimal = _whole(style), re.escape(style.decimal)

@@ -71,9 +71,19 @@ def is_currency(text: str) -> bool:
 
 
 def booleans_of(values: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The words for true and for false that a column's values, in lower case, are all among; both in use, English aside."""
+    """The words for true and for false that a column's values, in lower case, are all among; both in use, English aside.
+
+    In other languages than English one word must be written out: N and S may as well be north and south.
+    """
     for number, (true, false) in enumerate(BOOLEANS):
         used = tuple(word for word in true if word in values), tuple(word for word in false if word in values)
-        if values and len(used[0]) + len(used[1]) == len(values) and (number == 0 or all(used)):
+        if not values or len(used[0]) + len(used[1]) != len(values):
+            continue
+        if number == 0 or (all(used) and not all(_is_letter_of(word, (*true, *false)) for word in (*used[0], *used[1]))):
             return used
     return None
+
+
+def _is_letter_of(word: str, words: tuple[str, ...]) -> bool:
+    """Whether a word is the first letter of a longer one."""
+    return any(len(other) > len(word) == 1 and other.startswith(word) for other in words)

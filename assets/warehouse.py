@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import WarehouseError
+from assets.sql import parquet
 from assets.storage import Home, file_digest, publishing, read_json, value_digest, warehouse_lock, write_json
 
 BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
@@ -140,10 +141,8 @@ def build(
         with duckdb.connect(str(home.warehouse)) as connection:
             for (source, table), files in landed.items():
                 connection.execute(f'create schema if not exists "landing_{source}"')
-                listed = ", ".join(f"'{file}'" for file in files)
-                connection.execute(
-                    f'create or replace view "landing_{source}"."{table}" as select * from read_parquet([{listed}])'
-                )
+                landed_rows = parquet(*map(str, files))
+                connection.execute(f'create or replace view "landing_{source}"."{table}" as select * from {landed_rows}')
         os.environ["LOOPLINE_WAREHOUSE"] = str(home.warehouse)
         # a test over several models runs with the last of them: before, it would compare new rows with old ones
         arguments = ["build", "--indirect-selection", "buildable"]

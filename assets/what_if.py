@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from assets.errors import SpecificationError
-from assets.row_checks import identifier, literal
 from assets.spec import ProductSpec
 from assets.spec.replay import InjectionSpec, WhatIfSpec
+from assets.sql import identifier, literal
 
 
 def injected(spec: ProductSpec, what_if: WhatIfSpec, relation: str) -> str:

@@ -25,7 +25,7 @@ def prepare(home: Home, assets: Collection[str]) -> None:
     """
     if len(os.sched_getaffinity(0)) < 2:
         return
-    if LEARNT & set(assets) and not LABORATORY.is_started:
+    if LEARNT & set(assets):
         LABORATORY.start(make_ready)
     if "challenger" in assets:
         registry_client.prepare(home)

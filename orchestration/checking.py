@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assets import estimators, raw_files, warehouse
+from assets import estimators, raw_files, raw_rows, warehouse
 from assets.errors import LooplineError
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage import Home
@@ -94,7 +94,8 @@ def _file(spec: ProductSpec, home: Home, folder: Path) -> Iterator[str]:
     for name, table in source.tables.items():
         path = raw_files.locate(source, table, folder)
         with raw_files.readable(path, table, home) as read:
-            raw_files.require_columns(table, raw_files.columns(read), f"{source.name}.{name} ({path.name})")
+            found = [raw_rows.named(column) for column in read[0].columns]
+            raw_files.require_columns(table, found, f"{source.name}.{name} ({path.name})")
     return iter(())
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from assets.errors import DataError
 from orchestration import resources
 from orchestration.telling import told
 
@@ -22,7 +21,11 @@ READ = {"encoding": "encoding", "nulls": "nulls", "staging": "staged"}
 
 @click.command()
 @click.argument("name")
-@click.option("--data", required=True, help="CSV or Parquet file, or a DuckDB or SQLite database as FILE::TABLE.")
+@click.option(
+    "--data",
+    required=True,
+    help="A table: CSV, JSON, Parquet or Excel, also packed; a folder or pattern of them; a database as FILE::TABLE.",
+)
 @click.option("--target", required=True, help="The column to predict.")
 @click.option(
     "--kind",
@@ -38,7 +41,7 @@ READ = {"encoding": "encoding", "nulls": "nulls", "staging": "staged"}
     "--known-after", multiple=True, help="A column that is known only after the event, so no feature; may be repeated."
 )
 @click.option("--null", "nulls", multiple=True, help="A text that means 'no value', beside the usual ones; may be repeated.")
-@click.option("--encoding", help="The encoding of a CSV file that is not UTF-8, such as cp1252 or cp1251.")
+@click.option("--encoding", help="The encoding of a text file, such as cp1252, where the one that is found is not right.")
 @click.option("--staging", is_flag=True, help="Also write a dbt staging model, to derive features in SQL.")
 def new(name: str, data: str, **options: Any) -> None:
     """Look at a file and declare a product NAME that predicts one of its columns.
@@ -48,7 +51,7 @@ def new(name: str, data: str, **options: Any) -> None:
     """
     from orchestration.display_new import show_new
 
-    with told(DataError):
+    with told():
         home = resources.home_from_environment().prepare()
         from assets.questions import Question
         from orchestration.scaffolding import new_product

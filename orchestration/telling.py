@@ -16,15 +16,15 @@ command line 2."""
 
 
 @contextmanager
-def told(*refusals: type[LooplineError]) -> Iterator[None]:
-    """End with one clear error, where the error is one that a user can mend; errors of these kinds are refusals here."""
+def told() -> Iterator[None]:
+    """End with one clear error, where the error is one that a user can mend."""
     from rich.console import Console
     from rich.text import Text
 
     try:
         yield
     except (LooplineError, TamperedModelError) as error:
-        is_refusal = isinstance(error, (GateRefusedError, *refusals)) or getattr(error, "is_refusal", False)
+        is_refusal = isinstance(error, GateRefusedError) or getattr(error, "is_refusal", False)
         told = Text.assemble(("refused", "bold yellow") if is_refusal else ("error", "bold red"), f" {error}")
         Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(REFUSED if is_refusal else 1)

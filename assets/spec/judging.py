@@ -94,7 +94,8 @@ class EvaluationSpec(Declaration):
     """How uncertainty is measured, and for whom besides all."""
 
     bootstrap_replicates: int = Field(default=500, ge=100, le=10_000, examples=[500])
-    """Give the number of bootstrap replicates; days are resampled where there is time, groups where rows are grouped."""
+    """Give the number of bootstrap replicates; days are resampled where there is time, groups where rows are grouped, and
+    rows where there are fewer than five of them."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1, examples=[0.95])
     """Give the confidence of the intervals."""
     slices: tuple[Name, ...] = Field(default=(), strict=False, examples=[["origin"]])

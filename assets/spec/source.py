@@ -107,10 +107,8 @@ class CsvSpec(Declaration):
 
     @model_validator(mode="after")
     def _is_readable(self) -> CsvSpec:
-        import codecs
-
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)
         except LookupError as error:
             raise ValueError(f"has no encoding '{self.encoding}'. Give one such as utf-8, cp1252, cp1251, utf-16") from error
         if self.delimiter == self.decimal:

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.tables import engine, page, runner
 from benchmarks.tables.checkout import Checkout, code_digest
-from benchmarks.tables.results import Results
+from benchmarks.tables.results import Key, Results
 from orchestration.resources import REPOSITORY
 
 VARIANTS = ("plain", "shuffled", "odd", "all")
@@ -83,7 +83,7 @@ def _judge(given: argparse.Namespace, entries: list[dict[str, Any]], results: Re
 
 def _judged(cache: Path, results: Results) -> list[dict[str, Any]]:
     """The results of tables that the corpus still has, with what was judged of them."""
-    corpus = {(entry["name"], entry["variant"]): entry for entry in engine.manifest(cache)}
+    corpus: dict[Key, dict[str, Any]] = {(entry["name"], entry["variant"]): entry for entry in engine.manifest(cache)}
     learnable = engine.lines(cache / "learnability.jsonl")
     rivals = engine.lines(cache / "rivals.jsonl")
     found = []

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables.results import Results
 from orchestration.resources import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-tables" / "bin" / "python"
@@ -52,9 +53,7 @@ def rivals_key(record: dict[str, Any], rivals: str) -> str:
 
 def lines(path: Path) -> dict[str, dict[str, Any]]:
     """The lines of a file of judgements, by their key."""
-    if not path.exists():
-        return {}
-    return {record["key"]: record for record in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
+    return {key: record for (key,), record in Results(path, ("key",)).all().items()}
 
 
 def chosen(entries: Sequence[dict[str, Any]], variant: str, only: str | None, sample: int | None) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from sklearn.preprocessing import LabelEncoder
 
 from benchmarks.tables import plain_models
 from benchmarks.tables.plain_models import Array
+from benchmarks.tables.results import Results
 
 FOLDS, REPEATS = 5, 2
 MOST_ROWS = 20_000
@@ -29,15 +30,13 @@ CONFIDENCE = 0.95
 
 def main(cache: Path, wanted: Path) -> None:
     """Judge what was not judged yet, by the digest of the file and what is asked of it."""
-    path = cache / "learnability.jsonl"
-    known = {json.loads(line)["key"] for line in path.read_text(encoding="utf-8").splitlines()} if path.exists() else set()
+    judged = Results(cache / "learnability.jsonl", ("key",))
+    known = judged.all()
     for entry in json.loads(wanted.read_text(encoding="utf-8")):
-        if entry["key"] not in known:
+        if (entry["key"],) not in known:
             frame = plain_models.read(cache / "files" / entry["file"])
             found = judge(frame, entry["target"], entry["kind"], entry["time"])
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"key": entry["key"], "name": entry["name"], **found}) + "\n")
-            known.add(entry["key"])
+            judged.add({"key": entry["key"], "name": entry["name"], **found})
 
 
 def judge(frame: pd.DataFrame, target: str, kind: str, time: str | None = None, seed: int = 0) -> dict[str, Any]:

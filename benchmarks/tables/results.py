@@ -7,18 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-Key = tuple[str, str]
-"""A table's name and variant."""
+Key = tuple[str, ...]
+"""The fields that name a record, such as a table's name and variant."""
 
 
 class Results:
-    """The results kept in a file; the last line of a table counts."""
+    """The results kept in a file; of several lines of one key the last counts."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, fields: Key = ("name", "variant")) -> None:
+        self.path, self.fields = path, fields
 
     def all(self) -> dict[Key, dict[str, Any]]:
-        """The newest result of each table; a line that a kill cut short is no result."""
+        """The newest result of each key; a line that a kill cut short is no result."""
         found: dict[Key, dict[str, Any]] = {}
         if self.path.exists():
             for line in self.path.read_text(encoding="utf-8").splitlines():
@@ -26,7 +26,7 @@ class Results:
                     record = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                found[record["name"], record["variant"]] = record
+                found[tuple(record[name] for name in self.fields)] = record
         return found
 
     def add(self, record: dict[str, Any]) -> None:

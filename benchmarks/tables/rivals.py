@@ -18,6 +18,7 @@ from sklearn.metrics import log_loss, mean_absolute_error, roc_auc_score
 
 from benchmarks.tables import plain_models
 from benchmarks.tables.plain_models import Array
+from benchmarks.tables.results import Results
 
 METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "mae"}
 """The figure in which models are compared; the latter two are better when lower."""
@@ -28,18 +29,15 @@ MOST_TAUGHT = 50_000
 
 def main(cache: Path, wanted: Path, with_automl: str) -> None:
     """Compare what was not compared yet."""
-    path = cache / "rivals.jsonl"
-    known = {json.loads(line)["key"] for line in path.read_text(encoding="utf-8").splitlines()} if path.exists() else set()
+    judged = Results(cache / "rivals.jsonl", ("key",))
+    known = judged.all()
     for record in json.loads(wanted.read_text(encoding="utf-8")):
         predictions = cache / "predictions" / f"{Path(record['file']).stem}.parquet"
-        if record["key"] in known or not predictions.exists():
+        if (record["key"],) in known or not predictions.exists():
             continue
         seconds = record["run_seconds"] if with_automl == "automl" else 0.0
         found = compare(plain_models.read(cache / "files" / record["file"]), pd.read_parquet(predictions), record, seconds)
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(
-                json.dumps({"key": record["key"], "name": record["name"], "variant": record["variant"], **found}) + "\n"
-            )
+        judged.add({"key": record["key"], "name": record["name"], "variant": record["variant"], **found})
 
 
 def compare(

@@ -9,7 +9,7 @@ from typing import Any
 
 from assets import current
 from benchmarks.tables import records
-from benchmarks.tables.checkout import Checkout, Ended
+from benchmarks.tables.checkout import LONGEST_SECONDS, Checkout, Ended
 
 PRODUCT = "stranger"
 SERVED, REFUSED, FAILED = "served", "refused", "failed"
@@ -64,7 +64,7 @@ def failure(command: str, ended: Ended) -> dict[str, Any]:
     start = next((place for place, line in enumerate(lines) if re.match(r"(error|refused)\b", line)), None)
     error = " ".join(lines[start : start + 12]) if start is not None else " ".join(lines[-4:])
     if ended.code == 124:
-        error = "took longer than ten minutes"
+        error = f"took longer than {LONGEST_SECONDS} s"
     stage = re.search(rf"{PRODUCT}__(\w+)|landing__{PRODUCT}", error)
     at = command if stage is None else (stage[1] or "landing")
     return {"outcome": FAILED, "at": at, "exit_code": ended.code, "is_crash": is_crash, "error": error[:1500]}

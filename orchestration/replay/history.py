@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from assets import contracts, features
-from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot, opened
 from assets.spec import ProductSpec
+from assets.sql import identifier, literal, parquet
 from assets.storage import publishing, read_json, write_json
 from assets.what_if import injected
 from orchestration.replay.once import once
@@ -23,7 +23,7 @@ def prepare(replay: Replay) -> None:
 
     if replay.history.exists():
         return
-    given = f"read_parquet({literal(str(replay.snapshot.path))})"
+    given = parquet(str(replay.snapshot.path))
     query = f"select * from {given}" if replay.what_if is None else injected(replay.spec, replay.what_if, given)
     order = ", ".join(identifier(name) for name in (str(replay.spec.features.event_time), replay.spec.features.entity))
     with duckdb.connect() as connection:
@@ -56,7 +56,7 @@ def _cut(replay: Replay, step: int) -> dict[str, Any]:
     with duckdb.connect() as connection:
         connection.execute(
             f"create temp table {features.CANDIDATE} as select *{f' replace ({hidden})' if hidden else ''} "
-            f"from read_parquet({literal(str(replay.history))}) "
+            f"from {parquet(str(replay.history))} "
             f"where {identifier(str(spec.features.event_time))} < timestamp '{replay.bounds[step]}'"
         )
         breaks = contracts.check(features.table(connection), spec, rows_keep=bool(read_json(replay.folder / KEEPS)))

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from assets.errors import SpecificationError
-from assets.row_checks import identifier, literal
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.spec.replay import WhatIfSpec
+from assets.sql import identifier, parquet
 from assets.storage import Home, file_digest, value_digest
 from assets.what_if import midnight
 from orchestration.versions import code_version, estimator_version
@@ -183,7 +183,7 @@ def _require_history(spec: ProductSpec, snapshot: Snapshot, months: tuple[str, s
     """There are rows before the first month, to learn from, and rows of the last."""
     import duckdb
 
-    moment, rows = identifier(str(spec.features.event_time)), f"read_parquet({literal(str(snapshot.path))})"
+    moment, rows = identifier(str(spec.features.event_time)), parquet(str(snapshot.path))
     ((begins, ends),) = duckdb.execute(f"select min({moment}), max({moment}) from {rows}").fetchall()
     first, last = (midnight(date.fromisoformat(f"{month}-01"), spec.features.time_zone) for month in months)
     if begins is None or begins >= first or ends < last:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,11 @@ from assets.storage import file_digest, read_json
 from bentos.runtime import is_missing
 
 OWNER = """
-import os, signal
+import os, signal, time
 from assets.companion import Companion
 companion = Companion()
 print(companion.call(os.getpid), flush=True)
+{more}
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -57,11 +60,29 @@ def test_a_companion_that_died_is_one_clear_error() -> None:
     assert beside.ask(is_missing, None) is True
 
 
-def test_it_ends_when_its_owner_is_killed() -> None:
-    """Its pipe is closed by the operating system. It holds the owner's output open, which ends when both have ended."""
-    owner = subprocess.run([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, check=False, timeout=120)
+@pytest.mark.parametrize("more", ["", "companion.begin(time.sleep, 600); time.sleep(1)"], ids=["idle", "busy"])
+def test_it_ends_when_its_owner_is_killed(more: str) -> None:
+    """Whatever it is doing. It holds the owner's output open, which ends when both have ended."""
+    program = [sys.executable, "-c", OWNER.format(more=more)]
+    owner = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=False, timeout=120)
     assert owner.returncode == -9
     assert int(owner.stdout) > 0
+
+
+def test_a_call_that_is_interrupted_does_not_shift_the_answers_of_later_ones() -> None:
+    """Its answer is taken for no other call's; neither is that of one that cannot be handed over."""
+    companion = Companion()
+    companion.call(abs, 0)
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    with pytest.raises(InterruptedCallError):
+        companion.call(time.sleep, 1.5)
+    signal.signal(signal.SIGALRM, before)
+    with pytest.raises(AttributeError):
+        companion.call(lambda: 1)
+    assert companion.call(abs, -7) == 7
+    assert companion.call(abs, -8) == 8
+    companion.close()
 
 
 @pytest.mark.parametrize("error", [DataError("too few rows"), LooplineError("no")], ids=["data", "base"])
@@ -71,6 +92,14 @@ def test_our_errors_come_back_as_they_are(error: LooplineError) -> None:
     with pytest.raises(type(error), match=str(error)):
         companion.call(_raise, error)
     companion.close()
+
+
+class InterruptedCallError(Exception):
+    """What a signal's handler raises."""
+
+
+def _interrupt(*_: object) -> None:
+    raise InterruptedCallError
 
 
 def _raise(error: Exception) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import json
 import lzma
+import sqlite3
 import zipfile
 from dataclasses import replace
 from datetime import datetime
@@ -17,12 +19,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
-from assets import drafting, landing
-from assets.errors import SourceError
+from assets import drafting, landing, value_parsing
+from assets.errors import SourceError, SpecificationError
 from assets.profiling import FileProfile, as_moments, profile
 from assets.roles import Roles
 from assets.spec import SourceSpec
+from assets.spec.source import CsvSpec
 from assets.storage import Home
 from assets.target_kinds import Target
 
@@ -438,7 +442,7 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("header.csv", b"a,b\n", r"header\.csv: has a header and no rows"),
     ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(200)), r"is a picture, not a text table"),
     ("noise.csv", bytes(range(256)) * 10, r"byte 1 is zero, so it is no text table"),
-    ("table.csv", b"PAR1....PAR1", r"is a Parquet file, not a text table\. Rename it to end in \.parquet"),
+    ("table.csv", b"PAR1\x15\x04\x15PAR1", r"is a Parquet file, not a text table\. Rename it to end in \.parquet"),
     ("cut.csv.gz", gzip.compress(b"a,b\n1,2\n" * 1000)[:-20], r"cut\.csv\.gz: cannot be unpacked .* cut off"),
     ("no.csv.gz", b"hello", r"no\.csv\.gz: cannot be unpacked"),
     ("no.zip", b"PK\x03\x04broken", r"no\.zip: cannot be unpacked"),
@@ -482,3 +486,106 @@ def test_hundreds_of_columns_are_profiled_and_landed(home: Home, tmp_path: Path)
     assert [column.type for column in found.columns[:5]] == ["integer", "number", "text", "boolean", "integer"]
     row = landed(home, found)[0]
     assert [row[f"c{index}"] for index in range(395, 400)] == [1, 1.5, "t", True, 1200]
+
+
+def test_a_header_may_begin_with_a_number_sign(home: Home, tmp_path: Path) -> None:
+    """It has as many fields as the rows; a comment has not."""
+    (tmp_path / "x.csv").write_text("#,name,power\n" + "".join(f"{index},n{index},{index * 7}\n" for index in range(60)))
+    found = profile(home, tmp_path / "x.csv")
+    assert ([column.raw for column in found.columns], found.rows) == (["#", "name", "power"], 60)
+    (tmp_path / "y.csv").write_text("# made by hand\n#\na,b\n" + "1,x\n" * 60)
+    assert [column.raw for column in profile(home, tmp_path / "y.csv").columns] == ["a", "b"]
+
+
+def test_blanks_around_numbers_and_truth_values_make_no_other_values(home: Home, tmp_path: Path) -> None:
+    """A number is counted as it is landed."""
+    (tmp_path / "x.csv").write_text("n,yes\n" + " 1, Yes\n1,yes\n 2 ,No\n2, no\n" * 20)
+    number, truth = profile(home, tmp_path / "x.csv").columns
+    assert (number.type, number.distinct, number.counts) == ("integer", 2, {"1": 40, "2": 40})
+    assert (truth.type, truth.distinct, truth.counts) == ("boolean", 2, {"yes": 40, "no": 40})
+
+
+def test_files_of_two_encodings_are_refused_together(home: Home, tmp_path: Path) -> None:
+    """None of them is read as the other; plain ASCII goes with any."""
+    for name, encoding in (("a", "utf-8"), ("b", "cp1251")):
+        (tmp_path / f"{name}.csv").write_bytes(b"city\n" + "Москва\n".encode(encoding) * 60)
+    with pytest.raises(SourceError, match=r"a\.csv: is utf-8, and other files are cp1251\. .*save them all as UTF-8"):
+        profile(home, tmp_path)
+    (tmp_path / "a.csv").write_text("city\n" + "Moscow\n" * 60)
+    assert profile(home, tmp_path).csv["encoding"] == "cp1251"
+
+
+def test_folders_named_like_columns_add_none(home: Home, tmp_path: Path) -> None:
+    """Of Parquet files, and of what is written meanwhile."""
+    folder = tmp_path / "year=2013"
+    folder.mkdir()
+    pq.write_table(pa.table({"x": list(range(60))}), folder / "x.parquet")
+    (folder / "x.csv").write_text("x\n" + "1\n" * 60)
+    for name in ("x.parquet", "x.csv"):
+        found = profile(Home(tmp_path / "run=7").prepare(), folder / name)
+        assert [column.raw for column in found.columns] == ["x"]
+        assert len(landed(Home(tmp_path / "run=7"), found)) == 60
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["N", "S"], "text"),
+        (["A", "N"], "text"),
+        (["N", "Sí"], "boolean"),
+        (["2005-06", "2006-07"], "text"),
+        (["5-1234", "7-1300"], "text"),
+        (["2005-06", "2006-08"], "timestamp"),
+    ],
+)
+def test_what_only_looks_like_words_or_months_stays_text(home: Home, tmp_path: Path, cells: list[str], kind: str) -> None:
+    """Hemispheres, seasons and codes."""
+    assert read(home, tmp_path / "folder", cells * 30)[0].type == kind
+
+
+def test_whole_numbers_with_points_beside_decimal_commas_are_landed(home: Home, tmp_path: Path) -> None:
+    """Also where one is rarer than what is shown of a column; a point beside decimal commas stands between thousands."""
+    lines = [f"{index},5;{index}" for index in range(200)] + ["7,5;90.0"]
+    (tmp_path / "x.csv").write_text("a;b\n" + "\n".join(lines) + "\n")
+    rows = landed(home, profile(home, tmp_path / "x.csv"))
+    assert (rows[-1]["a"], rows[-1]["b"]) == (7.5, 90)
+    (tmp_path / "y.csv").write_text("a;b\n" + "\n".join([*lines[:200], "1.234;5"]) + "\n")
+    assert landed(home, profile(home, tmp_path / "y.csv"))[-1]["a"] == 1234
+    plain = value_parsing.number("v", value_parsing.NumberStyle(","))
+    assert duckdb.sql(f"select {plain} from (values ('1.234'), ('1,234')) as t(v)").fetchall() == [(None,), (1.234,)]
+
+
+def test_a_folder_holds_packed_tables_too(home: Home, tmp_path: Path) -> None:
+    """A zip's name does not tell what it holds; lines of JSON may end in two ways; a path may hold signs of URLs."""
+    folder = tmp_path / "50%20 #1"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "jan.zip", "w") as archive:
+        archive.writestr("jan.csv", "x\n" + "1\n" * 60)
+    (folder / "feb.csv").write_text("x\n" + "2\n" * 60)
+    assert profile(home, folder).rows == 120
+    (folder / "y.jsonl").write_bytes(b'{"x": 1}\n{"x": 2}\r\n' * 30)
+    assert profile(home, folder / "y.jsonl").rows == 60
+    with contextlib.closing(sqlite3.connect(folder / "z.sqlite")) as connection, connection:
+        connection.execute(
+            "create table t as with recursive n(x) as (select 1 union all select x + 1 from n where x < 60) select x from n"
+        )
+    assert profile(home, folder / "z.sqlite", "t").rows == 60
+
+
+def test_a_packed_file_with_flipped_bytes_is_one_error(home: Home, tmp_path: Path) -> None:
+    """Whichever kind."""
+    packed = bytearray(gzip.compress(b"x,y\n" + bytes(range(48, 58)) * 5000))
+    packed[20:60] = bytes(40)
+    (tmp_path / "x.csv.gz").write_bytes(packed)
+    with pytest.raises(SourceError, match=r"x\.csv\.gz: cannot be unpacked"):
+        profile(home, tmp_path / "x.csv.gz")
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "hex", "klingon"])
+def test_an_encoding_that_is_none_of_text_is_refused(home: Home, tmp_path: Path, encoding: str) -> None:
+    """On the command line; the declaration refuses it, too."""
+    (tmp_path / "x.csv").write_text("x\n" + "1\n" * 60)
+    with pytest.raises(SpecificationError, match="none that Python knows"):
+        profile(home, tmp_path / "x.csv", encoding=encoding)
+    with pytest.raises(ValidationError, match="has no encoding"):
+        CsvSpec(encoding=encoding)
