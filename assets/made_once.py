@@ -17,7 +17,7 @@ from assets.storage import Home
 
 
 def folder() -> Path | None:
-    """Where it is kept; None where nothing can be."""
+    """Where something is or can be kept; None where nothing can be."""
     place = Path(sys.prefix) / "var" / "loopline"
     if sys.prefix == sys.base_prefix:
         return None
@@ -25,7 +25,7 @@ def folder() -> Path | None:
         place.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return place if os.access(place, os.W_OK) else None
+    return place
 
 
 def copied(name: str, make: Callable[[Path], None], target: Path) -> None:
@@ -41,7 +41,7 @@ def copied(name: str, make: Callable[[Path], None], target: Path) -> None:
         Where to copy it; it does not exist.
     """
     place = folder()
-    if place is None:
+    if place is None or not ((place / name).exists() or os.access(place, os.W_OK)):
         make(target)
         return
     kept = place / name

@@ -193,7 +193,7 @@ class _Watch:
         return expected.Draws(self._drawn(chosen), DRAWS, self.spec.monitoring.drift.confidence, self.spec.model.seed)
 
     def _drawn(self, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """What is drawn together: the rows of a day, or single rows where there are too few days to tell how much they differ."""
+        """What is drawn together: the rows of a day, or single rows where days are too few to tell how they differ."""
         days, of_rows = np.unique(self.rows.unit[chosen], return_inverse=True)
         return of_rows if len(days) >= FEWEST_CLUSTERS else np.arange(len(of_rows)) % CLUSTERS
 

@@ -65,11 +65,13 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         # means of a feature or two may be all there is to learn: only the user knows whether a model must tell more
         only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= -_tolerated(spec, record)
         basis: Basis = "watched" if only_warns else "required"
+        if name == "table" and spec.baseline.level == "warning" and not only_warns:
+            requirement = f"{spec.metric} is not surely and clearly worse than the {name} baseline's"
         yield Finding("baselines", requirement, told, gain["low"] > 0, basis, remedy=more_rows(gain, record["rows"]))
     if record.get("clusters", {}).get("are_too_few"):
         yield Finding(
-            "baselines", "rows of enough days or groups judge the model", f"they are {record['clusters']['of']}: intervals tell "
-            "nothing of other days or groups", passed=False, basis="watched", remedy="Bring rows of more of them.",
+            "baselines", "rows of enough days or groups judge the model",
+            f"they are {record['clusters']['of']}: intervals tell nothing of other ones", passed=False, basis="watched", remedy="Bring rows of more of them.",
         )  # fmt: skip
     if (kept := record.get("kept_when_served")) is not None:
         draft = Finding(

@@ -22,9 +22,7 @@ READ = {"encoding": "encoding", "nulls": "nulls", "staging": "staged"}
 @click.command()
 @click.argument("name")
 @click.option(
-    "--data",
-    required=True,
-    help="A table: CSV, JSON, Parquet or Excel, also packed; a folder or pattern of them; a database as FILE::TABLE.",
+    "--data", required=True, help="CSV, JSON, Parquet or Excel, also packed; a folder or pattern of them; or DATABASE::TABLE."
 )
 @click.option("--target", required=True, help="The column to predict.")
 @click.option(

@@ -58,9 +58,9 @@ def new_product(
     question : Question
         What to predict.
     data : str
-        The file; the table of a database follows after ``::``.
+        The file, folder or pattern; the table of a database, or the sheet of an Excel file, follows after ``::``.
     encoding : str, optional
-        The encoding of a CSV file.
+        The encoding of a text file, where it is not to be found out.
     nulls : sequence of str
         Texts that mean 'no value'.
     staged : bool
