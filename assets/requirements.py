@@ -71,7 +71,8 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     if record.get("clusters", {}).get("are_too_few"):
         yield Finding(
             "baselines", "rows of enough days or groups judge the model",
-            f"they are {record['clusters']['of']}: intervals tell nothing of other ones", passed=False, basis="watched", remedy="Bring rows of more of them.",
+            f"they are {record['clusters']['of']}: intervals tell nothing of other ones", passed=False, basis="watched",
+            remedy="Bring rows of more of them.",
         )  # fmt: skip
     if (kept := record.get("kept_when_served")) is not None:
         draft = Finding(

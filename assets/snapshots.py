@@ -136,7 +136,7 @@ class LabelledRows:
 
     def has_few_clusters(self, spec: ProductSpec) -> bool:
         """Whether there are too few days or groups to tell how much they differ."""
-        return bool(self._cluster_name(spec)) and self._codes(spec).max(initial=-1) + 1 < FEWEST_CLUSTERS
+        return bool(self._cluster_name(spec) and self._codes(spec).max(initial=-1) + 1 < FEWEST_CLUSTERS)
 
     def _cluster_name(self, spec: ProductSpec) -> str:
         if spec.features.event_time is not None:
