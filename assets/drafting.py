@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.declaration_yaml import Remarked, written
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiles import ColumnProfile, FileProfile
 from assets.questions import Question
 from assets.roles import Ask, Role, Roles, assign
 from assets.spec.source import SOURCE_ROW

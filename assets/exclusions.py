@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiles import ColumnProfile, FileProfile
 from assets.questions import shown
 from assets.surrogate_keys import FEWEST_WORDS
 

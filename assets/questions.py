@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assets.errors import SpecificationError
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiles import ColumnProfile, FileProfile
 from assets.spec.features import Kind
 
 SHOWN = 40

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from assets.errors import SpecificationError, UnlearnableError
 from assets.exclusions import impossible, says_nothing
-from assets.profiling import ColumnProfile, FileProfile, as_moments
+from assets.profiles import ColumnProfile, FileProfile, as_moments
 from assets.questions import Answer, Question, answers, column_named, option, shown
 from assets.row_roles import entity_of, group_of, may_be_subject, moment_of
 from assets.spec.source import SOURCE_ROW

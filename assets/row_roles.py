@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from assets.errors import DataError, SpecificationError
-from assets.profiling import ColumnProfile, FileProfile, as_moments
+from assets.profiles import ColumnProfile, FileProfile, as_moments
 from assets.questions import Question, column_named, shown
 from assets.surrogate_keys import Key, words
 

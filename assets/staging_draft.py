@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from assets.declaration_yaml import written
-from assets.profiling import FileProfile
+from assets.profiles import FileProfile
 from assets.questions import Question
 from assets.roles import Roles
 from assets.spec.source import SOURCE_ROW

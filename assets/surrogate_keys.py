@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiles import ColumnProfile, FileProfile
 from assets.questions import shown
 
 IDENTIFIERS = frozenset((

@@ -17,7 +17,7 @@ from typing import Any
 
 from assets.column_queries import MOST_COUNTED
 from assets.errors import SpecificationError, UnlearnableError
-from assets.profiling import ColumnProfile, FileProfile
+from assets.profiles import ColumnProfile, FileProfile
 from assets.questions import Question, option, shown
 from assets.spec.features import Kind
 

@@ -11,7 +11,7 @@ from orchestration import resources
 from orchestration.telling import told
 
 if TYPE_CHECKING:
-    from assets.profiling import ColumnProfile
+    from assets.profiles import ColumnProfile
     from assets.questions import Answer
     from assets.suspects import Suspect
 

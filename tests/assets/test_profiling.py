@@ -23,7 +23,8 @@ from pydantic import ValidationError
 
 from assets import drafting, landing, value_parsing
 from assets.errors import SourceError, SpecificationError
-from assets.profiling import FileProfile, as_moments, profile
+from assets.profiles import FileProfile, as_moments
+from assets.profiling import profile
 from assets.roles import Roles
 from assets.spec import SourceSpec
 from assets.spec.source import CsvSpec
