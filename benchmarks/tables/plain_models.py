@@ -28,7 +28,12 @@ SAME_ORDER = 0.9999
 
 def read(path: Path) -> pd.DataFrame:
     """A file of the corpus as pandas reads it."""
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    try:
+        return pd.read_csv(path, low_memory=False)
+    except pd.errors.ParserError:  # the quick reader fails on some quoted line breaks
+        return pd.read_csv(path, engine="python")
 
 
 def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
