@@ -58,10 +58,17 @@ def copied(name: str, make: Callable[[Path], None], target: Path) -> None:
             except OSError:
                 if not kept.exists():  # otherwise another process was faster, and its folder is not empty
                     raise
-    if kept.is_dir():
-        shutil.copytree(kept, target)
-    else:
+    _copy(kept, target)
+
+
+def _copy(kept: Path, target: Path) -> None:
+    """The copy has the permissions of who makes it, not those of who made the original."""
+    if not kept.is_dir():
         shutil.copyfile(kept, target)
+        return
+    target.mkdir()
+    for path in kept.iterdir():
+        _copy(path, target / path.name)
 
 
 def _sync(path: Path) -> None:

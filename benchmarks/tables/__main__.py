@@ -95,7 +95,7 @@ def _judged(cache: Path, results: Results) -> list[dict[str, Any]]:
         if record["variant"] == "plain" and record["outcome"] == runner.SERVED:
             for mode in ("plain", "automl"):
                 compared = rivals.get(engine.rivals_key(record, mode), compared)
-        kept = {name: judged[name] for name in ("learnable", "learnable_forward") if name in judged}
+        kept = {"learnable": judged["learnable"]} if judged else {}
         found.append({**record, **kept, "rivals": compared})
     return found
 

@@ -14,7 +14,7 @@ from benchmarks.tables.results import Results
 from orchestration.resources import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-tables" / "bin" / "python"
-LEARNABILITY_VERSION = 4
+LEARNABILITY_VERSION = 5
 """Of the rules of `learnability`: a judgement by others is not read."""
 WRITING = ("selection.py", "sources.py", "corpus.py", "odd.py")
 """The modules that decide what the corpus is."""

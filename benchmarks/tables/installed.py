@@ -69,8 +69,7 @@ def judged() -> list[dict[str, Any]]:
         for asked in drawn(name, frame):
             told = learnability.judge(frame, asked.target, asked.kind, asked.time)
             shape = {"rows": len(frame), "columns": frame.shape[1]}
-            verdict = {key: told[key] for key in ("learnable", "learnable_forward") if key in told}
-            found.append({"name": name, **shape, **asdict(asked), **verdict})
+            found.append({"name": name, **shape, **asdict(asked), "learnable": told["learnable"]})
     return found
 
 

@@ -1,7 +1,11 @@
 """Learnability: whether a table's target can be learnt at all, judged apart from the product. Runs in ``.venv-tables``.
 
 Five-fold cross-validation of a plain booster and of a linear model, against the constant of each fold. A target is learnable
-where one of them is surely better by one measure. The product plays no part in it.
+where one of them is surely better by one measure; of a table with time, also on rows that are later than those it has seen.
+
+That nothing was sure does not show that nothing can be learnt. A target is unlearnable where not even a hint is found: with
+every column, by any kind that the target could be, by order too, with the error of one look instead of all. Between the two
+lies what nobody can say.
 """
 
 from __future__ import annotations
@@ -9,11 +13,13 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 from scipy import stats
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.preprocessing import LabelEncoder
@@ -26,6 +32,8 @@ FOLDS, REPEATS = 5, 2
 MOST_ROWS = 20_000
 """Of larger tables so many rows are judged, drawn by seed."""
 CONFIDENCE = 0.95
+BATCHES = 20
+Advantages = dict[str, dict[str, float]]
 
 
 def main(cache: Path, wanted: Path) -> None:
@@ -54,29 +62,92 @@ def judge(frame: pd.DataFrame, target: str, kind: str, time: str | None = None, 
     Returns
     -------
     dict
-        ``learnable``; ``learnable_forward``, where there is time, for the last fifth of the rows by the ones before;
-        ``advantages``, by model and measure.
+        ``learnable``: true, false, or none where it cannot be said; ``forward``, where there is time: whether rows of a time
+        can surely be learnt from the rows before; ``advantages``, by model and measure.
     """
     frame = frame[frame[target].notna()]
     if len(frame) > MOST_ROWS:
         frame = frame.sample(MOST_ROWS, random_state=seed).sort_index()
-    features = plain_models.features(frame, target)
-    labels = labels_of(frame[target], kind)
-    if features.shape[1] == 0:
-        return {"learnable": False, "advantages": {}, "rows": len(frame), "features": 0}
-    folding = KFold if kind == "regression" else StratifiedKFold
-    repeats = 1 if len(frame) > MOST_ROWS // 2 else REPEATS
-    splits = [
-        list(folding(FOLDS, shuffle=True, random_state=seed + repeat).split(features, labels)) for repeat in range(repeats)
-    ]
-    advantages = _advantages(features, labels, kind, splits, seed)
-    found = {"learnable": _is_sure(advantages), "advantages": advantages, "rows": len(frame), "features": features.shape[1]}
-    if time is not None:
-        moments = pd.to_datetime(frame[time].astype(str), errors="coerce", format="mixed").rank(method="first").to_numpy()
-        is_late = moments > 0.8 * len(frame)
-        forward = _advantages(features, labels, kind, [[(np.flatnonzero(~is_late), np.flatnonzero(is_late))]], seed)
-        found["learnable_forward"] = _is_sure(forward)
-    return found
+    order = None if time is None else pd.to_datetime(frame[time].astype(str), errors="coerce", format="mixed")
+    views = [View(frame, target, kind, order)]
+    found: dict[str, Any] = {"advantages": views[0].crossed(seed), "rows": len(frame), "features": views[0].features.shape[1]}
+    is_sure = _any_above(found["advantages"], "low")
+    if order is not None:
+        forward = views[0].forward(seed)
+        found["forward"] = _any_above(forward, "low")
+    if is_sure and found.get("forward", True):
+        return {"learnable": True, **found}
+    kinds = {kind, "regression"} if types.is_numeric_dtype(frame[target]) else {kind}
+    views += [View(frame, target, of_kind, order, every_column=True) for of_kind in sorted(kinds)]
+    seen = [found["advantages"], *([forward] if order is not None else [])]
+    for view in views[1:]:
+        seen += [view.crossed(seed), *([view.forward(seed)] if order is not None else [])]
+    return {"learnable": None if any(_any_above(advantages, "hint") for advantages in seen) else False, **found}
+
+
+class View:
+    """A table as a judge sees it: features, labels, and the order of its rows where there is time."""
+
+    def __init__(
+        self, frame: pd.DataFrame, target: str, kind: str, moments: pd.Series | None, *, every_column: bool = False
+    ) -> None:
+        self.kind = kind
+        self.features = plain_models.features(frame, target, every_column=every_column)
+        self.labels = labels_of(frame[target], kind)
+        self.order = np.argsort(moments.to_numpy() if moments is not None else np.arange(len(frame)), kind="stable")
+
+    def crossed(self, seed: int) -> Advantages:
+        """By folds that know no time."""
+        folding = KFold if self.kind == "regression" else StratifiedKFold
+        repeats = 1 if len(self.labels) > MOST_ROWS // 2 else REPEATS
+        splits = [
+            list(folding(FOLDS, shuffle=True, random_state=seed + repeat).split(self.features, self.labels))
+            for repeat in range(repeats)
+        ]
+        return self._advantages(splits, seed, None)
+
+    def forward(self, seed: int) -> Advantages:
+        """The later half of the rows in five blocks, each by all rows before it.
+
+        Rows that follow each other are alike, so the error is that of the means of `BATCHES` batches of them.
+        """
+        cuts = np.linspace(len(self.order) // 2, len(self.order), FOLDS + 1).astype(int)
+        split = [(self.order[:start], self.order[start:end]) for start, end in pairwise(cuts)]
+        return self._advantages([split], seed, np.array_split(self.order[cuts[0] :], BATCHES))
+
+    def _advantages(self, splits: list[list[tuple[Array, Array]]], seed: int, batches: list[Array] | None) -> Advantages:
+        """By model and measure: the mean advantage over the constant per row, and the low ends of its intervals.
+
+        Two models by two measures are four chances to be lucky: to be sure, each is asked for a quarter of the error
+        (Bonferroni).
+        """
+        if self.features.shape[1] == 0:
+            return {}
+        found, measures = {}, MEASURES[self.kind]
+        for model in ("booster", "linear"):
+            sums, times = np.zeros((len(measures), len(self.labels))), np.zeros(len(self.labels))
+            for train, test in (part for split in splits for part in split):
+                taught, asked = self.features.iloc[train], self.features.iloc[test]
+                outputs = plain_models.fitted(model, taught, self.labels[train], self.kind, seed)(asked)
+                sums[:, test] += _gains(self.labels[train], self.labels[test], outputs, self.kind)
+                times[test] += 1
+            for measure, summed in zip(measures, sums, strict=True):
+                gains = np.divide(summed, times, where=times > 0, out=np.zeros_like(summed))
+                found[f"{model}: {measure}"] = self._bounds(measure, gains, times > 0, batches)
+        return found
+
+    def _bounds(self, measure: str, gains: Array, is_judged: Array, batches: list[Array] | None) -> dict[str, float]:
+        mean = float(np.mean(gains[is_judged]))
+        if batches is None:
+            is_area = measure == "rank" and self.kind == "binary"
+            spread = _influences(gains[is_judged], self.labels[is_judged]) if is_area else gains[is_judged]
+        else:
+            spread = np.array([np.mean(gains[batch]) for batch in batches])
+        error = float(np.std(spread, ddof=1) / np.sqrt(len(spread)))
+        chance = 1 - CONFIDENCE
+        sure, one = (float(stats.t.isf(part, len(spread) - 1)) for part in (chance / 4, chance))
+        low = mean - sure * error if measure in SURE[self.kind] else -np.inf
+        return {"mean": mean, "low": low, "hint": mean - one * error}
 
 
 def labels_of(column: pd.Series, kind: str) -> Array:
@@ -87,45 +158,23 @@ def labels_of(column: pd.Series, kind: str) -> Array:
     return encoded
 
 
-def _advantages(
-    features: pd.DataFrame, labels: Array, kind: str, splits: list[list[tuple[Array, Array]]], seed: int
-) -> dict[str, dict[str, float]]:
-    """By model and measure: the mean advantage over the constant per row, and the low end of its interval.
-
-    Two models by two measures are four chances to be lucky: each is asked for a quarter of the error (Bonferroni).
-    """
-    sure = stats.norm.isf((1 - CONFIDENCE) / 4)
-    found = {}
-    for model in ("booster", "linear"):
-        sums = np.zeros((2, len(labels)))
-        times = np.zeros(len(labels))
-        for split in splits:
-            for train, test in split:
-                outputs = plain_models.fitted(model, features.iloc[train], labels[train], kind, seed)(features.iloc[test])
-                sums[:, test] += _gains(labels[train], labels[test], outputs, kind)
-                times[test] += 1
-        for measure, gains in zip(MEASURES[kind], (sums[:, times > 0] / times[times > 0]), strict=True):
-            spread = _influences(gains, labels[times > 0]) if measure == "rank" else gains
-            error = float(np.std(spread, ddof=1) / np.sqrt(len(gains)))
-            found[f"{model}: {measure}"] = {"mean": float(np.mean(gains)), "low": float(np.mean(gains) - sure * error)}
-    return found
-
-
-MEASURES = {
+SURE = {
     "binary": ("log loss", "rank"),
     "multiclass": ("log loss", "accuracy"),
     "regression": ("squared error", "absolute error"),
 }
+MEASURES = {**SURE, "multiclass": (*SURE["multiclass"], "rank"), "regression": (*SURE["regression"], "rank")}
 
 
 def _gains(taught: Array, labels: Array, outputs: Array, kind: str) -> Array:
-    """What each row is better off than with the constant, by two measures, shape (2, n_samples)."""
+    """What each row is better off than with the constant, by each measure, shape (n_measures, n_samples)."""
     if kind == "regression":
         mean, median = np.mean(taught), np.median(taught)
         return np.array(
             [
                 (labels - mean) ** 2 - (labels - outputs) ** 2,
                 np.abs(labels - median) - np.abs(labels - outputs),
+                _standard_ranks(labels) * _standard_ranks(outputs),
             ]
         )
     # in time, a class may come that the earlier rows lack
@@ -134,16 +183,27 @@ def _gains(taught: Array, labels: Array, outputs: Array, kind: str) -> Array:
     shares = np.bincount(taught, minlength=classes) / len(taught)
     of_row = np.arange(len(labels)), labels
     lost = np.log(np.clip(outputs[of_row], 1e-6, 1)) - np.log(np.clip(shares[labels], 1e-6, 1))
+    order = _order_gains(outputs, labels)
     if kind == "multiclass":
-        return np.array([lost, (outputs.argmax(axis=1) == labels) * 1.0 - (labels == shares.argmax())])
-    # the part of the other class's rows of this fold that each row is rightly ordered against, less a half
-    ranks = stats.rankdata(outputs[:, 1])
-    among_own = np.zeros(len(labels))
-    for label in (0, 1):
-        among_own[labels == label] = stats.rankdata(outputs[labels == label, 1])
-    others = np.where(labels == 1, np.sum(labels == 0), np.sum(labels == 1))
-    below = (ranks - among_own) / np.maximum(others, 1)
-    return np.array([lost, np.where(labels == 1, below - 0.5, 0.5 - below)])
+        return np.array([lost, (outputs.argmax(axis=1) == labels) * 1.0 - (labels == shares.argmax()), order])
+    return np.array([lost, order])
+
+
+def _standard_ranks(values: Array) -> Array:
+    """Ranks of mean 0 and variance 1; the mean of the products of two of them is Spearman's correlation."""
+    ranks = stats.rankdata(values)
+    spread = float(ranks.std())
+    return np.asarray((ranks - ranks.mean()) / spread if spread > 0 else np.zeros(len(values)))
+
+
+def _order_gains(outputs: Array, labels: Array) -> Array:
+    """The part of this fold's rows of other classes that have less of a chance of a row's class, less a half."""
+    found = np.zeros(len(labels))
+    for label in np.unique(labels):
+        is_own = labels == label
+        ranks, among_own = stats.rankdata(outputs[:, label]), stats.rankdata(outputs[is_own, label])
+        found[is_own] = (ranks[is_own] - among_own) / max(int(np.sum(~is_own)), 1) - 0.5
+    return found
 
 
 def _influences(gains: Array, labels: Array) -> Array:
@@ -156,8 +216,8 @@ def _influences(gains: Array, labels: Array) -> Array:
     return np.asarray(mean + (gains - mean) / own)
 
 
-def _is_sure(advantages: dict[str, dict[str, float]]) -> bool:
-    return any(found["low"] > 0 for found in advantages.values())
+def _any_above(advantages: Advantages, bound: str) -> bool:
+    return any(found[bound] > 0 for found in advantages.values())
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def _body(records: Sequence[Record]) -> str:
         f"Machine: {machine()}; {' or '.join(map(str, jobs))} table(s) at a time. {len(records)} runs, of code {told}.",
         _table(("figure", "measured", "asked"), summary(records)),
         "## Why tables were refused or failed",
-        _table(("outcome", "why", "learnable", "not", "not judged"), _causes(records)),
+        _table(("outcome", "why", "learnable", "unlearnable", "cannot be said"), _causes(records)),
     ]
     for variant, title in (("plain", "Drawn tables"), ("odd", "Odd shapes"), ("shuffled", "Shuffled targets")):
         rows = [_line(item) for item in sorted(records, key=lambda item: item["name"]) if item["variant"] == variant]
@@ -95,9 +95,7 @@ HEADER = (
 def _line(item: Record) -> tuple[str, ...]:
     rivals = item.get("rivals", {})
     figures = rivals.get("figures", {})
-    judged = {True: "yes", False: "no", None: "?"}[item.get("learnable")]
-    if "learnable_forward" in item:
-        judged += {True: ", forward too", False: ", not forward"}[item["learnable_forward"]]
+    judged = {True: "yes", False: "no", None: "cannot be said"}[item["learnable"]] if "learnable" in item else ""
     return (
         item["name"],
         f"{item['rows']:,} x {item['columns']}",

@@ -36,8 +36,8 @@ def read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, engine="python")
 
 
-def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
-    """All columns as numbers, without the target, its copies and row numbers.
+def features(frame: pd.DataFrame, target: str, *, every_column: bool = False) -> pd.DataFrame:
+    """All columns as numbers, without the target and its copies and, unless `every_column`, without row numbers.
 
     A row number that is left out is a whole one: a column such as 1749.083, 1749.167 may say what time it is. Texts become
     categories of the values that are most frequent, moments seconds.
@@ -45,8 +45,8 @@ def features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     found: dict[str, Any] = {}
     for name in frame:
         column = frame[name]
-        is_number = is_row_number(column) and is_whole(column)
-        if name in (target, ROW_NAMES) or column.nunique() < 2 or is_number or is_copy(column, frame[target]):
+        is_number = name == ROW_NAMES or (is_row_number(column) and is_whole(column))
+        if name == target or column.nunique() < 2 or is_copy(column, frame[target]) or (is_number and not every_column):
             continue
         if types.is_bool_dtype(column):
             found[str(name)] = column.astype(float)

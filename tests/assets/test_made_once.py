@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -38,6 +39,24 @@ def test_a_thing_is_made_once_and_copied_whole(environment: Path, tmp_path: Path
     made_once.copied("thing-2", lambda path: path.write_text("a file") and None, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "a file"
     assert sorted(path.name for path in (environment / "var" / "loopline").iterdir()) == ["thing-1", "thing-2", "tmp"]
+
+
+def test_a_copy_has_the_permissions_of_who_makes_it(environment: Path, tmp_path: Path) -> None:
+    """What is kept may be open to others; a copy under umask 077 is not."""
+
+    def make(path: Path) -> None:
+        (path / "deep").mkdir(parents=True)
+        (path / "deep" / "file").write_text("as made")
+
+    made_once.copied("thing", make, tmp_path / "open")
+    before = os.umask(0o077)
+    try:
+        made_once.copied("thing", make, tmp_path / "closed")
+    finally:
+        os.umask(before)
+    copied = [tmp_path / "closed", *(tmp_path / "closed").rglob("*")]
+    assert len(copied) == 3
+    assert all(path.stat().st_mode & 0o077 == 0 for path in copied)
 
 
 def test_where_nothing_can_be_kept_it_is_made_in_place(

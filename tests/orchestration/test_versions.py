@@ -61,7 +61,7 @@ def test_a_change_of_code_at_any_depth_changes_the_version(sources: Path, module
     [
         ("assets.training", edit("assets/training.py", '"""Training: ', '"""About training: ')),
         ("assets.training", edit("assets/training.py", "BACKGROUND = 32", "# how many\nBACKGROUND  =  32")),
-        ("assets.training", edit("assets/landing.py", 'MEMORY = "1GB"', 'MEMORY = "2GB"')),
+        ("assets.training", edit("assets/file_formats.py", 'MEMORY = "1GB"', 'MEMORY = "2GB"')),
         ("assets.training", edit("assets/report.html.j2", "Month by month", "By month")),
     ],
 )
