@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.declaration_yaml import Remarked, written
+from assets.late_classes import SHARES
 from assets.profiles import ColumnProfile, FileProfile
 from assets.questions import Question
 from assets.roles import Ask, Role, Roles, assign
@@ -234,7 +235,7 @@ def _feature(roles: Roles, column: ColumnProfile, *, whole: bool) -> Any:
 
 def _split(roles: Roles) -> dict[str, Any]:
     if roles.time is not None:
-        return {"by": "time", "train": 0.7, "validation": 0.15, "test": 0.15}
+        return {"by": "time", **dict(zip(("train", "validation", "test"), SHARES, strict=True))}
     group = {"group": roles.group.name} if roles.group else {}
     return {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2, **group}
 

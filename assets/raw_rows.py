@@ -28,6 +28,8 @@ ROW = "source_row"
 PLAIN = (*row_checks.WHOLE, *row_checks.BROKEN, *row_checks.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
 BLOCK = 200
 """The columns that are judged in one query."""
+WIDE = 1_000
+"""The columns from which one thread reads rows: each holds some thousand rows of all columns in memory, at several steps."""
 NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 
 
@@ -101,6 +103,8 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     if len(found) > BLOCK:
         # looking for what thousands of columns have in common takes longer than reading them
         connection.execute("set disabled_optimizers = 'common_subexpressions'")
+    if len(found) > WIDE:
+        connection.execute("set threads = 1")
     elsewhere = literal(STATIC if table.partition is None else UNASSIGNED)
     key = ", ".join(map(identifier, table.key))
     connection.execute(f"create view typed as {row_checks.typed_rows(table, found, table.columns)}")
@@ -123,12 +127,15 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     """)
     _find(connection, table, found, row_checks.row_tests(table, repeats=repeats))
     raw = ", ".join(identifier(row_checks.RAW + name) for name in table.names)
+    # nothing is read for no finding
+    any_found = "true" if count(connection, "select count(*) from findings") else "false"
     connection.execute(f"""
         create table bad as
         select source_row, partition, reasons, null::varchar as raw_line, {raw}
         from judged join (
             select source_row, flatten(list(reasons order by place)) as reasons from findings group by source_row
         ) using (source_row)
+        where {any_found}
         union all by name
         select
             {elsewhere} as partition,

@@ -98,8 +98,9 @@ def assign(question: Question, profile: FileProfile, ask: Ask | None = None) -> 
             f"{profile.path}: has {profile.rows} rows, at least {FEWEST_ROWS} are needed to train, validate and test."
         )
     said = answers(question, profile)
-    target = target_of(profile, column_named(profile, question.target, "target"), question)
-    roles = Roles(target, moment_of(profile, question), None, group_of(profile, question), notes=list(target.notes))
+    time = moment_of(profile, question)
+    target = target_of(profile, column_named(profile, question.target, "target"), question, time)
+    roles = Roles(target, time, None, group_of(profile, question), notes=list(target.notes))
     keys = {
         column.name: key for column in profile.columns if column.name not in roles.aside and (key := key_of(profile, column))
     }

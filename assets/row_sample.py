@@ -70,6 +70,13 @@ class RowSample:
     runs: Mapping[str, Run] = field(default_factory=dict)
     duplicates: int = 0
 
+    def texts(self, name: str) -> np.ndarray[Any, Any]:
+        """A column's values as texts, None where there is none, shape (rows,)."""
+        values = self.columns[name]
+        if values.dtype == object:
+            return values
+        return np.array([None if np.isnan(value) else f"{value:.15g}" for value in values], dtype=object)
+
 
 def taken(connection: duckdb.DuckDBPyConnection, count: int, columns: Sequence[Expressions]) -> RowSample:
     """Draw rows from the relation ``raw``, the same ones each time.

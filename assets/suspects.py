@@ -86,13 +86,10 @@ def adding_up(sample: RowSample, target: Target, names: Collection[str]) -> list
 
 def _truth(sample: RowSample, target: Target) -> Array:
     """The labels of the sample: numbers, or classes as text, None where there is none."""
-    values = sample.columns[target.column.name]
     if target.kind == "regression":
-        return values
-    if values.dtype != object:
-        values = np.array([None if np.isnan(value) else f"{value:.15g}" for value in values], dtype=object)
+        return sample.columns[target.column.name]
     merged: Mapping[str, str | None] = {**target.merged, **dict.fromkeys(target.left_out)}
-    return np.array([merged.get(value, value) for value in values], dtype=object)
+    return np.array([merged.get(value, value) for value in sample.texts(target.column.name)], dtype=object)
 
 
 def _strength(column: Array, labels: Array, halves: Array, *, is_class: bool) -> str | None:

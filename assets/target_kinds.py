@@ -6,7 +6,7 @@
 - Numbers with decimals: regression.
 
 A class has enough rows with `FEWEST_OF_A_CLASS` (a whole number's value with `FEWEST_SHARE` of all rows as well). Classes with
-fewer are merged into one where that has enough, and else left out.
+fewer are merged into one where that has enough, and else left out; so are those that come too late to be learnt.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from assets.column_queries import MOST_COUNTED
 from assets.errors import SpecificationError, UnlearnableError
+from assets.late_classes import late_classes
 from assets.profiles import ColumnProfile, FileProfile
 from assets.questions import Question, option, shown
 from assets.spec.features import Kind
@@ -52,8 +53,8 @@ class Target:
         return " or ".join(f"--kind {kind}" for kind, can_be in possible.items() if can_be and kind != self.kind)
 
 
-def target_of(profile: FileProfile, column: ColumnProfile, question: Question) -> Target:
-    """The target as it is to be declared.
+def target_of(profile: FileProfile, column: ColumnProfile, question: Question, time: ColumnProfile | None) -> Target:
+    """The target as it is to be declared; `time` is the column that dates a row.
 
     Raises
     ------
@@ -79,7 +80,8 @@ def target_of(profile: FileProfile, column: ColumnProfile, question: Question) -
     if kind == "regression":
         found = _regression(place, column, why)
     else:
-        found = _classes(place, column, kind, why, is_asked=question.kind is not None)
+        late = () if time is None else late_classes(profile, column, time)
+        found = _classes(place, column, kind, why, late, is_asked=question.kind is not None)
     found = replace(found, is_number=column.type in ("integer", "number"))
     if not column.nulls:
         return found
@@ -115,7 +117,7 @@ def _regression(place: str, column: ColumnProfile, why: str) -> Target:
     return Target(column, "regression", why, {"column": column.name, "kind": "regression", "meaning": column.name})
 
 
-def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, *, is_asked: bool) -> Target:
+def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, late: tuple[str, ...], *, is_asked: bool) -> Target:
     base: dict[str, Any] = {"column": column.name, "kind": "binary"}
     if column.type == "boolean":
         if kind == "multiclass":
@@ -136,9 +138,14 @@ def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, *, is_aske
             raise SpecificationError(f"{place} cannot be multiclass: it has two values. Leave out --kind multiclass.")
         _require_both(place, column)
         return _binary(declared, sorted(column.counts), why, {})
-    rare = {value: count for value, count in column.counts.items() if count < FEWEST_OF_A_CLASS}
-    classes = sorted(value for value in column.counts if value not in rare)
+    in_time = {value: count for value, count in column.counts.items() if value not in late}
+    rare = {value: count for value, count in in_time.items() if count < FEWEST_OF_A_CLASS}
+    classes = sorted(value for value in in_time if value not in rare)
     block, notes, merged = _without_rare(rare, classes)
+    if late:
+        block["leave_out"] = sorted({*block.get("leave_out", ()), *late})
+        told = _some({value: column.counts[value] for value in late})
+        notes = (*notes, f"rows of classes that come only after the training rows are predicted, and judge nothing: {told}")
     classes = [*classes, *block.get("merge", {})]
     if len(classes) < 2:
         raise UnlearnableError(

@@ -23,7 +23,7 @@ def target(home: Home, values: Any, **asked: Any) -> Target:
     path = Path(home.root) / "rows.csv"
     pd.DataFrame({"y": values, "x": np.arange(len(values)) % 7}).to_csv(path, index=False)
     found = profile(home, path)
-    return target_of(found, found.columns[0], Question("rows", "y", **asked))
+    return target_of(found, found.columns[0], Question("rows", "y", **asked), None)
 
 
 @pytest.mark.parametrize(
