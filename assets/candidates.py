@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 20
-"""The latest rows by which a decision rule is chosen, at least; with fewer, all are used."""
+"""The latest rows that choose, at least; with fewer, all do."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,22 @@ def choose(
     clusters : ndarray of int of shape (n_samples,)
         The cluster of each row.
     latest : ndarray of bool of shape (n_samples,), optional
-        The latest rows, by which the decision rule is chosen: how far values miss changes in time.
+        The latest rows, which choose the candidate and its decision rule: which of them does well, and how far values miss,
+        changes in time.
     """
     kind = KINDS[spec.kind]
     sign = -1.0 if spec.metric in kind.LOWER_IS_BETTER else 1.0
+    rows = slice(None)
+    if latest is not None and latest.sum() >= FEWEST and len(np.unique(labels[latest])) > 1:
+        rows = latest
     found = []
     for place, given in enumerate(scores):
         scaling, told = _calibrated(spec, labels, given, clusters)
         outputs = outputs_of_scores(spec, given, scaling)
-        metric = kind.metric_functions(labels, outputs, kind.indifferent(spec.prices), spec.prices)[spec.metric]
-        found.append((place, scaling, told, outputs, metric(np.ones(len(labels)))))
+        functions = kind.metric_functions(labels[rows], outputs[rows], kind.indifferent(spec.prices), spec.prices)
+        found.append((place, scaling, told, outputs, functions[spec.metric](np.ones(len(labels[rows])))))
     best = max(found, key=lambda item: (np.nan_to_num(sign * item[4], nan=-np.inf), -item[0]))
     place, scaling, told, outputs, _ = best
-    rows = slice(None) if latest is None or latest.sum() < FEWEST else latest
     decision = kind.choose(labels[rows], outputs[rows], spec.prices)
     return Choice(place, scaling, decision, told, [item[4] for item in found], outputs)
 

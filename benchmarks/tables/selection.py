@@ -60,10 +60,24 @@ def asked_of(name: str, frame: pd.DataFrame, kinds: Collection[str] = KINDS) -> 
     """Draw the target by the table's hash among the columns that could be one of these kinds; None where there is none."""
     given = {str(column): kind_of_target(frame[column]) for column in frame if column != ROW_NAMES}
     possible = {column: kind for column, kind in given.items() if kind in kinds}
-    if not possible:
-        return None
-    target = list(possible)[int(name_hash(name)[8:16], 16) % len(possible)]
-    return Asked(target, str(possible[target]), time_of(frame, target))
+    while possible:
+        target = list(possible)[int(name_hash(name)[8:16], 16) % len(possible)]
+        time = time_of(frame, target)
+        if time is None or not is_period(frame[target], frame[time]):
+            return Asked(target, str(possible[target]), time)
+        del possible[target]
+    return None
+
+
+def is_period(target: pd.Series, time: pd.Series) -> bool:
+    """Whether each value of the target has a time of its own, which does not return: the time in other words.
+
+    What comes next is then a value that no earlier row has.
+    """
+    moments = pd.to_datetime(time.astype(str), format="mixed")
+    spans = pd.DataFrame({"target": target, "moment": moments}).dropna().groupby("target")["moment"].agg(["min", "max"])
+    spans = spans.sort_values(["min", "max"])
+    return len(spans) < len(target) / 2 and bool((spans["max"].shift().iloc[1:] < spans["min"].iloc[1:]).all())
 
 
 def kind_of_target(column: pd.Series) -> str | None:

@@ -67,6 +67,16 @@ def test_time_is_given_where_a_column_obviously_is_one(name: str, column: Any, i
     assert selection.time_of(frame().assign(**{name: column}), "weight") == (name if is_time else None)
 
 
+@pytest.mark.parametrize(
+    ("target", "is_period"),
+    [(np.repeat([1, 2, 3, 4], 25), True), (np.repeat([1, 2, 1, 4], 25), False), (np.arange(100), False)],
+)
+def test_a_period_of_the_time_is_no_target(target: Any, is_period: bool) -> None:
+    """The month of a single year comes once; the month of several years returns; a number for each row is another matter."""
+    days = pd.Series(pd.date_range("2024-01-01", periods=100).astype(str))
+    assert selection.is_period(pd.Series(target), days) == is_period
+
+
 def test_a_target_is_drawn_by_the_name_alone() -> None:
     """The same name draws the same target from other rows; names draw different ones."""
     drawn = {name: selection.asked_of(name, frame()) for name in ("a/a", "a/b", "a/c", "a/d", "a/e", "a/f")}
