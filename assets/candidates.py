@@ -100,7 +100,7 @@ def choose(
     """
     kind = KINDS[spec.kind]
     sign = -1.0 if spec.metric in kind.LOWER_IS_BETTER else 1.0
-    rows = slice(None)
+    rows = np.ones(len(labels), dtype=bool)
     if latest is not None and latest.sum() >= FEWEST and len(np.unique(labels[latest])) > 1:
         rows = latest
     found = []
@@ -108,7 +108,7 @@ def choose(
         scaling, told = _calibrated(spec, labels, given, clusters)
         outputs = outputs_of_scores(spec, given, scaling)
         functions = kind.metric_functions(labels[rows], outputs[rows], kind.indifferent(spec.prices), spec.prices)
-        found.append((place, scaling, told, outputs, functions[spec.metric](np.ones(len(labels[rows])))))
+        found.append((place, scaling, told, outputs, functions[spec.metric](np.ones(rows.sum()))))
     best = max(found, key=lambda item: (np.nan_to_num(sign * item[4], nan=-np.inf), -item[0]))
     place, scaling, told, outputs, _ = best
     decision = kind.choose(labels[rows], outputs[rows], spec.prices)
