@@ -212,6 +212,22 @@ def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def made_up(spec: ProductSpec, count: int) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    """So many rows of the declared ranges and vocabularies, and a label for each; they mean nothing."""
+    import pandas as pd
+
+    random = np.random.default_rng(0)
+    columns: dict[str, Any] = {}
+    for name, feature in spec.columns.items():
+        if feature.type == "category":
+            columns[name] = random.choice(list(feature.values or ("a", "b")), count)  # noqa: PD011 - no data frame
+        else:
+            low = 0.0 if feature.min is None else feature.min
+            columns[name] = random.uniform(low, max(low + 1, low if feature.max is None else feature.max), count)
+    classes = {"regression": count, "binary": 2}.get(spec.kind, len(spec.target.classes or ()))
+    return model_frame(spec, pd.DataFrame(columns)), np.arange(count, dtype=float) % classes
+
+
 def outputs_of(spec: ProductSpec, fitted: Any, frame: pd.DataFrame) -> Any:
     """What a fitted pipeline says of rows: values, the probability of yes, or those of all classes."""
     with threads_for(frame):

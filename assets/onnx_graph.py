@@ -59,6 +59,11 @@ def convert(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> bytes:
     return content
 
 
+def is_double(spec: ProductSpec, pipeline: Any) -> bool:
+    """Whether a fitted pipeline is written in double precision, so that the graph answers as it does."""
+    return _written(spec, pipeline, None) is not None
+
+
 def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any | None:
     """The graph in double precision; None where a step or the estimator is not one that is written here."""
     from onnx import TensorProto, helper

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assets import estimators, raw_files, raw_rows, warehouse
+from assets import estimators, onnx_graph, raw_files, raw_rows, training, warehouse
 from assets.errors import LooplineError
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage import Home
 from orchestration.declarations import DEFS, warehouses
 from orchestration.resources import REPOSITORY
 
+MADE_UP = 200
+"""The rows on which it is tried whether an estimator converts."""
 TYPES = {"category": {"varchar", "text"}, "number": {"double"}}
 
 
@@ -51,6 +54,8 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
     else:
         found.problems += _told(_relation, spec, houses)
     found.remarks += _uncovered(spec)
+    if not found.problems:
+        _try_to_convert(spec, found)
     return found
 
 
@@ -64,6 +69,31 @@ def _told(test: Any, spec: ProductSpec, *given: Any) -> list[str]:
 def _estimator(spec: ProductSpec, houses: list[WarehouseSpec]) -> Iterator[str]:  # noqa: ARG001 - every test takes the same
     estimators.pipeline(spec, list(spec.columns))
     return iter(())
+
+
+def _try_to_convert(spec: ProductSpec, found: Checked) -> None:
+    """Fit each estimator on a few made-up rows: whether it can be served is known before it is trained, and how exactly."""
+    frame, labels = estimators.made_up(spec, MADE_UP)
+    for candidate in estimators.candidates(spec):
+        name = candidate.model.estimator
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # such as those of a solver that stops early
+                fitted = estimators.fit(candidate, frame, labels)
+        except Exception as error:  # noqa: BLE001 - whatever an estimator of anyone's raises on rows that mean nothing
+            found.remarks.append(f"{name} could not be tried on {MADE_UP} made-up rows ({error}): it may not convert")
+            continue
+        try:
+            onnx_graph.convert(candidate, fitted, None)
+        except LooplineError as error:
+            found.problems.append(str(error))
+            continue
+        if not onnx_graph.is_double(candidate, fitted):
+            found.remarks.append(
+                f"{name} is served in single precision: answers may differ from the fitted pipeline's in the sixth digit, and "
+                f"a model that differs by more than {training.PARITY[False]:g} is not published. Exact are boosted histograms, "
+                "LightGBM, trees, forests and linear models with their usual objectives"
+            )
 
 
 def _tuning(spec: ProductSpec, houses: list[WarehouseSpec]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 from assets.spec import ProductSpec
 from assets.storage import Home
 from orchestration import declarations
-from orchestration.checking import check
+from orchestration.checking import Checked, check
 from tests.shop import customers, product
 from tests.world import DEFS, changed, small_product
 
@@ -77,3 +77,25 @@ def test_features_without_bounds_are_remarked(home: Home) -> None:
     """They are no mistake."""
     (remark,) = check(home, small_product(), DEFS / "flight_delay").remarks
     assert remark == "the contract bounds 31 of 33 features; without a whole range or vocabulary: carrier, destination"
+
+
+def served_by(home: Home, estimator: str, **parameters: object) -> Checked:
+    """What is found of a product with another estimator."""
+    spec = small_product()
+    model = spec.model.model_copy(update={"estimator": estimator, "parameters": parameters, "alternatives": ()})
+    return check(home, spec.model_copy(update={"model": model}), DEFS / "flight_delay")
+
+
+def test_an_estimator_that_is_served_inexactly_is_named(home: Home) -> None:
+    """Before anything trains; the usual ones are exact, and nothing is said."""
+    found = served_by(home, "sklearn.neural_network.MLPClassifier", max_iter=20)
+    assert not found.problems
+    assert any("MLPClassifier is served in single precision" in remark for remark in found.remarks)
+    exact = served_by(home, "sklearn.linear_model.LogisticRegression", max_iter=20)
+    assert not any("precision" in remark for remark in exact.remarks)
+
+
+def test_an_estimator_that_cannot_be_served_is_a_problem(home: Home) -> None:
+    """It would be found after hours of training."""
+    (problem,) = served_by(home, "sklearn.semi_supervised.LabelSpreading").problems
+    assert "does not convert to ONNX" in problem
