@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, MonthsSpec, Name
+from assets.spec.declared_columns import Declared, columns_of
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
 from assets.spec.judging import (
@@ -239,8 +240,7 @@ class ProductSpec(Declaration):
     @property
     def columns(self) -> dict[str, FeatureSpec]:
         """All features by name, in declared order, with what they take over from the columns of 'source'."""
-        declared = {name: feature for group in self.features.groups.values() for name, feature in group.items()}
-        return declared if self.source is None else {name: self.source.feature(name, item) for name, item in declared.items()}
+        return columns_of(Declared(self.features, self.source))
 
     @property
     def prices(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -201,11 +202,16 @@ class InlineSourceSpec(TableSpec):
     distribution: str | None = Field(default=None, examples=["plotnine"])
     """Name the installed Python distribution that carries the file; left out, the path counts from this YAML file."""
 
-    def feature(self, name: str, declared: FeatureSpec) -> FeatureSpec:
-        """A feature with what it takes over from its column: type, range and vocabulary."""
-        column = next((item for key, item in self.columns.items() if (item.name or key) == name), None)
-        if column is None:
-            return declared
+    def completed(self, features: Mapping[str, FeatureSpec]) -> dict[str, FeatureSpec]:
+        """Features with what each takes over from its column: type, range and vocabulary."""
+        columns = {column.name or key: column for key, column in self.columns.items()}
+        return {
+            name: declared if name not in columns else self._completed(columns[name], declared)
+            for name, declared in features.items()
+        }
+
+    @staticmethod
+    def _completed(column: ColumnSpec, declared: FeatureSpec) -> FeatureSpec:
         text = column.type == "text"
         taken = {"type": "category" if text else "number", "min": column.min, "max": column.max, "values": column.values}
         own = declared.model_dump(exclude_none=True)

@@ -85,6 +85,18 @@ def test_a_feature_without_any_value_is_a_break(world: World, rows: pd.DataFrame
     assert [(item.column, item.rows) for item in found] == [("wind_gust_mph", 1000)]
 
 
+def test_rules_of_wide_relations_are_asked_together_and_found_all_the_same(
+    world: World, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A range, a vocabulary and a share; what nothing breaks is asked of Pandera no more."""
+    hurt = set_value("distance_miles", -1.0)(set_value("origin", "LAX")(set_value("plane_seats", None, 1000)(rows.copy())))
+    apart = broken(world, hurt)
+    monkeypatch.setattr(contracts, "MOST_QUERIES", 0)
+    assert broken(world, hurt) == apart
+    assert {item.column for item in apart} >= {"distance_miles", "origin", "plane_seats"}
+    assert broken(world, rows) == []
+
+
 def test_a_column_of_another_type_is_a_break(world: World, rows: pd.DataFrame) -> None:
     """Text where a number was declared."""
     (found,) = broken(world, rows.assign(distance_miles=rows["distance_miles"].astype(str)))
