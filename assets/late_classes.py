@@ -22,7 +22,7 @@ FEWEST = 5
 
 
 def late_classes(profile: FileProfile, target: ColumnProfile, time: ColumnProfile) -> tuple[str, ...]:
-    """The values of the target that no row of the training window has.
+    """The values of the target, as its column counts them, that no row of the training window has.
 
     Parameters
     ----------
@@ -39,10 +39,11 @@ def late_classes(profile: FileProfile, target: ColumnProfile, time: ColumnProfil
     import pandas as pd
 
     moments, values = _moments(profile, time), profile.sample.texts(target.name)
-    known = pd.notna(moments) & np.array([value is not None for value in values])
-    if pd.notna(moments).sum() < len(SHARES):
+    is_dated = pd.notna(moments)
+    if is_dated.sum() < len(SHARES):
         return ()
-    windows = share_windows(pd.Series(moments).dropna(), SHARES, "UTC")
+    windows = share_windows(pd.Series(moments[is_dated]), SHARES, "UTC")
+    known = is_dated & np.array([value is not None for value in values])
     moments, values = pd.Series(moments[known]), values[known]
     found, counts = np.unique(values, return_counts=True)
     taught = set(values[windows.train.holds(moments).to_numpy()])
@@ -60,7 +61,22 @@ def late_classes(profile: FileProfile, target: ColumnProfile, time: ColumnProfil
                 f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}, have fewer than two classes that can be learnt{told}. "
                 "Leave out --time for a random split, bring rows of a longer time, or name another column."
             )
-    return late
+    return _as_counted(target, late)
+
+
+def _as_counted(target: ColumnProfile, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The same values in the spelling of the file, in which classes are declared: 1.50 for the sample's 1.5."""
+    if target.type not in ("integer", "number"):
+        return tuple(value for value in values if value in target.counts)
+    numbers = {float(value) for value in values}
+    return tuple(value for value in target.counts if _number(value) in numbers)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _moments(profile: FileProfile, time: ColumnProfile) -> np.ndarray[Any, Any]:

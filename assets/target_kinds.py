@@ -11,7 +11,7 @@ fewer are merged into one where that has enough, and else left out; so are those
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,7 +80,10 @@ def target_of(profile: FileProfile, column: ColumnProfile, question: Question, t
     if kind == "regression":
         found = _regression(place, column, why)
     else:
-        late = () if time is None else late_classes(profile, column, time)
+
+        def late() -> tuple[str, ...]:
+            return () if time is None else late_classes(profile, column, time)
+
         found = _classes(place, column, kind, why, late, is_asked=question.kind is not None)
     found = replace(found, is_number=column.type in ("integer", "number"))
     if not column.nulls:
@@ -117,12 +120,16 @@ def _regression(place: str, column: ColumnProfile, why: str) -> Target:
     return Target(column, "regression", why, {"column": column.name, "kind": "regression", "meaning": column.name})
 
 
-def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, late: tuple[str, ...], *, is_asked: bool) -> Target:
+def _classes(
+    place: str, column: ColumnProfile, kind: Kind, why: str, late: Callable[[], tuple[str, ...]], *, is_asked: bool
+) -> Target:
+    """A target of classes; `late` is asked only of what could be learnt if time were left aside."""
     base: dict[str, Any] = {"column": column.name, "kind": "binary"}
     if column.type == "boolean":
         if kind == "multiclass":
             raise SpecificationError(f"{place} cannot be multiclass: it has two values. Leave out --kind multiclass.")
         _require_both(place, column)
+        late()
         return Target(column, "binary", why, {**base, "meaning": f"{column.name} is true"})
     if column.distinct > MOST_COUNTED:
         raise _too_many(place, column, is_asked=is_asked)
@@ -137,15 +144,37 @@ def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, late: tupl
         if kind == "multiclass":
             raise SpecificationError(f"{place} cannot be multiclass: it has two values. Leave out --kind multiclass.")
         _require_both(place, column)
+        late()
         return _binary(declared, sorted(column.counts), why, {})
-    in_time = {value: count for value, count in column.counts.items() if value not in late}
-    rare = {value: count for value, count in in_time.items() if count < FEWEST_OF_A_CLASS}
-    classes = sorted(value for value in in_time if value not in rare)
-    block, notes, merged = _without_rare(rare, classes)
-    if late:
-        block["leave_out"] = sorted({*block.get("leave_out", ()), *late})
-        told = _some({value: column.counts[value] for value in late})
+    classes, block, notes, merged = _sorted_out(place, column, column.counts, is_asked=is_asked)
+    if too_late := late():
+        in_time = {value: count for value, count in column.counts.items() if value not in too_late}
+        classes, block, notes, merged = _sorted_out(place, column, in_time, is_asked=is_asked)
+        block["leave_out"] = sorted({*block.get("leave_out", ()), *too_late})
+        told = _some({value: column.counts[value] for value in too_late})
         notes = (*notes, f"rows of classes that come only after the training rows are predicted, and judge nothing: {told}")
+    left_out = tuple(block.get("leave_out", ()))
+    if len(classes) == 2:
+        found = _binary(declared, classes, f"{why}; two have enough rows", block)
+    else:
+        named = {**base, "kind": "multiclass", "classes": classes, **block, "meaning": column.name}
+        found = Target(declared, "multiclass", why, named)
+    return replace(found, notes=notes, merged=merged, left_out=left_out)
+
+
+def _sorted_out(
+    place: str, column: ColumnProfile, counts: Mapping[str, int], *, is_asked: bool
+) -> tuple[list[str], dict[str, Any], tuple[str, ...], dict[str, str]]:
+    """The classes that are declared, and what becomes of those of too few rows.
+
+    Raises
+    ------
+    UnlearnableError
+        If there are fewer than two, or too many.
+    """
+    rare = {value: count for value, count in counts.items() if count < FEWEST_OF_A_CLASS}
+    classes = sorted(value for value in counts if value not in rare)
+    block, notes, merged = _without_rare(rare, classes)
     classes = [*classes, *block.get("merge", {})]
     if len(classes) < 2:
         raise UnlearnableError(
@@ -154,13 +183,7 @@ def _classes(place: str, column: ColumnProfile, kind: Kind, why: str, late: tupl
         )
     if len(classes) > MOST_CLASSES:
         raise _too_many(place, column, is_asked=is_asked)
-    left_out = tuple(block.get("leave_out", ()))
-    if len(classes) == 2:
-        found = _binary(declared, classes, f"{why}; two have enough rows", block)
-    else:
-        named = {**base, "kind": "multiclass", "classes": classes, **block, "meaning": column.name}
-        found = Target(declared, "multiclass", why, named)
-    return replace(found, notes=notes, merged=merged, left_out=left_out)
+    return classes, block, notes, merged
 
 
 def _without_rare(rare: Mapping[str, int], classes: list[str]) -> tuple[dict[str, Any], tuple[str, ...], dict[str, str]]:

@@ -12,17 +12,18 @@ from assets.errors import UnlearnableError
 from assets.profiling import profile
 from assets.questions import Question
 from assets.roles import Roles, assign
+from assets.spec.features import Kind
 from assets.storage import Home
 
 SIZE = 400
 
 
-def roles(tmp_path: Path, label: object, moments: object | None = None, size: int = SIZE) -> Roles:
+def roles(tmp_path: Path, label: object, moments: object | None = None, size: int = SIZE, kind: Kind | None = None) -> Roles:
     """A file in order of time with these labels, as it is taken."""
     days = pd.date_range("2020-01-01", periods=size, freq="h").strftime("%d.%m.%Y %H:%M") if moments is None else moments
     noise = np.random.default_rng(0).normal(size=size)
     pd.DataFrame({"day": days, "x": noise, "label": label}).to_csv(tmp_path / "rows.csv", index=False)
-    return assign(Question("rows", "label", time="day"), profile(Home(tmp_path / "home"), tmp_path / "rows.csv"))
+    return assign(Question("rows", "label", time="day", kind=kind), profile(Home(tmp_path / "home"), tmp_path / "rows.csv"))
 
 
 def turns(*names: str, size: int = SIZE) -> np.ndarray:
@@ -38,6 +39,23 @@ def test_a_class_that_comes_late_is_left_out_with_a_note(tmp_path: Path) -> None
     assert found.target.block["classes"] == ["a", "b", "c"]
     assert found.target.block["leave_out"] == ["new"]
     assert any("only after the training rows" in note and "'new' (15)" in note for note in found.notes)
+
+
+def test_a_late_class_is_named_as_the_file_spells_it(tmp_path: Path) -> None:
+    """Numbers with decimals as classes: what is declared is the text of the file."""
+    label = turns("1.50", "2.25", "3.50")
+    label[-30:][::2] = "4.50"
+    found = roles(tmp_path, label, kind="multiclass")
+    assert found.target.block["classes"] == ["1.50", "2.25", "3.50"]
+    assert found.target.block["leave_out"] == ["4.50"]
+
+
+@pytest.mark.parametrize(("rows_each", "words"), [(1, "different texts"), (8, "fewer than two"), (400, "one value")])
+def test_what_could_not_be_learnt_without_time_either_is_told_first(tmp_path: Path, rows_each: int, words: str) -> None:
+    """Texts that hardly repeat come late too, but leaving out --time would not help."""
+    size = 2_400 if rows_each == 1 else SIZE
+    with pytest.raises(UnlearnableError, match=words):
+        roles(tmp_path, np.array([f"text {number // rows_each}" for number in range(size)]), size=size)
 
 
 def test_classes_of_every_window_are_kept(tmp_path: Path) -> None:
