@@ -91,7 +91,7 @@ def status(product: str | None, as_json: bool) -> None:
 @loopline.command()
 @click.argument("product", required=False)
 def check(product: str | None) -> None:
-    """Validate what can be known without running: of one PRODUCT, or of all."""
+    """Validate what can be known before anything is run: of one PRODUCT, or of all."""
     from orchestration.display import show_checked
 
     with told():

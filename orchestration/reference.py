@@ -50,7 +50,7 @@ def page() -> str:
         "",
         "Made from the code by `make reference`; do not edit. Editors complete and check a declaration that begins with",
         "`# yaml-language-server: $schema=../../../docs/schema/ModelProduct.json`, as those made by `loopline new` do.",
-        "`loopline check` tells what can be known without running. Each field is shown with an example.",
+        "`loopline check` tells what can be known before anything is run. Each field is shown with an example.",
     ]
     for component, model in COMPONENTS.items():
         lines += ["", f"## {component}", "", f"`type: orchestration.components.{component}`"]
