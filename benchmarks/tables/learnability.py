@@ -69,19 +69,17 @@ def judge(frame: pd.DataFrame, target: str, kind: str, time: str | None = None, 
     if len(frame) > MOST_ROWS:
         frame = frame.sample(MOST_ROWS, random_state=seed).sort_index()
     order = None if time is None else pd.to_datetime(frame[time].astype(str), errors="coerce", format="mixed")
-    views = [View(frame, target, kind, order)]
-    found: dict[str, Any] = {"advantages": views[0].crossed(seed), "rows": len(frame), "features": views[0].features.shape[1]}
-    is_sure = _any_above(found["advantages"], "low")
+    view = View(frame, target, kind, order)
+    found: dict[str, Any] = {"advantages": view.crossed(seed), "rows": len(frame), "features": view.features.shape[1]}
+    seen = [found["advantages"]]
     if order is not None:
-        forward = views[0].forward(seed)
-        found["forward"] = _any_above(forward, "low")
-    if is_sure and found.get("forward", True):
+        seen.append(view.forward(seed))
+        found["forward"] = _any_above(seen[-1], "low")
+    if _any_above(found["advantages"], "low") and found.get("forward", True):
         return {"learnable": True, **found}
-    kinds = {kind, "regression"} if types.is_numeric_dtype(frame[target]) else {kind}
-    views += [View(frame, target, of_kind, order, every_column=True) for of_kind in sorted(kinds)]
-    seen = [found["advantages"], *([forward] if order is not None else [])]
-    for view in views[1:]:
-        seen += [view.crossed(seed), *([view.forward(seed)] if order is not None else [])]
+    for of_kind in sorted({kind, "regression"} if types.is_numeric_dtype(frame[target]) else {kind}):
+        wider = View(frame, target, of_kind, order, every_column=True)
+        seen += [wider.crossed(seed), *([wider.forward(seed)] if order is not None else [])]
     return {"learnable": None if any(_any_above(advantages, "hint") for advantages in seen) else False, **found}
 
 
