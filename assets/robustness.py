@@ -6,7 +6,7 @@ How much must be kept is for the gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from assets.methods import baselines, stress
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.folds import Positions
 from assets.methods.kinds import KINDS
-from assets.methods.stress import Columns
+from assets.methods.stress import Column, Columns
 from assets.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage import Home
@@ -24,6 +24,9 @@ from assets.stresses import spreads_of, stressed_rows, under_stress
 
 SWEPT_ROWS, SWEPT_VALUES = 500, 15
 """How many rows are asked, with how many values of a feature, whether predictions move as declared."""
+
+STACKED_VALUES = 4_000_000
+"""How many values of changed rows are asked in one call: 32 MB."""
 
 REDRAWS = 100
 """Draws of whole clusters for the intervals of the shares that are kept."""
@@ -44,21 +47,21 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     gate, seed = spec.gates.robustness, spec.model.seed
     rows = stressed_rows(case)
     labels, columns = case.labels("test")[rows], case.columns("test", rows)
-    spreads = spreads_of(case)
     worth = _Worth(case, labels, columns, rows)
     whole = under_stress(case, columns)
-    shifted = {
-        name: min((stress.shifted(columns, name, side * gate.shift * spread) for side in (-1, 1)), key=worth.kept)
-        for name, spread in spreads.items()
-    }
-    kept_shifted = {name: worth.kept(changed) for name, changed in shifted.items()}
-    kept_permuted = {name: worth.kept(stress.permuted(columns, name, seed)) for name in columns}
     least = {name: worth.interval(changed, "") for name, changed in whole.items()}
-    if shifted:
-        name = min(kept_shifted, key=_ascending(kept_shifted))
-        least["shifted"] = worth.interval(shifted[name], name)
-    name = min(kept_permuted, key=_ascending(kept_permuted))
-    least["shuffled"] = worth.interval(stress.permuted(columns, name, seed), name)
+    shifted = [
+        (name, columns[name] + side * gate.shift * spread) for name, spread in spreads_of(case).items() for side in (-1, 1)
+    ]
+    shuffled = [(name, stress.permuted(column, seed)) for name, column in columns.items()]
+    kept: dict[str, dict[str, float]] = {"shifted": {}, "shuffled": {}}
+    for name, changes in (("shifted", shifted), ("shuffled", shuffled)):
+        shares = worth.kept_each(columns, changes)
+        for (column, _), share in zip(changes, shares, strict=True):
+            kept[name][column] = min(kept[name].get(column, share), share)
+        if changes:
+            column, values = changes[int(np.argmin(np.where(np.isfinite(shares), shares, -np.inf)))]
+            least[name] = worth.interval({**columns, column: values}, column)
     return case.publish(
         home,
         "robustness",
@@ -69,8 +72,8 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
             "constant": worth.constant,
             "gain": case.sign * (worth.clean - worth.constant),
             "kept": {name: worth.kept(given) for name, given in whole.items()},
-            "kept_shifted": kept_shifted,
-            "kept_permuted": kept_permuted,
+            "kept_shifted": kept["shifted"],
+            "kept_permuted": kept["shuffled"],
             "least_kept": least,
             "steps_against": {
                 name: _steps_against(case, columns, name, feature.monotone)
@@ -100,8 +103,26 @@ class _Worth:
 
     def kept(self, changed: Columns) -> float:
         """The share that is kept; 1 is all of it, NaN where there is no gain."""
-        now = self.case.metrics(self.labels, changed)[self.case.spec.metric](np.ones(len(self.labels)))
-        return _share(now, self.clean, self.constant)
+        return self._kept(self.case.model.predict(changed))
+
+    def kept_each(self, columns: Columns, changes: Sequence[tuple[str, Column]]) -> list[float]:
+        """The share that is kept when one column is changed, for each change.
+
+        Many changes are asked in one call: a call of a graph with thousands of inputs takes longer than its rows.
+        """
+        together = max(1, STACKED_VALUES // (len(columns) * len(self.labels)))
+        found = []
+        for start in range(0, len(changes), together):
+            some = changes[start : start + together]
+            stacked = {name: np.tile(column, len(some)) for name, column in columns.items()}
+            for place, (name, values) in enumerate(some):
+                stacked[name][place * len(values) : (place + 1) * len(values)] = values
+            found += [self._kept(outputs) for outputs in np.split(self.case.model.predict(stacked), len(some))]
+        return found
+
+    def _kept(self, outputs: Any) -> float:
+        metric = self.case.metrics_of(self.labels, outputs)[self.case.spec.metric]
+        return _share(metric(np.ones(len(self.labels))), self.clean, self.constant)
 
     def interval(self, changed: Columns, column: str) -> dict[str, Any]:
         """The share that is kept with its interval, and the column that was changed."""
@@ -115,10 +136,6 @@ class _Worth:
 
 def _share(now: float, clean: float, constant: float) -> float:
     return float((now - constant) / (clean - constant)) if clean != constant else float("nan")
-
-
-def _ascending(table: dict[str, float]) -> Callable[[str], float]:
-    return lambda name: table[name] if np.isfinite(table[name]) else -np.inf
 
 
 def _steps_against(case: Case, columns: Columns, name: str, direction: str) -> float:

@@ -54,14 +54,9 @@ def unknown(columns: Columns) -> dict[str, Column]:
     }
 
 
-def shifted(columns: Columns, name: str, by: float) -> dict[str, Column]:
-    """Add a constant to one column of numbers."""
-    return {**columns, name: columns[name] + by}
-
-
-def permuted(columns: Columns, name: str, seed: int) -> dict[str, Column]:
-    """Shuffle one column among the rows (Breiman 2001)."""
-    return {**columns, name: np.random.default_rng(seed).permutation(columns[name])}
+def permuted(column: Column, seed: int) -> Column:
+    """Shuffle a column among the rows (Breiman 2001)."""
+    return np.random.default_rng(seed).permutation(column)
 
 
 def swept(columns: Columns, name: str, values: Column) -> dict[str, Column]:

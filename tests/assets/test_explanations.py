@@ -65,3 +65,19 @@ def test_a_feature_declared_monotone_must_be(home: Home, shop: Path) -> None:
     spec = product("spend", features=features, model={**product("spend").model.model_dump(), "parameters": held})
     record = robustness.stressed(home, spec, snapshot, training.train(home, spec, snapshot).digest).record
     assert record["steps_against"] == {"age": 0.0, "visits": 0.0}
+
+
+def test_stresses_that_are_asked_together_are_those_asked_one_by_one(
+    home: Home, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of many changes lie in one call; each change keeps what it would keep alone."""
+    spec = product("churn")
+    snapshot = published(home, shop, spec)
+    digest = training.train(home, spec, snapshot).digest
+    together = robustness.stressed(home, spec, snapshot, digest).record
+    monkeypatch.setattr(robustness, "STACKED_VALUES", 1)
+    alone = robustness.stressed(home, spec, snapshot, digest).record
+    for stress in ("kept_shifted", "kept_permuted"):
+        assert len(set(together[stress].values())) > 1
+        assert together[stress] == pytest.approx(alone[stress], rel=1e-9)
+    assert together["least_kept"].keys() == alone["least_kept"].keys() >= {"shifted", "shuffled"}
