@@ -32,6 +32,8 @@ TOLERANCE = {True: 1e-12, False: 1e-6}
 databases add up some thousand numbers in another order, and each sum rounds in its last digit."""
 REAL = 500
 """How many test rows are asked."""
+HARD = 1000
+"""The most rows that are made by changing usual ones: with thousands of features, each changes several."""
 UNKNOWN = 'never seen: O\'Brien "ü"'
 """A category that no training row has, of characters that are easily broken."""
 Rows = list[dict[str, Any]]
@@ -137,7 +139,7 @@ def _real(spec: ProductSpec, snapshot: Snapshot, model: Model) -> tuple[Rows, li
 
 
 def _hard(model: Model) -> Rows:
-    """Usual rows with one feature at an end of its range, missing or unknown; and all of that at once."""
+    """Usual rows with one feature at an end of its range, missing or unknown, in wide tables some; and all of that at once."""
     usual: Rows = model.signature["background"]
     odd: dict[str, list[Any]] = {}
     for name, feature in model.signature["features"].items():
@@ -145,7 +147,8 @@ def _hard(model: Model) -> Rows:
         low, high, _ = ends
         odd[name] = [UNKNOWN] if feature["type"] == "category" else [value for value in ends if low <= value <= high]
         odd[name] += [] if feature["required"] else [None]
-    single = [{**usual[place % len(usual)], name: value} for place, name in enumerate(odd) for value in odd[name]]
+    changes = [(name, value) for name, values in odd.items() for value in values]
+    single = [{**usual[place % len(usual)], **dict(changes[place::HARD])} for place in range(min(HARD, len(changes)))]
     together = [{name: values[place % len(values)] for name, values in odd.items()} for place in range(4)]
     return [*usual, *single, *together]
 

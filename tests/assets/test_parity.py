@@ -12,6 +12,7 @@ import pytest
 from assets import current, ledger, packaging, parity, snapshots
 from assets.errors import ParityError
 from assets.storage import Home
+from bentos.runtime import Model
 from orchestration.ways import ways
 from tests.world import World
 
@@ -97,3 +98,19 @@ def test_a_way_that_disagrees_is_named_and_services_stay_where_they_are(
     assert not check.passed
     assert packaging.pointer(ran_copy, PRODUCT).read_text() == "untouched"
     packaging.pointer(ran_copy, PRODUCT).write_bytes(before)
+
+
+def test_hard_rows_of_a_wide_table_are_bounded_and_hold_every_odd_value() -> None:
+    """Without the bound their values grow with the square of the features."""
+    number = {"type": "number", "min": -2.0, "max": 3.0, "required": False}
+    features = {f"f{place}": number for place in range(700)} | {
+        "word": {"type": "category", "min": None, "max": None, "required": True}
+    }
+    usual = [dict.fromkeys(features, 0.5) | {"word": "a"}]
+    rows = parity._hard(Model({"features": features, "background": usual}, "", None))
+    assert len(rows) == 1 + parity.HARD + 4
+    for name in features:
+        expected = {"a", parity.UNKNOWN} if name == "word" else {0.5, -2.0, 3.0, 0.1, None}
+        assert {row[name] for row in rows} == expected
+    for row in rows[1:-4]:
+        assert 1 <= sum(row[name] != usual[0][name] for name in features) <= 3
