@@ -21,6 +21,8 @@ from assets.roles import Ask, Role, Roles, assign
 from assets.spec.source import SOURCE_ROW
 from assets.staging_draft import staging
 
+WIDE, COARSE_BINS = 500, 63
+"""Above how many columns boosted trees are given few bins, and how many: a fit's time grows with columns times bins."""
 VOCABULARY = 20
 """The most values of a category that are declared as its vocabulary."""
 QUARANTINED = 0.05
@@ -32,6 +34,7 @@ ESTIMATOR_REASON = (
     "The estimator, by its import path: any of scikit-learn or LightGBM, or your own. Of it and its alternatives the one that "
     "does best on rows it was not fitted on becomes the model."
 )
+WIDE_REASON = f" The table is wide, so trees see each number in {COARSE_BINS} bins instead of 255, which is faster."
 FEATURES_REASON = (
     "What the model sees; types, ranges and vocabularies follow the columns above. Remove what is not known at prediction "
     "time: it would leak."
@@ -89,6 +92,7 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
     source = _source(profile, folder, roles)
     declared = {column.name: _feature(roles, column, whole=staged) for column in roles.features}
     about = f"Predicts '{roles.target.column.raw}' ({kind}). Drafted by `loopline new` from {profile.path.name}: say it better."
+    model = _model(profile, kind)
     blocks: list[tuple[str | list[str], Mapping[str, Any]]] = [
         (
             about,
@@ -112,10 +116,7 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
         ),
         (["What is predicted.", *roles.target.notes], {"target": _target(roles)}),
         (_split_reason(roles), {"split": _split(roles)}),
-        (
-            ESTIMATOR_REASON,
-            {"model": _model(profile, kind)},
-        ),
+        (ESTIMATOR_REASON + (WIDE_REASON if "max_bins" in model["parameters"] else ""), {"model": model}),
         ("What mistakes cost decides the threshold. These are placeholders: put in your own.", {"cost": _cost(kind)}),
         (
             BASELINE_REASON,
@@ -250,11 +251,12 @@ def _split_reason(roles: Roles) -> str:
 def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
     name = "Regressor" if kind == "regression" else "Classifier"
     leaf = max(5, min(20, profile.rows // 50))
+    coarse = {"max_bins": COARSE_BINS} if len(profile.columns) > WIDE else {}
     linear = ("Ridge", {}) if kind == "regression" else ("LogisticRegression", {"max_iter": 1000})
     return {
         "estimator": f"sklearn.ensemble.HistGradientBoosting{name}",
         "seed": 1,
-        "parameters": {"learning_rate": 0.1, "max_iter": 100, "min_samples_leaf": leaf},
+        "parameters": {"learning_rate": 0.1, "max_iter": 100, "min_samples_leaf": leaf, **coarse},
         "alternatives": [{"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]}],
     }
 

@@ -275,6 +275,18 @@ def test_a_staging_model_is_written_only_if_asked(home: Home, tmp_path: Path, sh
     assert "source('churn', 'data')" in written.files[2].read_text()
 
 
+def test_a_wide_table_is_given_few_bins_and_told_so(home: Home, tmp_path: Path, shop: pd.DataFrame) -> None:
+    """A narrow one keeps the estimator's own."""
+    narrow = shop.assign(churned=shop.index % 3 == 0)
+    noise = np.random.default_rng(0).normal(size=(len(shop), 600)).round(3)
+    wide = pd.concat([narrow, pd.DataFrame(noise, columns=[f"n{place}" for place in range(600)])], axis=1)
+    for name, table, bins in (("narrow", narrow, None), ("wide", wide, 63)):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        spec, written = new(home, tmp_path / f"{name}.csv", name=name, target="churned")
+        assert spec.model.parameters.get("max_bins") == bins
+        assert ("63 bins" in written.files[0].read_text(encoding="utf-8")) == bool(bins)
+
+
 def test_names_are_safe_and_differ() -> None:
     """Whatever the spelling."""
     assert names_for(["a b", "a-b", "A B", "source_row", "1", "__", "naïve"]) == [
