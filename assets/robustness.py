@@ -6,14 +6,15 @@ How much must be kept is for the gate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from assets.evidence import Case, Evidence
 from assets.methods import baselines, stress
-from assets.methods.bootstrap import cluster_weights, interval, replicate
+from assets.methods.bootstrap import Array, cluster_weights, halves, interval, replicate
 from assets.methods.folds import Positions
 from assets.methods.kinds import KINDS
 from assets.methods.stress import Column, Columns
@@ -22,6 +23,7 @@ from assets.spec import ProductSpec
 from assets.storage import Home
 from assets.stresses import spreads_of, stressed_rows, under_stress
 
+Metric = Callable[[Array], float]
 SWEPT_ROWS, SWEPT_VALUES = 500, 15
 """How many rows are asked, with how many values of a feature, whether predictions move as declared."""
 
@@ -40,7 +42,8 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
 
     The record holds the rows asked; ``clean`` and ``constant``, the deciding metric without stress and of the constant
     baseline; ``kept`` under noise, gaps and unknown categories; ``kept_shifted`` and ``kept_permuted`` by column;
-    ``least_kept``, the least of each stress with its interval; and ``steps_against``, for each monotone feature the share of
+    ``least_kept``, the share of each stress with its interval, for the last two of the column that is worst on one half of the
+    rows, measured on the other; and ``steps_against``, for each monotone feature the share of
     steps in which a prediction moves the wrong way.
     """
     case = Case.load(home, spec, snapshot, model_digest)
@@ -57,10 +60,10 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     kept: dict[str, dict[str, float]] = {"shifted": {}, "shuffled": {}}
     for name, changes in (("shifted", shifted), ("shuffled", shuffled)):
         shares = worth.kept_each(columns, changes)
-        for (column, _), share in zip(changes, shares, strict=True):
+        for (column, _), share in zip(changes, shares[0], strict=True):
             kept[name][column] = min(kept[name].get(column, share), share)
         if changes:
-            column, values = changes[int(np.argmin(np.where(np.isfinite(shares), shares, -np.inf)))]
+            column, values = changes[int(np.argmin(np.where(np.isfinite(shares[1]), shares[1], -np.inf)))]
             least[name] = worth.interval({**columns, column: values}, column)
     return case.publish(
         home,
@@ -68,9 +71,9 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         {
             "rows": len(labels),
             "metric": spec.metric,
-            "clean": worth.clean,
-            "constant": worth.constant,
-            "gain": case.sign * (worth.clean - worth.constant),
+            "clean": worth.all.clean,
+            "constant": worth.all.constant,
+            "gain": case.sign * (worth.all.clean - worth.all.constant),
             "kept": {name: worth.kept(given) for name, given in whole.items()},
             "kept_shifted": kept["shifted"],
             "kept_permuted": kept["shuffled"],
@@ -82,6 +85,26 @@ def stressed(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
             },
         },
     )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows, by the weights of their clusters, and the deciding metric of them: without stress, and of the baseline."""
+
+    of_clusters: Array
+    weights: Array
+    clean: float
+    constant: float
+
+    @property
+    def have_gain(self) -> bool:
+        """Whether there is something of which a share can be kept."""
+        return bool(np.isfinite(self.clean - self.constant) and self.clean != self.constant)
+
+    def share(self, metric: Metric) -> float:
+        """The share of the gain that is kept; 1 is all of it, NaN where there is no gain."""
+        kept = metric(self.weights) - self.constant
+        return float(kept / (self.clean - self.constant)) if self.have_gain else float("nan")
 
 
 class _Worth:
@@ -96,46 +119,50 @@ class _Worth:
             "clean": case.metrics(labels, columns)[spec.metric],
             "constant": kind.metric_functions(labels, flat, kind.indifferent(spec.prices), spec.prices)[spec.metric],
         }
-        self.clean, self.constant = (metric(np.ones(len(labels))) for metric in self.metrics.values())
         self.clusters = np.unique(case.parts["test"].clusters(spec)[rows], return_inverse=True)[1]
         self.weights = cluster_weights(self.clusters, REDRAWS, spec.model.seed)
-        self.drawn = replicate(self.metrics, self.clusters, self.weights)
+        self.all = self._rows(np.ones(self.weights.shape[1]))
+        first, second = (self._rows(half) for half in halves(self.clusters, spec.model.seed))
+        can_choose = first.have_gain and second.have_gain
+        self.choosing, self.measuring = (first, second) if can_choose else (self.all, self.all)
+
+    def _rows(self, of_clusters: Array) -> _Rows:
+        weights = of_clusters[self.clusters]
+        return _Rows(of_clusters, weights, **{name: metric(weights) for name, metric in self.metrics.items()})
 
     def kept(self, changed: Columns) -> float:
-        """The share that is kept; 1 is all of it, NaN where there is no gain."""
-        return self._kept(self.case.model.predict(changed))
+        """The share that is kept of the gain on all rows."""
+        return self.all.share(self._metric(self.case.model.predict(changed)))
 
-    def kept_each(self, columns: Columns, changes: Sequence[tuple[str, Column]]) -> list[float]:
-        """The share that is kept when one column is changed, for each change.
+    def kept_each(self, columns: Columns, changes: Sequence[tuple[str, Column]]) -> tuple[list[float], list[float]]:
+        """The shares that are kept when one column is changed, for each change: of all rows, and of those that choose.
 
         Many changes are asked in one call: a call of a graph with thousands of inputs takes longer than its rows.
         """
         together = max(1, STACKED_VALUES // (len(columns) * len(self.labels)))
-        found = []
+        of_all, of_choosing = [], []
         for start in range(0, len(changes), together):
             some = changes[start : start + together]
             stacked = {name: np.tile(column, len(some)) for name, column in columns.items()}
             for place, (name, values) in enumerate(some):
                 stacked[name][place * len(values) : (place + 1) * len(values)] = values
-            found += [self._kept(outputs) for outputs in np.split(self.case.model.predict(stacked), len(some))]
-        return found
+            for outputs in np.split(self.case.model.predict(stacked), len(some)):
+                metric = self._metric(outputs)
+                of_all.append(self.all.share(metric))
+                of_choosing.append(self.choosing.share(metric))
+        return of_all, of_choosing
 
-    def _kept(self, outputs: Any) -> float:
-        metric = self.case.metrics_of(self.labels, outputs)[self.case.spec.metric]
-        return _share(metric(np.ones(len(self.labels))), self.clean, self.constant)
-
-    def interval(self, changed: Columns, column: str) -> dict[str, Any]:
-        """The share that is kept with its interval, and the column that was changed."""
-        metric = self.case.metrics(self.labels, changed)[self.case.spec.metric]
-        now = replicate({"now": metric}, self.clusters, self.weights)["now"]
-        shares = (now - self.drawn["constant"]) / (self.drawn["clean"] - self.drawn["constant"])
-        value = _share(metric(np.ones(len(self.labels))), self.clean, self.constant)
-        found = interval(value, shares[np.isfinite(shares)], self.case.spec.evaluation.confidence)
+    def interval(self, changed: Columns, column: str = "") -> dict[str, Any]:
+        """The share that is kept with its interval; where a column was chosen, of the rows that did not choose it."""
+        metric = self._metric(self.case.model.predict(changed))
+        rows = self.measuring if column else self.all
+        drawn = replicate({**self.metrics, "now": metric}, self.clusters, self.weights * rows.of_clusters)
+        shares = (drawn["now"] - drawn["constant"]) / (drawn["clean"] - drawn["constant"])
+        found = interval(rows.share(metric), shares[np.isfinite(shares)], self.case.spec.evaluation.confidence)
         return {**vars(found), "column": column}
 
-
-def _share(now: float, clean: float, constant: float) -> float:
-    return float((now - constant) / (clean - constant)) if clean != constant else float("nan")
+    def _metric(self, outputs: Any) -> Metric:
+        return self.case.metrics_of(self.labels, outputs)[self.case.spec.metric]
 
 
 def _steps_against(case: Case, columns: Columns, name: str, direction: str) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from assets.methods.bootstrap import cluster_weights, interval, replicate
+from assets.methods.bootstrap import Array, cluster_weights, halves, interval, replicate
 
 
 def test_a_replicate_draws_as_many_clusters_as_there_are() -> None:
@@ -50,3 +52,27 @@ def test_rows_that_repeat_within_a_day_do_not_narrow_the_interval() -> None:
 def test_an_undefined_replicate_is_left_out() -> None:
     """A draw of days without a positive has no ROC AUC."""
     assert interval(0.5, np.array([0.4, np.nan, 0.6]), 0.5).low == pytest.approx(0.45)
+
+
+def test_the_interval_of_the_worst_figure_holds_the_truth_where_other_rows_chose_it() -> None:
+    """Thirty figures that are all 1: the interval of the least one, on the rows that chose it, nearly always lies below 1."""
+    random, held, held_by_all = np.random.default_rng(0), 0, 0
+    for seed in range(200):
+        rows = random.normal(1.0, 1.0, (150, 30))
+        clusters = np.arange(150)
+        first, second = halves(clusters, seed)
+        assert sorted(first + second) == [1.0] * 150
+        drawn = cluster_weights(clusters, 100, seed)
+
+        def mean(of: Array, table: Array = rows) -> Callable[[Array], float]:
+            """The mean of the figure that is least on some rows."""
+            worst = int(np.argmin(of @ table))
+            return lambda weights: float(np.average(table[:, worst], weights=weights))
+
+        split, whole = {"it": mean(first)}, {"it": mean(np.ones(150))}
+        found = interval(split["it"](second), replicate(split, clusters, drawn * second)["it"], 0.95)
+        naive = interval(whole["it"](np.ones(150)), replicate(whole, clusters, drawn)["it"], 0.95)
+        held += found.low <= 1.0 <= found.high
+        held_by_all += naive.low <= 1.0 <= naive.high
+    assert held / 200 >= 0.9
+    assert held_by_all / 200 < 0.6
