@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class FileFormat:
     name: str
     suffixes: tuple[str, ...]
     read: Callable[[Path, TableSpec, Path, Path], Rows]
-    relations: Callable[[Path], list[str]] | None = None
+    relations: Callable[[Path], Collection[str]] | None = None
     needs_relation: bool = False
     is_text: bool = False
 
@@ -241,8 +241,7 @@ def _sqlite(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
             cursor = source.execute(f"select * from {identifier(str(table.relation))}")
             names = csv_dialect.distinct_names([column[0] for column in cursor.description])
-            batches = iter(lambda: cursor.fetchmany(BATCH), [])
-            return Rows(_written(scratch / "rows.parquet", names, batches))
+            return Rows(_written(scratch / "rows.parquet", names, iter(lambda: cursor.fetchmany(BATCH), [])))
     except sqlite3.Error as error:
         raise SourceError(_unopened(told, error)) from error
 
@@ -252,9 +251,10 @@ def _duckdb(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
 
     target = scratch / "rows.parquet"
     try:
-        _require_relation(told, table.relation, _duckdb_relations(path))
+        known = _duckdb_relations(path)
+        _require_relation(told, table.relation, known)
         with duckdb.connect(str(path), read_only=True) as connection:
-            connection.execute(f"copy (from {identifier(str(table.relation))}) to {literal(str(target))} (format parquet)")
+            connection.execute(f"copy (from {known[str(table.relation)]}) to {literal(str(target))} (format parquet)")
     except duckdb.Error as error:
         raise SourceError(_unopened(told, error)) from error
     return Rows(target)
@@ -262,24 +262,28 @@ def _duckdb(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
 
 def _sqlite_relations(path: Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("select name from sqlite_master where type in ('table', 'view') order by 1").fetchall()
-    return [row[0] for row in rows]
+        return [
+            row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view') order by 1")
+        ]
 
 
-def _duckdb_relations(path: Path) -> list[str]:
+def _duckdb_relations(path: Path) -> dict[str, str]:
+    """Tables and views as they are named, with their schema where it is not the main one, and as SQL asks for them."""
     import duckdb
 
+    asked = "select table_schema, table_name from information_schema.tables order by table_schema = 'main', 1, 2"
     with duckdb.connect(str(path), read_only=True) as connection:
-        rows = connection.execute("select table_name from information_schema.tables order by 1").fetchall()
-    return [row[0] for row in rows]
+        rows = connection.execute(asked).fetchall()
+    # the main schema last: a dot in the name of one of its tables hides what another schema calls so
+    return {".".join([schema, name][schema == "main" :]): f"{identifier(schema)}.{identifier(name)}" for schema, name in rows}
 
 
-def _require_relation(told: Path, relation: str | None, known: Sequence[str]) -> None:
+def _require_relation(told: Path, relation: str | None, known: Collection[str]) -> None:
     if relation not in known:
         raise SourceError(_no_relation(told, "table", relation, known))
 
 
-def _no_relation(told: Path, kind: str, relation: str | None, known: Sequence[str]) -> str:
+def _no_relation(told: Path, kind: str, relation: str | None, known: Collection[str]) -> str:
     return f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'."
 
 

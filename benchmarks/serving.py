@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import batch, load, service
+from benchmarks import batch, load, precision, service
 from benchmarks.measuring import machine, measure, table
 from orchestration.resources import REPOSITORY
 
@@ -25,6 +25,13 @@ Each server alone with one worker, asked by wrk over {connections} connections t
 alternating rounds. All but the bare server answer from the same model; only ours checks ranges, counts and logs each request.
 
 {load}
+
+## Double precision
+
+The served graph of a fitted pipeline, beside skl2onnx's of the same pipeline, which computes in single precision: the time of
+`Model.predict`, in one thread, in turn.
+
+{precision}
 
 ## Ten million rows
 
@@ -48,6 +55,7 @@ def main() -> None:
             connections=load.CONNECTIONS,
             rounds=load.ROUNDS,
             load=table(HEADER, load.rows()),
+            precision=table(HEADER, precision.rows()),
             batch=table(HEADER, batch.rows()),
         )
     (REPOSITORY / "docs" / "serving.md").write_text(page, encoding="utf-8")

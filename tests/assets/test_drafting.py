@@ -132,8 +132,10 @@ def test_parquet_and_databases_are_read_the_same(home: Home, tmp_path: Path, sho
     connection.close()
     with duckdb.connect(str(tmp_path / "shop.duckdb")) as database:
         database.register("frame", shop)
-        database.execute("create table customers as select * from frame")
-    for number, data in enumerate(("customers.parquet", "shop.sqlite::customers", "shop.duckdb::customers")):
+        database.execute("create table customers as select * from frame; create schema raw")
+        database.execute('create table raw."our people" as select * from frame')
+    given = ("customers.parquet", "shop.sqlite::customers", "shop.duckdb::customers", "shop.duckdb::raw.our people")
+    for number, data in enumerate(given):
         spec, _ = new(home, f"{tmp_path}/{data}", name=f"churn_{number}", time="signed_up_at")
         assert set(spec.columns) == {"household", "age", "plan", "visits", "tier", "spend"}
         assert landed(home, spec).rows_good == ROWS
