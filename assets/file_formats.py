@@ -185,8 +185,7 @@ def _excel(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         book = python_calamine.CalamineWorkbook.from_path(str(path))
         known = book.sheet_names
         wanted = table.relation or next(iter(known), "")
-        if wanted not in known:
-            raise SourceError(_no_relation(told, "sheet", wanted, known))
+        _require_relation(told, "sheet", wanted, known)
         cells = [[_shown(cell) for cell in row] for row in book.get_sheet_by_name(wanted).to_python(skip_empty_area=True)]
     except (python_calamine.CalamineError, OSError) as error:
         raise SourceError(f"{told}: cannot be opened ({error}). It is corrupt or protected: save it again.") from error
@@ -237,7 +236,7 @@ def _written(target: Path, names: Sequence[str], batches: Iterator[Sequence[Sequ
 def _sqlite(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
     """One table of a SQLite database, which has no column types to rely on, as text."""
     try:
-        _require_relation(told, table.relation, _sqlite_relations(path))
+        _require_relation(told, "table", table.relation, _sqlite_relations(path))
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
             cursor = source.execute(f"select * from {identifier(str(table.relation))}")
             names = csv_dialect.distinct_names([column[0] for column in cursor.description])
@@ -252,7 +251,7 @@ def _duckdb(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
     target = scratch / "rows.parquet"
     try:
         known = _duckdb_relations(path)
-        _require_relation(told, table.relation, known)
+        _require_relation(told, "table", table.relation, known)
         with duckdb.connect(str(path), read_only=True) as connection:
             connection.execute(f"copy (from {known[str(table.relation)]}) to {literal(str(target))} (format parquet)")
     except duckdb.Error as error:
@@ -278,13 +277,9 @@ def _duckdb_relations(path: Path) -> dict[str, str]:
     return {".".join([schema, name][schema == "main" :]): f"{identifier(schema)}.{identifier(name)}" for schema, name in rows}
 
 
-def _require_relation(told: Path, relation: str | None, known: Collection[str]) -> None:
+def _require_relation(told: Path, kind: str, relation: str | None, known: Collection[str]) -> None:
     if relation not in known:
-        raise SourceError(_no_relation(told, "table", relation, known))
-
-
-def _no_relation(told: Path, kind: str, relation: str | None, known: Collection[str]) -> str:
-    return f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'."
+        raise SourceError(f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'.")
 
 
 def _unopened(told: Path, error: Exception) -> str:
