@@ -102,7 +102,7 @@ def _precision_recall(labels: Any, outputs: dict[str, Any]) -> str:
 
 def _cost(record: dict[str, Any], labels: Any, given: Any) -> str:
     cost = record["cost"]
-    with figure("Cost by threshold, on the test rows", "threshold", f"{cost['unit']} per 1,000") as (axes, buffer):
+    with figure("Cost by threshold", "threshold", f"{cost['unit']} per 1,000") as (axes, buffer):
         grid = np.linspace(0.01, 0.99, 120)
         spent = [
             1000 * np.mean(np.where(given >= t, cost["false_alarm"] * (1 - labels), cost["missed"] * labels)) for t in grid
@@ -156,7 +156,7 @@ def _errors(record: dict[str, Any], labels: Any, given: Any) -> str:
 def _cost_by_offset(record: dict[str, Any], labels: Any, given: Any) -> str:
     cost, offset = record["cost"], record["decision"]["offset"]
     reach = max(abs(offset) * 1.5, float(np.std(labels - given)))
-    with figure("Cost by offset, on the test rows", "added to the prediction", f"{cost['unit']} per 1,000") as (axes, buffer):
+    with figure("Cost by offset", "added to the prediction", f"{cost['unit']} per 1,000") as (axes, buffer):
         grid = np.linspace(-reach, reach, 60)
         rest = labels - given
         spent = [1000 * np.mean(np.where(rest > t, cost["under"] * (rest - t), cost["over"] * (t - rest))) for t in grid]

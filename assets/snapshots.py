@@ -129,7 +129,7 @@ class LabelledRows:
 
     def cluster_name(self, spec: ProductSpec) -> str:
         """What the clusters are, in words."""
-        named, rows = self._cluster_name(spec), "random groups of rows"
+        named, rows = self._cluster_name(spec), "rows" if len(self.rows) <= CLUSTERS else "random groups of rows"
         if named and self.has_few_clusters(spec):
             return f"{rows}, as there are fewer than {FEWEST_CLUSTERS} {named}"
         return named or rows

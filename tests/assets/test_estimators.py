@@ -112,7 +112,7 @@ def test_the_parts_are_apart_and_hold_every_row(home: Home, shop: Path, name: st
         rows=cut["test"].rows.assign(**{name: frame[name].iloc[0] for name in ("signed_up_at", "household") if name in frame}),
     )
     assert few.clusters(spec).max() > 100
-    assert few.cluster_name(spec).startswith("random groups of rows, as there are fewer than 5")
+    assert few.cluster_name(spec).startswith("rows, as there are fewer than 5")
 
 
 @pytest.mark.parametrize(
