@@ -39,9 +39,3 @@ Beside the stages lie what several of them share (storage, snapshots, estimators
 product for someone new (profiling, drafting). Stages never import each other; `orchestration` says when each runs.
 `tests/orchestration/test_graph.py` holds this map against the asset graph.
 """
-
-import os
-
-# read once, when the threads' library is loaded: by default they wait for each other by spinning, and with another process on
-# the same cores a fit takes five times as long
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

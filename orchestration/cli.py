@@ -19,6 +19,7 @@ from orchestration.telling import load_definitions, told
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def loopline() -> None:
     """Closed-loop MLOps as code: raw files to a served model and back."""
+    resources.settle_process()
 
 
 @loopline.command()
@@ -28,7 +29,6 @@ def run(product: str | None) -> None:
     from orchestration.display import RunDisplay
 
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         display = RunDisplay(home)
         from orchestration import beside

@@ -121,7 +121,6 @@ def doctor() -> None:
     from orchestration.display import show_findings
 
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products
         from orchestration.doctor import examine
@@ -136,7 +135,6 @@ COMMANDS: tuple[click.Command, ...] = (history, promote, accept, rollback, inval
 
 def _opened(product: str) -> tuple[Home, ProductSpec]:
     """The home, and the declaration of a product."""
-    resources.settle_process()
     home = resources.home_from_environment().prepare()
     from orchestration.declarations import products
 

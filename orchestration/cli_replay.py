@@ -36,7 +36,6 @@ def replay(product: str, *, as_json: bool, only_path: bool, **asked: Any) -> Non
     Interrupt it when you like: the same command goes on where it was.
     """
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         from orchestration.display_replay import ReplayDisplay, show_policies
         from orchestration.replay.command import played

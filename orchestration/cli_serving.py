@@ -41,7 +41,6 @@ def serve(product: str, host: str, port: int) -> None:
 def predict(product: str, month: str | None, digest: str | None) -> None:
     """Score the rows of a month or of a whole snapshot with the champion of PRODUCT, into one Parquet file."""
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         from assets import ledger, scoring, snapshots
         from assets.errors import LedgerError
@@ -87,7 +86,6 @@ def container(product: str, *, smoke: bool, port: int) -> None:
     from orchestration.display import RunDisplay
 
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         from assets import containers, current, ledger
         from assets.errors import ContainerError, LedgerError

@@ -21,7 +21,6 @@ from orchestration.telling import load_definitions, told
 def monitor(product: str, *, as_of: datetime | None, as_json: bool, only_path: bool, evidently: bool) -> None:
     """Open the page of what became of PRODUCT's champion: volume, drift, quality before and after labels, alarms."""
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         from assets import monitor_page, monitoring
         from assets.errors import DigestError
@@ -56,7 +55,6 @@ def retrain(product: str, reason: str) -> None:
     from orchestration.display import RunDisplay
 
     with told():
-        resources.settle_process()
         home = resources.home_from_environment().prepare()
         definitions = load_definitions(product)
         from assets import retraining
