@@ -64,7 +64,7 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
         return found | {"not_judged": f"fewer than {spec.monitoring.min_rows} rows were logged"}
     snapshot = snapshots.opened(home, spec.name, champion.snapshot_digest)
     # what a model was fitted on looks more certain to it than what it is asked
-    held_out = "test" if "validate" in model.signature.get("fitted_on", ()) else "validate"
+    held_out = "test" if "validate" in model.signature["fitted_on"] else "validate"
     validated = snapshots.labelled(spec, snapshots.read(snapshot))[held_out].rows
     if spec.features.event_time is None:
         validated = validated.sample(frac=1, random_state=spec.model.seed)  # a file without a time may be sorted by anything

@@ -57,10 +57,9 @@ class Rival:
 
     @classmethod
     def constant(cls, case: Case) -> Rival:
-        """One answer for all rows: the mean of the training rows."""
+        """One answer for all rows: the mean of the rows that the model was fitted on."""
         kind, spec = KINDS[case.spec.kind], case.spec
-        taught = kind.indicators(case.labels("train"), len(spec.target.classes or ()))
-        outputs = baselines.constant(taught, len(case.parts["test"].rows))
+        outputs = baselines.constant(case.taught(), len(case.parts["test"].rows))
         return cls(case, "the constant baseline", outputs, kind.indifferent(spec.prices))
 
     def metrics(self, rows: Any) -> Functions:

@@ -20,7 +20,7 @@ from assets.methods import baselines
 from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
-from assets.snapshots import LabelledRows
+from assets.snapshots import LabelledRows, joined
 from assets.spec import ProductSpec
 from bentos.decisions import decide
 
@@ -77,18 +77,6 @@ def is_wanted(spec: ProductSpec, parts: Sequence[LabelledRows]) -> bool:
     """Whether these training and validation rows are few enough, and can be cut into folds."""
     are_few = sum(len(part.rows) for part in parts) < spec.evaluation.cross_fitted_below
     return are_few and len(_usable(spec, joined(parts, "fitted"), spec.model.seed)) > 1
-
-
-def joined(parts: Sequence[LabelledRows], name: str) -> LabelledRows:
-    """The rows of several parts as one."""
-    import pandas as pd
-
-    unlabelled: dict[str, int] = {}
-    for part in parts:
-        for reason, count in part.unlabelled.items():
-            unlabelled[reason] = unlabelled.get(reason, 0) + count
-    late = sum(part.late_labels for part in parts)
-    return LabelledRows(name, None, pd.concat([part.rows for part in parts]), unlabelled, late)
 
 
 def out_of_fold(spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold]) -> tuple[Array, ...]:

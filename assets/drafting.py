@@ -32,7 +32,7 @@ SOURCE_REASON = (
 )
 ESTIMATOR_REASON = (
     "The estimator, by its import path: any of scikit-learn or LightGBM, or your own. Of it and its alternatives the one that "
-    "does best on rows it was not fitted on becomes the model."
+    "does best on rows it was not fitted on becomes the model, and is fitted again on all rows but the test rows."
 )
 WIDE_REASON = f" The table is wide, so trees see each number in {COARSE_BINS} bins instead of 255, which is faster."
 FEATURES_REASON = (
@@ -258,6 +258,7 @@ def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
         "seed": 1,
         "parameters": {"learning_rate": 0.1, "max_iter": 100, "min_samples_leaf": leaf, **coarse},
         "alternatives": [{"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]}],
+        "refit": True,
     }
 
 

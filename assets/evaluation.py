@@ -35,7 +35,7 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     """
     case = Case.load(home, spec, snapshot, model_digest)
     rows = judged(case)
-    labels, train_labels = rows.labels, case.labels("train")
+    labels = rows.labels
     weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
     estimates = Estimates(spec, rows, weights)
     record = {
@@ -53,7 +53,8 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "windows": {name: part.span for name, part in case.parts.items()},
         "rows": len(labels),
         "judged_by": rows.told,
-        "train_rows": len(train_labels),
+        "fitted_on": case.model.signature["fitted_on"],
+        "train_rows": len(case.parts["train"].rows),
         "validate_rows": len(case.parts["validate"].rows),
         "test_rows": len(case.parts["test"].rows),
         "clusters": {
@@ -75,7 +76,7 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "kept_when_served": _kept_when_served(case, estimates) if rows.are_cross_fitted else None,
         "confusion": _confusion(spec, labels, rows.said),
         "calibration": _calibration(spec, labels, rows.outputs["model"]),
-        "beyond_training_range": _beyond_training_range(spec, case.labels("test"), train_labels),
+        "beyond_training_range": _beyond_training_range(spec, case.labels("test"), case.learnt.labels(spec)),
         "months": _by_month(case, rows),
         "slices": [_measured(case, rows, item, weights) for item in slices.declared(spec, rows.rows.rows)],
         "weak_slices": [] if rows.are_cross_fitted else [_measured(case, rows, item, weights) for item in slices.weak(case)],
@@ -130,11 +131,11 @@ def _calibration(spec: ProductSpec, labels: Array, outputs: Array) -> list[dict[
     return calibration_curve(labels, outputs)
 
 
-def _beyond_training_range(spec: ProductSpec, labels: Array, train_labels: Array) -> float | None:
-    """The share of test rows whose target no training row reaches; None where the target is a class."""
+def _beyond_training_range(spec: ProductSpec, labels: Array, learnt: Array) -> float | None:
+    """The share of test rows whose target no row reaches that the model was fitted on; None where the target is a class."""
     if spec.kind != "regression":
         return None
-    return float(np.mean((labels < train_labels.min()) | (labels > train_labels.max())))
+    return float(np.mean((labels < learnt.min()) | (labels > learnt.max())))
 
 
 def _by_month(case: Case, rows: JudgedRows) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +18,13 @@ from assets.errors import DataError, DigestError
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns
-from assets.snapshots import LabelledRows, Snapshot, labelled, read
+from assets.snapshots import LabelledRows, Snapshot, joined, labelled, read
 from assets.spec import ProductSpec
 from assets.storage import Home, read_json, value_digest, write_json
 from bentos.runtime import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STAGES = ("evaluation", "leakage", "robustness", "explanations", "footprint")
 """The stages that look at a model; the gate wants a record of each."""
@@ -76,14 +80,32 @@ class Case:
         """1 if a higher deciding metric is better, else -1."""
         return -1.0 if self.spec.metric in KINDS[self.spec.kind].LOWER_IS_BETTER else 1.0
 
-    def columns(self, part: str, rows: Any = slice(None)) -> dict[str, np.ndarray[Any, Any]]:
+    @cached_property
+    def learnt(self) -> LabelledRows:
+        """The rows that the model was fitted on: those of training, or of validation too."""
+        parts = [self.parts[name] for name in self.model.signature["fitted_on"]]
+        return parts[0] if len(parts) == 1 else joined(parts, "fitted")
+
+    @property
+    def has_learnt_validation(self) -> bool:
+        """Whether it was fitted on the validation rows too, so that they say nothing of it."""
+        return "validate" in self.model.signature["fitted_on"]
+
+    def columns(self, part: str, rows: Any = slice(None)) -> Columns:
         """The features of a part as the model takes them: numbers, text with None where missing."""
-        frame = self.parts[part].rows.iloc[rows]
+        return self.columns_of(self.parts[part].rows.iloc[rows])
+
+    def columns_of(self, frame: pd.DataFrame) -> Columns:
+        """The same of any rows of the snapshot."""
         return {name: _column(frame[name], is_text=item.type == "category") for name, item in self.spec.columns.items()}
 
     def labels(self, part: str) -> Array:
         """The labels of a part, shape (n_rows,)."""
         return self.parts[part].labels(self.spec)
+
+    def taught(self) -> Array:
+        """What baselines learn from: the labels of the rows that the model was fitted on; of classes an indicator each."""
+        return KINDS[self.spec.kind].indicators(self.learnt.labels(self.spec), len(self.spec.target.classes or ()))
 
     def metrics(self, labels: Array, columns: Columns) -> dict[str, Callable[[Array], float]]:
         """All metrics of the model's answers to these rows."""

@@ -33,7 +33,7 @@ def explain_model(home: Home, spec: ProductSpec, snapshot: Snapshot, model_diges
 
     case = Case.load(home, spec, snapshot, model_digest)
     fitted = skops.io.load(home.models / spec.name / model_digest / "model.skops", trusted=list(trusted_types(spec)))
-    test, train = case.parts["test"].rows, case.parts["train"].rows
+    test, train = case.parts["test"].rows, case.learnt.rows
     random = np.random.default_rng(spec.model.seed)
     rows = np.sort(random.permutation(len(test))[: spec.gates.explanations.rows])
     background = train.iloc[np.sort(random.permutation(len(train))[: spec.gates.explanations.rows])]

@@ -66,18 +66,17 @@ class JudgedRows:
 
 def judged(case: Case) -> JudgedRows:
     """The rows by which a model is judged, as its signature says that it was fitted."""
-    return _cross_fitted(case) if "validate" in case.model.signature.get("fitted_on", ()) else tested(case)
+    return _cross_fitted(case) if case.model.signature["is_cross_fitted"] else tested(case)
 
 
 def tested(case: Case) -> JudgedRows:
     """The test rows, which the model itself answers."""
     kind, spec, part = KINDS[case.spec.kind], case.spec, case.parts["test"]
-    labels, train = case.labels("test"), case.parts["train"]
-    taught = kind.indicators(case.labels("train"), len(spec.target.classes or ()))
+    labels, taught = case.labels("test"), case.taught()
     outputs = {
         "model": case.model.predict(case.columns("test")),
         "constant": baselines.constant(taught, len(labels)),
-        "table": baselines.table(train.rows, taught, part.rows, spec.baseline.by),
+        "table": baselines.table(case.learnt.rows, taught, part.rows, spec.baseline.by),
     }
     rules = {"model": case.model.decision} | dict.fromkeys(BASELINES, kind.indifferent(spec.prices))
     return JudgedRows(

@@ -30,10 +30,11 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
       ``single_column_low``, for those that tell it well, what that surely exceeds;
     - ``known_too_late``: for each feature that declares `known_at`, the rows in which it came after the prediction;
     - ``rows``: for training and validation, whether the model's rows are those that the split gives;
-    - ``shared_entities``, ``shared_groups``: test rows whose entity, or group of the split, is in the training rows too;
-    - ``before_training_ended``: test rows of a moment that training rows also reach;
-    - ``twins``: the share of test rows, and of training rows, whose features and label all equal those of another training
-      row; where few columns have few values, rows are equal by chance, in both alike.
+    - ``shared_entities``, ``shared_groups``: test rows whose entity, or group of the split, is in the rows that the model was
+      fitted on;
+    - ``before_training_ended``: test rows of a moment that those rows also reach;
+    - ``twins``: the share of test rows, and of those rows, whose features and label all equal those of another of those
+      rows; where few columns have few values, rows are equal by chance, in both alike.
     """
     case = Case.load(home, spec, snapshot, model_digest)
     return case.publish(
@@ -54,8 +55,10 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
 def _single_columns(case: Case) -> dict[str, dict[str, float | None]]:
     spec = case.spec
     kind, classes = KINDS[spec.kind], len(spec.target.classes or ())
-    told, true = (kind.indicators(case.labels(part), classes).reshape(-1, max(classes, 1)) for part in ("train", "test"))
-    train, test = case.columns("train"), case.columns("test")
+    told, true = (
+        kind.indicators(rows.labels(spec), classes).reshape(-1, max(classes, 1)) for rows in (case.learnt, case.parts["test"])
+    )
+    train, test = case.columns_of(case.learnt.rows), case.columns("test")
     metrics = {
         name: single_column_metric(train[name], told, test[name], true, is_class=spec.kind != "regression")
         for name in spec.columns
@@ -90,7 +93,7 @@ def _rows_as_split(case: Case, part: str) -> dict[str, Any]:
 
 
 def _shared(case: Case, column: str) -> int:
-    seen = set(case.parts["train"].rows[column].tolist())
+    seen = set(case.learnt.rows[column].tolist())
     return sum(value in seen for value in case.parts["test"].rows[column].tolist())
 
 
@@ -98,12 +101,12 @@ def _before_training_ended(case: Case) -> int:
     time = case.spec.features.event_time
     if time is None or case.spec.split.by == "random":
         return 0
-    return int((case.parts["test"].rows[time] <= case.parts["train"].rows[time].max()).sum())
+    return int((case.parts["test"].rows[time] <= case.learnt.rows[time].max()).sum())
 
 
 def _twins(case: Case) -> dict[str, float]:
     import pandas as pd
 
     columns = [*case.spec.columns, case.spec.target.column]
-    train, test = (pd.util.hash_pandas_object(case.parts[name].rows[columns], index=False) for name in ("train", "test"))
+    train, test = (pd.util.hash_pandas_object(part.rows[columns], index=False) for part in (case.learnt, case.parts["test"]))
     return {"test": float(test.isin(set(train)).mean()), "train": float(train.duplicated(keep=False).mean())}

@@ -112,8 +112,7 @@ class _Worth:
 
     def __init__(self, case: Case, labels: Any, columns: Columns, rows: Positions) -> None:
         kind, spec = KINDS[case.spec.kind], case.spec
-        taught = kind.indicators(case.labels("train"), len(spec.target.classes or ()))
-        flat = baselines.constant(taught, len(labels))
+        flat = baselines.constant(case.taught(), len(labels))
         self.case, self.labels = case, labels
         self.metrics = {
             "clean": case.metrics(labels, columns)[spec.metric],

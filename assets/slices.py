@@ -9,6 +9,7 @@ import numpy as np
 
 from assets.evidence import Case
 from assets.methods import weak_slices
+from assets.methods.bootstrap import halves
 from assets.methods.kinds import KINDS
 from assets.spec import ProductSpec
 
@@ -45,16 +46,23 @@ def declared(spec: ProductSpec, rows: pd.DataFrame) -> list[SliceRows]:
 
 
 def weak(case: Case) -> list[SliceRows]:
-    """Where the model loses most on the validation rows, to be measured on the test rows."""
-    columns = case.columns("validate")
-    losses = KINDS[case.spec.kind].row_losses(case.labels("validate"), case.model.predict(columns))
-    asked = case.columns("test")
-    return [
-        SliceRows(str(item), item.holds(asked), item.as_json())
-        for item in weak_slices.find(columns, losses, case.spec.model.seed)
-    ]
+    """Where the model loses most on rows that it has not seen, to be measured on others."""
+    part = "test" if case.has_learnt_validation else "validate"
+    rows = np.flatnonzero(~measuring(case)) if case.has_learnt_validation else slice(None)
+    columns, labels = case.columns(part, rows), case.labels(part)[rows]
+    losses = KINDS[case.spec.kind].row_losses(labels, case.model.predict(columns))
+    return [again(case, item.as_json(), str(item)) for item in weak_slices.find(columns, losses, case.spec.model.seed)]
 
 
 def again(case: Case, conditions: list[dict[str, Any]], name: str) -> SliceRows:
-    """A weak slice from its record."""
-    return SliceRows(name, weak_slices.Slice.from_json(conditions).holds(case.columns("test")), conditions)
+    """A weak slice from its conditions, among the test rows that measure it."""
+    inside = weak_slices.Slice.from_json(conditions).holds(case.columns("test"))
+    return SliceRows(name, inside & measuring(case), conditions)
+
+
+def measuring(case: Case) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """The test rows that measure weak slices: all, or one half where the other had to find them."""
+    clusters = case.parts["test"].clusters(case.spec)
+    if not case.has_learnt_validation:
+        return np.ones(len(clusters), dtype=bool)
+    return np.asarray(halves(clusters, case.spec.model.seed)[1][clusters] > 0)

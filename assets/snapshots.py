@@ -6,6 +6,7 @@ Every stage after the features reads its rows here, and nothing here reads the w
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,6 +235,18 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
         unlabelled = {**because, **({"other": other} if other else {})}
         parts[name] = LabelledRows(name, window, rows, unlabelled, int((has_label & ~known).sum()))
     return parts
+
+
+def joined(parts: Sequence[LabelledRows], name: str) -> LabelledRows:
+    """The rows of several parts as one."""
+    import pandas as pd
+
+    unlabelled: dict[str, int] = {}
+    for part in parts:
+        for reason, count in part.unlabelled.items():
+            unlabelled[reason] = unlabelled.get(reason, 0) + count
+    late = sum(part.late_labels for part in parts)
+    return LabelledRows(name, None, pd.concat([part.rows for part in parts]), unlabelled, late)
 
 
 def _require_labels(spec: ProductSpec, name: str, window: Window | None, rows: pd.DataFrame) -> None:

@@ -32,8 +32,8 @@ def under_stress(case: Case, columns: Columns) -> dict[str, Columns]:
 
 
 def spreads_of(case: Case) -> dict[str, float]:
-    """The standard deviation of each numeric column in the training rows."""
-    return {name: _spread(column) for name, column in case.columns("train").items() if not is_text(column)}
+    """The standard deviation of each numeric column in the rows that the model was fitted on."""
+    return {name: _spread(column) for name, column in case.columns_of(case.learnt.rows).items() if not is_text(column)}
 
 
 def _spread(column: Any) -> float:

@@ -1,7 +1,7 @@
 """Training: fit the declared pipeline on the training rows and write a model folder named by its digest.
 
 The folder holds what is served (`model.onnx`, `model.json`) and the fitted pipeline for the registry (`model.skops`).
-Calibration and the decision rule are part of the model: they are chosen here, on the validation rows.
+Calibration and the decision rule are part of the model: they are chosen here, on rows that the model was not fitted on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from assets.estimators import candidates, fit, model_frame, outputs_of, trusted_
 from assets.leftovers import draft_folder
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
-from assets.snapshots import LabelledRows, Snapshot, labelled, read
+from assets.snapshots import LabelledRows, Snapshot, joined, labelled, read
 from assets.spec import ProductSpec
 from assets.storage import Home, published, write_json
 from bentos.runtime import Model, as_text, is_missing, model_digest
@@ -78,12 +78,16 @@ def train_on(
 ) -> Trained:
     """Train on these rows, whichever they are; the model's signature says which they were.
 
-    Where they are few, the model is fitted on the validation rows too; the rows `following` in time are then those that it
-    is first held against.
+    Where they are few, or `model.refit` is declared, the model is fitted on the validation rows too; the rows `following` in
+    time are then those that it is first held against.
     """
     is_small = cross_fitting.is_wanted(spec, (train_part, validate_part))
-    learnt = cross_fitting.joined((train_part, validate_part), "fitted") if is_small else train_part
-    fitted, choice, chosen = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, learnt, validate_part)
+    is_of_both = is_small or spec.model.refit
+    learnt = joined((train_part, validate_part), "fitted") if is_of_both else train_part
+    fitted, choice = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, train_part, validate_part)
+    chosen = candidates(spec)[choice.place]
+    if is_of_both:
+        fitted = fit(chosen, model_frame(spec, learnt.rows), learnt.labels(spec))
     asked, scaling = model_frame(spec, validate_part.rows), choice.scaling
 
     with draft_folder(home) as scratch:
@@ -94,9 +98,10 @@ def train_on(
             **_signature(chosen, snapshot, learnt, (train_part, validate_part)),
             "calibration": choice.calibration,
             "candidates": _candidates(spec, choice),
-            "fitted_on": ["train", "validate"] if is_small else ["train"],
+            "fitted_on": ["train", "validate"] if is_of_both else ["train"],
+            "is_cross_fitted": is_small,
         }
-        if is_small and following is not None and following.window is not None:
+        if is_of_both and following is not None and following.window is not None:
             signature["windows"]["test"] = following.span
         write_json(draft / "model.json", {**signature, "decision": {}})
 
@@ -105,8 +110,8 @@ def train_on(
         outputs = model.predict(columns)
         difference = _require_parity(chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=model.is_double)
         # the rows that the model was fitted on say nothing of how it does on others
-        held_out = choice.answers if is_small else outputs
-        decision = choice.decision if is_small else KINDS[spec.kind].choose(validate_part.labels(spec), outputs, spec.prices)
+        held_out = choice.answers if is_of_both else outputs
+        decision = choice.decision if is_of_both else KINDS[spec.kind].choose(validate_part.labels(spec), outputs, spec.prices)
         watched = held_out.max(axis=1) if spec.kind == "multiclass" else held_out
         tenths = [float(edge) for edge in np.quantile(watched, np.linspace(0.1, 0.9, 9))]
         write_json(draft / "model.json", {**signature, "decision": decision, "score_tenths": tenths})
@@ -139,31 +144,25 @@ def current(home: Home, product: str) -> tuple[str, str]:
     return record["digest"], record["snapshot_digest"]
 
 
-Found = tuple[Any, Choice, ProductSpec]
-"""The fitted pipeline, what was chosen for it, and the product with its estimator as the only one."""
-
-
-def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> Found:
-    """Fit each candidate on the training rows, and choose on the validation rows."""
+def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> tuple[Any, Choice]:
+    """Fit each candidate on the training rows, and choose on the validation rows; the chosen one as it was fitted for that."""
     frame, labels = model_frame(spec, train_part.rows), train_part.labels(spec)
     fitted = [fit(candidate, frame, labels) for candidate in candidates(spec)]
     asked = model_frame(spec, validate_part.rows)
     scores = [raw_outputs(spec, item, asked) for item in fitted]
     choice = choose(spec, validate_part.labels(spec), scores, validate_part.clusters(spec))
-    return fitted[choice.place], choice, candidates(spec)[choice.place]
+    return fitted[choice.place], choice
 
 
-def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> Found:
-    """Choose on what models of other folds say of training and validation rows, and fit the chosen candidate on all of them."""
+def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> tuple[None, Choice]:
+    """Choose on what models of other folds say of training and validation rows; none of them is kept."""
     folds = cross_fitting.folds_of(spec, rows, spec.model.seed)
     scores = cross_fitting.out_of_fold(spec, rows, folds)
     judged = np.concatenate([fold.test for fold in folds])
     labels = rows.labels(spec)
     clusters = np.unique(rows.clusters(spec)[judged], return_inverse=True)[1]
     latest = None if spec.split.by == "random" else np.isin(judged, folds[-1].test)
-    choice = choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
-    chosen = candidates(spec)[choice.place]
-    return fit(chosen, model_frame(spec, rows.rows), labels), choice, chosen
+    return None, choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
 
 
 def _candidates(spec: ProductSpec, choice: Choice) -> list[dict[str, Any]]:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.cross_fitting import joined
 from assets.errors import DataError
 from assets.estimators import fit, model_frame, outputs_of, pipeline
 from assets.methods.folds import Fold, expanding_folds, hashed_folds
 from assets.methods.kinds import KINDS
-from assets.snapshots import Snapshot, labelled, read
+from assets.snapshots import Snapshot, joined, labelled, read
 from assets.spec import ProductSpec
 from assets.spec.learning import RangeSpec
 from assets.storage import Home, read_json, value_digest, write_json

@@ -71,6 +71,8 @@ class ModelSpec(Declaration):
     """Give the estimator's parameters by name."""
     calibration: Literal["auto", "none", "scaling"] = Field(default="auto", examples=["auto"])
     """Give scaling to recalibrate probabilities on validation rows, none to leave them, auto to do it where it helps."""
+    refit: bool = Field(default=False, examples=[True])
+    """Say true to fit the chosen estimator again on training and validation rows, once calibration and decisions are chosen."""
     alternatives: tuple[AlternativeSpec, ...] = Field(
         default=(), strict=False, examples=[[{"estimator": "sklearn.linear_model.LogisticRegression"}]]
     )
