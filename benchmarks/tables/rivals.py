@@ -23,6 +23,8 @@ from benchmarks.tables.results import Results
 METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "mae"}
 """The figure in which models are compared; the latter two are better when lower."""
 REPLICATES, CONFIDENCE = 500, 0.95
+ROUNDING = 1e-6
+"""The share of a figure below which a difference is one of rounding, as between two linear models of the same rows."""
 MOST_TAUGHT = 50_000
 """Rivals learn from at most so many rows, drawn by seed."""
 
@@ -84,9 +86,10 @@ def compare(
     best = max(("booster", "linear"), key=lambda name: sign * figures[name])
     low, high = _gain_interval(kind, labels[test], answers["product"], answers[best], sign)
     gain = sign * (figures["product"] - figures[best])
+    is_worse = high < -ROUNDING * abs(figures[best])
     return {
         "compared": True, "metric": METRICS[kind], "figures": figures, "best_plain": best, "test_rows": len(test),
-        "taught_rows": len(taught), "gain": gain, "low": low, "high": high, "surely_worse": bool(high < 0),
+        "taught_rows": len(taught), "gain": gain, "low": low, "high": high, "surely_worse": bool(is_worse),
     }  # fmt: skip
 
 
