@@ -74,11 +74,11 @@ format: .venv/dev.stamp ## Format the code
 
 .PHONY: reference
 reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew from the code
-	@$(BIN)/python -m orchestration.reference
+	@$(BIN)/python -m orchestration.operations.reference_docs
 
 .PHONY: alerts
 alerts: .venv/dev.stamp ## Write deploy/monitoring anew: alert rules, Prometheus, Alertmanager, dashboards
-	@$(BIN)/python -m orchestration.exporting
+	@$(BIN)/python -m orchestration.operations.prometheus_export
 
 .PHONY: monitoring
 monitoring: .venv/core.stamp ## Start what the machine has of Prometheus, Alertmanager and Pushgateway, and say what it lacks
@@ -169,7 +169,7 @@ evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on dr
 # the translated SQL is held against a real Spark: half a gigabyte, and Java
 .PHONY: spark
 spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its answers against those of the models
-	$(BIN)/pytest tests/assets/test_translation.py -k spark -rs $(ARGS)
+	$(BIN)/pytest tests/assets/serving/test_sql_export.py -k spark -rs $(ARGS)
 
 .PHONY: .java
 .java:

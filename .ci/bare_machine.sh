@@ -186,7 +186,7 @@ inside() {
 	rm -rf "$root$checkout/data"
 	chroot "$root" chown -R ordinary: "$checkout"
 	run_product ordinary
-	quietly as ordinary make test JOBS=0 ARGS="--collect-only -q tests/machine tests/assets/test_alerting.py tests/assets/test_containers.py"
+	quietly as ordinary make test JOBS=0 ARGS="--collect-only -q tests/machine tests/assets/observability/test_prometheus_rules.py tests/assets/serving/test_container_image.py"
 	test "$(told)" = ${#recipes[@]} || { cat "$log" && fail "make test says other than one line for each missing program"; }
 	say "make test: $(told) lines for what is missing, tests collected, as an ordinary user"
 

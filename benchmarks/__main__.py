@@ -6,9 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from assets.storage.home import REPOSITORY
 from benchmarks import judging, loop, new_data, quality
 from benchmarks.measuring import machine, measure, table
-from orchestration.resources import REPOSITORY
 
 PAGE = """# Benchmarks
 

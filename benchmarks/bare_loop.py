@@ -5,35 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets import (
-    contracts,
-    embedding,
-    features,
-    gate,
-    landing,
-    landings,
-    ledger,
-    packaging,
-    parity,
-    registry,
-    reporting,
-    scoring,
-    training,
-    translation,
-    verdicts,
-    warehouse,
-)
-from assets.estimators import trusted_types
+from assets.evaluation.examinations import examined
+from assets.features import data_contract, publish
+from assets.ingestion import landed_tables, landing
+from assets.processes.settings import settle_process
+from assets.promotion import gate, ledger, model_card, model_registry, verdicts
+from assets.promotion.ledger_state import Decision
+from assets.serving import batch_predictions, bento_package, parity, sql_export, wheel_package
+from assets.serving.ways_of_serving import ways
 from assets.spec import ProductSpec, SourceSpec, read_declaration
 from assets.spec.product import DATA
-from assets.standing import Decision
-from assets.storage import Home
+from assets.storage.home import REPOSITORY, Home
+from assets.training import training
+from assets.training.estimators import trusted_types
+from assets.warehouse import dbt_build
 from orchestration import declarations
-from orchestration.deciding import follow_ledger
 from orchestration.declarations import DEFS
-from orchestration.examining import examined
-from orchestration.resources import REPOSITORY, home_from_environment, settle_process
-from orchestration.ways import ways
+from orchestration.resources import home_from_environment
 
 
 def main() -> None:
@@ -44,28 +32,28 @@ def main() -> None:
     (house,) = declarations.warehouses()
     for table in source.tables:
         landing.land(home, source, table, DEFS / "sources" / "flights")
-    landed = {(source.name, table): landings.files(home, source.name, table) for table in source.tables}
-    built = warehouse.build(home, REPOSITORY / house.project, house.parameters, landed)
+    landed = {(source.name, table): landed_tables.files(home, source.name, table) for table in source.tables}
+    built = dbt_build.build(home, REPOSITORY / house.project, house.parameters, landed)
     if built.failed:
-        raise SystemExit(warehouse.explain(built.failed))
+        raise SystemExit(dbt_build.explain(built.failed))
     for spec, folder in declarations.products():
         make(home, spec, folder)
 
 
 def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     """Run every stage of a product once."""
-    files, own, landed = None, spec.as_source(), warehouse.landed_files(home)
+    files, own, landed = None, spec.as_source(), dbt_build.landed_files(home)
     if own is not None:
         landing.land(home, own, DATA, folder)
-        files = landings.files(home, spec.name, DATA)
+        files = landed_tables.files(home, spec.name, DATA)
         landed = {f"{spec.name}.{DATA}": list(map(home.relative, files))}
-    with features.candidate(home, spec, files) as connection:
-        contracts.require(features.table(connection), spec)
-        snapshot = features.publish(home, spec, connection, landed)
+    with publish.candidate(home, spec, files) as connection:
+        data_contract.require(publish.table(connection), spec)
+        snapshot = publish.publish(home, spec, connection, landed)
     trained = training.train(home, spec, snapshot)
     found = examined(home, spec, snapshot, trained.digest)
     done = found["evaluation"]
-    version = registry.register(
+    version = model_registry.register(
         home,
         spec,
         model_folder=trained.folder,
@@ -84,12 +72,12 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
         raise SystemExit("; ".join(verdict.reasons))
     decision = Decision(version.version, trained.digest, snapshot.digest, "bare loop", verdict.told, verdict.digest)
     champion = ledger.promote(home, spec.name, decision, instead_of=None)
-    follow_ledger(home, spec.name)
-    reporting.report(home, spec, verdict.as_json())
-    packaging.package(home, spec, champion)
-    scoring.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
-    embedding.embed(home, spec, champion)
-    translation.translate(home, spec, champion)
+    model_registry.follow_ledger(home, spec.name)
+    model_card.report(home, spec, verdict.as_json())
+    bento_package.package(home, spec, champion)
+    batch_predictions.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
+    wheel_package.embed(home, spec, champion)
+    sql_export.translate(home, spec, champion)
     parity.compare(home, spec, snapshot, champion, ways(home, champion))
 
 

@@ -15,15 +15,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets import ledger, snapshots, translation
-from assets.estimators import model_frame, trusted_types
-from assets.scoring import PIECE, Scorer
-from assets.snapshots import Snapshot
+from assets.features import snapshots
+from assets.features.snapshots import Snapshot
+from assets.promotion import ledger
+from assets.promotion.ledger_state import Entry
+from assets.serving import sql_export
+from assets.serving.batch_predictions import PIECE, Scorer
 from assets.spec import ProductSpec, read_declaration
-from assets.standing import Entry
-from assets.storage import Home
+from assets.storage.home import REPOSITORY, Home
+from assets.training.estimators import model_frame, trusted_types
 from benchmarks.measuring import measure
-from orchestration.resources import REPOSITORY, home_from_environment
+from orchestration.resources import home_from_environment
 
 PRODUCT, LEAST, WRITE = "flight_delay", 10_000_000, "write"
 MEMORY = "2GB"
@@ -98,7 +100,7 @@ def _by_graph(folder: Path) -> None:
 def _by_sql(folder: Path) -> None:
     home, spec, champion, snapshot = _made(folder)
     relation, kept = f"read_parquet('{snapshot.path}')", [spec.features.entity, *spec.moments]
-    query = translation.query(home, spec, champion, dialect="duckdb", relation=relation, kept=kept)
+    query = sql_export.query(home, spec, champion, dialect="duckdb", relation=relation, kept=kept)
     with duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{MEMORY}'; set preserve_insertion_order = false")
         connection.execute(f"copy ({query}) to '{folder}/sql.parquet' (compression zstd)")

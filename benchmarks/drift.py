@@ -15,16 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from assets import ledger, monitoring, snapshots, training
-from assets.drift import KINDS, drift_of
+from assets.features import snapshots
+from assets.monitoring import champion_monitor
+from assets.monitoring.drift import KINDS, drift_of
+from assets.processes.settings import settle_process
+from assets.promotion import ledger
 from assets.spec import ProductSpec, read_declaration
-from assets.storage import Home
+from assets.storage.home import REPOSITORY, Home
+from assets.training import training
 from benchmarks.drift_asked import MOVED, MOVED_BY, asked_falsely
 from benchmarks.drift_replays import DAYS, REFERENCE_DAYS, Replays, raised, share, sides
 from benchmarks.drift_speed import evidently, speed
 from benchmarks.measuring import machine, measure
 from orchestration.declarations import DEFS
-from orchestration.resources import REPOSITORY, home_from_environment, settle_process
+from orchestration.resources import home_from_environment
 
 PRODUCT = "flight_delay"
 REPLAYS = {1_000: 150, 10_000: 150, 100_000: 20}
@@ -161,7 +165,7 @@ def foretold(home: Home, scratch: Path) -> str:
         made = training.train(elsewhere, spec, snapshot)
         standing = ledger.standing(home, name).champion
         assert standing is not None  # noqa: S101 - the loop was run
-        record = monitoring.look(elsewhere, spec, snapshot, replace(standing, model_digest=made.digest))
+        record = champion_monitor.look(elsewhere, spec, snapshot, replace(standing, model_digest=made.digest))
         for metric in dict.fromkeys((spec.metric, "cost_per_1000")):
             item = record["foretold"][metric]
             form = "{:,.0f}".format if metric == "cost_per_1000" else "{:.3f}".format

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from assets import asked, snapshots
+from assets.features import snapshots
+from assets.monitoring import request_drift
+from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
-from assets.standing import Entry
-from assets.storage import Home
+from assets.storage.home import Home
 from benchmarks.drift_replays import share
 from bentos.prediction_log import PredictionLog
 from bentos.runtime import Model
@@ -48,7 +49,7 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
         entries: list[Any] = given.iloc[drawn].to_dict("records")
         log.entries.append((f"r{seed}", datetime(2026, 1, 1, tzinfo=UTC), served, entries, [{}] * count))
         log.close()
-        found = asked.look(elsewhere, spec, champion)
+        found = request_drift.look(elsewhere, spec, champion)
         return bool(found and found["alarms"])
 
     lines = []

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assets import snapshots
-from assets.drift import KINDS
-from assets.monitored import Monitored
+from assets.features import snapshots
+from assets.monitoring.drift import KINDS
+from assets.monitoring.scored_rows import Monitored
+from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
-from assets.standing import Entry
-from assets.storage import Home
+from assets.storage.home import Home
 
 REFERENCE_DAYS, DAYS = 120, 28
 

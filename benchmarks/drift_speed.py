@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assets import binned, evidently_report
 from assets.methods.shift import assignments, divergence, judged
+from assets.monitoring import evidently_report, histograms
+from assets.storage.home import REPOSITORY
 from benchmarks.measuring import measure
-from orchestration.resources import REPOSITORY
 
 EVIDENTLY = REPOSITORY / ".venv-evidently" / "bin" / "python"
 COLUMNS = {f"number_{number}": False for number in range(15)} | {f"category_{number}": True for number in range(5)}
@@ -60,8 +60,8 @@ def compared(path: str) -> dict[str, Any]:
     with duckdb.connect() as connection:
         connection.execute("set memory_limit = '1500MB'")
         relation = f"read_parquet('{path}')"
-        bins = binned.cut(connection, relation, COLUMNS, where="day < 40")
-        counts = binned.count(connection, relation, bins, units=60, unit="day")
+        bins = histograms.cut(connection, relation, COLUMNS, where="day < 40")
+        counts = histograms.count(connection, relation, bins, units=60, unit="day")
     now, one = np.arange(60) >= 40, np.zeros(60, dtype=int)
     sides = assignments(now, one, 499, 1)
     statistics = {name: divergence(item.rows, sides, one) for name, item in counts.items()}

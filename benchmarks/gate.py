@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assets import snapshots
-from assets.estimators import model_frame, pipeline
-from assets.gate import TOLERATED_COST
+from assets.features import snapshots
 from assets.methods.binary import cheapest_threshold, cost_per_1000
 from assets.methods.paired import TESTS
 from assets.methods.ranking import Array, Ranking
+from assets.promotion.gate import TOLERATED_COST
 from assets.spec import ProductSpec, read_declaration
-from assets.storage import Home
+from assets.storage.home import REPOSITORY, Home
+from assets.training.estimators import model_frame, pipeline
 from benchmarks.measuring import measure
-from orchestration.resources import REPOSITORY, home_from_environment
+from orchestration.resources import home_from_environment
 
 BLOCKS, CHALLENGERS, STRONG = 20, 6, 12
 REPLICATES = 200

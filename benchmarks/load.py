@@ -24,12 +24,14 @@ from typing import Any
 
 import psutil
 
-from assets import ledger, packaging
-from assets.estimators import trusted_types
+from assets.processes.settings import SETTINGS
+from assets.promotion import ledger
+from assets.serving import bento_package
 from assets.spec import ProductSpec, read_declaration
-from assets.storage import Home
+from assets.storage.home import REPOSITORY, Home
+from assets.training.estimators import trusted_types
 from bentos.runtime import Model
-from orchestration.resources import REPOSITORY, SETTINGS, home_from_environment
+from orchestration.resources import home_from_environment
 
 PRODUCT, PORT = "flight_delay", 4123
 CONNECTIONS, SECONDS, ROUNDS = 4, 6, 3
@@ -90,7 +92,7 @@ def contenders(home: Home, scratch: Path) -> list[Contender]:
     folder = home.models / PRODUCT / champion.model_digest
     row = Model.load(folder, champion.model_digest).signature["background"][0]
     given = {name: value for name, value in row.items() if value is not None}
-    bento = packaging.bento_folder(home, packaging.tag_of(champion))
+    bento = bento_package.bento_folder(home, bento_package.tag_of(champion))
     serve, port = [sys.executable, "-m"], ["--port", str(PORT)]
     log = {"LOOPLINE_PREDICTION_LOG": str(scratch / "log")}
     return [

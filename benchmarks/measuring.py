@@ -16,7 +16,8 @@ from statistics import median
 
 import psutil
 
-from orchestration.resources import REPOSITORY, SETTINGS
+from assets.processes.settings import SETTINGS
+from assets.storage.home import REPOSITORY
 
 
 @dataclass(frozen=True)

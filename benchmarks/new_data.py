@@ -13,13 +13,13 @@ from pathlib import Path
 
 import duckdb
 
-from assets import contracts, features, landing, landings
-from assets.questions import Question
-from assets.storage import Home
+from assets.features import data_contract, publish
+from assets.ingestion import landed_tables, landing
+from assets.scaffolding.question import Question
+from assets.storage.home import REPOSITORY, Home
 from benchmarks.measuring import Measured, measure, middle, spread
 from orchestration import declarations
-from orchestration.resources import REPOSITORY
-from orchestration.scaffolding import new_product
+from orchestration.operations.new_product import new_product
 
 BIG, SMALL = 10_000_000, 10_000
 ROUNDS = 3
@@ -155,9 +155,9 @@ def _land(folder: Path) -> None:
     source = spec.as_source()
     assert source is not None  # noqa: S101 - for the type checker
     landing.land(home, source, "data", place)
-    with features.candidate(home, spec, landings.files(home, spec.name, "data")) as connection:
-        contracts.require(features.table(connection), spec)
-        features.publish(home, spec, connection, {})
+    with publish.candidate(home, spec, landed_tables.files(home, spec.name, "data")) as connection:
+        data_contract.require(publish.table(connection), spec)
+        publish.publish(home, spec, connection, {})
 
 
 if __name__ == "__main__":

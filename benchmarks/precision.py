@@ -9,12 +9,14 @@ import time
 from statistics import median
 from typing import Any
 
-from assets import onnx_graph, snapshots
-from assets.estimators import fit, model_frame
+from assets.features import snapshots
 from assets.spec import ProductSpec, read_declaration
+from assets.storage.home import REPOSITORY
+from assets.training import onnx_export
+from assets.training.estimators import fit, model_frame
 from benchmarks.measuring import table
 from bentos.runtime import Model
-from orchestration.resources import REPOSITORY, home_from_environment
+from orchestration.resources import home_from_environment
 
 PRODUCT, TRAINED = "flight_delay", 20_000
 ROUNDS = 7
@@ -41,8 +43,8 @@ def rows() -> list[tuple[str, str, str]]:
         tried = spec.model_copy(update={"model": asked})
         fitted = fit(tried, model_frame(tried, taught), labels)
         graphs = {
-            "double": onnx_graph._written(tried, fitted, None),  # noqa: SLF001 - the two are not offered side by side
-            "single": onnx_graph._converted(tried, fitted, None),  # noqa: SLF001
+            "double": onnx_export._written(tried, fitted, None),  # noqa: SLF001 - the two are not offered side by side
+            "single": onnx_export._converted(tried, fitted, None),  # noqa: SLF001
         }
         models = {name: _model(tried, graph) for name, graph in graphs.items()}
         for count, calls in CALLS.items():

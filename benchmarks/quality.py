@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assets import estimators, snapshots
+from assets.features import snapshots
 from assets.methods.binary import metric_functions
 from assets.methods.bootstrap import cluster_weights, interval, replicate
+from assets.processes.settings import settle_process
 from assets.spec import ProductSpec, read_declaration
-from orchestration.resources import REPOSITORY, home_from_environment, settle_process
+from assets.storage.home import REPOSITORY
+from assets.training import estimators
+from orchestration.resources import home_from_environment
 
 SPEC = REPOSITORY / "orchestration" / "defs" / "flight_delay" / "defs.yaml"
 

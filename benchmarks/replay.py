@@ -14,10 +14,11 @@ from typing import Any
 
 import psutil
 
-from assets.storage import Home
+from assets.processes.settings import SETTINGS
+from assets.storage.home import REPOSITORY, Home
 from benchmarks.measuring import machine, table
-from orchestration.cli_replay import FIVE
-from orchestration.resources import REPOSITORY, SETTINGS, home_from_environment
+from orchestration.cli.replay import FIVE
+from orchestration.resources import home_from_environment
 
 FIRST, LAST = "<!-- policies: written by make bench-replay -->", "<!-- end of policies -->"
 """What the README's table stands between."""

@@ -6,9 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from assets.storage.home import REPOSITORY
 from benchmarks import batch, load, precision, service
 from benchmarks.measuring import machine, measure, table
-from orchestration.resources import REPOSITORY
 
 PAGE = """# How fast it answers
 

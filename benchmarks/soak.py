@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from assets.storage.home import REPOSITORY
 from benchmarks.load import PORT, Contender, contenders, running
-from orchestration.resources import REPOSITORY, home_from_environment
+from orchestration.resources import home_from_environment
 
 MINUTES, EVERY = float(os.environ.get("LOOPLINE_SOAK_MINUTES", "10")), 5.0
 CONNECTIONS, TOO_MANY, ROWS = 2, 200, 500

@@ -1,6 +1,6 @@
 """`python -m orchestration` is `loopline`."""
 
-from orchestration.cli import main
+from orchestration.cli.main import main
 
 if __name__ == "__main__":
     main()

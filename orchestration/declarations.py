@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assets.errors import SpecificationError
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
-from orchestration.resources import REPOSITORY
+from assets.storage.home import REPOSITORY
 
 DEFS = REPOSITORY / "orchestration" / "defs"
 

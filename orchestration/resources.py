@@ -1,4 +1,4 @@
-"""Paths, the Dagster instance, and the process's settings. The only module that reads the environment."""
+"""Paths, the Dagster instance, and the environment of the processes that are started; only this module reads our variables."""
 
 from __future__ import annotations
 
@@ -12,28 +12,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets.leftovers import draft_folder
-from assets.made_once import copied
-from assets.storage import Home
+from assets.processes.settings import SETTINGS
+from assets.storage.drafts import draft_folder
+from assets.storage.home import REPOSITORY, Home
+from assets.storage.migrated_databases import copied
 
 if TYPE_CHECKING:
     import dagster as dg
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "BENTOML_DO_NOT_TRACK": "True",
-    # without it the import alone writes a device id and a database of events under HOME, and a file in TMPDIR
-    "ORT_DISABLE_TELEMETRY": "1",
-    # MLflow looks for a git commit; a machine without git would be told so in 45 lines
-    "GIT_PYTHON_REFRESH": "quiet",
-    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    # spinning OpenMP threads starve each other when a core is busy: training took 29 s instead of 4 s
-    "OMP_WAIT_POLICY": "passive",
-    # threads of BLAS on the small matrices of a calibration took many times as long as one
-    "OPENBLAS_NUM_THREADS": "1",
-}
 
 
 class WholeGraph:
@@ -67,18 +52,6 @@ def pushgateway() -> str | None:
     return os.environ.get("LOOPLINE_PUSHGATEWAY")
 
 
-def settle_process() -> None:
-    """Set what the libraries read from the environment, before they are imported; what a user set stays."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-
-
-def leave_cores_to_workers() -> None:
-    """Let each process that is started from now on compute with one thread, so that several do not wait for one another."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-
-
 def dagster_environment(home: Home) -> dict[str, str]:
     """The environment of a Dagster process that shares this home's instance."""
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), "LOOPLINE_HOME": str(home.root)}
@@ -110,7 +83,7 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """This home's Dagster instance, disposed of at the end."""
     import dagster as dg
 
-    from orchestration.history import held_open
+    from orchestration.event_history import held_open
 
     folder = instance_folder(home)
     if not (folder / "history").exists():

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.storage import Home, exclusive, warehouse_lock
-from orchestration.resources import settle_process
+from assets.processes.settings import settle_process
+from assets.storage.home import Home
+from assets.storage.locks import exclusive, warehouse_lock
 from tests.world import World, write_files
 
 settle_process()

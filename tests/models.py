@@ -8,11 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from assets import features, packaging, training
-from assets.snapshots import Snapshot
+from assets.features import publish
+from assets.features.snapshots import Snapshot
+from assets.promotion.ledger_state import Entry
+from assets.serving import bento_package
 from assets.spec import ProductSpec
-from assets.standing import Entry
-from assets.storage import Home, write_json
+from assets.storage.home import Home
+from assets.storage.publishing import write_json
+from assets.training import training
 from bentos.runtime import FILES, Model
 from bentos.served import Served
 from tests.shop import customers, product
@@ -22,8 +25,8 @@ def snapshot_of(home: Home, spec: ProductSpec, frame: pd.DataFrame) -> Snapshot:
     """A snapshot of these rows, as the product makes it from its landed file."""
     landed = home.temporary / f"{spec.name}.parquet"
     frame.to_parquet(landed)
-    with features.candidate(home, spec, [landed]) as connection:
-        return features.write(home, spec, connection)
+    with publish.candidate(home, spec, [landed]) as connection:
+        return publish.write(home, spec, connection)
 
 
 def trained(home: Home, name: str, **parts: Any) -> Model:
@@ -56,5 +59,5 @@ def promised(home: Home, model: Model, folder: Path, **limits: Any) -> Served:
         # however busy the machine of a test is, it is not what is tested
         "limits": {**product(name).serving.limits, "max_lag_ms": 1e6, **limits},
     }
-    write_json(folder / packaging.PROMISE, promise)
+    write_json(folder / bento_package.PROMISE, promise)
     return Served.load(folder)

@@ -16,15 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-from assets import evidence, gate, snapshots, training
-from assets.evidence import Evidence
-from assets.snapshots import Snapshot
+from assets.evaluation import evidence
+from assets.evaluation.evidence import Evidence
+from assets.evaluation.examinations import examined
+from assets.features import snapshots
+from assets.features.snapshots import Snapshot
+from assets.promotion import gate
+from assets.promotion.ledger_state import Entry, Standing
+from assets.promotion.verdicts import Verdict
 from assets.spec import ProductSpec
-from assets.standing import Entry, Standing
-from assets.storage import Home, publish_by_digest, read_json, write_json
-from assets.verdicts import Verdict
+from assets.storage.home import Home
+from assets.storage.publishing import publish_by_digest, read_json, write_json
+from assets.training import training
 from bentos.runtime import OUTPUTS, model_digest
-from orchestration.examining import examined
 
 INNER = "inner_outputs"
 

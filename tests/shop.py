@@ -11,11 +11,11 @@ import pandas as pd
 import yaml
 
 from assets.spec import ProductSpec
-from assets.storage import Home
+from assets.storage.home import Home
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct
-from orchestration.running import Outcome, run
+from orchestration.staleness.run_loop import Outcome, run
 
 
 def customers(rows: int = 2000, seed: int = 0) -> pd.DataFrame:

@@ -13,15 +13,15 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from assets import evidence, training
-from assets.evidence import Evidence
+from assets.evaluation import evidence
+from assets.evaluation.evidence import Evidence
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
-from assets.storage import Home
+from assets.storage.home import REPOSITORY, Home
+from assets.training import training
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
-from orchestration.resources import REPOSITORY
-from orchestration.running import Outcome, run
+from orchestration.staleness.run_loop import Outcome, run
 
 DEFS = REPOSITORY / "orchestration" / "defs"
 MONTHS = ("2013-01", "2013-06")

@@ -10,10 +10,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from assets.storage.home import REPOSITORY
 from benchmarks.tables import engine, page, runner
 from benchmarks.tables.checkout import Checkout, code_digest
 from benchmarks.tables.results import Key, Results
-from orchestration.resources import REPOSITORY
 
 VARIANTS = ("plain", "shuffled", "odd", "all")
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.resources import REPOSITORY
+from assets.storage.home import REPOSITORY
 
 COPIED = (
     "assets",

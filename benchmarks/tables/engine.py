@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assets.storage.home import REPOSITORY
 from benchmarks.tables.results import Results
-from orchestration.resources import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-tables" / "bin" / "python"
 LEARNABILITY_VERSION = 5

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from assets.storage import Home
+from assets.storage.home import Home
 
 
 def read(root: Path, product: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from assets import current
+from assets.promotion import current_artifacts
 from benchmarks.tables import records
 from benchmarks.tables.checkout import LONGEST_SECONDS, Checkout, Ended
 
@@ -46,7 +46,7 @@ def run(checkout: Checkout, file: Path, entry: dict[str, Any], kept: Path | None
             return {**found, "outcome": REFUSED, "at": "verdict"}
         if done.code != 0:
             return {**found, **failure("run", done)}
-        predictions = current.found(checkout.home / "predictions" / PRODUCT)
+        predictions = current_artifacts.found(checkout.home / "predictions" / PRODUCT)
         if not found.get("promoted") or predictions is None:
             return {**found, "outcome": FAILED, "at": "run", "error": "exit code 0, but no champion with predictions"}
         if kept is not None:

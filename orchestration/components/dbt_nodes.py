@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.spec import WarehouseSpec
-from orchestration.versions import code_version
+from assets.storage.code_version import code_version
 
 GROUPS = {"staging": "warehouse", "marts": "warehouse", "seeds": "warehouse", "features": "features"}
 Node = Mapping[str, Any]
@@ -89,4 +89,4 @@ def _code_version(manifest: Node, node: Node, parameters: Mapping[str, Any]) -> 
     mentioned = set(re.findall(r"""var\(\s*['"](\w+)['"]""", "".join(code)))
     shown = {name: value for name, value in parameters.items() if name in mentioned}
     columns = {name: column.get("data_type") for name, column in node.get("columns", {}).items()}
-    return code_version("assets.warehouse", parameters=[code, shown, columns], distributions=["dbt-core", "duckdb"])
+    return code_version("assets.warehouse.dbt_build", parameters=[code, shown, columns], distributions=["dbt-core", "duckdb"])

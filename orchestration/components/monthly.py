@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.serving import predictions_asset
 from assets.spec import ProductSpec
 from assets.spec.base import MonthsSpec
-from orchestration.components import product_steps as steps
-from orchestration.step import RESOURCES, report, running
-from orchestration.versions import ON_DEMAND, stamped
+from assets.storage.asset_result import ROWS
+from orchestration.components.step import RESOURCES, report, running, shown
+from orchestration.staleness.recorded_versions import ON_DEMAND, stamped
 
 
 def months_of(start: str, end: str) -> dg.MonthlyPartitionsDefinition:
@@ -29,7 +30,7 @@ def monthly_predictions(product: ProductSpec, months: MonthsSpec, code_version: 
         description="The champion's predictions of whole months, made when asked for; `loopline run` leaves them alone.",
         kinds={"parquet", "onnx"},
         owners=[product.owner],
-        tags={"product": product.name, "stage": "scoring", ON_DEMAND: "true"},
+        tags={"product": product.name, "stage": "serving", ON_DEMAND: "true"},
         code_version=code_version,
         partitions_def=months_of(months.start, months.end),
     )
@@ -43,15 +44,15 @@ def monthly_predictions(product: ProductSpec, months: MonthsSpec, code_version: 
     def score_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with running(context) as (home, versions):
             inputs, started = versions.inputs(spec.key), time.perf_counter()
-            done = steps.score_months(product, home, [key[:7] for key in context.partition_keys])
+            done = predictions_asset.score_months(home, product, [key[:7] for key in context.partition_keys])
             for key in context.partition_keys:
                 made = done[key[:7]]
-                figures = {"dagster/row_count": made.rows, "path": dg.MetadataValue.path(str(made.path)), "kept": made.kept}
+                figures = shown({ROWS: made.rows, "path": made.path, "kept": made.kept})
                 context.add_asset_metadata(
                     {**figures, **stamped(inputs, made.digest, home.relative(made.path))}, asset_key=spec.key, partition_key=key
                 )
             rows = sum(made.rows for made in done.values())
-            report(context, spec.key, {"dagster/row_count": rows}, time.perf_counter() - started)
+            report(context, spec.key, {ROWS: rows}, time.perf_counter() - started)
             yield dg.MaterializeResult(asset_key=spec.key)
 
     return score_months

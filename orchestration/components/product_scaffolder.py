@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from assets.questions import Question
+from assets.scaffolding.question import Question
+from orchestration.operations.new_product import new_product
 from orchestration.resources import home_from_environment
-from orchestration.scaffolding import new_product
 
 
 class FileParameters(BaseModel):

@@ -9,15 +9,18 @@ from typing import Any
 
 import dagster as dg
 
-from assets import landing, landings, quality, quality_page, raw_files
 from assets.errors import SourceError
+from assets.ingestion import raw_files
+from assets.ingestion.landing_asset import land_months, land_table, month_result
+from assets.ingestion.quality_asset import measure_quality
 from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import PartitionSpec
-from assets.storage import Home, read_json, value_digest
+from assets.storage.asset_result import ROWS
+from assets.storage.code_version import code_version
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import months_of
-from orchestration.step import RESOURCES, Made, report, running, stage_asset
-from orchestration.versions import RAW_FILE, code_version, stamped
+from orchestration.components.step import RESOURCES, report, running, shown, stage_asset
+from orchestration.staleness.recorded_versions import RAW_FILE, stamped
 
 NOT_LANDED_BY: Any = {"accuracy": True, "fresh_days": True, "partition": {"day"}}
 """What a table declares for others than the landing."""
@@ -28,7 +31,7 @@ class Source(DeclaredComponent[SourceSpec]):
 
     declaration = SourceSpec
     group = "landing"
-    tags: Mapping[str, str] = MappingProxyType({"stage": "landing"})
+    tags: Mapping[str, str] = MappingProxyType({"stage": "ingestion"})
 
     def build_defs(self, context: dg.ComponentLoadContext | None) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """For each table the raw file, as an external asset, and its landing."""
@@ -61,21 +64,12 @@ class Source(DeclaredComponent[SourceSpec]):
             description="Completeness, validity, consistency, uniqueness, timeliness, accuracy, by table and month.",
             kinds={"html", "duckdb"},
             owners=[self.spec.owner],
-            tags={**self.tags, "stage": "quality"},
-            code_version=code_version("assets.quality", parameters=self.spec.model_dump(mode="json"), distributions=["duckdb"]),
+            tags=self.tags,
+            code_version=code_version(
+                "assets.ingestion.quality_asset", parameters=self.spec.model_dump(mode="json"), distributions=["duckdb"]
+            ),
         )
-        return stage_asset(self._scored, spec=spec)
-
-    def _scored(self, home: Home) -> Made:
-        path = quality.measure(home, self.spec)
-        record = read_json(path)
-        page = quality_page.write(home, record)
-        scores = {
-            f"{table}_{dimension}": score["value"]
-            for table, found in record["tables"].items()
-            for dimension, score in found["scores"].items()
-        }
-        return Made(value_digest(record), {**scores, "page": dg.MetadataValue.url(page.as_uri())}, path)
+        return stage_asset(lambda home: measure_quality(home, self.spec), spec=spec)
 
     def _landing(self, name: str, table: TableSpec) -> dg.AssetsDefinition:
         landed_by, fresh = table.model_dump(mode="json", exclude=NOT_LANDED_BY), table.fresh_days
@@ -88,10 +82,10 @@ class Source(DeclaredComponent[SourceSpec]):
             owners=[self.spec.owner],
             tags=self.tags,
             freshness_policy=None if fresh is None else dg.FreshnessPolicy.time_window(fail_window=timedelta(days=fresh)),
-            code_version=code_version("assets.landing", parameters=landed_by, distributions=["duckdb"]),
+            code_version=code_version("assets.ingestion.landing_asset", parameters=landed_by, distributions=["duckdb"]),
         )
         if table.partition is None:
-            return stage_asset(lambda home: _made(home, landing.land(home, self.spec, name, self.folder)), spec=spec)
+            return stage_asset(lambda home: land_table(home, self.spec, name, self.folder), spec=spec)
         return self._monthly(name, spec, table.partition)
 
     def _monthly(self, name: str, spec: dg.AssetSpec, span: PartitionSpec) -> dg.AssetsDefinition:
@@ -101,24 +95,25 @@ class Source(DeclaredComponent[SourceSpec]):
             backfill_policy=dg.BackfillPolicy.single_run(),
             required_resource_keys=RESOURCES,
         )
-        def land_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        def land(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
             with running(context) as (home, _):
                 started = time.perf_counter()
                 months = {key: key[:7] for key in context.partition_keys}
-                records = landing.land(home, self.spec, name, self.folder, sorted(months.values()))
-                by_month = {record.partition: record for record in records}
+                records = land_months(home, self.spec, name, self.folder, list(months.values()))
                 for key, month in months.items():
-                    record = by_month[month]
+                    record = records[month]
                     inputs = {dg.AssetKey(["raw", self.spec.name, name]).to_user_string(): record.source_digest}
+                    made = month_result(home, record)
                     context.add_asset_metadata(
-                        {**_figures(home, [record]), **stamped(inputs, _version([record]), record.file)},
+                        {**shown(made.metadata), **stamped(inputs, made.data_version, record.file)},
                         asset_key=spec.key,
                         partition_key=key,
                     )
-                report(context, spec.key, _figures(home, records), time.perf_counter() - started)
+                rows = sum(record.rows_good for record in records.values())
+                report(context, spec.key, {ROWS: rows}, time.perf_counter() - started)
                 yield dg.MaterializeResult(asset_key=spec.key)
 
-        return land_months
+        return land
 
 
 class OwnSource(Source):
@@ -127,26 +122,4 @@ class OwnSource(Source):
     def __init__(self, spec: SourceSpec, folder: Path) -> None:
         super().__init__(spec, folder)
         self.group = spec.name
-        self.tags = {"stage": "landing", "product": spec.name}
-
-
-def _version(records: list[landings.Landed]) -> str:
-    return "+".join(f"{record.digest[:32]}.{record.quarantine_digest[:32]}" for record in records)
-
-
-def _made(home: Home, records: list[landings.Landed]) -> Made:
-    return Made(_version(records), _figures(home, records), home.root / records[0].file)
-
-
-def _figures(home: Home, records: list[landings.Landed]) -> dict[str, Any]:
-    reasons: dict[str, int] = {}
-    for record in records:
-        for reason, count in record.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    return {
-        "dagster/row_count": sum(record.rows_good for record in records),
-        "rows_in": sum(record.rows_in for record in records),
-        "rows_quarantined": sum(record.rows_quarantined for record in records),
-        "reasons": dg.MetadataValue.json(reasons),
-        "quarantine": dg.MetadataValue.path(str(home.root / records[0].quarantine_file)),
-    }
+        self.tags = {"stage": "ingestion", "product": spec.name}

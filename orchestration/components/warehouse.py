@@ -5,15 +5,16 @@ from typing import Any
 
 import dagster as dg
 
-from assets import landings, warehouse
 from assets.errors import WarehouseError
+from assets.ingestion import landed_tables
 from assets.spec import WarehouseSpec
+from assets.storage.home import REPOSITORY
+from assets.warehouse import dbt_build
 from orchestration.components import dbt_nodes
 from orchestration.components.declared import DeclaredComponent
-from orchestration.planning import reachable
-from orchestration.resources import REPOSITORY
-from orchestration.step import RESOURCES, report, running
-from orchestration.versions import stamped
+from orchestration.components.step import RESOURCES, report, running
+from orchestration.staleness.plan import reachable
+from orchestration.staleness.recorded_versions import stamped
 
 
 class Warehouse(DeclaredComponent[WarehouseSpec]):
@@ -24,7 +25,7 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """One asset for each model and seed, one blocking check for each data test."""
         project = REPOSITORY / self.spec.project
-        manifest = warehouse.manifest(project, self.spec.parameters)
+        manifest = dbt_build.manifest(project, self.spec.parameters)
 
         keys = dbt_nodes.keys(manifest)
 
@@ -40,10 +41,11 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                 nodes = {key: unique_id for unique_id, key in keys.items() if key in context.selected_asset_keys}
                 inputs = {key: versions.inputs(key) for key in nodes}
                 landed = {
-                    (source, table): landings.files(home, source, table) for source, table in _sources_of(versions.graph, nodes)
+                    (source, table): landed_tables.files(home, source, table)
+                    for source, table in _sources_of(versions.graph, nodes)
                 }
                 names = sorted(unique_id.split(".")[2] for unique_id in nodes.values())
-                done = warehouse.build(home, project, self.spec.parameters, landed, names)
+                done = dbt_build.build(home, project, self.spec.parameters, landed, names)
                 yield from _check_results(context, manifest, done)
                 for node in done.nodes:  # in the order of execution, which Dagster wants: inputs first
                     key = keys.get(node.unique_id)
@@ -57,14 +59,14 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                     }
                     figures = {"dagster/row_count": relation.rows, "seconds": round(node.seconds, 3)}
                     report(context, key, figures, node.seconds)
-                    record = str(warehouse.build_record(home).relative_to(home.root))
+                    record = str(dbt_build.build_record(home).relative_to(home.root))
                     yield dg.MaterializeResult(
                         asset_key=key,
                         data_version=dg.DataVersion(relation.version),
                         metadata={**figures, **stamped(inputs[key] | made_here, relation.version, record)},
                     )
                 if done.failed:
-                    raise WarehouseError(warehouse.explain(done.failed))
+                    raise WarehouseError(dbt_build.explain(done.failed))
 
         return dg.Definitions(assets=[build])
 
@@ -76,7 +78,7 @@ def _sources_of(graph: Any, keys: Iterable[dg.AssetKey]) -> list[tuple[str, str]
 
 
 def _check_results(
-    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], done: warehouse.Build
+    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], done: dbt_build.Build
 ) -> Iterator[dg.AssetCheckResult]:
     """A result for each data test that is an asset check of this run."""
     by_name = {key.name: key for key in context.selected_asset_check_keys}

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
-from assets.storage import Home
+from assets.storage.home import Home
 from bentos.app import ModelApp
 
 

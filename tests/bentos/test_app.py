@@ -17,7 +17,8 @@ import httpx
 import numpy as np
 import pytest
 
-from assets.storage import Home, write_json
+from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from bentos.app import ModelApp
 from bentos.runtime import Model
 from bentos.served import Served

@@ -11,7 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import strategies as st
 
-from assets.storage import Home
+from assets.storage.home import Home
 from bentos.app import ModelApp
 from bentos.served import Served
 from tests.bentos.serving import answering

@@ -13,8 +13,10 @@ import httpx
 import numpy as np
 import pytest
 
-from assets import packaging, snapshots, training
-from assets.storage import Home
+from assets.features import snapshots
+from assets.serving import bento_package
+from assets.storage.home import Home
+from assets.training import training
 from bentos.runtime import Model
 from tests.bentos.serving import serving, until_ready
 from tests.world import World
@@ -148,18 +150,18 @@ def test_the_schema_tells_types_and_ranges(service: httpx.Client) -> None:
 
 def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
     """Two model files, the service, and what it imports."""
-    folder = packaging.bento_folder(ran, champion_tag(ran))
+    folder = bento_package.bento_folder(ran, champion_tag(ran))
     files = {path.relative_to(folder / "src").as_posix() for path in (folder / "src" / "bentos").rglob("*") if path.is_file()}
-    sources = {f"bentos/{path.name}" for path in packaging.SERVICE.glob("*.py")}
+    sources = {f"bentos/{path.name}" for path in bento_package.SERVICE.glob("*.py")}
     assert files == sources | {"bentos/promoted.json", "bentos/model/model.json", "bentos/model/model.onnx"}
     requirements = (folder / "env" / "python" / "requirements.txt").read_text().split()
-    assert {line.split("==")[0] for line in requirements} == set(packaging.REQUIREMENTS)
+    assert {line.split("==")[0] for line in requirements} == set(bento_package.REQUIREMENTS)
 
 
 def test_a_bento_with_another_model_than_promised_does_not_start(ran_copy: Home, tmp_path: Path) -> None:
     """A byte changed in the store is found before the model is loaded."""
     tag = champion_tag(ran_copy)
-    model = packaging.bento_folder(ran_copy, tag) / "src" / "bentos" / "model" / "model.onnx"
+    model = bento_package.bento_folder(ran_copy, tag) / "src" / "bentos" / "model" / "model.onnx"
     content = model.read_bytes()
     model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     log = tmp_path / "log"

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from benchmarks.replay import FIRST, LAST
-from orchestration.cli import loopline
+from orchestration.cli.main import loopline
 from orchestration.definitions import defs
 from tests.world import REPOSITORY
 

@@ -12,9 +12,9 @@ import duckdb
 import pandas as pd
 import pytest
 
-from assets import landings, warehouse
-from assets.storage import Home
-from orchestration.resources import REPOSITORY
+from assets.ingestion import landed_tables
+from assets.storage.home import REPOSITORY, Home
+from assets.warehouse import dbt_build
 from tests.world import World
 
 MOMENT = pd.Timestamp("2013-04-03 15:00")
@@ -31,7 +31,7 @@ class Universe:
     def features(self, folder: Path, project: Path, parameters: dict[str, Any]) -> pd.DataFrame:
         """Build the feature relation and read it, by flight; labels are left out."""
         home = Home(folder).prepare()
-        done = warehouse.build(home, project, parameters, self.landed, ["+flight_delay"], tests=False)
+        done = dbt_build.build(home, project, parameters, self.landed, ["+flight_delay"], tests=False)
         assert done.failed == []
         with duckdb.connect(str(home.warehouse)) as connection:
             frame = connection.execute("select * from features.flight_delay").df()
@@ -41,7 +41,7 @@ class Universe:
 @pytest.fixture(scope="module")
 def real(world: World, ran: Home) -> Universe:
     """The small world's landed files."""
-    return Universe({("flights", name): landings.files(ran, "flights", name) for name in world.source.tables})
+    return Universe({("flights", name): landed_tables.files(ran, "flights", name) for name in world.source.tables})
 
 
 @pytest.fixture(scope="module")

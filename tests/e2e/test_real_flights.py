@@ -16,7 +16,7 @@ import duckdb
 import httpx
 import pytest
 
-from orchestration.resources import REPOSITORY
+from assets.storage.home import REPOSITORY
 from tests.bentos.serving import free_port, until_ready
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.resources import REPOSITORY, actor
+from assets.storage.home import REPOSITORY
+from orchestration.resources import actor
 from tests.shop import customers
 
 PARTS = ("assets", "bentos", "dbt_project", "deploy", "docs/schema", "orchestration", "requirements")

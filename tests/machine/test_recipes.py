@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.resources import REPOSITORY
+from assets.storage.home import REPOSITORY
 
 PROGRAMS = {
     ".postgresql": ("initdb",),

@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from assets.storage import Home
-from orchestration.display import RunDisplay
-from orchestration.resources import settle_process
+from assets.processes.settings import settle_process
+from assets.storage.home import Home
+from orchestration.cli.display import RunDisplay
 from tests.world import World
 
 

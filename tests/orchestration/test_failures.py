@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from assets import snapshots
-from assets.storage import Home
-from orchestration.running import RunFailedError, _failures
+from assets.features import snapshots
+from assets.storage.home import Home
+from orchestration.staleness.run_loop import RunFailedError, _failures
 from tests.world import World
 
 
@@ -101,14 +101,14 @@ def test_a_new_and_impossible_row_goes_to_quarantine_and_the_loop_goes_on(
     moved = with_flights(world, tmp_path / "files", small_files, line, ",".join(fields))
     executed = moved.run(ran_copy).executed
     assert "landing/flights/flights[2013-01]" in executed
-    from assets import landings
+    from assets.ingestion import landed_tables
 
-    january = next(record for record in landings.records(ran_copy, "flights", "flights") if record.partition == "2013-01")
+    january = next(record for record in landed_tables.records(ran_copy, "flights", "flights") if record.partition == "2013-01")
     assert january.rows_quarantined == 1
     assert set(january.reasons) == {
         "rule arrived_implies_departed is false",
         "rule departure_and_its_delay_come_together is false",
     }
     assert snapshots.current(ran_copy, "flight_delay").rows == sum(
-        record.rows_good for record in landings.records(ran_copy, "flights", "flights")
+        record.rows_good for record in landed_tables.records(ran_copy, "flights", "flights")
     )

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import dagster as dg
 
 import assets
-from assets.verdicts import GATES
-from orchestration.automation import LEARNING
+from assets.evaluation.examinations import EXAMINATIONS
+from assets.promotion.verdicts import GATES
+from orchestration.automation import TRAINED
 from orchestration.definitions import defs
-from orchestration.planning import product_names
+from orchestration.staleness.plan import product_names
 from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
-STAGES = [
-    "landing", "quality", "warehouse", "features", "tuning", "training", "evaluation", "leakage", "robustness", "explanations", "footprint",
-    "registry", "gate", "ledger", "reporting", "packaging", "scoring",
-    "embedding", "translation", "parity", "monitoring", "containers",
-]  # fmt: skip
+STAGES = ["ingestion", "warehouse", "features", "training", "evaluation", "promotion", "serving", "monitoring"]
 PRODUCTS = product_names(GRAPH)
 
 
@@ -82,9 +80,21 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
             assert node.code_version, key
 
 
-def test_the_stages_that_triggers_start_are_stages() -> None:
-    """A renamed one would be run by the schedule."""
-    assert set(STAGES) > LEARNING
+def test_what_a_training_makes_are_assets_of_every_product() -> None:
+    """A renamed one would be run by the schedule. Only a product that declares a search has a tuning."""
+    for product in PRODUCTS:
+        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in TRAINED - {"tuning"})
+
+
+def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
+    """Each asset of a product has its module there, by its name; what an examination does has a module of its own."""
+    for key in GRAPH.toposorted_asset_keys:
+        node = GRAPH.get(key)
+        if key.path[0] not in PRODUCTS or not node.is_executable:
+            continue
+        name = {"monthly_predictions": "predictions"}.get(key.path[-1], key.path[-1])
+        folder = Path(assets.__file__).parent / node.tags["stage"]
+        assert (folder / f"{'examination' if name in EXAMINATIONS else name}_asset.py").exists(), key
 
 
 def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:

@@ -12,14 +12,14 @@ import httpx
 import pandas as pd
 import pytest
 
-from assets import snapshots
-from assets.registry import CHAMPION, holder
-from assets.reporting import PAGE
+from assets.features import snapshots
+from assets.promotion.model_card import PAGE
+from assets.promotion.model_registry import CHAMPION, holder
 from assets.spec import ProductSpec
-from assets.storage import Home
+from assets.storage.home import Home
 from orchestration import resources
-from orchestration.running import RunFailedError
-from orchestration.status import status
+from orchestration.operations.status import status
+from orchestration.staleness.run_loop import RunFailedError
 from tests.bentos.serving import serving, until_ready
 from tests.shop import AT_RANDOM, FOLLOWING, KINDS, customers, definitions, product, run_products
 from tests.world import found_out

@@ -19,18 +19,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets import features, landings, ledger, replay_page, replay_record, snapshots, training, warehouse
 from assets.errors import DataError, GateRefusedError, SpecificationError
-from assets.snapshots import Snapshot, read
+from assets.features import publish, snapshots
+from assets.features.snapshots import Snapshot, read
+from assets.ingestion import landed_tables
+from assets.promotion import ledger
+from assets.replay import history, replay_page, settings, summary
+from assets.replay.policy_runner import Player, journal, played_steps
+from assets.replay.settings import Replay
+from assets.replay.what_if import injected
 from assets.spec import ProductSpec, read_declaration
 from assets.spec.replay import WhatIfSpec
-from assets.storage import Home
-from assets.what_if import injected
+from assets.storage.home import Home
+from assets.training import training
+from assets.warehouse import dbt_build
+from orchestration.cli.display_replay import show_policies
 from orchestration.declarations import products
-from orchestration.display_replay import show_policies
-from orchestration.replay import history, settings
-from orchestration.replay.play import Player, journal, played_steps
-from orchestration.replay.settings import Replay
 from tests.models import snapshot_of
 from tests.shop import COLUMNS, KINDS, customers, product, run_products
 from tests.world import REPOSITORY, World
@@ -183,8 +187,8 @@ made = next((home.snapshots / "churn").glob(sys.argv[2] + "*"))
 
 replay = settled(home, snapshots.opened(home, "churn", made.stem), ["monthly", "always"])
 if __name__ == "__main__":
-    from orchestration.replay import conductor
-    conductor.play(replay)
+    from assets.replay import parallel_runner
+    parallel_runner.play(replay)
 """
 
 
@@ -271,7 +275,7 @@ def test_record_and_page_tell_all_policies(
     """The policy that cost least is to be taken; every figure has its interval; the page is one file, with pictures."""
     replay = settled(home, snapshot, list(journals))
     told = {policy.name: policy.told for policy in replay.policies}
-    record = replay_record.summarised(replay.spec, told, journals, months=list(MONTHS), step="month", what_if=None)
+    record = summary.summarised(replay.spec, told, journals, months=list(MONTHS), step="month", what_if=None)
     json.dumps(record, allow_nan=False)
     totals = {policy["name"]: policy["total"] for policy in record["policies"]}
     trainings = {policy["name"]: policy["trainings"] for policy in record["policies"]}
@@ -298,7 +302,7 @@ def test_without_any_label_there_is_nothing_to_compare(journals: dict[str, list[
     steps = journals["never"]
     unlabelled = [steps[0], *({**step, "answers": {**step["answers"], "days": {}}} for step in steps[1:])]
     with pytest.raises(DataError, match="churn: no row that was played has a label"):
-        replay_record.summarised(spec_of(), {"never": ""}, {"never": unlabelled})
+        summary.summarised(spec_of(), {"never": ""}, {"never": unlabelled})
 
 
 def test_the_terminal_names_what_was_swept_and_who_did_as_well(
@@ -308,7 +312,7 @@ def test_the_terminal_names_what_was_swept_and_who_did_as_well(
     names = ["never", "on_drift[drift.floor=0.1]", "on_drift[drift.floor=0.3]"]
     same = dict.fromkeys(names, journals["never"])
     about = {"months": list(MONTHS), "step": "month", "what_if": None}
-    show_policies(replay_record.summarised(spec_of(), dict.fromkeys(names, ""), same, **about))
+    show_policies(summary.summarised(spec_of(), dict.fromkeys(names, ""), same, **about))
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
     together = re.sub(r"\s+", " ", said)
@@ -391,18 +395,18 @@ def test_a_cut_of_the_flights_is_what_the_warehouse_gives_of_what_had_landed(wor
     landed = {
         ("flights", name): [
             ran.root / item.file
-            for item in landings.records(ran, "flights", name)
+            for item in landed_tables.records(ran, "flights", name)
             if item.partition not in ("2013-05", "2013-06")
         ]
         for name in tables
     }
     live = Home(tmp_path / "live").prepare()
-    built = warehouse.build(
+    built = dbt_build.build(
         live, REPOSITORY / "dbt_project", world.warehouse.parameters, landed, ["+flight_delay"], tests=False
     )
     assert built.failed == []
-    with features.candidate(live, world.product) as connection:
-        made = features.write(live, world.product, connection)
+    with publish.candidate(live, world.product) as connection:
+        made = publish.write(live, world.product, connection)
     known = snapshots.current(ran, "flight_delay")
     replay = settings.settings(
         Home(tmp_path), world.product, known, months=("2013-05", "2013-06"), step="month", policies=["never"]

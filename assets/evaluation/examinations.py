@@ -1,0 +1,22 @@
+"""The registry of examinations: every way of looking at a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from assets.evaluation import evaluation, explanations, latency_and_size, leakage, robustness
+from assets.evaluation.evidence import Evidence
+from assets.evaluation.examination import Examination
+from assets.features.snapshots import Snapshot
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+
+EXAMINATIONS: Mapping[str, Examination] = {
+    module.EXAMINATION.name: module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size)
+}
+"""By name, in the order in which they are shown."""
+
+
+def examined(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> dict[str, Evidence]:
+    """All that can be found out about a model on a snapshot, as it is declared now."""
+    return {name: examination.look(home, spec, snapshot, model_digest) for name, examination in EXAMINATIONS.items()}

@@ -1,0 +1,145 @@
+"""Shapley values of a fitted pipeline's answers, by feature, and how they add up to what is served.
+
+Lundberg and Lee (2017); trees exactly and fast by Lundberg and others (2020), path-dependent; linear models in closed form;
+anything else by sampling permutations over a small background (Štrumbelj and Kononenko 2014).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.methods.calibration import Scaling, chances, log_chances
+from assets.spec import ProductSpec
+from assets.training.estimators import model_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BACKGROUND = 20
+"""Rows that stand for an absent feature, where an estimator is explained by sampling."""
+
+SAMPLED_ROWS = 40
+"""Rows that are explained, where it is by sampling."""
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each feature adds to each row's output, before calibration.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_features, n_outputs)
+        By feature in declared order; log-odds, probabilities or the target's unit.
+    base : ndarray of shape (n_outputs,)
+        What is there without any feature.
+    outputs : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        What base and values add up to, calibrated: what should be served.
+    method, unit : str
+        How they were found, and what they are in.
+    """
+
+    values: np.ndarray[Any, np.dtype[np.float64]]
+    base: np.ndarray[Any, np.dtype[np.float64]]
+    outputs: np.ndarray[Any, np.dtype[np.float64]]
+    method: str
+    unit: str
+
+
+def explain(spec: ProductSpec, fitted: Any, rows: pd.DataFrame, background: pd.DataFrame) -> Contributions:
+    """Explain a fitted pipeline's answers to rows; those explained by sampling are the first `SAMPLED_ROWS`.
+
+    Parameters
+    ----------
+    spec : ProductSpec
+        The declaration.
+    fitted : Pipeline or ScaledClassifier
+        From the model's folder.
+    rows, background : DataFrame
+        Rows of a snapshot: those to explain, and training rows that stand for an absent feature.
+    """
+    from assets.methods.scaled import ScaledClassifier
+
+    scaling = None
+    if isinstance(fitted, ScaledClassifier):
+        scaling, fitted = Scaling(fitted.slope, tuple(fitted.intercepts)), fitted.classifier
+    transformer, estimator = fitted.named_steps["columns"], fitted.named_steps["estimator"]
+    matrix, others = (_matrix(transformer, model_frame(spec, part)) for part in (rows, background))
+    values, base, method, in_margin = _shapley(spec, estimator, matrix, others)
+    values = values.reshape(*values.shape[:2], -1)
+    by_feature = np.zeros((len(values), len(spec.columns), values.shape[2]))
+    places = {name: place for place, name in enumerate(spec.columns)}
+    for column, name in enumerate(_owners(transformer)):
+        by_feature[:, places[name]] += values[:, column]
+    base = np.atleast_1d(np.asarray(base, dtype=np.float64))
+    sums = base + by_feature.sum(axis=1)
+    if spec.kind == "regression":
+        has_log_link = in_margin and _has_log_link(estimator)
+        unit = f"log of {spec.target.unit or 'the target'}" if has_log_link else spec.target.unit or "the target's unit"
+        return Contributions(by_feature, base, np.exp(sums[:, 0]) if has_log_link else sums[:, 0], method, unit)
+    outputs, unit = _chances(spec, sums, scaling, in_margin=in_margin), "log-odds" if in_margin else "probability"
+    return Contributions(by_feature, base, outputs, method, unit)
+
+
+def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) -> tuple[Any, Any, str, bool]:
+    """Values, base, method, and whether they are in log-odds."""
+    import shap
+    from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+
+    try:
+        explainer = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
+    except (TypeError, ValueError, AttributeError, shap.utils._exceptions.InvalidModelError):  # noqa: SLF001 - it has no other name
+        explainer = None
+    if explainer is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # on the shape of LightGBM's values, which is looked at here
+            values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
+        # boosted trees add up log-odds, forests and single trees probabilities
+        return values, explainer.expected_value, "trees", hasattr(estimator, "learning_rate")
+    if isinstance(estimator, (LinearRegression, LogisticRegression, Ridge)):
+        coefficients = np.atleast_2d(estimator.coef_)
+        middle = background.mean(axis=0)
+        values = (matrix - middle)[:, :, None] * coefficients.T[None]
+        return values, middle @ coefficients.T + estimator.intercept_, "linear", True
+
+    def answers(given: Any) -> Any:
+        return estimator.predict(given) if spec.kind == "regression" else estimator.predict_proba(given)
+
+    sampled = shap.explainers.Permutation(answers, background[:BACKGROUND], seed=spec.model.seed)
+    found = sampled(matrix[:SAMPLED_ROWS], max_evals=10 * (2 * matrix.shape[1] + 1), silent=True)
+    return found.values, found.base_values[0], "sampling", False  # noqa: PD011 - an explanation, no frame
+
+
+def _has_log_link(estimator: Any) -> bool:
+    """Whether a boosted regressor adds up the logarithm of what it answers."""
+    objective = getattr(estimator, "objective", None) or getattr(estimator, "loss", None)
+    return objective in ("poisson", "gamma", "tweedie")
+
+
+def _chances(spec: ProductSpec, sums: Any, scaling: Scaling | None, *, in_margin: bool) -> Any:
+    """From base plus contributions to the probabilities that are served: link, then calibration."""
+    found = sums
+    if in_margin:
+        scores = np.column_stack([np.zeros(len(sums)), sums]) if sums.shape[1] == 1 else sums
+        found = chances(scores) if scaling is None else scaling.apply(scores)
+    elif scaling is not None:
+        found = scaling.apply(log_chances(sums))
+    return found[:, 1] if spec.kind == "binary" else found
+
+
+def _matrix(transformer: Any, frame: pd.DataFrame) -> Any:
+    return np.asarray(transformer.transform(frame), dtype=np.float64)
+
+
+def _owners(transformer: Any) -> list[str]:
+    """The feature behind each encoded column."""
+    owners: list[str] = []
+    for name, step, used in transformer.transformers_:
+        if name == "categories" and hasattr(step, "drop_idx_"):
+            owners += [feature for feature, known in zip(used, step.categories_, strict=True) for _ in known]
+        elif name in ("categories", "numbers"):
+            owners += list(used)
+    return owners

@@ -1,0 +1,1 @@
+"""Features: the feature relation is held against its contract and published as an immutable snapshot."""

@@ -1,0 +1,54 @@
+"""Landings: what is landed of each table, for whoever reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assets.errors import DigestError
+from assets.ingestion.row_validation import UNASSIGNED
+from assets.storage.digests import verified
+from assets.storage.home import Home
+from assets.storage.publishing import read_json
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What is landed of one partition of one table.
+
+    `rows_in` is always `rows_good + rows_quarantined`; `reasons` counts each reason, and a row may have several.
+    """
+
+    partition: str
+    rows_in: int
+    rows_good: int
+    rows_quarantined: int
+    reasons: dict[str, int]
+    file: str
+    digest: str
+    quarantine_file: str
+    quarantine_digest: str
+    source_digest: str
+
+
+def records(home: Home, source: str, table: str) -> list[Landed]:
+    """What is landed of a table, by partition."""
+    return [Landed(**read_json(record)) for record in sorted((home.landing / source / table).glob("*.json"))]
+
+
+def files(home: Home, source: str, table: str) -> list[Path]:
+    """The Parquet files that hold a table's good rows.
+
+    Raises
+    ------
+    DigestError
+        If a landed file has gone or was changed.
+    """
+    found = [
+        verified(home.root / record.file, record.digest)
+        for record in records(home, source, table)
+        if record.partition != UNASSIGNED
+    ]
+    if not found:
+        raise DigestError(f"{source}.{table}: nothing is landed. Run `loopline run` to land it.")
+    return found

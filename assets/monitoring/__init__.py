@@ -1,0 +1,1 @@
+"""Monitoring: what became of the champion since it was validated, alarms, and triggers of retraining."""

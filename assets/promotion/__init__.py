@@ -1,0 +1,1 @@
+"""Promotion: gate rules and their verdict, the ledger, the model registry and the model card."""

@@ -1,0 +1,292 @@
+"""Requirements: what each gate asks of the evidence, and whether it is there. What is missing is not there.
+
+One function a gate; each gives findings (`assets.evaluation.findings`). Who weighs them is `gate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from assets.evaluation.findings import Basis, Figure, Finding, declared, exactly, figure_of, limited, more_rows
+from assets.methods.regression import COVERAGE
+from assets.spec import ProductSpec
+from assets.spec.gates import Leveled
+
+Records = Mapping[str, Mapping[str, Any]]
+
+STRONG_COLUMN = 0.9
+"""The ROC AUC, or share of variance, from which a column that alone tells the target is suspicious."""
+
+LEAST_KEPT_WHEN_SERVED = 0.5
+"""The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
+
+TOLERATED_SHARE = 0.05
+"""The share of its gain over the constant by which a model may be worse than a table of means that only warns."""
+
+USUAL = {
+    "calibration": 0.05,
+    "twins": 0.1,
+    "kept": 0.4,
+    "stability": 0.8,
+    "row_ms": 20.0,
+    "batch_ms": 500.0,
+    "megabytes": 50.0,
+}
+"""The figures beyond which a watched finding warns, where no limit is declared."""
+
+
+def quality(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """Each declared limit of a test metric is kept, or not surely broken."""
+    measured = records.get("evaluation", {}).get("metrics", {}).get("model", {})
+    for metric, bound in spec.gates.metrics.items():
+        yield limited(
+            Finding(
+                "quality", metric, "", passed=False, basis=declared(bound), key=f"quality:{metric}",
+                remedy=f"Bring more rows or better features, or change gates.metrics.{metric}.",
+            ),
+            figure_of(measured.get(metric)), low=bound.min, high=bound.max,
+        )  # fmt: skip
+    if not spec.gates.metrics:
+        yield Finding("quality", "declared limits of test metrics are kept", "none is declared", passed=True, basis="watched")
+
+
+def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """The deciding metric is surely better than each baseline's; than the table's where that is declared so."""
+    record = records.get("evaluation", {})
+    for name in ("constant", "table"):
+        requirement = f"{spec.metric} is surely better than the {name} baseline's"
+        gain = record.get("gain", {}).get(name, {}).get(spec.metric)
+        if gain is None or gain["low"] is None:
+            yield Finding("baselines", requirement, "the evaluation does not compare them", passed=False)
+            continue
+        told = f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {record['rows']:,} rows"
+        # means of a feature or two may be all there is to learn: only the user knows whether a model must tell more
+        only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= -_tolerated(spec, record)
+        basis: Basis = "watched" if only_warns else "required"
+        if name == "table" and spec.baseline.level == "warning" and not only_warns:
+            requirement = f"{spec.metric} is not surely and clearly worse than the {name} baseline's"
+        yield Finding("baselines", requirement, told, gain["low"] > 0, basis, remedy=more_rows(gain, record["rows"]))
+    if record.get("clusters", {}).get("are_too_few"):
+        yield Finding(
+            "baselines", "rows of enough days or groups judge the model",
+            f"they are {record['clusters']['of']}: intervals tell nothing of other ones", passed=False, basis="watched",
+            remedy="Bring rows of more of them.",
+        )  # fmt: skip
+    if (kept := record.get("kept_when_served")) is not None:
+        remedy = "The model is worse than others that were made as it was: train again."
+        if spec.split.by != "random":
+            remedy = (
+                "What was learnt does not hold for the latest rows: bring features that say what changed, or only later rows."
+            )
+        draft = Finding(
+            "baselines", "the share of the cross-fitted gain over the constant that the model itself has on the test rows", "",
+            passed=False, remedy=remedy,
+        )  # fmt: skip
+        yield limited(draft, figure_of(kept), low=LEAST_KEPT_WHEN_SERVED, as_share=True)
+
+
+def _tolerated(spec: ProductSpec, record: Mapping[str, Any]) -> float:
+    """By how much a model may be worse than a table of means that only warns."""
+    gain = record.get("gain", {}).get("constant", {}).get(spec.metric)
+    return TOLERATED_SHARE * max(0.0, gain["value"]) if gain else 0.0
+
+
+def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """Probabilities, or prediction intervals, mean what they say."""
+    record = records.get("evaluation", {})
+    measured, gate = record.get("metrics", {}).get("model", {}), spec.gates.calibration
+    if spec.kind == "regression":
+        what, figure = "the interval's miss of its coverage", _missed(figure_of(measured.get("interval_coverage")))
+    else:
+        what, figure = "calibration_error", figure_of(measured.get("calibration_error"))
+    remedy = "Validate on rows that are more like the test rows."
+    draft = Finding("calibration", what, "", passed=False, remedy=remedy)
+    yield _usually(draft, figure, gate, gate.max_error, USUAL["calibration"])
+    if (beyond := record.get("beyond_training_range")) is not None:
+        yield Finding(
+            "calibration",
+            "the test rows' target lies within the range of the training rows'",
+            f"{beyond:.1%} of the rows lie beyond it",
+            beyond <= USUAL["calibration"],
+            basis="watched",
+            remedy="Trees cannot follow a trend: predict the difference to the value before, or use a linear estimator.",
+        )
+
+
+def leakage(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """No feature knows the answer or the future; no test row was trained on."""
+    gate, record = spec.gates.leakage, records.get("leakage")
+    if record is None:
+        yield Finding("leakage", "nothing leaks", "nobody looked for leaks", passed=False)
+        return
+    yield from _strong_columns(spec, record, records.get("champion_leakage"))
+    late = {name: rows for name, rows in record["known_too_late"].items() if rows}
+    told = "; ".join(f"{name} came later in {rows:,} rows" for name, rows in late.items())
+    yield Finding(
+        "leakage",
+        "every feature was known when the prediction is made",
+        told or f"{len(record['known_too_late'])} features say when they were known",
+        not late,
+    )
+    rows = record["rows"]
+    others = [name for name, digests in rows.items() if digests["said"] != digests["split"]]
+    yield Finding(
+        "leakage",
+        "it was trained and tuned on the rows of the declared split",
+        f"its rows for {' and '.join(others)} are others" if others else "its rows are those of the split",
+        passed=set(rows) == {"train", "validate"} and not others,
+    )
+    shared = {
+        "entities": record["shared_entities"],
+        "groups": record["shared_groups"],
+        "moments": record["before_training_ended"],
+    }
+    overlap = [f"{count:,} by {name}" for name, count in shared.items() if count]
+    yield Finding(
+        "leakage",
+        "no test row is shared with training, by entity, group or moment",
+        f"shared are {', '.join(overlap)}" if overlap else "none is shared",
+        not overlap,
+    )
+    more = record["twins"]["test"] - record["twins"]["train"]
+    told = "how much likelier a test row equals a training row than training rows equal each other"
+    remedy = "Remove repeated rows, or keep them together by split.group."
+    draft = Finding("leakage", told, "", passed=False, remedy=remedy, key="leakage:twins")
+    yield _usually(draft, exactly(more), gate, gate.max_twins, USUAL["twins"])
+
+
+def _strong_columns(spec: ProductSpec, record: Mapping[str, Any], champion: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """No column alone tells the target: none beyond a declared limit, and none that is new since the champion."""
+    gate = spec.gates.leakage
+    limit = STRONG_COLUMN if gate.max_single_column is None else gate.max_single_column
+    strengths = {name: value for name, value in record["single_column"].items() if value is not None and name not in gate.known}
+    surely = record.get("single_column_low", {})
+    strong = sorted(name for name, value in strengths.items() if surely.get(name, value) > limit)
+    requirement = f"no column alone tells the target better than {limit:g}"
+    if not strong:
+        best = max(strengths, key=lambda name: strengths[name], default=None)
+        told = f"the best is {best}: {strengths[best]:.3f}" if best else "no column tells anything"
+        yield Finding("leakage", requirement, told, passed=True)
+    for name in strong:
+        told = f"{name} does: {strengths[name]:.3f}"
+        basis: Basis = "watched"
+        if gate.max_single_column is not None:
+            basis = declared(gate)
+        elif champion is not None and (champion.get("single_column", {}).get(name) or 0.0) <= limit:
+            basis, told = "required", f"{told}, and it did not for the champion"
+        remedy = f"Remove {name} if it is not known at prediction time; else list it in gates.leakage.known."
+        yield Finding("leakage", requirement, told, passed=False, basis=basis, key=f"leak:{name}", remedy=remedy)
+
+
+def robustness(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """Under stress enough of the gain over the constant baseline is kept."""
+    gate, record = spec.gates.robustness, records.get("robustness")
+    if record is None:
+        yield Finding("robustness", "it withstands stress", "nobody stressed it", passed=False)
+        return
+    stresses: tuple[tuple[str, str, float | None, float | None], ...] = (
+        ("noise", "under noise", gate.min_kept, USUAL["kept"]),
+        ("missing", "with gaps", gate.min_kept, USUAL["kept"]),
+        ("unknown_categories", "when every category is unknown", gate.min_kept_unknown, None),
+        ("shifted", "when one column is shifted", gate.min_kept_shifted, None),
+        ("shuffled", "when one column is shuffled", gate.min_kept_shuffled, None),
+    )
+    if record["gain"] <= 0:
+        is_declared = any(least is not None for _, _, least, _ in stresses)
+        yield Finding(
+            "robustness", "it gains over the constant baseline on the rows that are stressed",
+            f"it gains nothing on {record['rows']:,} rows, so there is no share to keep", passed=False,
+            basis=declared(gate) if is_declared else "watched", key="robustness:gain", remedy="Bring more test rows.",
+        )  # fmt: skip
+        stresses = ()
+    for stress, when, least, usual in stresses:
+        limit = usual if least is None else least
+        if limit is None or stress not in record["least_kept"]:
+            continue
+        kept = record["least_kept"][stress]
+        of = f", of {kept['column']}" if kept["column"] else ""
+        draft = Finding(
+            "robustness", f"{when} the share of the gain over the constant baseline that is kept", "", passed=False,
+            basis="watched" if least is None else declared(gate), key=f"robustness:{stress}",
+            remedy="Look at this column in the report, or make the model simpler.",
+        )  # fmt: skip
+        yield limited(draft, figure_of(kept), low=limit, as_share=True, of=of, is_usual=least is None)
+    for name, share in record["steps_against"].items():
+        direction = spec.columns[name].monotone
+        told = f"{share:.1%} of steps go back"
+        yield Finding("robustness", f"predictions are {direction} in {name}", told, share == 0, basis="declared")
+
+
+def explanations(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """Contributions add up to what is served, and importances do not depend on the draw of rows."""
+    gate, record = spec.gates.explanations, records.get("explanations", {})
+    draft = Finding(
+        "explanations", "the largest gap between contributions and what is served", "", passed=False, key="explanations:gap",
+        remedy="The explained pipeline is not the one that is served: train again.",
+    )  # fmt: skip
+    yield limited(draft, exactly(record.get("gap")), high=gate.max_gap)
+    draft = Finding(
+        "explanations", "the rank correlation of importances with those of redrawn rows", "", passed=False,
+        key="explanations:order", remedy="Explain more rows (gates.explanations.rows), or remove features that say the same.",
+    )  # fmt: skip
+    figure = figure_of({"value": record.get("stability"), **(record.get("stability_interval") or {})})
+    yield _usually(draft, figure, gate, gate.min_stability, USUAL["stability"], is_least=True)
+
+
+def latency(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """One row and a full batch are answered in time."""
+    gate, record = spec.gates.latency, records.get("footprint", {})
+    remedy = "Use fewer or smaller trees, or a faster machine."
+    for name, limit in (("row", gate.row_p99_ms), ("batch", gate.batch_p99_ms)):
+        times = record.get(f"{name}_ms") or {}
+        figure = figure_of({"value": times.get("p99"), "low": times.get("p99_low"), "high": times.get("p99_high")})
+        what = f"the 99th percentile of a {name}'s milliseconds"
+        draft = Finding("latency", what, "", passed=False, key=f"latency:{name}", remedy=remedy)
+        yield _usually(draft, figure, gate, limit, USUAL[f"{name}_ms"])
+
+
+def size(spec: ProductSpec, records: Records) -> Iterator[Finding]:
+    """The model's files are small enough."""
+    gate, sizes = spec.gates.size, records.get("footprint", {}).get("bytes")
+    figure = exactly(sum(sizes.values()) / 1e6 if sizes else None)
+    draft = Finding("size", "megabytes of the model's files", "", passed=False, remedy="Use fewer or smaller trees.")
+    yield _usually(draft, figure, gate, gate.max_megabytes, USUAL["megabytes"])
+
+
+REQUIREMENTS: dict[str, Callable[[ProductSpec, Records], Iterator[Finding]]] = {
+    "quality": quality,
+    "baselines": baselines,
+    "calibration": calibration,
+    "leakage": leakage,
+    "robustness": robustness,
+    "explanations": explanations,
+    "latency": latency,
+    "size": size,
+}
+"""The gates that need the challenger's evidence alone."""
+
+
+def _missed(coverage: Figure | None) -> Figure | None:
+    """By how much a coverage misses what was promised, with its interval."""
+    if coverage is None:
+        return None
+    value, low, high = coverage
+    ends = sorted((abs(low - COVERAGE), abs(high - COVERAGE)))
+    return abs(value - COVERAGE), 0.0 if low <= COVERAGE <= high else ends[0], ends[1]
+
+
+def _usually(
+    draft: Finding, figure: Figure | None, gate: Leveled, limit: float | None, usual: float, *, is_least: bool = False
+) -> Finding:
+    """A limit that is declared, or else what is usual, which only warns."""
+    bound = usual if limit is None else limit
+    basis: Basis = "watched" if limit is None else declared(gate)
+    return limited(
+        replace(draft, basis=basis, key=draft.key or draft.gate),
+        figure,
+        low=bound if is_least else None,
+        high=None if is_least else bound,
+        is_usual=limit is None,
+    )

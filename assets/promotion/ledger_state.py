@@ -1,0 +1,164 @@
+"""Standing: what follows from the entries of the ledger: who serves, who was withdrawn, who is invalid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Event = Literal["promotion", "refusal", "rollback", "invalidation", "acceptance"]
+
+
+GATE = "gate"
+"""Who decides when nobody else does."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be recorded about one version: by whom, why, and resting on which verdict.
+
+    Parameters
+    ----------
+    version, model_digest
+        The version that it is about.
+    snapshot_digest : str
+        The snapshot on whose test rows it was judged last.
+    actor, reason : str
+        Who decided, and why.
+    verdict : str, optional
+        The digest of the gate's verdict that it rests on.
+    by_hand, overridden : bool
+        Whether a person decided, and whether against the gate.
+    at : datetime, optional
+        When it was decided (UTC, aware), where that is not now: a replay has a clock of its own.
+    finding : str, optional
+        The gate's finding that is accepted, by its key.
+    """
+
+    version: int
+    model_digest: str
+    snapshot_digest: str
+    actor: str
+    reason: str
+    verdict: str | None = None
+    by_hand: bool = False
+    overridden: bool = False
+    at: datetime | None = None
+    finding: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the ledger.
+
+    Parameters
+    ----------
+    number : int
+        Its place, from 1.
+    recorded_at : str
+        When it was recorded (UTC, ISO 8601).
+    product, event, version, model_digest, snapshot_digest, actor, reason, verdict, by_hand, overridden
+        What happened to which version of which product: see `Decision`. The last two are 0 or 1.
+    replaced : int or None
+        The version that was champion before.
+    previous, digest : str
+        The digest of the entry before, and of this one.
+    finding : str or None
+        The gate's finding that an acceptance is of.
+    """
+
+    number: int
+    recorded_at: str
+    product: str
+    event: Event
+    version: int
+    model_digest: str
+    snapshot_digest: str
+    replaced: int | None
+    verdict: str | None
+    actor: str
+    reason: str
+    by_hand: int
+    overridden: int
+    previous: str
+    digest: str
+    finding: str | None = None
+
+    @property
+    def tag(self) -> str:
+        """What is made of the version is called so: its number, and the beginning of its digest."""
+        return f"v{self.version}-{self.model_digest[:8]}"
+
+    @property
+    def told(self) -> str:
+        """Who, when and why, for a message."""
+        return f"by {self.actor} on {self.recorded_at[:10]} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What follows from a product's entries.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+        All entries of the product, in order.
+    champion : Entry or None
+        The entry by which the present champion serves.
+    served : tuple of Entry
+        The entries by which versions came to serve, in order.
+    withdrawn : dict of str to Entry
+        Models by digest that a person rolled back, or replaced by another; only a person may bring them back.
+    invalid : dict of str to Entry
+        Models by digest that may never be served again.
+    accepted : dict of str to Entry
+        The gate's findings by key that a person accepted, each by its latest acceptance.
+    """
+
+    entries: tuple[Entry, ...]
+    champion: Entry | None
+    served: tuple[Entry, ...]
+    withdrawn: dict[str, Entry]
+    invalid: dict[str, Entry]
+    accepted: dict[str, Entry]
+
+    @classmethod
+    def after(cls, entries: Iterable[Entry]) -> Standing:
+        """Replay a product's entries."""
+        found = tuple(entries)
+        champion: Entry | None = None
+        served: list[Entry] = []
+        withdrawn: dict[str, Entry] = {}
+        invalid: dict[str, Entry] = {}
+        accepted: dict[str, Entry] = {}
+        for entry in found:
+            if entry.event == "acceptance":
+                accepted[str(entry.finding)] = entry
+            elif entry.event == "invalidation":
+                invalid[entry.model_digest] = entry
+                champion = None if champion and champion.model_digest == entry.model_digest else champion
+            elif entry.event != "refusal":
+                if entry.by_hand and champion is not None:
+                    withdrawn[champion.model_digest] = entry
+                withdrawn.pop(entry.model_digest, None)
+                champion = entry
+                served.append(entry)
+        return cls(found, champion, tuple(served), withdrawn, invalid, accepted)
+
+    @property
+    def champion_digest(self) -> str | None:
+        """The champion's model digest."""
+        return self.champion.model_digest if self.champion else None
+
+    @property
+    def fallback(self) -> Entry | None:
+        """The version that served last before the champion and may still serve."""
+        rolled_back = {digest for digest, entry in self.withdrawn.items() if entry.event == "rollback"}
+        barred = {self.champion_digest, *rolled_back, *self.invalid}
+        return next((entry for entry in reversed(self.served) if entry.model_digest not in barred), None)
+
+    def refused_by(self, version: int, verdict: str | None) -> Entry | None:
+        """The refusal of a version by a verdict, if it is recorded."""
+        told = ("refusal", version, verdict)
+        return next((entry for entry in self.entries if (entry.event, entry.version, entry.verdict) == told), None)

@@ -1,0 +1,69 @@
+"""The asset `verdict`: what the gate says of the challenger, against whoever serves; each gate is a check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from assets.errors import DigestError
+from assets.evaluation import evidence
+from assets.features import snapshots
+from assets.promotion import gate, ledger, model_registry, verdicts
+from assets.spec import ProductSpec
+from assets.storage.asset_result import AssetResult, CheckResult, Link
+from assets.storage.home import Home
+
+PHASES = {
+    "leakage": "2 Data engineering",
+    "latency": "5 Deployment",
+    "size": "5 Deployment",
+    "standing": "5 Deployment",
+}
+"""The phases of CRISP-ML(Q) (Studer and others 2021) that gates belong to, where it is not `EVALUATION`."""
+EVALUATION = "4 Evaluation"
+PHASE = "crisp_ml_q/phase"
+
+
+def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:
+    """Let the gate judge the challenger against whoever serves."""
+    challenger = model_registry.require_challenger(home, spec.name)
+    named = (challenger.model_digest, challenger.snapshot_digest)
+    found = evidence.found(home, spec.name, *named)
+    if "evaluation" in found and found["evaluation"].digest != challenger.evaluation_digest:
+        raise DigestError(
+            f"{found['evaluation'].path} was changed after version {challenger.version} was registered with it. "
+            f"Delete it and run `loopline run {spec.name}`."
+        )
+    verdict = gate.judge(
+        home,
+        spec,
+        snapshots.opened(home, spec.name, challenger.snapshot_digest),
+        evidence=found,
+        challenger_digest=challenger.model_digest,
+        standing=ledger.standing(home, spec.name),
+    )
+    path = verdicts.record(home, verdict)
+    figures = {
+        "challenger_version": challenger.version,
+        "promoted": verdict.promoted,
+        "verdict": verdict.told,
+        "warnings": verdict.warnings,
+        "record": path,
+        "page": Link(path.with_suffix(".html")),
+    }
+    return AssetResult(verdict.digest, figures, path, [_check(verdict, name) for name in verdicts.GATES])
+
+
+def phase(gate: str) -> dict[str, str]:
+    """The metadata that name a gate's phase."""
+    return {PHASE: PHASES.get(gate, EVALUATION)}
+
+
+def _check(verdict: verdicts.Verdict, name: str) -> CheckResult:
+    findings = [item for item in verdict.findings if item.gate == name]
+    return CheckResult(
+        name,
+        bool(findings) and all(item.passed for item in findings),
+        {"findings": [asdict(item) for item in findings], **phase(name)},
+        description="; ".join(f"{item.requirement}: {item.evidence}" for item in findings if not item.passed) or None,
+        warns=not any(item.refuses for item in findings),
+    )

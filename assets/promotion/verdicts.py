@@ -1,0 +1,148 @@
+"""Verdict: what the gate decided about a challenger, and why, as a record named by its digest and as a page.
+
+How it is decided stands in `gate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from assets.errors import DigestError
+from assets.evaluation.findings import Finding
+from assets.promotion.gate_rules import REQUIREMENTS
+from assets.promotion.ledger_state import Entry
+from assets.rendering import html_page
+from assets.storage.digests import value_digest
+from assets.storage.home import Home
+from assets.storage.publishing import published, write_json
+
+GATES = ("evidence", "standing", *REQUIREMENTS, "slices", "champion")
+"""All gates, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided about a challenger, and why.
+
+    Parameters
+    ----------
+    product, challenger_digest, champion_digest, snapshot_digest
+        Who was judged against whom, on which rows; no champion where nothing is served yet.
+    evidence : dict of str to str
+        The digest of each record that was read.
+    findings : tuple of Finding
+        Every requirement, met or not.
+    """
+
+    product: str
+    challenger_digest: str
+    champion_digest: str | None
+    snapshot_digest: str
+    evidence: dict[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def promoted(self) -> bool:
+        """Whether every gate was asked and no blocking requirement is missed."""
+        asked = {finding.gate for finding in self.findings}
+        return asked == set(GATES) and not any(finding.refuses for finding in self.findings)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it was refused; empty when promoted."""
+        unasked = [f"gate {gate}: nothing was found" for gate in GATES if gate not in {item.gate for item in self.findings}]
+        return unasked + [f"{item.requirement}: {item.evidence}" for item in self.refusing]
+
+    @property
+    def refusing(self) -> list[Finding]:
+        """The findings that refuse."""
+        return [item for item in self.findings if item.refuses]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is missed but only warns, or was accepted."""
+        missed = [item for item in self.findings if not item.passed and not item.refuses]
+        return [
+            f"{item.requirement}: {item.evidence}" + (f" (accepted {item.accepted})" if item.accepted else "")
+            for item in missed
+        ]
+
+    @property
+    def told(self) -> str:
+        """The verdict in a line."""
+        return "promoted" if self.promoted else f"refused: {'; '.join(self.reasons)}"
+
+    @property
+    def explained(self) -> str:
+        """Each reason for a refusal on lines of its own: the figure, what to do, and how to accept it."""
+        lines = []
+        for item in self.refusing:
+            lines += [f"  {item.requirement}: {item.evidence}"]
+            lines += [f"    {item.remedy}"] if item.remedy else []
+            if item.key:
+                lines.append(f'    To accept it: loopline accept {self.product} --finding {item.key} --because "…"')
+        return "\n".join(lines or [f"  {reason}" for reason in self.reasons])
+
+    def as_json(self) -> dict[str, Any]:
+        """The record."""
+        findings = [{**asdict(item), "refuses": item.refuses} for item in self.findings]
+        told = {"promoted": self.promoted, "reasons": self.reasons, "warnings": self.warnings}
+        return {**asdict(self), "findings": findings, **told}
+
+    @property
+    def digest(self) -> str:
+        """The record's digest."""
+        return value_digest(self.as_json())
+
+
+def record(home: Home, verdict: Verdict) -> Path:
+    """Publish a verdict beside the evidence it rests on, as JSON and as a page, and make it the current one."""
+    path = record_path(home, verdict)
+    write_json(path, verdict.as_json())
+    html_page.write(path.with_suffix(".html"), Path(__file__).with_name("verdict.html.j2"), verdict=verdict)
+    write_json(home.reports / verdict.product / "current.json", {"verdict": home.relative(path), "digest": verdict.digest})
+    return path
+
+
+def record_path(home: Home, verdict: Verdict) -> Path:
+    """Where a verdict lies: its name is its digest."""
+    folder = home.report_folder(verdict.product, verdict.challenger_digest, verdict.snapshot_digest)
+    return folder / f"verdict-{verdict.digest[:16]}.json"
+
+
+def current(home: Home, product: str) -> Verdict:
+    """The verdict that was given last.
+
+    Raises
+    ------
+    DigestError
+        If there is none, or it was changed.
+    """
+    pointer = published(home.reports / product / "current.json", f"{product}: nobody was judged")
+    return _read(home.root / pointer["verdict"], pointer["digest"])
+
+
+def opened(home: Home, product: str, entry: Entry) -> Verdict:
+    """The verdict that an entry of the ledger rests on.
+
+    Raises
+    ------
+    DigestError
+        If it is gone, or was changed.
+    """
+    folder = home.report_folder(product, entry.model_digest, entry.snapshot_digest)
+    return _read(folder / f"verdict-{str(entry.verdict)[:16]}.json", str(entry.verdict))
+
+
+def _read(path: Path, digest: str) -> Verdict:
+    record = published(path, "a verdict is gone")
+    if value_digest(record) != digest:
+        raise DigestError(f"{path} was changed after it was published. Delete it and run `loopline run` again.")
+    return Verdict(
+        **{
+            **{field.name: record[field.name] for field in fields(Verdict)},
+            "findings": tuple(Finding(**{key: item[key] for key in item if key != "refuses"}) for item in record["findings"]),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Rendering: self-contained HTML pages and SVG plots."""

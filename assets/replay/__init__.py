@@ -1,0 +1,1 @@
+"""Replay: a product's history played again under several retraining policies, on a simulated clock."""

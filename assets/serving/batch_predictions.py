@@ -1,0 +1,253 @@
+"""Scoring: the champion's predictions of a snapshot's rows, as Parquet tables that are replaced whole.
+
+The snapshot is read in pieces, so that it may be larger than the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.errors import DataError
+from assets.features.snapshots import Snapshot, parts_of, read
+from assets.methods.ranking import Array
+from assets.methods.split import Window, month_windows
+from assets.promotion import current_artifacts
+from assets.promotion.ledger_state import Entry
+from assets.spec import ProductSpec
+from assets.storage.digests import file_digest
+from assets.storage.home import Home
+from assets.storage.publishing import publishing
+from bentos.runtime import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+ALL = "all"
+"""The name of the predictions of all rows of a snapshot."""
+PIECE = 65_536
+"""How many rows are scored at a time."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A table of predictions: where it lies, its digest, its rows, and whether it was there already."""
+
+    path: Path
+    digest: str
+    rows: int
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The champion, asked about the rows of a snapshot.
+
+    Parameters
+    ----------
+    home, spec, snapshot
+        Where to write, what to score, and the rows.
+    champion : Entry
+        The ledger's entry by which the version serves; its model is verified before it is loaded.
+    scored_at : datetime
+        The time of scoring (UTC), written beside each row.
+    """
+
+    home: Home
+    spec: ProductSpec
+    snapshot: Snapshot
+    champion: Entry
+    scored_at: datetime
+
+    def test(self) -> Predictions:
+        """Score every row of the test part, labelled or not.
+
+        Raises
+        ------
+        DataError
+            If the part holds no rows.
+        """
+        spec = self.spec
+        cut_by = (spec.features.entity, spec.features.event_time, spec.target.column, spec.split.group)
+        frame = read(self.snapshot, [name for name in dict.fromkeys(cut_by) if name is not None])
+        mask, window = parts_of(spec, frame)["test"]
+        if not mask.any():
+            raise DataError(f"{spec.name}: the test part holds no rows to score. Land more rows, or change split.")
+        name = "test" if window is None else f"{window.start:%Y-%m-%d}_{window.end:%Y-%m-%d}"
+        done = self._write(self.home.predictions / spec.name / f"{name}.parquet", mask)
+        current_artifacts.name(done.path, done.digest, self.champion, rows=done.rows, snapshot_digest=self.snapshot.digest)
+        return done
+
+    def batch(self, month: str | None = None) -> Predictions:
+        """Score the rows of one month, in the product's time zone, or all rows.
+
+        What the same version said of the same rows is kept as it is; what another said is replaced whole.
+
+        Parameters
+        ----------
+        month : str, optional
+            ``2013-11``; left out, all rows are scored.
+
+        Raises
+        ------
+        DataError
+            If rows have no moment to tell their month by, or none is in it.
+        """
+        path = batch_folder(self.home, self.spec.name, self.snapshot.digest) / f"{month or ALL}.parquet"
+        if kept := self._already(path):
+            return kept
+        mask = np.ones(self.snapshot.rows, dtype=bool) if month is None else self._in_month(month)
+        if not mask.any():
+            raise DataError(
+                f"{self.spec.name}: {month or 'the snapshot'} holds no rows to score. Land them first: `loopline run`."
+            )
+        return self._write(path, mask)
+
+    def between(self, start: datetime, end: datetime) -> pd.DataFrame | None:
+        """Score the rows of a stretch of time; None where there are none.
+
+        Parameters
+        ----------
+        start, end : datetime
+            Its first moment and the first after it (UTC, without a zone).
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, n_columns)
+            The table that is written for them.
+        """
+        import pyarrow.parquet as pq
+
+        moment = str(self.spec.features.event_time)
+        mask = Window(start, end).holds(read(self.snapshot, [moment])[moment]).to_numpy()
+        if not mask.any():
+            return None
+        name = f"{start:%Y%m%dT%H%M}_{end:%Y%m%dT%H%M}-{self.champion.model_digest[:12]}.parquet"
+        found: pd.DataFrame = pq.read_table(self._write(self.home.predictions / self.spec.name / name, mask).path).to_pandas()
+        return found
+
+    def _in_month(self, month: str) -> np.ndarray[Any, Any]:
+        moment = self.spec.features.event_time
+        if moment is None:
+            raise DataError(f"{self.spec.name}: rows have no moment, so no month. Name features.event_time, or score all rows.")
+        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+            raise DataError(f"'{month}' is no month. Write it as 2013-11.")
+        window = month_windows(month, 0, 0, 1, self.spec.features.time_zone).test
+        inside: np.ndarray[Any, Any] = window.holds(read(self.snapshot, [moment])[moment]).to_numpy()
+        return inside
+
+    def _already(self, path: Path) -> Predictions | None:
+        """The predictions that lie there, if this version made them."""
+        import pyarrow.parquet as pq
+
+        if not path.exists():
+            return None
+        made = pq.read_metadata(path)
+        told = made.metadata or {}
+        by = (told.get(b"model_digest", b"").decode(), told.get(b"model_version", b"").decode())
+        if by != (self.champion.model_digest, str(self.champion.version)):
+            return None
+        return Predictions(path, file_digest(path), made.num_rows, kept=True)
+
+    def _write(self, path: Path, mask: np.ndarray[Any, Any]) -> Predictions:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        digest = self.champion.model_digest
+        model = Model.load(self.home.models / self.spec.name / digest, digest, threads=os.cpu_count() or 1)
+        columns = dict.fromkeys((self.spec.features.entity, *self.spec.moments, *model.signature["features"]))
+        rows = start = 0
+        with publishing(path) as temporary:
+            writer = None
+            for piece in pq.ParquetFile(self.snapshot.path).iter_batches(PIECE, columns=list(columns)):
+                chosen = pa.table(piece).filter(pa.array(mask[start : start + len(piece)]))
+                start += len(piece)
+                if len(chosen):
+                    scored = self._scored(model, chosen)
+                    writer = writer or pq.ParquetWriter(temporary, scored.schema, compression="zstd")
+                    writer.write_table(scored)
+                    rows += len(chosen)
+            if writer is not None:
+                writer.close()
+        return Predictions(path, file_digest(path), rows)
+
+    def _scored(self, model: Model, rows: pa.Table) -> pa.Table:
+        """A piece's keys and moments, the answers, and by whom and when they were given."""
+        import pyarrow as pa
+
+        outputs = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
+        count, entity = len(rows), self.spec.features.entity
+        table = pa.table(
+            {
+                entity: rows[entity].cast(pa.string()),
+                **{name: rows[name].cast(pa.timestamp("us")) for name in self.spec.moments},
+                **_answers(model, outputs),
+                "model_version": pa.array([self.champion.version] * count, pa.int32()),
+                "model_digest": pa.array([self.champion.model_digest] * count).dictionary_encode(),
+                "snapshot_digest": pa.array([self.snapshot.digest] * count).dictionary_encode(),
+                "scored_at_utc": pa.array([self.scored_at.replace(tzinfo=None)] * count, pa.timestamp("us")),
+            }
+        )
+        return table.replace_schema_metadata(
+            {"model_version": str(self.champion.version), "model_digest": self.champion.model_digest}
+        )
+
+
+def outputs_in(predictions: pd.DataFrame, model: Model) -> Array:
+    """The outputs that a table of predictions holds, of shape (n_rows,) or (n_rows, n_classes)."""
+    if model.kind == "multiclass":
+        return np.asarray(predictions[[f"probability_{name}" for name in model.signature["classes"]]], dtype=np.float64)
+    return np.asarray(predictions["probability" if model.kind == "binary" else "prediction"], dtype=np.float64)
+
+
+def look_up(home: Home, product: str, snapshot_digest: str, entity: str, key: str) -> list[dict[str, Any]]:
+    """What batch predictions say of one key, a record for each model that was asked; empty if it was not scored.
+
+    Parameters
+    ----------
+    home, product, snapshot_digest
+        Whose predictions, of which snapshot.
+    entity : str
+        The column of keys.
+    key : str
+        The key looked for. Only the row groups whose range holds it are read.
+    """
+    import pyarrow.parquet as pq
+
+    files = batch_folder(home, product, snapshot_digest).glob("*.parquet")
+    rows = [row for file in files for row in pq.read_table(file, filters=[(entity, "==", key)]).to_pylist()]
+    # a month and the whole snapshot may both hold it: what was said last stands
+    return list({row["model_digest"]: row for row in sorted(rows, key=lambda row: row["scored_at_utc"])}.values())
+
+
+def batch_folder(home: Home, product: str, snapshot_digest: str) -> Path:
+    """Where the batch predictions of a snapshot lie: a file for each month, or one of all rows."""
+    return home.predictions / product / snapshot_digest[:16]
+
+
+def _answers(model: Model, outputs: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """The columns that hold the model's answers, by kind of target."""
+    import pyarrow as pa
+
+    decided = model.decide(outputs)
+    if model.kind == "binary":
+        threshold = pa.array([model.decision["threshold"]] * len(outputs))
+        return {"probability": pa.array(outputs), "is_positive": pa.array(decided), "threshold": threshold}
+    if model.kind == "regression":
+        margin = model.decision["margin"]
+        return {
+            "prediction": pa.array(outputs),
+            "planned": pa.array(decided),
+            "low": pa.array(outputs - margin),
+            "high": pa.array(outputs + margin),
+        }
+    classes = model.signature["classes"]
+    chances = {f"probability_{name}": pa.array(outputs[:, index]) for index, name in enumerate(classes)}
+    return {"predicted_class": pa.array([classes[index] for index in decided]), **chances}

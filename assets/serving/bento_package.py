@@ -1,0 +1,185 @@
+"""Packaging: a bento of the champion, with the ONNX model, its signature and the service, and nothing else.
+
+BentoML builds in a process of its own, where no other copy of the service is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from assets.errors import DigestError, PackagingError
+from assets.promotion.ledger_state import Entry
+from assets.spec import ProductSpec
+from assets.storage.digests import file_digest, value_digest
+from assets.storage.drafts import draft_folder
+from assets.storage.home import REPOSITORY, Home
+from assets.storage.publishing import read_json, write_json
+from bentos.runtime import FILES, Model, model_digest
+
+PROMISE = "promoted.json"
+SERVICE = REPOSITORY / "bentos"
+REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "prometheus-client", "pydantic", "starlette", "typing-extensions")
+
+
+@dataclass(frozen=True)
+class Bento:
+    """A built bento: its tag, the folder it lies in, and the digest of the service and model in it."""
+
+    tag: str
+    path: Path
+    digest: str
+    size_bytes: int
+
+
+def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
+    """Build the bento of a promoted model; an earlier bento of the same version is replaced.
+
+    Parameters
+    ----------
+    home, spec
+        Where the model lies, and its declaration.
+    champion : Entry
+        The ledger's entry by which the version serves. Its model is verified, and the bento refuses to start with any other
+        bytes.
+
+    Raises
+    ------
+    TamperedModelError
+        If the model folder's bytes are not those that were promoted.
+    PackagingError
+        If BentoML cannot build it.
+    """
+    digest, version = champion.model_digest, champion.version
+    folder = home.models / spec.name / digest
+    Model.load(folder, digest)
+    tag = tag_of(champion)
+    with draft_folder(home) as scratch:
+        package_folder = scratch / "bentos"
+        (package_folder / "model").mkdir(parents=True)
+        for source in sources():
+            shutil.copyfile(source, package_folder / source.name)
+        for name in FILES:
+            shutil.copyfile(folder / name, package_folder / "model" / name)
+        promised = {
+            "product": spec.name,
+            "model_version": version,
+            "model_digest": digest,
+            "champion_since_utc": champion.recorded_at,
+            "ledger_entry": champion.digest,
+            "workers": spec.serving.workers,
+            "limits": spec.serving.limits,
+        }
+        write_json(package_folder / PROMISE, promised)
+        # JSON is YAML: BentoML reads its bentofile as it is
+        bentofile = {
+            "service": "bentos.service:ModelService",
+            "name": spec.name,
+            "description": spec.description,
+            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63]},
+            "include": ["bentos/**"],
+            "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
+        }
+        write_json(scratch / "bentofile.yaml", bentofile)
+        # in a store of its own, so that the home's never lacks the bento that is being replaced
+        store = scratch / "store"
+        _bentoml(store, "build", str(scratch), "--version", tag.split(":")[1], "--output", "tag", cwd=scratch)
+        built = store / "bentos" / spec.name / tag.split(":")[1]
+        if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
+            raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
+        path = bento_folder(home, tag)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            shutil.move(path, scratch / "replaced")
+        shutil.move(built, path)
+    inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
+    digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
+    return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def sources() -> list[Path]:
+    """The modules of the service."""
+    return sorted(SERVICE.glob("*.py"))
+
+
+def point(home: Home, product: str, champion: Entry) -> Path:
+    """Let services serve the champion's bento: those that run change to it, those that start start it."""
+    tag = tag_of(champion)
+    path = pointer(home, product)
+    folder = os.path.relpath(bento_folder(home, tag) / "src" / "bentos", path.parent)
+    named = {"tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
+    return write_json(path, {"folder": folder, **named})
+
+
+def withdraw(home: Home, product: str, digest: str) -> list[str]:
+    """Remove the bentos that hold a model, so that nothing starts them; their tags."""
+    folder = home.bentos / "bentos" / product
+    tags = [f"{product}:{path.name}" for path in sorted(folder.glob("v*")) if path.is_dir()]
+    held = [tag for tag in tags if promise(home, tag).get("model_digest") == digest]
+    for tag in held:
+        if pointer(home, product).exists() and read_json(pointer(home, product))["tag"] == tag:
+            # running services answer no more with it; where another version may serve, its bento follows
+            pointer(home, product).unlink()
+        shutil.rmtree(bento_folder(home, tag))
+    return held
+
+
+def pointer(home: Home, product: str) -> Path:
+    """The file that names the champion's bento, which running services follow."""
+    return home.bentos / "champions" / f"{product}.json"
+
+
+def followed(home: Home, product: str) -> str | None:
+    """The digest of the model that services follow, if there is one."""
+    path = pointer(home, product)
+    return str(read_json(path)["model_digest"]) if path.exists() else None
+
+
+def served_tag(home: Home, product: str) -> str:
+    """The tag of the bento that services serve.
+
+    Raises
+    ------
+    PackagingError
+        If there is none.
+    """
+    if not pointer(home, product).exists():
+        raise PackagingError(f"{product}: no version is packaged to be served. Run `loopline run {product}`.")
+    return str(read_json(pointer(home, product))["tag"])
+
+
+def tag_of(champion: Entry) -> str:
+    """The tag of a version's bento."""
+    return f"{champion.product}:{champion.tag}"
+
+
+def bento_folder(home: Home, tag: str) -> Path:
+    """The folder of a bento in this home's store."""
+    name, version = tag.split(":")
+    return home.bentos / "bentos" / name / version
+
+
+def promise(home: Home, tag: str) -> dict[str, object]:
+    """What a bento promises to serve: product, version and digest."""
+    found: dict[str, object] = read_json(bento_folder(home, tag) / "src" / "bentos" / PROMISE)
+    return found
+
+
+def _bentoml(store: Path, *arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", *arguments],
+        cwd=cwd,
+        env={**os.environ, "BENTOML_HOME": str(store), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        tail = "\n".join(done.stderr.strip().splitlines()[-15:])
+        raise PackagingError(f"`bentoml {' '.join(arguments[:1])}` failed with exit code {done.returncode}:\n{tail}")
+    return done.stdout

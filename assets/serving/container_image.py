@@ -1,0 +1,195 @@
+"""Containers: the champion's bento as an OCI image, its bill of materials, and its Kubernetes manifest.
+
+The packages are installed beside the image and copied into it, so that nothing runs and nothing is fetched while it is built.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from assets.errors import ContainerError
+from assets.promotion import current_artifacts
+from assets.promotion.ledger_state import Entry
+from assets.serving import kubernetes_manifest
+from assets.serving.container_engine import Engine, run
+from assets.spec import ProductSpec
+from assets.storage.digests import file_digest
+from assets.storage.drafts import draft_folder
+from assets.storage.home import REPOSITORY, Home
+from bentos.runtime import Model
+
+LOCK, CONTAINERFILE = REPOSITORY / "requirements" / "serving.txt", REPOSITORY / "deploy" / "Containerfile"
+MANIFEST = "kubernetes.yaml"
+USER = "app:x:1034:1034::/tmp:/usr/sbin/nologin\n"
+PRUNED = (
+    "bin",
+    "**/tests",
+    "**/*.pyi",
+    *(f"onnxruntime/{name}" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
+)
+"""What of the packages a service never needs."""
+IMPORTED = """
+import sys, pathlib, py_compile
+import _bentoml_impl.server.serving, _bentoml_impl.worker.service, bentoml_cli.cli, bentos.probe, bentos.service
+site = pathlib.Path(sys.argv[1])
+found = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+for file in map(pathlib.Path, found):
+    if site in file.parents and file.suffix == ".py":
+        py_compile.compile(str(file), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+"""Compiles what the service imports, and only that: a read-only image cannot do it at each start."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: its reference, its digest, its size, and the folder of what is known of it."""
+
+    reference: str
+    digest: str
+    size_bytes: int
+    folder: Path
+
+
+def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
+    """Build the image of the champion's bento, its bill of materials and its Kubernetes manifest.
+
+    Parameters
+    ----------
+    home, spec, champion
+        What is served.
+    bento : Path
+        The folder of the champion's bento.
+
+    Raises
+    ------
+    ContainerError
+        If there is no engine, a tool is missing, or the engine fails.
+    TamperedModelError
+        If the bento's model is not the promoted one.
+    """
+    Model.load(bento / "src" / "bentos" / "model", champion.model_digest)
+    engine = Engine.found()
+    tag = champion.tag
+    reference = f"localhost/{spec.name}:{tag}"
+    folder = home.images / spec.name / tag
+    folder.mkdir(parents=True, exist_ok=True)
+    with draft_folder(home) as scratch:
+        context = scratch / "context"
+        shutil.copytree(bento, context / "bento")
+        (context / "passwd").write_text(USER, encoding="utf-8")
+        _install(context / "site", context / "bento" / "src")
+        labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
+        engine.build(context, CONTAINERFILE, reference, labels)
+        archive = scratch / "image.tar"
+        engine.save(reference, archive)
+        _bill_of_materials(engine.archive, archive, folder / "sbom.cdx.json")
+    (folder / MANIFEST).write_text(kubernetes_manifest.kubernetes(spec, champion, reference), encoding="utf-8")
+    found = engine.inspect(reference) or {}
+    done = Image(reference, _digest(found), int(found["Size"]), folder)
+    sbom = file_digest(folder / "sbom.cdx.json")
+    current_artifacts.name(
+        folder, done.digest, champion, reference=reference, size_bytes=done.size_bytes, engine=engine.runner, sbom_digest=sbom
+    )
+    return done
+
+
+def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> dict[str, Any]:
+    """Run the image hardened, wait until it is ready, ask it about its model's example, and stop it.
+
+    Returns
+    -------
+    dict
+        ``ready_seconds``, the ``answer``, and the container's ``log``.
+
+    Raises
+    ------
+    ContainerError
+        If it is not ready within a minute, or another model answers.
+    """
+    engine, url = Engine.found(), f"http://127.0.0.1:{port}"
+    began = time.monotonic()
+    container = engine.start(reference, port, spec.serving.memory_mb)
+    try:
+        while not _ready(url):
+            if time.monotonic() - began > 60:
+                raise ContainerError(f"{reference} is not ready after a minute; it says:\n{engine.stop(container)[-2000:]}")
+            time.sleep(0.02)
+        ready = time.monotonic() - began
+        with urlopen(f"{url}/docs.json", timeout=10) as described:  # noqa: S310 - the loopback
+            example = json.load(described)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
+        body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json"})  # noqa: S310
+        with urlopen(body, timeout=10) as response:  # noqa: S310
+            answered, answer = response.headers["X-Model-Digest"], json.load(response)
+    finally:
+        log = engine.stop(container)
+    if answered != champion.model_digest:
+        raise ContainerError(f"{reference}: model {answered[:12]} answers, promoted was {champion.model_digest[:12]}.")
+    return {"ready_seconds": round(ready, 2), "answer": answer, "log": log}
+
+
+def forget_if_gone(home: Home, product: str) -> None:
+    """Let an image be built anew that someone removed from the engine."""
+    record = current_artifacts.record(home.images / product)
+    if record is not None and digest_of(record["reference"]) != record["digest"]:
+        shutil.rmtree(home.images / product)
+
+
+def digest_of(reference: str) -> str | None:
+    """The digest of an image as the engine has it; None if it has none of this name."""
+    found = Engine.found().inspect(reference)
+    return None if found is None else _digest(found)
+
+
+def _digest(inspected: dict[str, Any]) -> str:
+    return str(inspected.get("Digest") or inspected["Id"])
+
+
+def _install(site: Path, source: Path) -> None:
+    """The locked packages, without what a service never needs, and compiled where it imports them."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    # copied: links would share their files with every other environment of this machine
+    options = [
+        "--quiet",
+        "--target",
+        str(site),
+        "--link-mode",
+        "copy",
+        "--python",
+        sys.executable,
+        "--no-deps",
+        "--require-hashes",
+    ]
+    run([uv, "pip", "install", *options, "-r", str(LOCK)])
+    for pattern in PRUNED:
+        for path in list(site.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    run(
+        [sys.executable, "-c", IMPORTED, str(site)],
+        cwd=source,
+        variables={"PYTHONPATH": str(site), "BENTOML_DO_NOT_TRACK": "True"},
+    )
+
+
+def _bill_of_materials(form: str, archive: Path, target: Path) -> None:
+    syft = Path(sys.executable).with_name("syft")
+    if not syft.exists():
+        raise ContainerError("syft, which lists an image's packages, is not installed. `make container` installs it.")
+    run(
+        [str(syft), "scan", "--from", form, str(archive), "-o", f"cyclonedx-json={target}"],
+        variables={"SYFT_CHECK_FOR_APP_UPDATE": "false"},
+    )
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310 - the loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False

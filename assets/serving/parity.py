@@ -1,0 +1,276 @@
+"""Parity: the ways in which the champion is served, asked the same rows, must answer alike.
+
+The rows are real test rows, and hard ones: each feature at the ends of its range, missing, or of a category never seen.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets.errors import ParityError
+from assets.features import snapshots
+from assets.features.snapshots import Snapshot
+from assets.promotion.ledger_state import Entry
+from assets.spec import ProductSpec
+from assets.storage.drafts import draft_folder
+from assets.storage.home import Home
+from assets.storage.publishing import read_json, write_json
+from assets.storage.sql import identifier
+from bentos.runtime import Model, is_missing
+
+TOLERANCE = {True: 1e-12, False: 1e-6}
+"""The largest difference of probabilities, or of values relative to the largest, by whether the graph is in double precision:
+databases add up some thousand numbers in another order, and each sum rounds in its last digit."""
+REAL = 500
+"""How many test rows are asked."""
+HARD = 1000
+"""The most rows that are made by changing usual ones: with thousands of features, each changes several."""
+UNKNOWN = 'never seen: O\'Brien "ü"'
+"""A category that no training row has, of characters that are easily broken."""
+Rows = list[dict[str, Any]]
+Answers = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+"""Outputs of shape (n_rows,) or (n_rows, n_classes), and decisions of shape (n_rows,)."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one way answered.
+
+    Parameters
+    ----------
+    rows : int
+        The rows it was asked.
+    largest_difference : float
+        From the model's own outputs.
+    different_decisions : int
+        Decisions that differ from the model's, where its output is not too close to call.
+    too_close : int
+        Rows whose output lies so close to where the decision changes that the tolerance could change it.
+    """
+
+    rows: int
+    largest_difference: float
+    different_decisions: int
+    too_close: int
+
+    def agrees(self, tolerance: float) -> bool:
+        """Whether it answers as the model does."""
+        return self.largest_difference <= tolerance and not self.different_decisions
+
+
+def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, ways: dict[str, Path | None]) -> Path:
+    """Ask all ways, and publish how they answered.
+
+    Parameters
+    ----------
+    home, spec, snapshot, champion
+        The model, and where test rows are.
+    ways : dict of str to Path or None
+        ``precomputed``: the Parquet file of predictions; ``embedded``: the wheel; ``sql``: DuckDB's query; ``service``: the
+        bento's ``src`` folder. None stands for a way that does not exist.
+
+    Returns
+    -------
+    Path
+        The record.
+
+    Raises
+    ------
+    ParityError
+        If a way answers otherwise, naming it; what services followed before is followed on.
+    """
+    model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest)
+    real, keys = _real(spec, snapshot, model)
+    rows = real + _hard(model)
+    outputs = model.predict({name: [row[name] for row in rows] for name in model.signature["features"]})
+    expected = outputs, _named(model, model.decide(outputs))
+    tolerance = TOLERANCE[model.is_double]
+    path = home.reports / spec.name / "parity.json"
+    # a way that cannot answer leaves no record, rather than an earlier one
+    path.unlink(missing_ok=True)
+
+    def asked(way: str) -> Way | None:
+        place = ways[way]
+        if place is None:
+            return None
+        given = _precomputed(spec, model, place, keys) if way == "precomputed" else ASKED[way](home, spec, model, place, rows)
+        return _held_against(model, expected, given, tolerance)
+
+    # two of them are programs that import for a while
+    with ThreadPoolExecutor(len(ASKED)) as pool:
+        found: dict[str, Any] = dict(zip(ways, pool.map(asked, ways), strict=True))
+    told = {name: None if way is None else {**asdict(way), "agrees": way.agrees(tolerance)} for name, way in found.items()}
+    named = {"model_version": champion.version, "model_digest": champion.model_digest, "snapshot_digest": snapshot.digest}
+    write_json(
+        path, {**named, "tolerance": tolerance, "real_rows": len(real), "hard_rows": len(rows) - len(real), "ways": told}
+    )
+    if odd := [name for name, way in found.items() if way is not None and not way.agrees(tolerance)]:
+        listed = "; ".join(
+            f"{name} differs by up to {found[name].largest_difference:.2g} and in {found[name].different_decisions} decisions"
+            for name in odd
+        )
+        raise ParityError(
+            f"{spec.name}: {listed}, of {len(rows)} rows; at most {tolerance:g} and none are allowed. Services go on with what "
+            f"they serve. See {path}."
+        )
+    return path
+
+
+def _real(spec: ProductSpec, snapshot: Snapshot, model: Model) -> tuple[Rows, list[str]]:
+    """Test rows as a client would send them, and their keys."""
+    frame = snapshots.read(snapshot)
+    mask, _ = snapshots.parts_of(spec, frame)["test"]
+    test = frame[mask]
+    drawn = np.random.default_rng(0).choice(len(test), min(REAL, len(test)), replace=False)
+    picked = test.iloc[np.sort(drawn)]
+    columns = {name: picked[name].tolist() for name in model.signature["features"]}
+    given = zip(*columns.values(), strict=True)
+    rows = [{name: None if is_missing(value) else value for name, value in zip(columns, row, strict=True)} for row in given]
+    return rows, picked[spec.features.entity].astype(str).tolist()
+
+
+def _hard(model: Model) -> Rows:
+    """Usual rows with one feature at an end of its range, missing or unknown, in wide tables some; and all of that at once."""
+    usual: Rows = model.signature["background"]
+    odd: dict[str, list[Any]] = {}
+    for name, feature in model.signature["features"].items():
+        ends = [-1e6 if feature["min"] is None else feature["min"], 1e6 if feature["max"] is None else feature["max"], 0.1]
+        low, high, _ = ends
+        odd[name] = [UNKNOWN] if feature["type"] == "category" else [value for value in ends if low <= value <= high]
+        odd[name] += [] if feature["required"] else [None]
+    changes = [(name, value) for name, values in odd.items() for value in values]
+    single = [{**usual[place % len(usual)], **dict(changes[place::HARD])} for place in range(min(HARD, len(changes)))]
+    together = [{name: values[place % len(values)] for name, values in odd.items()} for place in range(4)]
+    return [*usual, *single, *together]
+
+
+def _precomputed(spec: ProductSpec, model: Model, file: Path, keys: list[str]) -> Answers:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(file).to_pandas().set_index(spec.features.entity).loc[keys]
+    return _columns(model, {name: table[name].to_numpy() for name in table.columns})
+
+
+def _embedded(home: Home, spec: ProductSpec, model: Model, wheel: Path, rows: Rows) -> Answers:
+    module = spec.module
+    code = (
+        f"import json, sys; sys.path.insert(0, sys.argv[1]); import {module}\n"
+        f"found = {module}.predict_rows(json.load(sys.stdin))\n"
+        "json.dump([found.outputs.tolist(), found.decisions.tolist()], sys.stdout)"
+    )
+    with draft_folder(home) as scratch:
+        zipfile.ZipFile(wheel).extractall(scratch)
+        outputs, decisions = _program(spec, "embedded", ["-I", "-c", code, str(scratch)], scratch, rows)
+    del model
+    return np.array(outputs), np.array(decisions)
+
+
+def _service(home: Home, spec: ProductSpec, model: Model, source: Path, rows: Rows) -> Answers:
+    del home
+    sent = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    found = _program(spec, "service", ["-m", "bentos.probe"], source, sent)
+    columns = {
+        name: np.array([item[name] for item in found])
+        for name in found[0]
+        if name not in ("probabilities", "unknown_categories")
+    }
+    if model.kind == "multiclass":
+        for name in model.signature["classes"]:
+            columns[f"probability_{name}"] = np.array([item["probabilities"][name] for item in found])
+    if model.kind == "regression":
+        columns["prediction"] = columns.pop("value")
+    return _columns(model, columns)
+
+
+def _sql(home: Home, spec: ProductSpec, model: Model, file: Path, rows: Rows) -> Answers:
+    import duckdb
+    import pyarrow as pa
+
+    del home
+    numbered = pa.array([str(number) for number in range(len(rows))])
+    columns: dict[str, Any] = {
+        spec.features.entity: numbered,
+        **{name: pa.nulls(len(rows), pa.timestamp("us")) for name in spec.moments},
+    }
+    for name, feature in model.signature["features"].items():
+        kind = pa.string() if feature["type"] == "category" else pa.float64()
+        columns[name] = pa.array([row[name] for row in rows], kind)
+    relation = str(spec.features.relation or spec.name).split(".")
+    with duckdb.connect() as connection:
+        connection.register("loopline_rows", pa.table(columns))
+        if len(relation) > 1:
+            connection.execute(f"create schema {identifier(relation[0])}")
+        connection.execute(f"create view {'.'.join(map(identifier, relation))} as from loopline_rows")
+        found = connection.execute(file.read_text(encoding="utf-8")).fetchnumpy()
+    order = np.argsort(found[spec.features.entity].astype(int))
+    return _columns(model, {name: values[order] for name, values in found.items()})
+
+
+ASKED: dict[str, Callable[[Home, ProductSpec, Model, Path, Rows], Answers]] = {
+    "embedded": _embedded,
+    "sql": _sql,
+    "service": _service,
+}
+
+
+def _program(spec: ProductSpec, way: str, arguments: list[str], folder: Path, rows: Rows) -> Any:
+    """What another Python process answers; it sees only what lies in the folder."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, input=json.dumps(rows), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["nothing"]
+        raise ParityError(f"{spec.name}: the {way} way cannot answer; it says: {last[0]}")
+    return json.loads(done.stdout)
+
+
+def _columns(model: Model, columns: dict[str, Any]) -> Answers:
+    """Outputs and decisions from the columns that batch predictions have."""
+    if model.kind == "binary":
+        return columns["probability"].astype(float), columns["is_positive"].astype(bool)
+    if model.kind == "regression":
+        return columns["prediction"].astype(float), columns["planned"].astype(float)
+    classes = model.signature["classes"]
+    return np.column_stack([columns[f"probability_{name}"] for name in classes]), columns["predicted_class"]
+
+
+def _named(model: Model, decisions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.array(model.signature["classes"])[decisions] if model.kind == "multiclass" else decisions
+
+
+def _held_against(model: Model, expected: Answers, given: Answers, tolerance: float) -> Way:
+    """Compare; a way that was asked fewer rows was asked the first ones."""
+    count = len(given[0])
+    outputs, decisions = expected[0][:count], expected[1][:count]
+    scale = max(1.0, float(np.abs(outputs).max())) if model.kind == "regression" else 1.0
+    difference = float(np.max(np.abs(outputs - given[0]) / scale))
+    if model.kind == "regression":
+        return Way(count, max(difference, float(np.max(np.abs(decisions - given[1]) / scale))), 0, 0)
+    close = _too_close(model, outputs, tolerance)
+    return Way(count, difference, int(np.sum((decisions != given[1]) & ~close)), int(close.sum()))
+
+
+def _too_close(model: Model, outputs: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any, Any]:
+    if model.kind == "binary":
+        near: np.ndarray[Any, Any] = np.abs(outputs - model.decision["threshold"]) <= tolerance
+        return near
+    costs = np.asarray(model.decision["costs"], dtype=np.float64)
+    expected = np.sort(outputs @ costs, axis=1)
+    margin: np.ndarray[Any, Any] = expected[:, 1] - expected[:, 0] <= 2 * tolerance * costs.max()
+    return margin
+
+
+def recorded(home: Home, product: str) -> dict[str, Any] | None:
+    """How the ways answered last, if they were compared."""
+    path = home.reports / product / "parity.json"
+    return read_json(path) if path.exists() else None

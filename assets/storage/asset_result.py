@@ -1,0 +1,85 @@
+"""What the body of an asset gives: the version of its content, figures for the UI, its file, and its checks' results.
+
+Dagster is not known here; `orchestration.components.step` shows each figure as Dagster does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assets.errors import LooplineError
+
+ROWS = "dagster/row_count"
+"""The figure that Dagster shows as the number of rows."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page that the UI links to."""
+
+    page: Path
+
+
+class Markdown(str):
+    """Text that the UI renders as Markdown."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of one of an asset's checks.
+
+    Parameters
+    ----------
+    name : str
+        The check's name.
+    passed : bool
+        Whether it held.
+    metadata : mapping
+        Figures for the UI.
+    description : str, optional
+        Why it did not hold.
+    warns : bool
+        Whether a failure is a warning only.
+    """
+
+    name: str
+    passed: bool
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    warns: bool = False
+
+
+@dataclass(frozen=True)
+class AssetResult:
+    """What an asset's body made.
+
+    Parameters
+    ----------
+    data_version : str
+        The version of the content: equal content has an equal version.
+    metadata : mapping
+        Figures for the UI: numbers and texts, a `Path` as a path, a `Link` as a link, lists and mappings as JSON.
+    output : Path, optional
+        A file without which the asset counts as missing.
+    checks : sequence of CheckResult
+        Checks that were evaluated while it was made.
+    """
+
+    data_version: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    output: Path | None = None
+    checks: Sequence[CheckResult] = ()
+
+
+class FailedCheckError(Exception):
+    """A check failed while an asset was made: its result is recorded, then the error fails the run."""
+
+    def __init__(self, result: CheckResult, error: LooplineError) -> None:
+        super().__init__(str(error))
+        self.result = result
+        self.error = error

@@ -1,0 +1,100 @@
+"""Code versions: digests of a module, of all that it imports of ours, of its templates, and of libraries."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from assets.storage.digests import file_digest, value_digest
+from assets.storage.home import REPOSITORY
+
+
+def code_version(*modules: str, parameters: Any = None, distributions: Iterable[str] = ()) -> str:
+    """A version of what makes an asset: its code and what that imports of ours, its parameters, and its libraries.
+
+    Comments, docstrings and layout do not count.
+
+    Parameters
+    ----------
+    *modules : str
+        Where the asset's body stands, as ``assets.training.model_asset``.
+    parameters : JSON-compatible, optional
+        The part of the declaration that is read.
+    distributions : iterable of str
+        Installed distributions whose version changes what is made.
+    """
+    libraries = {name: _installed(name) for name in distributions}
+    return value_digest([_closure(*modules), parameters, libraries])[:16]
+
+
+def estimator_version(path: str) -> str:
+    """A version of a declared estimator: its module's bytes if it is in this repository, else its distribution's version.
+
+    Nothing is imported for it.
+    """
+    module = path.rpartition(".")[0]
+    own = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
+    if own.is_file():
+        return file_digest(own)
+    try:
+        return _installed(module.split(".", maxsplit=1)[0])
+    except PackageNotFoundError:
+        return ""
+
+
+@cache
+def _installed(distribution: str) -> str:
+    """A distribution's version, whose metadata are parsed once."""
+    return installed(distribution)
+
+
+def _closure(*modules: str) -> list[str]:
+    """Digests of the code of modules and of all our modules that they import, however far."""
+    waiting, seen = list(modules), {}
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and (read := _read(name)) is not None:
+            seen[name], imported = read
+            waiting += imported
+    return [f"{name} {seen[name]}" for name in sorted(seen)]
+
+
+@cache
+def _read(module: str) -> tuple[str, list[str]] | None:
+    """A module's digest, with the templates beside it that it names, and what it imports; None if it is not ours."""
+    path = _source(module)
+    if path is None:
+        return None
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    imported: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+    templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]
+    return value_digest([_without_docstrings(tree), *templates]), imported
+
+
+def _source(module: str) -> Path | None:
+    """The file of one of our modules that can change what a stage gives; how a declaration is read cannot."""
+    if module.split(".", maxsplit=1)[0] not in ("assets", "bentos") or module.startswith(("assets.spec", "assets.errors")):
+        return None
+    path = REPOSITORY.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _without_docstrings(tree: ast.AST) -> str:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [  # type: ignore[attr-defined]
+                item for item in body if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+            ]
+    return ast.dump(tree)

@@ -1,0 +1,157 @@
+"""The home folder: the one that a run writes to, and where each thing lies in it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from assets.errors import HomeError
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+"""The checkout, which a run reads and does not write."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The one folder that a run writes to.
+
+    Parameters
+    ----------
+    root : Path
+        Absolute path of the folder. It need not exist: `prepare` makes it.
+    """
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        """Good rows of raw files, by source, table and partition."""
+        return self.root / "landing"
+
+    @property
+    def quarantine(self) -> Path:
+        """Bad rows with their reasons."""
+        return self.root / "quarantine"
+
+    @property
+    def warehouse(self) -> Path:
+        """DuckDB's file; open it only under `warehouse_lock`."""
+        return self.root / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def snapshots(self) -> Path:
+        """Feature relations as published, by product and digest."""
+        return self.root / "snapshots"
+
+    @property
+    def images(self) -> Path:
+        """What is known of the container images of champions: digest, bill of materials, Kubernetes manifest."""
+        return self.root / "images"
+
+    @property
+    def wheels(self) -> Path:
+        """Champions as wheels, by product."""
+        return self.root / "wheels"
+
+    @property
+    def sql(self) -> Path:
+        """Champions written as SQL, by product and version."""
+        return self.root / "sql"
+
+    @property
+    def served(self) -> Path:
+        """What services were asked and answered, by product: one SQLite file a day."""
+        return self.root / "served"
+
+    @property
+    def models(self) -> Path:
+        """Model folders, by product and digest."""
+        return self.root / "models"
+
+    @property
+    def tuning(self) -> Path:
+        """Searches for parameters, by product."""
+        return self.root / "tuning"
+
+    @property
+    def reports(self) -> Path:
+        """Evaluations and verdicts, by product."""
+        return self.root / "reports"
+
+    @property
+    def quality(self) -> Path:
+        """How good landed rows are, by source."""
+        return self.root / "quality"
+
+    @property
+    def replays(self) -> Path:
+        """Histories that were played again, by product."""
+        return self.root / "replays"
+
+    @property
+    def streams(self) -> Path:
+        """What came row by row, by source and table: one SQLite file each."""
+        return self.root / "streams"
+
+    @property
+    def monitoring(self) -> Path:
+        """What became of champions since they were validated, by product."""
+        return self.root / "monitoring"
+
+    @property
+    def ledger(self) -> Path:
+        """Who served when."""
+        return self.root / "ledger"
+
+    @property
+    def registry(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.root / "registry"
+
+    @property
+    def bentos(self) -> Path:
+        """BentoML's store."""
+        return self.root / "bentos"
+
+    @property
+    def predictions(self) -> Path:
+        """Tables of predictions, by product."""
+        return self.root / "predictions"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's instance."""
+        return self.root / "dagster"
+
+    @property
+    def temporary(self) -> Path:
+        """Drafts, on the same file system, so that publishing is a rename."""
+        return self.root / "tmp"
+
+    def prepare(self) -> Home:
+        """Make the folder and prove that it can be written.
+
+        Raises
+        ------
+        HomeError
+            If the folder cannot be made or written.
+        """
+        try:
+            self.temporary.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.temporary):
+                pass
+        except OSError as error:
+            raise HomeError(
+                f"LOOPLINE_HOME={self.root} cannot be written ({error.strerror}). "
+                "Everything a run produces is kept there: point LOOPLINE_HOME at a folder you may write to."
+            ) from error
+        return self
+
+    def report_folder(self, product: str, model_digest: str, snapshot_digest: str) -> Path:
+        """Where the evaluation of a model on a snapshot lies, with the verdicts that rest on it."""
+        return self.reports / product / f"{model_digest[:12]}-{snapshot_digest[:12]}"
+
+    def relative(self, path: Path) -> str:
+        """Name a path the way records keep it: relative to home, so that home can be moved."""
+        return path.relative_to(self.root).as_posix()

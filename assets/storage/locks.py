@@ -1,0 +1,65 @@
+"""Locks between processes, and the one connection to the warehouse that DuckDB allows."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.storage.home import Home
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@contextlib.contextmanager
+def exclusive(lock_file: Path, *, on_wait: Any = None) -> Iterator[None]:
+    """Hold an advisory lock that the operating system frees when the process ends, however it ends.
+
+    Parameters
+    ----------
+    lock_file : Path
+        The file that stands for the resource. It keeps the holder's process id, for whoever waits.
+    on_wait : callable, optional
+        Called once with the holder's process id when the lock is taken and this process must wait.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if on_wait is not None:
+                stream.seek(0)
+                on_wait(stream.read().strip() or "unknown")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        stream.truncate()
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+@contextlib.contextmanager
+def warehouse_lock(home: Home) -> Iterator[None]:
+    """Be the only process that has the warehouse open.
+
+    DuckDB refuses a second process even for reading; whoever needs the warehouse queues here instead.
+    """
+    with exclusive(home.warehouse.with_suffix(".lock")):
+        yield
+
+
+@contextlib.contextmanager
+def warehouse_connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse under its lock and close it whatever happens."""
+    import duckdb
+
+    with warehouse_lock(home):
+        connection = duckdb.connect(str(home.warehouse))
+        try:
+            yield connection
+        finally:
+            connection.close()

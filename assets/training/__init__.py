@@ -1,0 +1,1 @@
+"""Training: tuning, candidates, cross-fitting, and the conversion to ONNX."""

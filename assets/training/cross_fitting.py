@@ -1,0 +1,244 @@
+"""Cross-fitting: what a product's estimators say of rows that they were not fitted on.
+
+With few rows, three parts are too small to choose, calibrate and judge by. Here every row is answered by models that were
+fitted on others: in order of time where the split is, else dealt to folds. Chernozhukov and others (2018) call it
+cross-fitting; the intervals account for the overlap of the folds (`assets.methods.folds.widening`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from assets.errors import DataError
+from assets.features.snapshots import LabelledRows, joined
+from assets.methods import baselines
+from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
+from assets.methods.kinds import KINDS
+from assets.methods.ranking import Array
+from assets.spec import ProductSpec
+from assets.training.candidates import choose, outputs_of_scores, raw_outputs
+from assets.training.estimators import candidates, fit, model_frame, threads_for
+from bentos.decisions import decide
+
+FOLDS, REPEATS = 5, 2
+FEWEST = 20
+"""The rows that a fold must have to train on."""
+
+BY_FOLD = ("cost_per_1000", "interval_coverage", "roc_auc", "roc_auc_macro")
+"""The metrics that are taken within each fold: by its own decision rule, or of ranks, as scores of two folds' models are not
+comparable (Forman and Scholz 2010)."""
+
+Functions = dict[str, Callable[[Array], float]]
+Rules = tuple[tuple[np.ndarray[Any, Any], dict[str, Any]], ...]
+"""The rows of each fold, and the rule by which they are decided."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of one repeat: outputs, decisions, and the rule of each fold."""
+
+    outputs: Array
+    said: np.ndarray[Any, Any]
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """All rows that were judged, with the answers of every repeat and those of the baselines.
+
+    Parameters
+    ----------
+    rows : LabelledRows
+        The rows, from all parts.
+    labels, clusters : ndarray of shape (n_samples,)
+        Their labels, and the clusters of the bootstrap.
+    repeats : tuple of Answers
+        One for each way in which the rows were dealt.
+    baselines : dict of ndarray
+        The answers of ``constant`` and ``table``.
+    widening : float
+        By what standard errors exceed those of as many rows judged by one model.
+    """
+
+    rows: LabelledRows
+    labels: Array
+    clusters: np.ndarray[Any, Any]
+    repeats: tuple[Answers, ...] = field(repr=False)
+    baselines: dict[str, Array] = field(repr=False)
+    widening: float
+    folds: int
+
+
+def is_wanted(spec: ProductSpec, parts: Sequence[LabelledRows]) -> bool:
+    """Whether these training and validation rows are few enough, and can be cut into folds."""
+    are_few = sum(len(part.rows) for part in parts) < spec.evaluation.cross_fitted_below
+    return are_few and len(_usable(spec, joined(parts, "fitted"), spec.model.seed)) > 1
+
+
+def out_of_fold(spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold]) -> tuple[Array, ...]:
+    """What each candidate says of each row by the fold that it was left out of; NaN for rows of no fold."""
+    frame, labels = model_frame(spec, rows.rows), rows.labels(spec)
+    classes = {"regression": 0, "binary": 2}.get(spec.kind, len(spec.target.classes or ()))
+    found = []
+    with threads_for(frame):
+        for candidate in candidates(spec):
+            scores = np.full((len(labels), classes) if classes else len(labels), np.nan)
+            for fold in folds:
+                fitted = fit(candidate, frame.iloc[fold.train], labels[fold.train])
+                scores[fold.test] = raw_outputs(spec, fitted, frame.iloc[fold.test])
+            found.append(scores)
+    return tuple(found)
+
+
+def folds_of(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
+    """The folds of some rows: blocks in order of time, or dealt by strata or groups; what cannot be trained on is left out.
+
+    Raises
+    ------
+    DataError
+        If fewer than two are left: what is chosen on one is judged by another.
+    """
+    usable = _usable(spec, rows, seed)
+    if len(usable) < 2:
+        raise DataError(
+            f"{spec.name}: {len(rows.rows)} labelled rows cannot be cut into two folds or more, each with {FEWEST} other rows "
+            "of two values of the target to train on. Bring more rows, or set evaluation.cross_fitted_below to 0."
+        )
+    return usable
+
+
+def _usable(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
+    labels, split = rows.labels(spec), spec.split
+    if split.by == "random":
+        keys = rows.rows[spec.features.entity].to_numpy()
+        strata = labels if spec.kind != "regression" else None
+        folds = dealt_folds(keys, FOLDS, seed, strata=strata, groups=rows.rows[split.group] if split.group else None)
+    else:
+        known = rows.rows[spec.target.known_at] if spec.target.known_at else None
+        folds = expanding_folds(rows.rows[spec.features.event_time], known, FOLDS)
+    return [fold for fold in folds if len(fold.test) and len(fold.train) >= FEWEST and len(np.unique(labels[fold.train])) > 1]
+
+
+def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitted:
+    """Judge a declaration by all its labelled rows.
+
+    Each fold's candidate, scaling and decision rule are chosen on the other folds' answers; in order of time on those of
+    earlier folds, so the first is not judged.
+    """
+    rows = joined(list(parts.values()), "all")
+    in_time = spec.split.by != "random"
+    labels, clusters = rows.labels(spec), rows.clusters(spec)
+    repeats, taught = [], KINDS[spec.kind].indicators(labels, len(spec.target.classes or ()))
+    for number in range(1 if in_time else REPEATS):
+        folds = folds_of(spec, rows, spec.model.seed + number)
+        scores = out_of_fold(spec, rows, folds)
+        repeats.append(_answers(spec, labels, clusters, scores, folds, in_time=in_time))
+    judged = np.flatnonzero(_is_known(repeats[0].outputs))
+    answered = _baselines(spec, rows, taught, folds, in_time=in_time)
+    kept = LabelledRows("all", None, rows.rows.iloc[judged], rows.unlabelled, rows.late_labels)
+    return CrossFitted(
+        kept,
+        labels[judged],
+        kept.clusters(spec),
+        tuple(_only(item, judged) for item in repeats),
+        {name: outputs[judged] for name, outputs in answered.items()},
+        widening(FOLDS, len(repeats)),
+        FOLDS,
+    )
+
+
+def metric_functions(spec: ProductSpec, found: CrossFitted) -> Functions:
+    """All metrics as functions of the rows' weights: the mean over the repeats."""
+    by_repeat = [_functions(spec, found.labels, item.outputs, item.rules) for item in found.repeats]
+    return {name: mean([functions[name] for functions in by_repeat]) for name in by_repeat[0]}
+
+
+def baseline_functions(spec: ProductSpec, found: CrossFitted) -> dict[str, Functions]:
+    """The same metrics of each baseline, which was fitted on the folds of the last repeat."""
+    rule = KINDS[spec.kind].indifferent(spec.prices)
+    rules = tuple((places, rule) for places, _ in found.repeats[-1].rules)
+    return {name: _functions(spec, found.labels, outputs, rules) for name, outputs in found.baselines.items()}
+
+
+def _functions(spec: ProductSpec, labels: Array, outputs: Array, rules: Rules) -> Functions:
+    kind = KINDS[spec.kind]
+    functions = kind.metric_functions(labels, outputs, rules[0][1], spec.prices)
+    by_fold = [(places, kind.metric_functions(labels[places], outputs[places], rule, spec.prices)) for places, rule in rules]
+    for name in BY_FOLD:
+        if name in functions:
+            functions[name] = _pooled([(places, given[name]) for places, given in by_fold])
+    return functions
+
+
+def mean(functions: list[Callable[[Array], float]]) -> Callable[[Array], float]:
+    """The mean of some functions of the rows' weights."""
+    return lambda weights: float(np.mean([function(weights) for function in functions]))
+
+
+def _pooled(parts: list[tuple[np.ndarray[Any, Any], Callable[[Array], float]]]) -> Callable[[Array], float]:
+    """The mean over rows of what is measured in each part; a part in which it is not defined takes no part."""
+
+    def whole(weights: Array) -> float:
+        drawn = [(weights[places], function) for places, function in parts]
+        measured = [(given.sum(), function(given)) for given, function in drawn if given.any()]
+        held = [(mass, value) for mass, value in measured if not np.isnan(value)]
+        return float(sum(mass * value for mass, value in held) / sum(mass for mass, _ in held)) if held else float("nan")
+
+    return whole
+
+
+def _answers(
+    spec: ProductSpec,
+    labels: Array,
+    clusters: np.ndarray[Any, Any],
+    scores: Sequence[Array],
+    folds: Sequence[Fold],
+    *,
+    in_time: bool,
+) -> Answers:
+    outputs, rules = np.full_like(outputs_of_scores(spec, scores[0], None), np.nan), []
+    said = np.zeros(len(labels), dtype=int) if spec.kind != "regression" else np.full(len(labels), np.nan)
+    for number, fold in enumerate(folds):
+        others = folds[:number] if in_time else [*folds[:number], *folds[number + 1 :]]
+        if not others:
+            continue
+        places = np.concatenate([item.test for item in others])
+        latest = np.isin(places, others[-1].test) if in_time else None
+        numbered = np.unique(clusters[places], return_inverse=True)[1]
+        choice = choose(spec, labels[places], [given[places] for given in scores], numbered, latest)
+        outputs[fold.test] = choice.outputs(spec, [given[fold.test] for given in scores])
+        said[fold.test] = decide(spec.kind, outputs[fold.test], choice.decision)
+        rules.append((fold.test, choice.decision))
+    return Answers(outputs, said, tuple(rules))
+
+
+def _only(answers: Answers, judged: np.ndarray[Any, Any]) -> Answers:
+    """The answers of the judged rows, numbered anew."""
+    numbers = np.full(len(answers.outputs), -1)
+    numbers[judged] = np.arange(len(judged))
+    rules = tuple((numbers[places], rule) for places, rule in answers.rules)
+    return Answers(answers.outputs[judged], answers.said[judged], rules)
+
+
+def _is_known(outputs: Array) -> np.ndarray[Any, Any]:
+    return np.asarray(np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
+
+
+def _baselines(
+    spec: ProductSpec, rows: LabelledRows, taught: Array, folds: Sequence[Fold], *, in_time: bool
+) -> dict[str, Array]:
+    """What a constant and a table of means answer; the constant is the mean of all rows, or in time of those before.
+
+    A mean of the other folds' rows would be lower where this fold's labels are high, and so rank rows the wrong way.
+    """
+    found = {"constant": baselines.constant(taught, len(taught)), "table": np.full_like(taught, np.nan, dtype=np.float64)}
+    for fold in folds:
+        train, asked = rows.rows.iloc[fold.train], rows.rows.iloc[fold.test]
+        found["table"][fold.test] = baselines.table(train, taught[fold.train], asked, spec.baseline.by)
+        if in_time:
+            found["constant"][fold.test] = baselines.constant(taught[fold.train], len(fold.test))
+    return found

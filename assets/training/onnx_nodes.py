@@ -1,0 +1,141 @@
+"""Nodes of an ONNX graph in double precision: the steps that `assets.training.estimators.pipeline` makes, and their results.
+
+Each function adds nodes to a `Builder` and returns the name of the tensor they make. What the trees of an ensemble become
+stands in `onnx_trees`, how nodes become a graph in `onnx_export`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+ML = "ai.onnx.ml"
+PACKET = 8
+"""How many numbers in double precision the widest registers of today hold."""
+
+
+class Builder:
+    """Nodes and constants, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator: str, inputs: Sequence[str], name: str, *, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output, named so."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes))
+        return name
+
+    def constant(self, name: str, values: Any) -> str:
+        """Add a constant; numbers are double."""
+        from onnx import numpy_helper
+
+        array = np.asarray(values)
+        array = array.astype(np.float64) if array.dtype.kind == "f" else array
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def double(self, tensor: str, name: str) -> str:
+        """A tensor as double."""
+        from onnx import TensorProto
+
+        return self.add("Cast", [tensor], name, to=TensorProto.DOUBLE)
+
+
+def encoded(builder: Builder, transformer: Any) -> str | None:
+    """The columns that the estimator sees, shape (n_rows, n_columns); None where a step is not one of ours."""
+    parts = []
+    for label, step, used in transformer.transformers_:
+        if label == "remainder" or not len(used):
+            continue
+        part = _categories(builder, step, used) if label == "categories" else _numbers(builder, step, used)
+        if part is None:
+            return None
+        parts += part
+    return builder.add("Concat", parts, "columns", axis=1) if len(parts) > 1 else parts[0]
+
+
+def _categories(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:
+    """Codes of categories, or a column of 0 and 1 for each."""
+    found = []
+    for name, known in zip(names, step.categories_, strict=True):
+        codes = builder.add(
+            "LabelEncoder",
+            [name],
+            f"{name}_code",
+            domain=ML,
+            keys_strings=[str(item) for item in known],
+            values_int64s=list(range(len(known))),
+            default_int64=-1,
+        )
+        if hasattr(step, "drop_idx_"):
+            places = builder.constant(f"{name}_places", np.arange(len(known), dtype=np.int64)[None])
+            codes = builder.add("Equal", [codes, places], f"{name}_is")
+        found.append(builder.double(codes, f"{name}_encoded"))
+    return found
+
+
+def _numbers(builder: Builder, step: Any, names: Sequence[str]) -> list[str] | None:
+    """Numbers as they are, with the median where one is missing, or scaled besides."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    columns = builder.add("Concat", list(names), "numbers", axis=1)
+    for part in [item for _, item in step.steps] if isinstance(step, Pipeline) else [step]:
+        if isinstance(part, SimpleImputer):
+            if len(part.statistics_) != len(names) or np.isnan(part.statistics_).any():
+                return None
+            median = builder.constant("medians", part.statistics_[None])
+            columns = builder.add("Where", [builder.add("IsNaN", [columns], "is_missing"), median, columns], "filled")
+        elif isinstance(part, StandardScaler):
+            columns = builder.add("Sub", [columns, builder.constant("means", part.mean_[None])], "centred")
+            columns = builder.add("Div", [columns, builder.constant("scales", part.scale_[None])], "scaled")
+        elif not (isinstance(part, FunctionTransformer) or part == "passthrough"):
+            return None
+    return [columns]
+
+
+def linear(builder: Builder, columns: str, coefficients: Any, intercepts: Any) -> str:
+    """Weighted sums, shape (n_rows, n_outputs)."""
+    weights = builder.constant("weights", np.atleast_2d(coefficients).T)
+    sums = builder.add("MatMul", [columns, weights], "weighted")
+    return builder.add("Add", [sums, builder.constant("intercepts", np.atleast_1d(intercepts)[None])], "raw")
+
+
+def probabilities(builder: Builder, raw: str, outputs: int, name: str) -> str:
+    """Raw scores as probabilities, shape (n_rows, n_classes): one score by the logistic function, several by softmax."""
+    if outputs > 1:
+        return _softmax(builder, raw, outputs, name)
+    one = builder.constant(f"{name}_one", np.array([[1.0]]))
+    sides = []
+    for side, score in (("no", raw), ("yes", builder.add("Neg", [raw], f"{name}_negative"))):
+        grown = alike(builder, "Exp", score, 1, f"{name}_{side}_grown")
+        whole = builder.add("Add", [one, grown], f"{name}_{side}_whole")
+        sides.append(builder.add("Div", [one, whole], f"{name}_{side}"))
+    return builder.add("Concat", sides, name, axis=1)
+
+
+def _softmax(builder: Builder, raw: str, outputs: int, name: str) -> str:
+    axis = builder.constant(f"{name}_axis", np.array([1]))
+    highest = builder.add("ReduceMax", [raw, axis], f"{name}_highest", keepdims=1)
+    grown = alike(builder, "Exp", builder.add("Sub", [raw, highest], f"{name}_lowered"), outputs, f"{name}_grown")
+    # the product adds up in one order however many rows there are; ReduceSum does not
+    ones = builder.constant(f"{name}_ones", np.ones((outputs, 1)))
+    return builder.add("Div", [grown, builder.add("MatMul", [grown, ones], f"{name}_whole")], name)
+
+
+def alike(builder: Builder, operator: str, tensor: str, columns: int, name: str) -> str:
+    """An elementwise function that answers a row alike in every batch, to the last bit.
+
+    onnxruntime computes `PACKET` numbers at once and those left over by another routine, whose last bit differs. With each
+    column repeated, none are left over.
+    """
+    repeats = builder.constant(f"{name}_repeats", np.array([1, PACKET]))
+    places = builder.constant(f"{name}_places", np.arange(columns))
+    found = builder.add(operator, [builder.add("Tile", [tensor, repeats], f"{name}_tiled")], f"{name}_all")
+    return builder.add("Gather", [found, places], name, axis=1)

@@ -1,0 +1,1 @@
+"""Warehouse: dbt builds and tests relations in DuckDB."""

@@ -1,0 +1,251 @@
+"""How a run and the state look in a terminal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.table import Table
+
+from assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from assets.promotion.ledger_state import Entry, Standing
+    from orchestration.operations.check import Checked
+    from orchestration.operations.doctor import Finding
+    from orchestration.operations.lineage import Link
+    from orchestration.operations.status import ProductStatus, Status
+    from orchestration.staleness.plan import Plan
+    from orchestration.staleness.run_loop import Outcome
+
+
+class RunDisplay(logging.Handler):
+    """Show progress, an asset a line, and a summary at the end."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(logging.INFO)
+        self.home = home
+        self.console = Console(highlight=False)
+        self.started = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        logger = logging.getLogger("loopline.progress")
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        logging.getLogger("loopline.progress").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one finished asset."""
+        rows = getattr(record, "rows", None)
+        told = "" if rows is None else f"{rows:,} rows"
+        self.console.print(f"  [green]✓[/] {record.getMessage():<36} {told:>16} {getattr(record, 'seconds', 0.0):>7.1f} s")
+
+    def wave(self, plan: Plan) -> None:
+        """Say what is about to be made, and why."""
+        from orchestration.staleness.plan import NEVER_MADE
+
+        partitions = sum(len(names) for names in plan.partitions.values())
+        self.console.print(
+            f"[bold]making[/] {len(plan.reasons)} assets"
+            + (f" and {partitions} months of {len(plan.partitions)} tables" if partitions else "")
+            + f"; {len(plan.fresh)} unchanged"
+            + (f", {len(plan.waiting)} wait to see" if plan.waiting else "")
+        )
+        by_reason: dict[str, list[str]] = {}
+        for key, reason in plan.reasons.items():
+            by_reason.setdefault(reason, []).append(key.to_user_string())
+        for reason, names in by_reason.items():
+            if reason != NEVER_MADE:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                self.console.print(f"  [dim]{reason}: {', '.join(names[:3])}{more}[/]", soft_wrap=True)
+
+    def waiting(self, holder: str) -> None:
+        """Say that another run holds this home."""
+        self.console.print(f"[yellow]waiting[/] for the run of process {holder} on {self.home.root}")
+
+    def summary(
+        self, outcome: Outcome, status: Status, product: str | None, *, failed: bool = False, is_refusal: bool = False
+    ) -> None:
+        """Show what was done and what is served now."""
+        seconds = time.perf_counter() - self.started
+        if failed:
+            made = f"{len(outcome.executed)} materializations"
+            word = "[bold yellow]refused[/]" if is_refusal else "[bold red]failed[/]"
+            self.console.print(f"{word} after {made} in {seconds:.1f} s; what is served stays as it was\n")
+        elif outcome.executed:
+            self.console.print(f"[bold green]done[/] {len(outcome.executed)} materializations in {seconds:.1f} s\n")
+        else:
+            self.console.print(f"[bold green]nothing changed[/]: 0 of {outcome.fresh} assets executed, in {seconds:.1f} s\n")
+        shown = [item for item in status.products if product in (None, item.product)]
+        _show(self.console, status, shown)
+        self.console.print("[dim]next        [/] make ui  ·  loopline status --json")
+        served = next((item.product for item in shown if item.bento), None)
+        if served:
+            self.console.print(f"[dim]            [/] loopline serve {served}")
+
+
+def show_status(status: Status, product: str | None) -> None:
+    """Show the state, of one product or of all."""
+    console = Console(highlight=False)
+    _show(console, status, [item for item in status.products if product in (None, item.product)])
+    if status.last_run:
+        console.print(
+            f"[dim]last run[/] {status.last_run['run_id'][:8]} {status.last_run['status']} {status.last_run['ended_at']}"
+        )
+
+
+def show_checked(found: list[Checked]) -> None:
+    """Show what was found of each product."""
+    console = Console(highlight=False)
+    for item in found:
+        sound = "[green]✓[/]" if not item.problems else "[red]✗[/]"
+        console.print(f"{sound} [bold]{item.product}[/]")
+        for problem in item.problems:
+            console.print(f"  [red]mend[/] {problem}", soft_wrap=True)
+        for remark in item.remarks:
+            console.print(f"  [dim]look[/] {remark}", soft_wrap=True)
+
+
+def show_entry(entry: Entry) -> None:
+    """Show one decision."""
+    console = Console(highlight=False)
+    word = {"promotion": "[green]promoted[/]", "refusal": "[yellow]refused[/]", "rollback": "[green]rolled back to[/]"}
+    if entry.event == "acceptance":
+        console.print(f"[yellow]accepted[/] {entry.product} v{entry.version} {entry.finding}, {entry.told}", soft_wrap=True)
+        return
+    told = word.get(entry.event, "[red]invalidated[/]")
+    against = " [red]against the gate[/]" if entry.overridden else ""
+    console.print(f"{told} {entry.product} v{entry.version}{against}, {entry.told}", soft_wrap=True)
+
+
+def show_history(standing: Standing) -> None:
+    """Show a product's entries, newest last, and who serves."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("entry", "when (UTC)", "what", "version", "model", "by"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why")
+    for entry in standing.entries:
+        what = f"{entry.event}{' (override)' if entry.overridden else ''}{f' of {entry.finding}' if entry.finding else ''}"
+        when = entry.recorded_at[:16].replace("T", " ")
+        table.add_row(str(entry.number), when, what, f"v{entry.version}", entry.model_digest[:8], entry.actor, entry.reason)
+    console.print(table)
+    champion = standing.champion
+    console.print(f"[bold]serves[/] v{champion.version} since {champion.recorded_at[:16]}" if champion else "nobody serves")
+
+
+def show_lineage(links: list[Link]) -> None:
+    """Show the chain, a link a line, and what is wrong with it."""
+    console = Console(highlight=False)
+    for link in links:
+        mark = "[red]✗[/]" if link.problem else "[green]✓[/]"
+        console.print(f"{mark} {link.stage:<11} {link.digest[:12]:<12}  {link.name}", soft_wrap=True)
+        if link.problem:
+            console.print(f"  [red]{link.problem}[/]", soft_wrap=True)
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """Show what disagreed with the ledger."""
+    console = Console(highlight=False)
+    for finding in findings:
+        mark = "[green]mended[/]" if finding.mended else "[red]mend[/]"
+        console.print(f"{mark} {finding.product}: {finding.problem}", soft_wrap=True)
+    if not findings:
+        console.print("[green]✓[/] everything agrees with the ledger")
+
+
+def _show(console: Console, status: Status, products: list[ProductStatus]) -> None:
+    table = Table("source", box=None, pad_edge=False, header_style="dim")
+    for name in ("rows in", "good", "quarantined"):
+        table.add_column(name, justify="right")
+    resting = {name for product in products for name in product.sources}
+    for source in (item for item in status.sources if item.table in resting):
+        table.add_row(
+            source.table, f"{source.rows_in:,}", f"{source.rows_good:,}",
+            f"[yellow]{source.rows_quarantined:,}[/]" if source.rows_quarantined else "0",
+        )  # fmt: skip
+    console.print(table)
+    console.print()
+    served = [product for product in products if product.deciding_metric is not None]
+    if len(products) > 1 and served:
+        console.print(_overview(served))
+        console.print("[dim]* per 1,000 rows  ·  loopline status PRODUCT  ·  loopline report PRODUCT[/]")
+    for product in products:
+        if len(products) == 1 or product not in served:
+            _one(console, product)
+    for product in products:
+        if product.open_refusal:
+            console.print(f"[yellow]{product.product}: {product.open_refusal}[/]", soft_wrap=True)
+    console.print()
+
+
+def _one(console: Console, product: ProductStatus) -> None:
+    if product.champion_version is None:
+        console.print(f"[bold]{product.product}[/]  no champion yet: run `loopline run {product.product}`")
+        if product.report:
+            console.print(f"[dim]{'report':<12}[/] {product.report}", soft_wrap=True)
+        return
+    console.print(
+        f"[bold]{product.product}[/]  champion [bold]v{product.champion_version}[/]  digest {str(product.champion_digest)[:16]}"
+    )
+    if product.metrics:
+        console.print(_metrics(product))
+    for name, value in (("bento", product.bento), ("predictions", product.predictions), ("report", product.report)):
+        if value:
+            console.print(f"[dim]{name:<12}[/] {value}", soft_wrap=True)
+
+
+def _overview(products: list[ProductStatus]) -> Table:
+    """A line a product: its champion, and the metric that decides against the baselines."""
+    from assets.evaluation.plots import NAMES
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("product", no_wrap=True)
+    table.add_column("metric", min_width=13)
+    for name in ("model", "95 % interval", "table", "cost*", "table's*"):
+        table.add_column(name, justify="right", no_wrap=True)
+    cost = "cost_per_1000"
+    for product in products:
+        metric = str(product.deciding_metric)
+        figure = product.metrics[metric]
+        table.add_row(
+            f"[bold]{product.product}[/] v{product.champion_version}",
+            NAMES[metric],
+            f"[bold]{_number(metric, figure['value'])}[/]",
+            f"{_number(metric, figure['low'])}..{_number(metric, figure['high'])}",
+            _number(metric, product.baselines["table"][metric]["value"]),
+            _number(cost, product.metrics[cost]["value"]),
+            _number(cost, product.baselines["table"][cost]["value"]),
+        )
+    return table
+
+
+def _metrics(product: ProductStatus) -> Table:
+    from assets.evaluation.plots import NAMES
+
+    table = Table(f"test, {product.test_rows:,} rows", box=None, pad_edge=False, header_style="dim")
+    for name in ("model", "95 % interval", "table", "constant"):
+        table.add_column(name, justify="right")
+    for metric in (name for name in NAMES if name in product.metrics):
+        figure = product.metrics[metric]
+        beside = [product.baselines[baseline].get(metric) for baseline in ("table", "constant")]
+        table.add_row(
+            NAMES[metric],
+            f"[bold]{_number(metric, figure['value'])}[/]",
+            f"{_number(metric, figure['low'])} to {_number(metric, figure['high'])}",
+            *("" if other is None else _number(metric, other["value"]) for other in beside),
+        )
+    return table
+
+
+def _number(metric: str, value: float) -> str:
+    if metric == "cost_per_1000" or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"

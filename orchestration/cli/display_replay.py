@@ -1,0 +1,62 @@
+"""How a replay looks in a terminal: how far it came, and what each policy cost."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from assets.replay import parallel_runner
+
+
+class ReplayDisplay:
+    """A bar for what is prepared and for each policy, and the time left; on the error stream, so that output stays clean."""
+
+    def __init__(self) -> None:
+        name, left = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[left]}")
+        self.bars = Progress(name, BarColumn(), MofNCompleteColumn(), left, console=Console(stderr=True))
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def show(self, progress: parallel_runner.Progress) -> None:
+        """Show how far it came."""
+        left = "" if progress.seconds_left is None else f"{_spoken(progress.seconds_left)} left"
+        self._bar("landed and trained", progress.prepared, progress.prepare, left)
+        for name, done in progress.played.items():
+            self._bar(name, done, progress.steps, "")
+
+    def _bar(self, name: str, done: int, total: int, left: str) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=total, left=left)
+        self.bars.update(self.tasks[name], completed=done, left=left if done < total or left else "")
+
+
+def show_policies(record: dict[str, Any]) -> None:
+    """The table of policies, and which to take."""
+    console = Console(markup=False, highlight=False)  # what is swept stands between brackets
+    console.print(f"Cost in {record['unit']}, over {record['days']} days; regret: dearer than the best in hindsight.\n")
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("policy", overflow="fold", min_width=14)
+    for name in ("cost", "regret", "best in", "trained", "promoted"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for policy in record["policies"]:
+        regret = f"{policy['regret']:,.0f} [{policy['regret_low']:,.0f}, {policy['regret_high']:,.0f}]"
+        counts = str(policy["trainings"]), str(policy["promotions"])
+        cells = (policy["name"], f"{policy['total']:,.0f}", regret, f"{policy['best_share']:.0%}", *counts)
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    taken = record["recommendation"]
+    console.print(f"\nTake {taken['policy']}. {taken['because']}. {taken['sure']}.")
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

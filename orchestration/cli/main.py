@@ -1,0 +1,180 @@
+"""`loopline`: the command line. What it does stands in `running`, `status`, `deciding`; how it looks, in `display`."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assets.errors import DigestError, SpecificationError
+from assets.processes.settings import settle_process
+from assets.storage.home import REPOSITORY
+from orchestration import resources
+from orchestration.cli import data, monitoring, new, promotion, replay, serving
+from orchestration.cli.errors import load_definitions, told
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def loopline() -> None:
+    """Closed-loop MLOps as code: raw files to a served model and back."""
+    settle_process()
+
+
+@loopline.command()
+@click.argument("product", required=False)
+def run(product: str | None) -> None:
+    """Make everything anew that changed: of one PRODUCT and what it rests on, or of all."""
+    from orchestration.cli.display import RunDisplay
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        display = RunDisplay(home)
+        from orchestration.staleness import companions
+
+        click.get_current_context().call_on_close(companions.end)
+        companions.prepare_first(home, product)
+        definitions = load_definitions(product)
+        from orchestration.operations.status import status as read_status
+        from orchestration.staleness.run_loop import RunFailedError
+        from orchestration.staleness.run_loop import run as run_loop
+
+        def wave(planned: Any) -> None:
+            display.wave(planned)
+            companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
+
+        with resources.instance(home) as instance, display:
+            failure = None
+            try:
+                outcome = run_loop(definitions, instance, home, product, on_wave=wave, on_wait=display.waiting)
+            except RunFailedError as error:
+                outcome, failure = error.outcome, error
+            if gateway := resources.pushgateway():
+                from assets.observability import prometheus_metrics
+                from orchestration.operations.prometheus_export import collect
+
+                prometheus_metrics.push(collect(home), gateway)
+            display.summary(
+                outcome,
+                read_status(definitions, instance, home),
+                product,
+                failed=failure is not None,
+                is_refusal=failure is not None and failure.is_refusal,
+            )
+            if failure is not None:
+                raise failure
+
+
+@loopline.command()
+@click.argument("product", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the documented JSON, of all products, instead.")
+def status(product: str | None, as_json: bool) -> None:
+    """Show what is served, of one PRODUCT or of all: champions, digests, metrics, the last run, open refusals."""
+    from orchestration.cli.display import show_status
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        definitions = load_definitions()
+        from orchestration.operations.status import status as read_status
+
+        with resources.instance(home) as instance:
+            found = read_status(definitions, instance, home)
+        if as_json:
+            click.echo(json.dumps(found.as_json(), indent=2))
+        else:
+            if product not in (None, *(item.product for item in found.products)):
+                raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
+            show_status(found, product)
+
+
+@loopline.command()
+@click.argument("product", required=False)
+def check(product: str | None) -> None:
+    """Validate what can be known before anything is run: of one PRODUCT, or of all."""
+    from orchestration.cli.display import show_checked
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.declarations import products
+        from orchestration.operations.check import check as check_product
+
+        found = [check_product(home, spec, folder) for spec, folder in products(product)]
+    show_checked(found)
+    sys.exit(any(item.problems for item in found))
+
+
+@loopline.command()
+@click.argument("product")
+@click.option("--path", "only_path", is_flag=True, help="Print the file's path and open nothing.")
+def report(product: str, only_path: bool) -> None:
+    """Open the model card of PRODUCT's champion; of the model that was refused last where nobody serves."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        definitions = load_definitions()
+        from orchestration.operations.status import status as read_status
+
+        with resources.instance(home) as instance:
+            found = next((item for item in read_status(definitions, instance, home).products if item.product == product), None)
+        if found is None:
+            raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
+        if found.report is None:
+            raise DigestError(f"{product}: no model was judged yet, so there is no report. Run `loopline run {product}`.")
+    click.echo(found.report)
+    if not only_path:
+        click.launch(Path(found.report).as_uri())
+
+
+@loopline.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def ui(arguments: tuple[str, ...]) -> None:
+    """Open the Dagster UI on this home's history; ARGUMENTS go to `dagster dev`."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        workspace = REPOSITORY / "workspace.yaml"
+        if not workspace.exists():
+            raise SpecificationError(f"{workspace} is missing. Run from a clone of Loopline.")
+        environment = resources.dagster_environment(home)
+    program = Path(sys.executable).with_name("dagster")
+    os.chdir(REPOSITORY)
+    os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
+
+
+for command in (
+    *promotion.COMMANDS,
+    *serving.COMMANDS,
+    *monitoring.COMMANDS,
+    *data.COMMANDS,
+    new.new,
+    replay.replay,
+):
+    loopline.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and end the process at once.
+
+    The interpreter's own end would print DuckDB's notes on objects that outlive it (nanobind), which are no fault of the
+    user's.
+    """
+    # libraries leave a million objects that are looked through again and again; a sixth of a run's time
+    gc.set_threshold(20_000, 50, 100)
+    code = 0
+    try:
+        loopline(standalone_mode=True)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - a programming error: shown whole, and the exit code says so
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
+        # dbt's locks are named semaphores: unless they are freed, a tracker reports them as leaked after this process
+        multiprocessing._run_finalizers(0)  # noqa: SLF001 - what the interpreter's own end would call
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,156 @@
+"""`loopline` commands about who serves: history, promote, accept, rollback, invalidate, lineage, doctor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assets.errors import GateRefusedError
+from orchestration import resources
+from orchestration.cli.errors import load_definitions, told
+
+if TYPE_CHECKING:
+    from assets.promotion.ledger_state import Entry
+    from assets.spec import ProductSpec
+    from assets.storage.home import Home
+
+REASON = click.option("--reason", required=True, help="Why; it is kept for ever.")
+
+
+@click.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON instead.")
+def history(product: str, as_json: bool) -> None:
+    """Show who served when: every promotion, refusal, rollback and invalidation of PRODUCT."""
+    from orchestration.cli.display import show_history
+
+    with told():
+        home, _ = _opened(product)
+        from assets.promotion import ledger
+
+        found = ledger.standing(home, product)
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in found.entries], indent=2))
+    else:
+        show_history(found)
+
+
+@click.command()
+@click.argument("product")
+@click.argument("version", type=int)
+@REASON
+@click.option("--override", is_flag=True, help="Promote it although the gate refuses; that is recorded for ever.")
+def promote(product: str, version: int, reason: str, override: bool) -> None:
+    """Let the gate judge VERSION of PRODUCT again, and make it the champion if it passes."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.operations import decisions
+
+        verdict, entry = decisions.promote(home, spec, version, actor=resources.actor(), reason=reason, override=override)
+        if entry.event == "refusal":
+            listed = "".join(f"\n  {item}" for item in verdict.reasons)
+            raise GateRefusedError(f"{product}: the gate refuses version {version}; what is served stays.{listed}")
+        _follow(home, product, [entry])
+
+
+@click.command()
+@click.argument("product")
+@click.option("--to", "version", type=int, help="The version to go back to; left out, the one that served before.")
+@REASON
+def rollback(product: str, version: int | None, reason: str) -> None:
+    """Let an earlier champion of PRODUCT serve again; the present one can come back only by hand."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.operations import decisions
+
+        _follow(home, product, [decisions.rollback(home, spec, version, actor=resources.actor(), reason=reason)])
+
+
+@click.command()
+@click.argument("product")
+@click.option("--finding", required=True, help="The finding's key, as the refusal names it, such as leak:balance.")
+@click.option("--because", "reason", required=True, help="Why; it is kept for ever.")
+def accept(product: str, finding: str, reason: str) -> None:
+    """Accept one FINDING for which the gate refused PRODUCT's challenger, and let the gate judge it again."""
+    with told():
+        home, _ = _opened(product)
+        from orchestration.operations import decisions
+
+        _follow(home, product, [decisions.accept(home, product, finding, actor=resources.actor(), reason=reason)])
+
+
+@click.command()
+@click.argument("product")
+@click.argument("version", type=int)
+@REASON
+def invalidate(product: str, version: int, reason: str) -> None:
+    """Bar VERSION of PRODUCT from ever being served; if it serves, the one before it does from now on."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.operations import decisions
+
+        _follow(home, product, decisions.invalidate(home, spec, version, actor=resources.actor(), reason=reason))
+
+
+@click.command()
+@click.argument("product")
+@click.option("--url", help="Also ask the service at this address which model answers.")
+def lineage(product: str, url: str | None) -> None:
+    """Print the chain of digests from PRODUCT's landed files to its answers, every link recomputed."""
+    from orchestration.cli.display import show_lineage
+
+    with told():
+        home, _ = _opened(product)
+        from orchestration.operations.lineage import chain, header
+
+        links = chain(home, product)
+        if url is not None:
+            links.append(header(product, next(link.digest for link in links if link.stage == "model"), url))
+    show_lineage(links)
+    sys.exit(any(link.problem for link in links))
+
+
+@click.command()
+def doctor() -> None:
+    """Find what disagrees with the ledger, after a kill between two writes for example, and mend what can be."""
+    from orchestration.cli.display import show_findings
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.declarations import products
+        from orchestration.operations.doctor import examine
+
+        found = examine(home, [spec.name for spec, _ in products()])
+    show_findings(found)
+    sys.exit(not all(finding.mended for finding in found))
+
+
+COMMANDS: tuple[click.Command, ...] = (history, promote, accept, rollback, invalidate, lineage, doctor)
+
+
+def _opened(product: str) -> tuple[Home, ProductSpec]:
+    """The home, and the declaration of a product."""
+    home = resources.home_from_environment().prepare()
+    from orchestration.declarations import products
+
+    return home, products(product)[0][0]
+
+
+def _follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
+    """Show what was recorded, and make what is served follow: bento, predictions, report."""
+    from orchestration.cli.display import RunDisplay, show_entry
+    from orchestration.operations.decisions import FOLLOWING
+
+    for entry in entries:
+        show_entry(entry)
+    definitions: Any = load_definitions(product)
+    from orchestration.staleness.run_loop import run
+
+    display = RunDisplay(home)
+    with resources.instance(home) as instance, display:
+        run(definitions, instance, home, product, names=FOLLOWING, on_wave=display.wave, on_wait=display.waiting)

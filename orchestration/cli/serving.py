@@ -1,0 +1,119 @@
+"""`loopline` commands that answer: serve, predict, lookup, container."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from orchestration import resources
+from orchestration.cli.errors import load_definitions, told
+
+
+@click.command()
+@click.argument("product")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=3000, show_default=True, help="The port to listen on.")
+def serve(product: str, host: str, port: int) -> None:
+    """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets.serving import bento_package
+        from orchestration.declarations import products
+
+        products(product)
+        tag, pointer = bento_package.served_tag(home, product), bento_package.pointer(home, product)
+        environment = resources.service_environment(home, product, pointer)
+    click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")
+    program = Path(sys.executable).with_name("bentoml")
+    where = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
+    os.execve(program, [str(program), "serve", str(bento_package.bento_folder(home, tag)), *where], environment)  # noqa: S606 - ours
+
+
+@click.command()
+@click.argument("product")
+@click.option("--month", help="Only the rows of this month, such as 2013-11; left out, all rows.")
+@click.option("--snapshot", "digest", help="The digest of another snapshot than the current one, or its beginning.")
+def predict(product: str, month: str | None, digest: str | None) -> None:
+    """Score the rows of a month or of a whole snapshot with the champion of PRODUCT, into one Parquet file."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets.errors import LedgerError
+        from assets.features import snapshots
+        from assets.promotion import ledger
+        from assets.serving import batch_predictions
+        from orchestration.declarations import products
+
+        spec = products(product)[0][0]
+        champion = ledger.standing(home, product).champion
+        if champion is None:
+            raise LedgerError(f"{product}: nothing is served, so nothing can predict. Run `loopline run {product}`.")
+        snapshot = snapshots.current(home, product) if digest is None else snapshots.found(home, product, digest)
+        done = batch_predictions.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).batch(month)
+    click.echo(
+        f"{done.rows:,} rows by version {champion.version}, {'scored before' if done.kept else 'scored now'}: {done.path}"
+    )
+
+
+@click.command()
+@click.argument("product")
+@click.argument("key")
+def lookup(product: str, key: str) -> None:
+    """Print as JSON what `loopline predict` said of the row KEY of PRODUCT's current snapshot."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets.errors import DataError
+        from assets.features import snapshots
+        from assets.serving import batch_predictions
+        from orchestration.declarations import products
+
+        entity = products(product)[0][0].features.entity
+        found = batch_predictions.look_up(home, product, snapshots.current(home, product).digest, entity, key)
+        if not found:
+            raise DataError(
+                f"{product}: no prediction of {entity} '{key}'. Score its month, or all rows: `loopline predict {product}`."
+            )
+    click.echo(json.dumps(found, indent=2, default=str))
+
+
+@click.command()
+@click.argument("product")
+@click.option("--smoke", is_flag=True, help="Also run the image, read-only and unprivileged, and ask it one row.")
+@click.option("--port", default=3000, show_default=True, help="The port of the loopback that it is asked on.")
+def container(product: str, *, smoke: bool, port: int) -> None:
+    """Build the container image of PRODUCT's champion, with its bill of materials and Kubernetes manifest."""
+    from orchestration.cli.display import RunDisplay
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets.errors import ContainerError, LedgerError
+        from assets.promotion import current_artifacts, ledger
+        from assets.serving import container_image
+        from orchestration.declarations import products
+        from orchestration.staleness.run_loop import run
+
+        spec, display = products(product)[0][0], RunDisplay(home)
+        champion = ledger.standing(home, product).champion
+        if champion is None:
+            raise LedgerError(
+                f"{product}: nothing is served, so there is nothing to put in an image. Run `loopline run {product}`."
+            )
+        container_image.forget_if_gone(home, product)
+        definitions = load_definitions(product)
+        with resources.instance(home) as instance, display:
+            run(definitions, instance, home, product, names=("image",), on_wave=display.wave, on_wait=display.waiting)
+        image = current_artifacts.record(home.images / product)
+        if image is None or image["model_digest"] != champion.model_digest:
+            raise ContainerError(f"{product}: no image of the champion was built. Run `loopline run {product}` first.")
+        click.echo(f"{image['reference']}  {image['digest']}  {image['size_bytes'] / 1e6:.0f} MB")
+        click.echo(f"in {home.images / product / image['file']}: kubernetes.yaml, sbom.cdx.json")
+        if smoke:
+            found = container_image.smoke(image["reference"], spec, champion, port=port)
+            click.echo(f"ready after {found['ready_seconds']} s, answered {json.dumps(found['answer'])}")
+
+
+COMMANDS: tuple[click.Command, ...] = (serve, predict, lookup, container)

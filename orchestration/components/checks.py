@@ -1,0 +1,53 @@
+"""The asset checks of a product, as Dagster is told of them before they are evaluated."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.features.snapshot_asset import CONTRACT
+from assets.monitoring.monitoring_asset import ALARMS
+from assets.promotion import verdicts
+from assets.promotion.verdict_asset import phase
+from assets.serving.parity_asset import PARITY
+
+
+def contract_check(product: str) -> dg.AssetCheckSpec:
+    """The check that lets nothing start on a snapshot that breaks its contract."""
+    return dg.AssetCheckSpec(
+        CONTRACT,
+        asset=dg.AssetKey([product, "snapshot"]),
+        blocking=True,
+        description="Types, ranges, vocabularies, missing shares, key, and rules over two columns.",
+    )
+
+
+def gate_checks(product: str) -> list[dg.AssetCheckSpec]:
+    """An asset check for each gate. None fails the run: a refused challenger changes nothing."""
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=dg.AssetKey([product, "verdict"]),
+            description=f"The gate '{name}' on the challenger.",
+            metadata=phase(name),
+        )
+        for name in verdicts.GATES
+    ]
+
+
+def parity_check(product: str) -> dg.AssetCheckSpec:
+    """The check that lets no service follow a champion whose ways disagree."""
+    return dg.AssetCheckSpec(
+        PARITY,
+        asset=dg.AssetKey([product, "parity"]),
+        blocking=True,
+        description="Outputs within 1e-12 of the model's own (1e-6 for a graph in single precision), and the same decisions.",
+    )
+
+
+def alarms_check(product: str) -> dg.AssetCheckSpec:
+    """The check that warns of alarms that stand; it holds nothing up."""
+    return dg.AssetCheckSpec(
+        ALARMS,
+        asset=dg.AssetKey([product, "monitoring"]),
+        description="No alarm stands: volume, drift of data, model and concept, quality before and after labels.",
+    )

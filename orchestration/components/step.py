@@ -1,0 +1,138 @@
+"""One way of making an asset from a stage's function: guard, run, stamp, report.
+
+A step does not start when a blocking check upstream of it failed, also when it is selected alone later. What it made is
+stamped with its inputs' versions, so that an unchanged asset can be skipped.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.errors import LooplineError, UpstreamError
+from assets.processes.settings import settle_process
+from assets.storage.asset_result import AssetResult, CheckResult, FailedCheckError, Link, Markdown
+from assets.storage.home import Home
+from bentos.runtime import TamperedModelError
+from orchestration.staleness.recorded_versions import Versions, stamped
+
+progress = logging.getLogger("loopline.progress")
+CAUSE: ContextVar[str] = ContextVar("cause", default="")
+"""Why the present run was started, if a trigger or a person started a training."""
+REASON, TRIGGER = "loopline/reason", "loopline/trigger"
+"""The run tags that carry the cause, and the event that it is decided for."""
+ERROR = "loopline/error"
+"""The metadata of a failure that names our error's class."""
+RESOURCES = {"home", "graph"}
+
+
+def stage_asset(
+    body: Callable[[Home], AssetResult],
+    *,
+    spec: dg.AssetSpec,
+    checks: Sequence[dg.AssetCheckSpec] = (),
+) -> dg.AssetsDefinition:
+    """Make an unpartitioned asset of a function of the home."""
+
+    @dg.multi_asset(
+        name=spec.key.to_python_identifier(),
+        specs=[spec],
+        check_specs=list(checks),
+        required_resource_keys=RESOURCES,
+    )
+    def step(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
+        with running(context) as (home, versions):
+            inputs = versions.inputs(spec.key)
+            started = time.perf_counter()
+            try:
+                made = body(home)
+            except FailedCheckError as failed:
+                yield check_result(spec.key, failed.result)
+                raise failed.error from failed
+            seconds = time.perf_counter() - started
+            yield from (check_result(spec.key, result) for result in made.checks)
+            report(context, spec.key, made.metadata, seconds)
+            output = str(made.output.relative_to(home.root)) if made.output else None
+            yield dg.MaterializeResult(
+                asset_key=spec.key,
+                data_version=dg.DataVersion(made.data_version),
+                metadata={**shown(made.metadata), "seconds": round(seconds, 3), **stamped(inputs, made.data_version, output)},
+            )
+
+    return step
+
+
+def shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as Dagster shows them: paths and links by their kinds, Markdown rendered, lists and mappings as JSON."""
+    return {name: _shown(value) for name, value in metadata.items()}
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case Markdown():
+            return dg.MetadataValue.md(value)
+        case Link(page):
+            return dg.MetadataValue.url(page.as_uri())
+        case Path():
+            return dg.MetadataValue.path(str(value))
+        case list() | tuple() | dict():
+            return dg.MetadataValue.json(value)
+        case _:
+            return value
+
+
+def check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
+    """A check's result as Dagster records it."""
+    return dg.AssetCheckResult(
+        passed=result.passed,
+        asset_key=key,
+        check_name=result.name,
+        description=result.description,
+        severity=dg.AssetCheckSeverity.WARN if result.warns else dg.AssetCheckSeverity.ERROR,
+        metadata=shown(result.metadata),
+    )
+
+
+@contextmanager
+def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]]:
+    """Prepare the process and the home, refuse to start after a failed check upstream, and tell our errors plainly."""
+    try:
+        settle_process()
+        home: Home = context.resources.home.prepare()
+        versions = Versions(context.resources.graph.assets, context.instance, home)
+        _require_sound_upstream(context, versions)
+        CAUSE.set(context.run.tags.get(REASON, ""))
+        yield home, versions
+    except (LooplineError, TamperedModelError) as error:
+        raise dg.Failure(description=str(error), metadata={ERROR: type(error).__name__}, allow_retries=False) from error
+
+
+def report(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any], seconds: float) -> None:
+    """Log one line of an asset, and pass it to whoever shows progress."""
+    rows = metadata.get("dagster/row_count")
+    context.log.info("%s: %s in %.1f s", key.to_user_string(), "done" if rows is None else f"{rows:,} rows", seconds)
+    progress.info(key.to_user_string(), extra={"rows": rows, "seconds": seconds})
+
+
+def _require_sound_upstream(context: dg.AssetExecutionContext, versions: Versions) -> None:
+    """Refuse to start when a blocking check on anything upstream failed when it was last evaluated."""
+    graph = versions.graph
+    selected = set(context.selected_asset_keys)
+    upstream: set[dg.AssetKey] = set()
+    waiting = [parent for key in selected for parent in graph.get(key).parent_keys]
+    while waiting:
+        key = waiting.pop()
+        if key not in upstream and key not in selected:
+            upstream.add(key)
+            waiting += graph.get(key).parent_keys
+    failed = versions.failed_checks(upstream)
+    if failed:
+        raise UpstreamError(
+            f"not started, because a check upstream failed when it was last run: {', '.join(failed)}. Mend its cause and run "
+            "that asset again; what was published before stays as it is."
+        )

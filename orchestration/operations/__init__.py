@@ -1,0 +1,1 @@
+"""Operations: what a person asks for, without its display."""

@@ -1,0 +1,174 @@
+"""Deciding by hand: promote, roll back, invalidate. The ledger is written first; MLflow's alias and what is served follow."""
+
+from __future__ import annotations
+
+from assets.errors import DigestError, LedgerError
+from assets.evaluation.examinations import examined
+from assets.features import snapshots
+from assets.promotion import gate, ledger, model_registry, verdicts
+from assets.promotion.ledger_state import Decision, Entry
+from assets.promotion.verdicts import Verdict
+from assets.serving import bento_package, sql_export, wheel_package
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from bentos.runtime import FILES, model_digest
+
+FOLLOWING = ("verdict", "champion", "report", "bento", "predictions", "wheel", "sql", "parity", "monitoring")
+"""The assets that follow a decision."""
+
+
+def promote(
+    home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str, override: bool = False
+) -> tuple[Verdict, Entry]:
+    """Let the gate judge a registered version on the current snapshot, and make it the champion if it passes.
+
+    Parameters
+    ----------
+    home, spec, number
+        The version of which product.
+    actor, reason : str
+        Who asks, and why.
+    override : bool
+        Promote it although the gate refuses; that is recorded for ever. An invalid version stays refused.
+
+    Returns
+    -------
+    verdict : Verdict
+        What the gate says.
+    entry : Entry
+        The promotion, or the refusal.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such version, it serves already, or it is invalid.
+    """
+    version = model_registry.version(home, spec.name, number)
+    standing = ledger.standing(home, spec.name)
+    if standing.champion_digest == version.model_digest:
+        raise LedgerError(f"{spec.name}: version {number} serves already, so there is nothing to promote.")
+    if (entry := standing.invalid.get(version.model_digest)) is not None:
+        raise LedgerError(f"{spec.name}: version {number} was declared invalid {entry.told} and can never be served.")
+    snapshot = snapshots.current(home, spec.name)
+    verdict = gate.judge(
+        home,
+        spec,
+        snapshot,
+        evidence=examined(home, spec, snapshot, version.model_digest),
+        challenger_digest=version.model_digest,
+        standing=standing,
+        by_hand=True,
+    )
+    verdicts.record(home, verdict)
+    decision = Decision(
+        number,
+        version.model_digest,
+        snapshot.digest,
+        actor,
+        reason,
+        verdict.digest,
+        by_hand=True,
+        overridden=override and not verdict.promoted,
+    )
+    if not (verdict.promoted or override):
+        return verdict, ledger.refuse(home, spec.name, decision)
+    entry = ledger.promote(home, spec.name, decision, instead_of=verdict.champion_digest)
+    model_registry.follow_ledger(home, spec.name)
+    return verdict, entry
+
+
+def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, reason: str) -> Entry:
+    """Let an earlier champion serve again: the one before the present, or a given version.
+
+    Raises
+    ------
+    LedgerError
+        If there is none, it never served, it serves already, or it is invalid.
+    DigestError
+        If its model is gone or was changed.
+    """
+    standing = ledger.standing(home, spec.name)
+    if number is None:
+        target = standing.fallback
+        if target is None:
+            raise LedgerError(f"{spec.name}: there is no earlier version to go back to. See `loopline history {spec.name}`.")
+    else:
+        target = next((entry for entry in reversed(standing.served) if entry.version == number), None)
+        if target is None:
+            raise LedgerError(
+                f"{spec.name}: version {number} never served, so there is no going back to it. "
+                f"Use `loopline promote {spec.name} {number} --reason …`."
+            )
+    require_intact(home, spec.name, target.model_digest)
+    decision = Decision(
+        target.version, target.model_digest, target.snapshot_digest, actor, reason, target.verdict, by_hand=True
+    )
+    entry = ledger.rollback(home, spec.name, decision)
+    model_registry.follow_ledger(home, spec.name)
+    return entry
+
+
+def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -> Entry:
+    """Accept one finding of the last verdict, so that it refuses no longer: a leak for good, anything else for that model.
+
+    Raises
+    ------
+    LedgerError
+        If the last verdict has no such finding, or it cannot be accepted.
+    """
+    verdict = verdicts.current(home, product)
+    known = sorted({item.key for item in verdict.refusing if item.key})
+    if finding not in known:
+        listed = f"It can accept: {', '.join(known)}." if known else "There is nothing that could be accepted."
+        raise LedgerError(
+            f"{product}: the last verdict is not refused for a finding '{finding}'. {listed} See `loopline report {product}`."
+        )
+    held = model_registry.holder(home, product, model_registry.CHALLENGER)
+    version = held.version if held is not None and held.model_digest == verdict.challenger_digest else 0
+    decision = Decision(
+        version,
+        verdict.challenger_digest,
+        verdict.snapshot_digest,
+        actor,
+        reason,
+        verdict.digest,
+        by_hand=True,
+        finding=finding,
+    )
+    return ledger.accept(home, product, decision)
+
+
+def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str) -> list[Entry]:
+    """Bar a version for ever, and withdraw its bentos, wheels and SQL. If it serves, the one before does, or nobody.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such version, or it is invalid already.
+    """
+    version = model_registry.version(home, spec.name, number)
+    decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
+    made = ledger.invalidate(home, spec.name, decision)
+    for stage in (bento_package, wheel_package, sql_export):
+        stage.withdraw(home, spec.name, version.model_digest)
+    model_registry.follow_ledger(home, spec.name)
+    return made
+
+
+def require_intact(home: Home, product: str, digest: str) -> None:
+    """Refuse a model whose bytes are gone or changed.
+
+    Raises
+    ------
+    DigestError
+        Naming the file that is missing, or the folder that was changed.
+    """
+    folder = home.models / product / digest
+    missing = [name for name in FILES if not (folder / name).exists()]
+    if missing:
+        raise DigestError(f"{folder} lacks {', '.join(missing)}. Restore it from a backup, or choose another version.")
+    if (found := model_digest(folder)) != digest:
+        raise DigestError(
+            f"{folder} has digest {found[:12]}: it was changed after it was published. Restore it from a backup, or choose "
+            "another version."
+        )

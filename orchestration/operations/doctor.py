@@ -1,0 +1,64 @@
+"""Doctor: what disagrees with the ledger, for example after a kill between two writes. What can be mended is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from assets.errors import LooplineError
+from assets.promotion import ledger, model_registry
+from assets.serving import bento_package
+from assets.storage.home import Home
+from orchestration.operations.decisions import require_intact
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One disagreement: of which product, what it is, and whether it is mended now."""
+
+    product: str
+    problem: str
+    mended: bool
+
+
+def examine(home: Home, products: list[str]) -> list[Finding]:
+    """Look for disagreements, and mend those that the ledger settles; running it again finds those that are left."""
+    try:
+        ledger.verify(home)
+    except LooplineError as error:
+        return [Finding("ledger", str(error), mended=False)]
+    return [finding for product in products for finding in _of(home, product)]
+
+
+def _of(home: Home, product: str) -> Iterator[Finding]:
+    standing = ledger.standing(home, product)
+    champion = standing.champion
+    named = model_registry.holder(home, product, model_registry.CHAMPION)
+    wanted = champion.version if champion else None
+    if (named.version if named else None) != wanted:
+        model_registry.follow_ledger(home, product)
+        told = f"MLflow's alias named {_version(named.version if named else None)}, the ledger says {_version(wanted)}"
+        yield Finding(product, told, mended=True)
+    for digest, entry in standing.invalid.items():
+        for tag in bento_package.withdraw(home, product, digest):
+            yield Finding(product, f"{tag} held a model that was declared invalid {entry.told}: removed", mended=True)
+    if champion is None:
+        return
+    try:
+        require_intact(home, product, champion.model_digest)
+        if model_registry.version(home, product, champion.version).model_digest != champion.model_digest:
+            told = f"version {champion.version} is registered with another model than the ledger's {champion.model_digest[:12]}"
+            yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)
+    except LooplineError as error:
+        yield Finding(product, str(error), mended=False)
+    tag = bento_package.tag_of(champion)
+    if not bento_package.bento_folder(home, tag).exists():
+        yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
+    elif (followed := bento_package.followed(home, product)) != champion.model_digest:
+        served = "nothing" if followed is None else f"model {followed[:12]}"
+        told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
+        yield Finding(product, f"{told}. Run `loopline run {product}`.", mended=False)
+
+
+def _version(number: int | None) -> str:
+    return "nobody" if number is None else f"version {number}"

@@ -1,0 +1,225 @@
+"""Lineage: the chain of digests from the landed files to the header of each answer, every link recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from assets.errors import LedgerError, LooplineError
+from assets.evaluation.evidence import STAGES, read_by
+from assets.features import publish
+from assets.ingestion import landed_tables
+from assets.promotion import current_artifacts, ledger, model_registry, verdicts
+from assets.promotion.ledger_state import Entry
+from assets.serving import bento_package, container_image, sql_export
+from assets.storage.digests import file_digest, value_digest
+from assets.storage.home import Home
+from assets.storage.publishing import read_json
+from bentos.runtime import model_digest
+from orchestration.operations.decisions import require_intact
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain.
+
+    Parameters
+    ----------
+    stage, name, digest : str
+        What it is, and the digest by which the next link names it.
+    problem : str
+        What is wrong with it; empty if it is as it was published.
+    """
+
+    stage: str
+    name: str
+    digest: str
+    problem: str = ""
+
+
+def chain(home: Home, product: str) -> list[Link]:
+    """The chain of what a product serves now, from the landed files to the answer's header.
+
+    Raises
+    ------
+    LedgerError
+        If nothing is served.
+    """
+    champion = ledger.standing(home, product).champion
+    if champion is None:
+        raise LedgerError(f"{product}: nothing is served, so there is no chain. Run `loopline run {product}`.")
+    steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
+        _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
+        _followed, _image,
+    )  # fmt: skip
+    return [link for step in steps for link in step(home, champion)]
+
+
+def header(product: str, digest: str, url: str) -> Link:
+    """Ask a running service which model answers."""
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"{url.rstrip('/')}/model", timeout=10) as answer:  # noqa: S310 - as given
+            found = answer.headers.get("X-Model-Digest", "")
+    except OSError as error:
+        return Link("answer", f"{url}/model", "", f"the service does not answer ({error}). Start it, or leave --url out")
+    problem = "" if found == digest else f"model {found[:12] or 'unknown'} answers, of {product} {digest[:12]} should"
+    return Link("answer", "X-Model-Digest", found, problem)
+
+
+def _landed(home: Home, champion: Entry) -> Iterator[Link]:
+    origin = publish.origin(home, champion.product, champion.snapshot_digest)
+    if not origin.exists():
+        yield Link("landing", str(origin), "", "it is gone: nobody knows which files the snapshot rests on")
+        return
+    for table, files in read_json(origin)["landed"].items():
+        source, name = table.split(".")
+        recorded = {record.file: record for record in landed_tables.records(home, source, name)}
+        problems = [told for file in files if (told := _changed(home, file))]
+        replaced = sum(file not in recorded for file in files)
+        told = f"{len(files)} files" + (f", {replaced} of them replaced since" if replaced else "")
+        yield Link("landing", f"{table}: {told}", value_digest(files), "; ".join(problems))
+
+
+def _changed(home: Home, file: str) -> str:
+    """What is wrong with a file that is named by its digest."""
+    path = home.root / file
+    if not path.exists():
+        return f"{file} is gone"
+    return "" if file_digest(path) == path.stem else f"{file} was changed"
+
+
+def _snapshot(home: Home, champion: Entry) -> Iterator[Link]:
+    digest = champion.snapshot_digest
+    file = home.relative(home.snapshots / champion.product / f"{digest}.parquet")
+    yield Link("snapshot", file, digest, _changed(home, file))
+
+
+def _model(home: Home, champion: Entry) -> Iterator[Link]:
+    folder, problem = home.models / champion.product / champion.model_digest, ""
+    try:
+        require_intact(home, champion.product, champion.model_digest)
+    except LooplineError as error:
+        problem = str(error)
+    yield Link("model", home.relative(folder), champion.model_digest, problem)
+
+
+def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
+    """Each record, as the verdict read it."""
+    try:
+        told = verdicts.opened(home, champion.product, champion).evidence
+    except LooplineError:
+        return  # told by the next link
+    folder = home.report_folder(champion.product, champion.model_digest, champion.snapshot_digest)
+    for stage in STAGES:
+        path = read_by(folder, stage, told.get(stage, ""))
+        found = value_digest(read_json(path)) if path.exists() else ""
+        problem = "" if found == told.get(stage) else ("it was changed" if found else "it is gone")
+        yield Link("evidence", home.relative(path), told.get(stage, ""), problem)
+
+
+def _verdict(home: Home, champion: Entry) -> Iterator[Link]:
+    problem = ""
+    try:
+        verdict = verdicts.opened(home, champion.product, champion)
+        if not verdict.promoted and not champion.overridden:
+            problem = "it refuses the model, and nobody overrode it"
+    except LooplineError as error:
+        problem = str(error)
+    yield Link("verdict", "overridden" if champion.overridden else "promoted", str(champion.verdict), problem)
+
+
+def _ledger(home: Home, champion: Entry) -> Iterator[Link]:
+    problem = ""
+    try:
+        ledger.verify(home)
+    except LooplineError as error:
+        problem = str(error)
+    yield Link("ledger", f"entry {champion.number}, {champion.event} {champion.told}", champion.digest, problem)
+
+
+def _registered(home: Home, champion: Entry) -> Iterator[Link]:
+    problem = ""
+    try:
+        version = model_registry.version(home, champion.product, champion.version)
+        named = model_registry.holder(home, champion.product, model_registry.CHAMPION)
+        if version.model_digest != champion.model_digest:
+            problem = f"it is registered with model {version.model_digest[:12]}"
+        elif named is None or named.version != champion.version:
+            problem = f"the alias names {named.version if named else 'nobody'}: run `loopline doctor`"
+    except LedgerError as error:
+        problem = str(error)
+    yield Link("registry", f"version {champion.version}", champion.model_digest, problem)
+
+
+def _bento(home: Home, champion: Entry) -> Iterator[Link]:
+    tag = bento_package.tag_of(champion)
+    inside = bento_package.bento_folder(home, tag) / "src" / "bentos" / "model"
+    problem, found = "", ""
+    try:
+        found = model_digest(inside)
+        promised = bento_package.promise(home, tag)
+        if found != champion.model_digest:
+            problem = f"its files have digest {found[:12]}: it was changed after it was built"
+        elif (promised["model_digest"], promised["model_version"]) != (champion.model_digest, champion.version):
+            problem = "it promises another model or version"
+    except OSError as error:
+        problem = f"{error.filename} is gone: run `loopline run {champion.product}`"
+    yield Link("bento", tag, found, problem)
+
+
+def _predictions(home: Home, champion: Entry) -> Iterator[Link]:
+    yield _published(home, champion, "predictions", home.predictions / champion.product, digest_of=file_digest)
+
+
+def _wheel(home: Home, champion: Entry) -> Iterator[Link]:
+    yield _published(home, champion, "wheel", home.wheels / champion.product, digest_of=file_digest)
+
+
+def _sql(home: Home, champion: Entry) -> Iterator[Link]:
+    folder = home.sql / champion.product
+    if current_artifacts.record(folder) is not None:
+        # an estimator may have no translation
+        yield _published(home, champion, "sql", folder, digest_of=sql_export.digest_of)
+
+
+def _published(home: Home, champion: Entry, stage: str, folder: Path, *, digest_of: Callable[[Path], str]) -> Link:
+    """What a stage made of the champion and recorded by its digest."""
+    again = f"run `loopline run {champion.product}`"
+    told, problem = current_artifacts.record(folder), ""
+    if told is None:
+        return Link(stage, home.relative(folder), "", f"there is nothing: {again}")
+    path = folder / told["file"]
+    if not path.exists() or digest_of(path) != told["digest"]:
+        problem = f"it is gone or was changed: {again}"
+    elif told["model_digest"] != champion.model_digest:
+        problem = f"it is of model {told['model_digest'][:12]}: {again}"
+    return Link(stage, home.relative(path), told["digest"], problem)
+
+
+def _followed(home: Home, champion: Entry) -> Iterator[Link]:
+    """What running services follow."""
+    found = bento_package.followed(home, champion.product) or ""
+    problem = ""
+    if found != champion.model_digest:
+        problem = f"services follow {found[:12] or 'nothing'}: run `loopline run {champion.product}`"
+    yield Link("services", home.relative(bento_package.pointer(home, champion.product)), found, problem)
+
+
+def _image(home: Home, champion: Entry) -> Iterator[Link]:
+    """The container image, where one was built."""
+    record = current_artifacts.record(home.images / champion.product)
+    if record is None:
+        return
+    problem, again = "", f"run `loopline container {champion.product}`"
+    try:
+        found = container_image.digest_of(record["reference"])
+        if found != record["digest"]:
+            problem = f"the engine {'has no such image' if found is None else f'has {found[:19]}'}: {again}"
+        elif record["model_digest"] != champion.model_digest:
+            problem = f"it is of model {record['model_digest'][:12]}: {again}"
+    except LooplineError as error:
+        problem = str(error)
+    yield Link("image", record["reference"], record["digest"], problem)

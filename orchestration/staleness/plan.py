@@ -1,0 +1,149 @@
+"""What must be made anew, and why: the difference between how assets were made and how they would be made now.
+
+An asset is made anew when it was never made, its code or an input's data changed, what it wrote is gone, or its check
+failed. An asset whose input is about to be made anew waits to see whether that input's data really change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from assets.storage.home import Home
+from orchestration.staleness.recorded_versions import KEPT_ON_NEW_DATA, Stamp, Versions
+
+NEVER_MADE = "never made"
+
+
+@dataclass
+class Plan:
+    """One wave of work.
+
+    Parameters
+    ----------
+    reasons : dict of AssetKey to str
+        Unpartitioned assets that are surely to be made, each with its reason.
+    partitions : dict of AssetKey to list of str
+        Partitions that are surely to be made, by asset.
+    waiting : set of AssetKey
+        Assets that wait for the data of others.
+    fresh : set of AssetKey
+        Assets with nothing to do.
+    """
+
+    reasons: dict[dg.AssetKey, str] = field(default_factory=dict)
+    partitions: dict[dg.AssetKey, list[str]] = field(default_factory=dict)
+    waiting: set[dg.AssetKey] = field(default_factory=set)
+    fresh: set[dg.AssetKey] = field(default_factory=set)
+
+    @property
+    def moving(self) -> AbstractSet[dg.AssetKey]:
+        """The assets whose data may change in this wave."""
+        return self.reasons.keys() | self.partitions.keys()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.moving
+
+
+def product_names(graph: Any) -> list[str]:
+    """The products of a graph, by name."""
+    return sorted({tag for key in graph.toposorted_asset_keys if (tag := graph.get(key).tags.get("product"))})
+
+
+def keys_of(graph: Any, product: str) -> AbstractSet[dg.AssetKey]:
+    """A product's assets and all that they rest on."""
+    own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == product}
+    return reachable(graph, own, "parent_keys")
+
+
+def reachable(graph: Any, keys: Iterable[dg.AssetKey], along: str) -> AbstractSet[dg.AssetKey]:
+    """These assets and all that can be reached from them along ``parent_keys`` or ``child_keys``."""
+    found: set[dg.AssetKey] = set()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += getattr(graph.get(key), along)
+    return found
+
+
+def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractSet[dg.AssetKey]) -> Plan:
+    """Find the assets among `wanted` that are surely to be made now.
+
+    Parameters
+    ----------
+    graph : dagster.AssetGraph
+        All assets.
+    instance : dagster.DagsterInstance
+        Where materializations are recorded.
+    home : Home
+        The folder to which recorded outputs are relative.
+    wanted : set of AssetKey
+        The assets to look at; their upstream should be among them.
+    """
+    versions = Versions(graph, instance, home)
+    versions.look_up(wanted)
+    failed = {line.rsplit(": ", 1)[0] for line in versions.failed_checks(wanted)}
+    found = Plan()
+    for key in graph.toposorted_asset_keys:
+        node = graph.get(key)
+        if key not in wanted or not node.is_executable:
+            continue
+        parents = set(node.parent_keys)
+        if node.metadata.get(KEPT_ON_NEW_DATA) and (stamp := versions.stamp(key)) and not _changed(versions, key, stamp):
+            found.fresh.add(key)
+        elif parents & found.waiting:
+            found.waiting.add(key)
+        elif node.partitions_def is not None:
+            stale = _stale_partitions(versions, key)
+            if stale:
+                found.partitions[key] = stale
+            else:
+                found.fresh.add(key)
+        elif reason := _reason(versions, key, moving=parents & found.moving, failed=failed):
+            found.reasons[key] = reason
+        elif parents & found.moving:
+            found.waiting.add(key)
+        else:
+            found.fresh.add(key)
+    return found
+
+
+def _reason(versions: Versions, key: dg.AssetKey, *, moving: AbstractSet[dg.AssetKey], failed: AbstractSet[str]) -> str | None:
+    stamp = versions.stamp(key)
+    if stamp is None:
+        return NEVER_MADE
+    if key.to_user_string() in failed:
+        return "its check failed"
+    changed = _changed(versions, key, stamp)
+    if changed:
+        return changed
+    now = {name: version for name, version in versions.inputs(key).items() if dg.AssetKey.from_user_string(name) not in moving}
+    differing = [name for name, version in now.items() if stamp.inputs.get(name) != version]
+    return f"{differing[0]} changed" if differing else None
+
+
+def _stale_partitions(versions: Versions, key: dg.AssetKey) -> list[str]:
+    stamps = versions.partition_stamps(key)
+    inputs = versions.inputs(key)
+    partitions = versions.graph.get(key).partitions_def.get_partition_keys()
+    return [
+        name
+        for name in partitions
+        if name not in stamps or _changed(versions, key, stamps[name]) or dict(stamps[name].inputs) != inputs
+    ]
+
+
+def _changed(versions: Versions, key: dg.AssetKey, stamp: Stamp) -> str | None:
+    if stamp.code_version != versions.graph.get(key).code_version:
+        return "its code or declaration changed"
+    if stamp.output is not None and not (versions.home.root / stamp.output).exists():
+        return "its output is gone"
+    return None

@@ -1,0 +1,125 @@
+"""Labels: from the column's values to the classes of the target, and which parts may lack one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from assets.errors import ContractError, DataError
+from assets.features import data_contract, publish, snapshots
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from tests.shop import AT_RANDOM, customers, product
+
+MERGED = {"column": "tier", "kind": "multiclass", "meaning": "the tier", "classes": ["bronze", "silver", "other"]}
+
+
+def published(home: Home, folder: Path, frame: pd.DataFrame, spec: ProductSpec) -> snapshots.Snapshot:
+    """A snapshot of these rows, the contract held."""
+    path = folder / "rows.parquet"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(path)
+    with publish.candidate(home, spec, [path]) as connection:
+        data_contract.require(publish.table(connection), spec)
+        return publish.write(home, spec, connection)
+
+
+def tier(**target: Any) -> ProductSpec:
+    """A product of several classes."""
+    return product("tier", target={**MERGED, **target}, cost={"wrong": 1.0}, gates={})
+
+
+def test_merged_values_are_one_class_and_left_out_ones_none(home: Home, tmp_path: Path) -> None:
+    """The snapshot holds classes, and no label where the value is left out or missing."""
+    frame = customers(300)
+    frame["tier"] = ["bronze", "silver", "gold", "tin", "unknown", None] * 50
+    spec = tier(merge={"other": ["gold", "tin"]}, leave_out=["unknown"])
+    rows = snapshots.read(published(home, tmp_path, frame, spec))
+    assert rows["tier"].value_counts().to_dict() == {"bronze": 50, "silver": 50, "other": 100}
+    assert rows["tier"].isna().sum() == 100
+
+
+def test_a_binary_target_can_leave_out_and_merge_too(home: Home, tmp_path: Path) -> None:
+    """What is positive is a class after the merge."""
+    frame = customers(300)
+    frame["churned"] = ["yes", "perhaps", "no", "unknown"] * 75
+    target = {"column": "churned", "kind": "binary", "positive": "yes", "meaning": "the customer leaves"}
+    spec = product("churn", target={**target, "merge": {"yes": ["perhaps"]}, "leave_out": ["unknown"]})
+    rows = snapshots.read(published(home, tmp_path, frame, spec))
+    assert rows["churned"].value_counts().to_dict() == {True: 150, False: 75}
+    assert rows["churned"].isna().sum() == 75
+
+
+def test_a_value_that_nobody_declared_breaks_the_contract(home: Home, tmp_path: Path) -> None:
+    """It is neither a class, nor merged, nor left out."""
+    frame = customers(300)
+    frame["tier"] = ["bronze", "silver", "gold", "platinum"] * 75
+    with pytest.raises(ContractError, match=r"tier: must be one of bronze, silver, other, gold \(75 rows"):
+        published(home, tmp_path, frame, tier(merge={"other": ["gold"]}))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"merge": {"rest": ["gold"]}}, r"merges values into \['rest'\], which 'classes' does not list"),
+        ({"merge": {"other": []}}, r"merges nothing into \['other'\]"),
+        ({"merge": {"other": ["silver"]}}, r"more than one thing of the values \['silver'\]"),
+        ({"merge": {"other": ["gold"]}, "leave_out": ["gold"]}, r"more than one thing of the values \['gold'\]"),
+        ({"leave_out": ["bronze"]}, r"more than one thing of the values \['bronze'\]"),
+        ({"kind": "regression", "classes": None, "leave_out": ["bronze"]}, r"need 'classes' or 'positive'"),
+    ],
+)
+def test_a_value_has_one_meaning(target: dict[str, Any], message: str) -> None:
+    """Anything else is refused when the declaration is read."""
+    declared = {"cost": {"under": 1.0, "over": 1.0}} if target.get("kind") == "regression" else {"cost": {"wrong": 1.0}}
+    with pytest.raises(ValidationError, match=message):
+        product("tier", target={**MERGED, **target}, gates={}, **declared)
+
+
+def late(classes: list[str]) -> pd.DataFrame:
+    """Customers in order of time, the classes of the last fifth, the test window, given."""
+    frame = customers(500).sort_values("signed_up_at").reset_index(drop=True)
+    frame["tier"] = np.resize(["bronze", "silver", "gold"], len(frame))
+    frame.loc[380:, "tier"] = np.resize(classes, len(frame) - 380)
+    return frame
+
+
+def test_a_later_window_may_lack_a_class(home: Home, tmp_path: Path) -> None:
+    """As long as two are there; which one is absent is told."""
+    spec = tier(classes=["bronze", "silver", "gold"])
+    parts = snapshots.labelled(spec, snapshots.read(published(home, tmp_path, late(["bronze", "silver"]), spec)))
+    assert {name: part.absent(spec) for name, part in parts.items()} == {"train": (), "validate": (), "test": ("gold",)}
+    assert set(parts["test"].labels(spec)) == {0.0, 1.0}
+
+
+def test_a_window_of_one_class_and_training_without_one_are_errors(home: Home, tmp_path: Path) -> None:
+    """Nothing can be told apart in the one, nor learnt in the other."""
+    spec = tier(classes=["bronze", "silver", "gold"])
+    frame = snapshots.read(published(home, tmp_path, late(["bronze"]), spec))
+    with pytest.raises(DataError, match=r"the test window .* with 1 class of 'tier', and lacks gold, silver; two classes"):
+        snapshots.labelled(spec, frame)
+    early = late(["gold", "bronze"])
+    early.loc[:379, "tier"] = np.resize(["bronze", "silver"], 380)
+    other = snapshots.read(published(home, tmp_path / "other", early, spec))
+    with pytest.raises(DataError, match=r"the train window .* and lacks gold; each class must be in it"):
+        snapshots.labelled(spec, other)
+
+
+def test_rows_without_a_label_are_test_rows_of_a_random_split(home: Home, tmp_path: Path) -> None:
+    """So that each is predicted; none trains, validates or is judged by."""
+    frame = customers(600)
+    frame["churned"] = frame["churned"].where(frame.index % 6 > 0)
+    spec = product("churn", split=AT_RANDOM)
+    rows = snapshots.read(published(home, tmp_path, frame, spec))
+    without = rows["churned"].isna().to_numpy()
+    assert without.sum() == 100
+    parts = snapshots.parts_of(spec, rows)
+    assert {name: int((mask & without).sum()) for name, (mask, _) in parts.items()} == {"train": 0, "validate": 0, "test": 100}
+    labelled = snapshots.labelled(spec, rows)
+    assert sum(len(part.rows) for part in labelled.values()) == 500
+    assert labelled["test"].unlabelled == {"other": 100}

@@ -1,0 +1,106 @@
+"""What services were asked, held against what their model was validated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from assets.features.snapshots import Snapshot
+from assets.monitoring import champion_monitor, request_drift
+from assets.promotion.ledger_state import Entry
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from assets.training import training
+from bentos.prediction_log import PredictionLog
+from bentos.runtime import Model
+from bentos.served import Served
+from tests.models import champion_of, promised, snapshot_of
+from tests.shop import AT_RANDOM, customers, product
+
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+Shop = tuple[Home, Snapshot, Entry, Served]
+
+
+def spec_of() -> ProductSpec:
+    """Customers without a time: there are no periods, only what services are asked."""
+    features = product("churn").features.model_dump() | {"event_time": None}
+    return product("churn", features=features, split=AT_RANDOM)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """A champion, and its service's package."""
+    home = Home(tmp_path / "home").prepare()
+    snapshot = snapshot_of(home, spec_of(), customers())
+    made = training.train(home, spec_of(), snapshot)
+    model = Model.load(made.folder, made.digest)
+    champion = replace(champion_of(model), snapshot_digest=snapshot.digest)
+    return home, snapshot, champion, promised(home, model, tmp_path / "package")
+
+
+def ask(shop: Shop, rows: pd.DataFrame) -> None:
+    """Let a service log these rows, ten a request."""
+    home, _, champion, served = shop
+    log = PredictionLog(home.served / champion.product, 1.0)
+    given = rows[["age", "plan", "visits"]].astype(object).where(rows[["age", "plan", "visits"]].notna(), None)
+    for number, start in enumerate(range(0, len(rows), 10)):
+        several: Any = given.iloc[start : start + 10].to_dict("records")
+        log.entries.append((f"r{number}", START + timedelta(minutes=2 * number), served, several, [{}] * len(several)))
+    log.close()
+
+
+@pytest.mark.parametrize(
+    "plant", [lambda rows: rows, lambda rows: rows.assign(visits=rows["visits"] + 6)], ids=["like", "apart"]
+)
+def test_what_is_asked_is_held_against_the_validation_rows(shop: Shop, plant: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Other customers of the same kind raise nothing; with more visits, the feature and the outputs are named."""
+    home, snapshot, champion, _ = shop
+    rows = plant(customers(1500, seed=9))
+    ask(shop, rows)
+    record = champion_monitor.look(home, spec_of(), snapshot, champion)
+    found = record["asked"]
+    assert (found["rows"], found["requests"]) == (1500, 150)
+    moved = {alarm["what"] for alarm in record["alarms"]}
+    assert moved == ({"visits", "outputs"} if rows["visits"].min() >= 6 else set())
+    assert {alarm["kind"] for alarm in record["alarms"]} <= {"asked"}
+    if moved:
+        assert found["data"]["visits"]["effect"] > 0.5 > found["data"]["age"]["effect"]
+    assert set(found["data"]) == {"age", "plan", "visits"}
+
+
+def test_too_little_is_not_judged(shop: Shop) -> None:
+    """It says why; nobody asked, and nothing is said."""
+    home, snapshot, champion, _ = shop
+    assert "asked" not in champion_monitor.look(home, spec_of(), snapshot, champion)
+    ask(shop, customers(100, seed=9))
+    assert "fewer than 200 rows" in champion_monitor.look(home, spec_of(), snapshot, champion)["asked"]["not_judged"]
+
+
+def test_the_log_of_another_model_is_not_the_champions(shop: Shop) -> None:
+    """After a promotion, what the former one was asked says nothing of the new one."""
+    home, snapshot, champion, _ = shop
+    ask(shop, customers(1500, seed=9))
+    rows = champion_monitor.look(home, spec_of(), snapshot, champion)["asked"]["rows"]
+    other = training.train(
+        home, spec_of().model_copy(update={"model": spec_of().model.model_copy(update={"seed": 5})}), snapshot
+    )
+    assert rows == 1500
+    assert other.digest != champion.model_digest
+    assert "asked" not in champion_monitor.look(home, spec_of(), snapshot, replace(champion, model_digest=other.digest))
+
+
+def test_the_log_s_position_moves_with_each_row_only(shop: Shop) -> None:
+    """So what is watched is stale when something was asked, and only then."""
+    home, *_ = shop
+    assert request_drift.position(home, "churn") == ""
+    ask(shop, customers(20, seed=9))
+    before = request_drift.position(home, "churn")
+    assert before == request_drift.position(home, "churn") != ""
+    ask(shop, customers(30, seed=9))  # two requests are repeated, and one is new
+    assert request_drift.position(home, "churn") != before

@@ -1,0 +1,98 @@
+"""The registry: a version carries its lineage, is registered once, and aliases move only when told."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.artifacts import list_artifacts
+
+from assets.promotion import mlflow_client, model_registry
+from assets.promotion.model_registry import CHALLENGER, CHAMPION
+from assets.storage.home import Home
+from assets.training import estimators, training
+from tests.world import World, found_out
+
+
+def registered(world: World, home: Home) -> model_registry.Version:
+    """Register what was evaluated last, as the loop does."""
+    done = found_out(home)
+    digest = done.record["model_digest"]
+    return model_registry.register(
+        home,
+        world.product,
+        model_folder=home.models / "flight_delay" / digest,
+        model_digest=digest,
+        snapshot_digest=done.record["snapshot_digest"],
+        evaluation=done.record,
+        evaluation_digest=done.digest,
+        evidence_folder=done.path.parent,
+        code_version="test",
+        trusted_types=estimators.trusted_types(world.product),
+    )
+
+
+def test_the_first_version_is_challenger_and_champion(ran: Home) -> None:
+    """The gate let it pass."""
+    champion = model_registry.holder(ran, "flight_delay", CHAMPION)
+    assert champion == model_registry.holder(ran, "flight_delay", CHALLENGER)
+    assert champion is not None
+    assert champion.version == 1
+    assert champion.model_digest == training.current(ran, "flight_delay")[0]
+
+
+def test_the_same_evaluated_model_is_not_registered_again(world: World, ran_copy: Home) -> None:
+    """A run that was killed after registering finds its version."""
+    before = model_registry.holder(ran_copy, "flight_delay", CHALLENGER)
+    assert registered(world, ran_copy) == before
+
+
+def test_a_run_carries_parameters_metrics_and_artifacts(ran: Home) -> None:
+    """What a reader of MLflow looks for, and no pickle among it."""
+    champion = model_registry.holder(ran, "flight_delay", CHAMPION)
+    assert champion is not None
+    run = mlflow.get_run(champion.run_id)
+    assert run.data.params["max_iter"] == "30"
+    record = found_out(ran).record
+    assert run.data.metrics["test_roc_auc"] == pytest.approx(record["metrics"]["model"]["roc_auc"]["value"])
+    assert run.data.metrics["test_roc_auc_low"] < run.data.metrics["test_roc_auc"]
+    assert run.data.tags["snapshot_digest"] == champion.snapshot_digest
+    assert {item.path for item in list_artifacts(run_id=champion.run_id)} >= {"evidence", "served"}
+    stored = [file.name for file in (ran.registry / "artifacts").rglob("*") if file.is_file()]
+    assert any(name.endswith(".skops") for name in stored)
+    assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".joblib"))]
+
+
+def test_the_verdict_is_on_the_version(ran: Home) -> None:
+    """With the path of its record."""
+    with sqlite3.connect(ran.registry / "mlflow.db") as connection:
+        tags = dict(connection.execute("select key, value from model_version_tags where version = 1").fetchall())
+    assert tags["verdict"] == "promoted"
+    assert (ran.root / tags["verdict_path"]).exists()
+
+
+def test_an_alias_of_nobody_is_none(ran: Home, home: Home) -> None:
+    """Of a product without versions, and in a home without a registry."""
+    assert model_registry.holder(ran, "unheard_of", CHAMPION) is None
+    assert model_registry.holder(home, "flight_delay", CHAMPION) is None
+
+
+def test_a_database_whose_making_was_interrupted_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow refuses one that lacks migrations; so none is there before it is whole."""
+    home = Home(tmp_path / "home").prepare()
+
+    def interrupted(engine: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "prefix", str(tmp_path / "environment"))
+        patched.setattr("mlflow.store.db.utils._upgrade_db", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model_registry.show_trials(home, "churn", "study", [])
+    assert not mlflow_client.database(home).exists()
+    assert list(home.temporary.iterdir()) == []
+    model_registry.show_trials(home, "churn", "study", [(0, {"depth": 2}, 0.5)])
+    assert mlflow_client.database(home).exists()

@@ -1,0 +1,154 @@
+"""The champion's container image: really built, run without privileges, called over HTTP, and described."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from assets.errors import ContainerError
+from assets.promotion import current_artifacts, ledger
+from assets.promotion.ledger_state import Entry
+from assets.serving import bento_package, container_engine, container_image, kubernetes_manifest
+from assets.serving.container_engine import Engine
+from assets.storage.home import Home
+from orchestration.operations import lineage
+from tests.bentos.serving import free_port
+from tests.world import World
+
+PRODUCT = "flight_delay"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engine() -> None:
+    """An engine that runs an empty program; a machine may have none, or not be allowed to."""
+    try:
+        Engine.found().try_out()
+    except ContainerError as error:
+        pytest.skip(f"no containers on this machine: {error}")
+
+
+@pytest.fixture(scope="module")
+def champion(ran: Home) -> Entry:
+    """The small world's champion."""
+    found = ledger.standing(ran, PRODUCT).champion
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def bento(ran: Home, champion: Entry) -> Path:
+    """Its bento."""
+    return bento_package.bento_folder(ran, bento_package.tag_of(champion))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Where the image is described."""
+    return Home(tmp_path_factory.mktemp("containers") / "home").prepare()
+
+
+@pytest.fixture(scope="module")
+def image(home: Home, world: World, champion: Entry, bento: Path) -> Iterator[container_image.Image]:
+    """The image; removed from the engine afterwards."""
+    done = container_image.build(home, world.product, champion, bento)
+    yield done
+    container_engine.run([Engine.found().runner, "rmi", "-f", done.reference])
+
+
+def test_the_image_answers_read_only_and_without_privileges(
+    image: container_image.Image, world: World, champion: Entry
+) -> None:
+    """Ready, right and stopped gracefully; its log is one JSON object a line."""
+    found = container_image.smoke(image.reference, world.product, champion, port=free_port())
+    assert found["answer"]["model_digest"] == champion.model_digest
+    assert 0 <= found["answer"]["prediction"]["probability"] <= 1
+    said = [json.loads(line) for line in found["log"].splitlines() if line.startswith("{")]
+    assert [line["path"] for line in said if line["event"] == "request"] == ["/docs.json", "/predict"]
+
+
+def test_the_image_is_small_runs_as_nobody_and_names_its_model(image: container_image.Image, champion: Entry) -> None:
+    """At most 250 MB; a user that is not root; the model's digest as a label."""
+    found = Engine.found().inspect(image.reference)
+    assert found is not None
+    assert image.size_bytes <= 250_000_000
+    assert found["Config"]["User"] == "1034:1034"
+    assert found["Config"]["Labels"]["loopline.model-digest"] == champion.model_digest
+
+
+def test_the_bill_of_materials_lists_python_and_system_packages(image: container_image.Image) -> None:
+    """Each with its version, as CycloneDX."""
+    found = json.loads((image.folder / "sbom.cdx.json").read_text())
+    assert found["bomFormat"] == "CycloneDX"
+    packages = {item["name"]: item.get("version") for item in found["components"]}
+    locked = dict(
+        line.split(" ")[0].split("==") for line in container_image.LOCK.read_text().splitlines() if "==" in line.split(" ")[0]
+    )
+    assert packages["onnxruntime"] == locked["onnxruntime"]
+    assert packages["numpy"] == locked["numpy"]
+    assert {"libc6", "libssl3"} <= set(packages)
+    assert "uv" not in packages
+    assert "pip" not in packages
+
+
+def test_the_manifest_is_strictly_valid_and_demands_what_the_image_can(
+    image: container_image.Image, world: World, champion: Entry, tmp_path: Path
+) -> None:
+    """Kubernetes' own schema without unknown keys; a misspelt key is found."""
+    validate = str(Path(sys.executable).with_name("kubernetes-validate"))
+    path = image.folder / container_image.MANIFEST
+    assert subprocess.run([validate, "--strict", str(path)], check=False, capture_output=True).returncode == 0
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(path.read_text().replace("readOnlyRootFilesystem", "readOnlyRootFileSystem"))
+    assert subprocess.run([validate, "--strict", str(broken)], check=False, capture_output=True).returncode != 0
+    deployment, service = yaml.safe_load_all(path.read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"]["limits"]["memory"] == f"{world.product.serving.memory_mb}Mi"
+    assert deployment["metadata"]["annotations"]["loopline/model-digest"] == champion.model_digest
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_manifest_really_runs(image: container_image.Image, world: World, champion: Entry, tmp_path: Path) -> None:
+    """`podman play kube` starts it, and it answers."""
+    if Engine.found().runner != "podman":
+        pytest.skip("Docker plays no Kubernetes manifests")
+    port, path = free_port(), tmp_path / "kubernetes.yaml"
+    path.write_text(kubernetes_manifest.kubernetes(world.product, champion, image.reference, port=port))
+    container_engine.run(["podman", "play", "kube", "--network", "host", str(path)])
+    try:
+        deadline, answer = time.monotonic() + 60, None
+        while answer is None and time.monotonic() < deadline:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/model", timeout=2)
+            except httpx.TransportError:
+                time.sleep(0.1)
+        assert answer is not None
+        assert answer.json()["model_digest"] == champion.model_digest
+    finally:
+        container_engine.run(["podman", "play", "kube", "--down", str(path)])
+
+
+def test_lineage_ends_in_the_image_and_finds_another_of_its_name(
+    image: container_image.Image, ran_copy: Home, home: Home, bento: Path
+) -> None:
+    """The digest is the engine's own; an image that was replaced is named."""
+    folder = ran_copy.images / PRODUCT
+    folder.mkdir(parents=True)
+    record: dict[str, Any] = json.loads((home.images / PRODUCT / current_artifacts.RECORD).read_text())
+    (folder / current_artifacts.RECORD).write_text(json.dumps(record))
+    last = lineage.chain(ran_copy, PRODUCT)[-1]
+    assert (last.stage, last.digest, last.problem) == ("image", image.digest, "")
+    (folder / current_artifacts.RECORD).write_text(json.dumps({**record, "digest": "sha256:another"}))
+    assert "the engine has sha256:" in lineage.chain(ran_copy, PRODUCT)[-1].problem
+    container_image.forget_if_gone(ran_copy, PRODUCT)
+    assert current_artifacts.record(folder) is None

@@ -1,0 +1,150 @@
+"""Estimators: whatever is declared by its path is served as it was fitted, or refused with what it would take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from assets.errors import SpecificationError
+from assets.features import publish, snapshots
+from assets.features.snapshots import Snapshot
+from assets.ingestion import landed_tables, landing
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from assets.training import estimators, training
+from bentos.runtime import Model
+from tests.shop import AT_RANDOM, KINDS, customers, product
+
+
+class Patient(HistGradientBoostingClassifier):
+    """A user's own classifier: another's, with a default of its own."""
+
+    def __init__(self, learning_rate: float = 0.05, max_iter: int = 40, random_state: int | None = None) -> None:
+        super().__init__(learning_rate=learning_rate, max_iter=max_iter, random_state=random_state)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the customers' file."""
+    folder = tmp_path_factory.mktemp("shop")
+    customers().to_csv(folder / "customers.csv", index=False)
+    return folder
+
+
+def published(home: Home, folder: Path, spec: ProductSpec) -> Snapshot:
+    """Land the file and publish its rows."""
+    source = spec.as_source()
+    assert source is not None
+    landing.land(home, source, "data", folder)
+    with publish.candidate(home, spec, landed_tables.files(home, spec.name, "data")) as connection:
+        return publish.publish(home, spec, connection, {})
+
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("churn", "sklearn.linear_model.LogisticRegression", {"C": 0.5}),
+    ("churn", "sklearn.ensemble.RandomForestClassifier", {"n_estimators": 20, "min_samples_leaf": 5}),
+    ("churn", "lightgbm.LGBMClassifier", {"n_estimators": 20}),
+    ("churn", "tests.assets.training.test_estimators.Patient", {"max_iter": 20}),
+    ("tier", "sklearn.linear_model.LogisticRegression", {}),
+    ("tier", "lightgbm.LGBMClassifier", {"n_estimators": 20}),
+    ("tier", "sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 20}),
+    ("spend", "sklearn.linear_model.Ridge", {"alpha": 2.0}),
+    ("spend", "sklearn.ensemble.RandomForestRegressor", {"n_estimators": 20, "min_samples_leaf": 5}),
+    ("spend", "lightgbm.LGBMRegressor", {"n_estimators": 20}),
+    ("spend", "sklearn.ensemble.HistGradientBoostingRegressor", {"max_iter": 20}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "parameters"), CASES, ids=[f"{name}-{path.rsplit('.', 1)[1]}" for name, path, _ in CASES]
+)
+def test_an_estimator_is_served_as_it_was_fitted(
+    home: Home, shop: Path, name: str, path: str, parameters: dict[str, Any]
+) -> None:
+    """Also for missing values and categories never seen, twice with the same digest, and better than nothing."""
+    spec = product(
+        name,
+        model={"estimator": path, "seed": 1, "parameters": parameters, "calibration": "scaling" if name != "spend" else "auto"},
+    )
+    snapshot = published(home, shop, spec)
+    trained = training.train(home, spec, snapshot)
+    assert training.train(home, spec, snapshot).digest == trained.digest
+    rows = snapshots.read(snapshot).iloc[-300:].copy()
+    rows.iloc[:100, rows.columns.get_loc("plan")] = "gold"
+    rows.iloc[100:200, rows.columns.get_loc("visits")] = np.nan
+    stored = skops.io.load(trained.folder / "model.skops", trusted=list(estimators.trusted_types(spec)))
+    expected = estimators.outputs_of(spec, stored, estimators.model_frame(spec, rows))
+    model = Model.load(trained.folder, trained.digest)
+    answered = model.predict({column: rows[column].to_numpy() for column in spec.columns})
+    assert answered.shape == expected.shape
+    assert np.abs(answered - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+    assert len(model.decide(answered)) == len(rows)
+    assert (trained.scaling is not None) == (name != "spend")
+
+
+@pytest.mark.parametrize("split", ["time", "random"])
+@pytest.mark.parametrize("name", list(KINDS))
+def test_the_parts_are_apart_and_hold_every_row(home: Home, shop: Path, name: str, split: str) -> None:
+    """In order of time, or dealt by a hash; every class in each."""
+    parts: dict[str, Any] = {}
+    if split == "random":
+        without_time = {"entity": "customer_id", "groups": {"all": {"age": {}, "plan": {}}}}
+        parts = {"split": {**AT_RANDOM, "group": "household"}, "features": without_time}
+    spec = product(name, **parts)
+    frame = snapshots.read(published(home, shop, spec))
+    cut = snapshots.labelled(spec, frame)
+    assert sum(len(part.rows) for part in cut.values()) == len(frame) == 2000
+    if split == "time":
+        assert cut["train"].rows["signed_up_at"].max() < cut["validate"].rows["signed_up_at"].min()
+        assert cut["validate"].rows["signed_up_at"].max() < cut["test"].rows["signed_up_at"].min()
+    else:
+        assert not set(cut["train"].rows["household"]) & set(cut["test"].rows["household"])
+    clusters = cut["test"].clusters(spec)
+    assert len(clusters) == len(cut["test"].rows)
+    assert set(clusters) == set(range(clusters.max() + 1))
+    assert cut["test"].cluster_name(spec) == ("days" if split == "time" else "groups of equal household")
+    few = replace(
+        cut["test"],
+        rows=cut["test"].rows.assign(**{name: frame[name].iloc[0] for name in ("signed_up_at", "household") if name in frame}),
+    )
+    assert few.clusters(spec).max() > 100
+    assert few.cluster_name(spec).startswith("rows, as there are fewer than 5")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "message"),
+    [
+        ("churn", {"estimator": "sklearn.linear_model.Ridge"}, "Ridge gives no probabilities, which a binary target needs"),
+        ("spend", {"estimator": "sklearn.linear_model.LogisticRegression"}, "LogisticRegression is no regressor"),
+        ("churn", {"estimator": "sklearn.metrics.roc_auc_score"}, "is no class. Give the class of an estimator"),
+        (
+            "churn",
+            {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "parameters": {"max_iter": "many"}},
+            r"The 'max_iter' parameter of HistGradientBoostingClassifier must be an int in the range \[1, inf\). Got 'many' instead",
+        ),
+        (
+            "churn",
+            {"estimator": "lightgbm.LGBMClassifier", "parameters": {"n_estimators": "many"}},
+            r"'model.parameters.n_estimators' must be like 100, a int, got 'many'",
+        ),
+    ],
+)
+def test_an_estimator_that_does_not_fit_is_refused(name: str, model: dict[str, Any], message: str) -> None:
+    """By kind, by name, by type."""
+    with pytest.raises(SpecificationError, match=message):
+        estimators.estimator(product(name, model=model))
+
+
+def test_an_estimator_that_does_not_convert_is_refused_and_nothing_is_published(home: Home, shop: Path) -> None:
+    """With what to do."""
+    spec = product("churn", model={"estimator": "sklearn.semi_supervised.LabelSpreading"})
+    snapshot = published(home, shop, spec)
+    with pytest.raises(SpecificationError, match=r"LabelSpreading does not convert to ONNX .*register a converter"):
+        training.train(home, spec, snapshot)
+    assert not home.models.exists()

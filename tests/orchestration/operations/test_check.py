@@ -1,0 +1,101 @@
+"""`loopline check`: what can be known without running is known, and the repository's own products pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from orchestration import declarations
+from orchestration.operations.check import Checked, check
+from tests.shop import customers, product
+from tests.world import DEFS, changed, small_product
+
+
+@pytest.mark.parametrize(("spec", "folder"), declarations.products(), ids=lambda item: getattr(item, "name", ""))
+def test_the_products_of_this_repository_pass(home: Home, spec: ProductSpec, folder: Path) -> None:
+    """Each column, parameter and gate."""
+    assert check(home, spec, folder).problems == []
+
+
+def with_feature(name: str, **feature: Any) -> dict[str, Any]:
+    """The features of flight_delay with one more."""
+    features = small_product().features.model_dump()
+    features["groups"]["plane"][name] = feature
+    return {"features": features}
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        (with_feature("plane_engines", type="number"), r"features.flight_delay declares no column 'plane_engines'. It has: "),
+        (with_feature("is_cancelled_text", type="category"), r"declares no column 'is_cancelled_text'"),
+        (
+            with_feature("weather_known_utc", type="number"),
+            r"'weather_known_utc' is a number, but timestamp .* cast it to",
+        ),
+        (
+            {"features": {**small_product().features.model_dump(), "relation": "features.flights"}},
+            r"is no model of the warehouse",
+        ),
+        ({"model": {"estimator": "sklearn.linear_model.Ridge"}}, r"gives no probabilities"),
+        (
+            {"tune": {"trials": 2, "parameters": {"max_depths": {"low": 2, "high": 4}}}},
+            r"'tune.parameters.max_depths' is none that .*Allowed: .*max_depth",
+        ),
+        (
+            {"tune": {"trials": 2, "parameters": {"max_iter": {"low": -5, "high": 4}}}},
+            r"'max_iter' parameter .* Got -5 instead",
+        ),
+        (
+            {"tune": {"trials": 2, "warehouse": {"long_window_hours": {"values": [1]}}}},
+            r"'tune.warehouse.long_window_hours' is no parameter of the warehouse. Declared: .*long_window_days",
+        ),
+    ],
+)
+def test_a_mistake_is_found_without_running(home: Home, parts: dict[str, Any], problem: str) -> None:
+    """And told with what is allowed."""
+    found = check(home, changed(small_product(), **parts), DEFS / "flight_delay")
+    assert len(found.problems) == 1, found.problems
+    with pytest.raises(AssertionError, match=problem):
+        raise AssertionError(found.problems[0])
+
+
+def test_a_file_with_other_columns_is_found(home: Home, tmp_path: Path) -> None:
+    """Before anything is landed."""
+    spec = product("churn")
+    assert "is missing" in check(home, spec, tmp_path).problems[0]
+    customers(60).rename(columns={"age": "years"}).to_csv(tmp_path / "customers.csv", index=False)
+    (problem,) = check(home, spec, tmp_path).problems
+    assert "the file lacks ['age'] and has undeclared ['years']" in problem
+
+
+def test_features_without_bounds_are_remarked(home: Home) -> None:
+    """They are no mistake."""
+    (remark,) = check(home, small_product(), DEFS / "flight_delay").remarks
+    assert remark == "the contract bounds 31 of 33 features; without a whole range or vocabulary: carrier, destination"
+
+
+def served_by(home: Home, estimator: str, **parameters: object) -> Checked:
+    """What is found of a product with another estimator."""
+    spec = small_product()
+    model = spec.model.model_copy(update={"estimator": estimator, "parameters": parameters, "alternatives": ()})
+    return check(home, spec.model_copy(update={"model": model}), DEFS / "flight_delay")
+
+
+def test_an_estimator_that_is_served_inexactly_is_named(home: Home) -> None:
+    """Before anything trains; the usual ones are exact, and nothing is said."""
+    found = served_by(home, "sklearn.neural_network.MLPClassifier", max_iter=20)
+    assert not found.problems
+    assert any("MLPClassifier is served in single precision" in remark for remark in found.remarks)
+    exact = served_by(home, "sklearn.linear_model.LogisticRegression", max_iter=20)
+    assert not any("precision" in remark for remark in exact.remarks)
+
+
+def test_an_estimator_that_cannot_be_served_is_a_problem(home: Home) -> None:
+    """It would be found after hours of training."""
+    (problem,) = served_by(home, "sklearn.semi_supervised.LabelSpreading").problems
+    assert "does not convert to ONNX" in problem

@@ -1,0 +1,77 @@
+"""The reference is in step with the code: page, schemas, and an example of every field that is allowed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, TypeAdapter
+
+from orchestration.operations import reference_docs
+from orchestration.operations.reference_docs import COMPONENTS, DOCS
+from tests.world import DEFS
+
+
+def fields() -> Iterator[Any]:
+    """Every field of every declaration, once."""
+    seen: set[type[BaseModel]] = set()
+    for component, model in COMPONENTS.items():
+        for _, owner in reference_docs._sections(model, component):
+            if owner not in seen:
+                seen.add(owner)
+                yield from (pytest.param(owner, name, id=f"{owner.__name__}.{name}") for name in owner.model_fields)
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    """`make reference` writes it."""
+    assert (DOCS / "product-spec.md").read_text(encoding="utf-8") == reference_docs.page()
+
+
+@pytest.mark.parametrize("component", list(COMPONENTS))
+def test_the_schema_is_what_the_code_says_and_is_a_schema(component: str) -> None:
+    """And nothing else is in the folder."""
+    published = json.loads(reference_docs.schema_path(component).read_text(encoding="utf-8"))
+    assert published == json.loads(json.dumps(reference_docs.schema(component)))
+    Draft202012Validator.check_schema(published)
+    assert {path.stem for path in (DOCS / "schema").iterdir()} == set(COMPONENTS)
+
+
+@pytest.mark.parametrize(("owner", "name"), fields())
+def test_each_field_has_one_example_that_is_allowed(owner: type[BaseModel], name: str) -> None:
+    """And a sentence that says what to give."""
+    field = owner.model_fields[name]
+    assert field.description
+    assert field.description.split()[0].rstrip(":") in {
+        "Give",
+        "Name",
+        "Say",
+        "List",
+        "Declare",
+        "Binary",
+        "Multiclass",
+        "Regression",
+    }
+    (example,) = field.examples or ()
+    TypeAdapter(Annotated[field.annotation, name, *field.metadata]).validate_json(json.dumps(example))
+
+
+@pytest.mark.parametrize("path", sorted(DEFS.rglob("defs.yaml")), ids=lambda path: path.parent.name)
+def test_the_declarations_of_this_repository_keep_the_schema_that_they_name(path: Any) -> None:
+    """The first line of each names it, for editors."""
+    first, document = path.read_text(encoding="utf-8").splitlines()[0], yaml.safe_load(path.read_text(encoding="utf-8"))
+    named = (path.parent / first.removeprefix("# yaml-language-server: $schema=")).resolve()
+    assert named == reference_docs.schema_path(document["type"].rsplit(".", 1)[1])
+    errors = list(Draft202012Validator(json.loads(named.read_text())).iter_errors(document))
+    assert errors == []
+
+
+def test_a_schema_refuses_a_field_that_is_not_there() -> None:
+    """So an editor underlines it."""
+    document = yaml.safe_load((DEFS / "flight_delay" / "defs.yaml").read_text())
+    document["attributes"]["gate"] = {}
+    (error,) = Draft202012Validator(reference_docs.schema("ModelProduct")).iter_errors(document)
+    assert "'gate' was unexpected" in error.message
