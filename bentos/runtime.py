@@ -19,7 +19,7 @@ import numpy as np
 from .decisions import decide
 
 FILES = ("model.json", "model.onnx")
-OUTPUTS = "outputs"
+OUTPUTS = "/outputs"
 """The one output of every graph."""
 DOUBLE = {"precision": "double"}
 """What a graph says of itself in its metadata where it computes in double precision throughout."""

@@ -40,6 +40,8 @@ THREADED = 300_000
 """The values from which an estimator may use several threads; with fewer, they wait for each other longer than they work."""
 _has_one_thread: ContextVar[bool] = ContextVar("_has_one_thread", default=False)
 
+LARGEST = 1e150
+"""The largest number in magnitude that a feature may hold: sums of its squares stay below double precision's 1.8e308."""
 TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
 """The modules of estimators whose treatment of missing numbers survives the conversion to ONNX."""
 
@@ -174,13 +176,26 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
     Raises
     ------
     DataError
-        If no feature has a value.
+        If no feature has a value, or one holds a number whose square is beyond double precision.
     """
     columns = [name for name in frame.columns if frame[name].notna().any()]
     if not columns:
         raise DataError(f"{spec.name}: no feature has a value in the {len(frame)} rows to train on. Mend their source.")
+    _require_squares(spec, frame[columns])
     with threads_for(frame):
         return pipeline(spec, columns).fit(frame, labels)
+
+
+def _require_squares(spec: ProductSpec, frame: pd.DataFrame) -> None:
+    """Refuse numbers that variances and weighted sums cannot hold, as a placeholder for a missing number may be."""
+    for name, column in frame.select_dtypes("number").items():
+        largest = float(column.abs().max())
+        if largest > LARGEST:
+            raise DataError(
+                f"{spec.name}: feature '{name}' holds {largest:g}, whose square is beyond double precision, so nothing can be "
+                "learnt from it. If it stands for a missing value, add it to the column's 'null_values' (`loopline new … "
+                f"--null {largest:g}`); if it is an error, declare the column's 'max', and its row goes to quarantine."
+            )
 
 
 @contextmanager

@@ -17,7 +17,10 @@ PACKET = 8
 
 
 class Builder:
-    """Nodes and constants, in the order in which they were added."""
+    """Nodes and constants, in the order in which they were added.
+
+    Their names begin with a slash, as no feature's does, so that none is taken for an input of the graph.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -27,6 +30,7 @@ class Builder:
         """Add a node with one output, named so."""
         from onnx import helper
 
+        name = _own(name)
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes))
         return name
 
@@ -36,14 +40,18 @@ class Builder:
 
         array = np.asarray(values)
         array = array.astype(np.float64) if array.dtype.kind == "f" else array
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
+        self.constants.append(numpy_helper.from_array(array, _own(name)))
+        return _own(name)
 
     def double(self, tensor: str, name: str) -> str:
         """A tensor as double."""
         from onnx import TensorProto
 
         return self.add("Cast", [tensor], name, to=TensorProto.DOUBLE)
+
+
+def _own(name: str) -> str:
+    return name if name.startswith("/") else f"/{name}"
 
 
 def encoded(builder: Builder, transformer: Any) -> str | None:
@@ -66,16 +74,16 @@ def _categories(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:
         codes = builder.add(
             "LabelEncoder",
             [name],
-            f"{name}_code",
+            f"{name}/code",
             domain=ML,
             keys_strings=[str(item) for item in known],
             values_int64s=list(range(len(known))),
             default_int64=-1,
         )
         if hasattr(step, "drop_idx_"):
-            places = builder.constant(f"{name}_places", np.arange(len(known), dtype=np.int64)[None])
-            codes = builder.add("Equal", [codes, places], f"{name}_is")
-        found.append(builder.double(codes, f"{name}_encoded"))
+            places = builder.constant(f"{name}/places", np.arange(len(known), dtype=np.int64)[None])
+            codes = builder.add("Equal", [codes, places], f"{name}/is")
+        found.append(builder.double(codes, f"{name}/encoded"))
     return found
 
 

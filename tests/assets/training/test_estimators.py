@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from assets.errors import SpecificationError
+from assets.errors import DataError, SpecificationError
 from assets.features import publish, snapshots
 from assets.features.snapshots import Snapshot
 from assets.ingestion import landed_tables, landing
+from assets.methods.calibration import Scaling
+from assets.methods.scaled import ScaledClassifier
 from assets.spec import ProductSpec
+from assets.spec.features import FeatureSpec
 from assets.storage.home import Home
-from assets.training import estimators, training
+from assets.training import estimators, onnx_export, training
 from bentos.runtime import Model
 from tests.shop import AT_RANDOM, KINDS, customers, product
 
@@ -148,3 +154,45 @@ def test_an_estimator_that_does_not_convert_is_refused_and_nothing_is_published(
     with pytest.raises(SpecificationError, match=r"LabelSpreading does not convert to ONNX .*register a converter"):
         training.train(home, spec, snapshot)
     assert not home.models.exists()
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+@pytest.mark.parametrize("family", ["boosted", "linear"])
+def test_features_may_have_the_names_of_the_graph_s_own_nodes(home: Home, name: str, family: str) -> None:
+    """Every name in the graph of a fitted pipeline, and what it is made of, taken for the features of another."""
+    plain = product(name)
+    kind = "Regressor" if plain.kind == "regression" else "Classifier"
+    linear = "sklearn.linear_model.Ridge" if plain.kind == "regression" else "sklearn.linear_model.LogisticRegression"
+    path = linear if family == "linear" else f"sklearn.ensemble.HistGradientBoosting{kind}"
+    scaling = None if plain.kind == "regression" else Scaling(0.5, (0.0, 0.1, -0.1)[: 2 if plain.kind == "binary" else 3])
+    model = {"estimator": path, "seed": 1, "parameters": {}}
+
+    def asked(columns: dict[str, Any]) -> tuple[ProductSpec, Any, Any]:
+        groups = {"all": {word: FeatureSpec(**feature) for word, feature in columns.items()}}
+        features = plain.features.model_copy(update={"groups": groups})
+        spec = product(name, model=model).model_copy(update={"features": features, "source": None})
+        frame, labels = estimators.made_up(spec, 200)
+        return spec, frame, estimators.fit(spec, frame, labels)
+
+    spec, _, fitted = asked({"age": {"type": "number"}, "plan": {"type": "category"}})
+    graph = onnx.load_from_string(onnx_export.convert(spec, fitted, scaling)).graph
+    used = {word for node in [*graph.node, *graph.initializer] for word in re.findall(r"[a-z]\w*", node.name)}
+    assert {"columns", "code", "outputs"} <= used
+    taken = {"weights", "means", "raw", "slope", "country", "country_code", "logs", "logs_places"} | used
+    spec, frame, fitted = asked({word: {"type": ("number", "category")[place % 2]} for place, word in enumerate(sorted(taken))})
+    session = onnxruntime.InferenceSession(onnx_export.convert(spec, fitted, scaling))
+    feeds = {column: frame[column].to_numpy().reshape(-1, 1) for column in frame}
+    (answered,) = session.run(None, feeds)
+    whole = fitted if scaling is None else ScaledClassifier(fitted, scaling.slope, list(scaling.intercepts))
+    expected = whole.predict(frame).reshape(-1, 1) if scaling is None else whole.predict_proba(frame)
+    assert np.abs(answered - expected).max() <= 1e-12 * max(1.0, np.abs(expected).max())
+
+
+def test_a_number_whose_square_is_beyond_double_precision_is_named() -> None:
+    """A placeholder such as the largest double would make every variance infinite."""
+    spec = product("spend", model={"estimator": "sklearn.linear_model.Ridge", "seed": 1, "parameters": {}})
+    frame, labels = estimators.made_up(spec, 100)
+    column = next(name for name, feature in spec.columns.items() if feature.type == "number")
+    frame.loc[7, column] = -1.7976931348623157e308
+    with pytest.raises(DataError, match=rf"'{column}' holds 1.79769e\+308.*--null 1.79769e\+308.*quarantine"):
+        estimators.fit(spec, frame, labels)
