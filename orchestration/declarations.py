@@ -10,6 +10,8 @@ from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage.home import REPOSITORY
 
 DEFS = REPOSITORY / "orchestration" / "defs"
+FIRST_PORT = 3001
+"""Where the first declared product is served; the next has the next port, and the Dagster UI the one before."""
 
 
 def products(wanted: str | None = None, defs: Path = DEFS) -> list[tuple[ProductSpec, Path]]:
@@ -26,6 +28,11 @@ def products(wanted: str | None = None, defs: Path = DEFS) -> list[tuple[Product
         names = ", ".join(spec.name for spec, _ in found) or "none"
         raise SpecificationError(f"there is no product '{wanted}'. Declared are: {names}.")
     return chosen
+
+
+def service_port(product: str, defs: Path = DEFS) -> int:
+    """The port on which `loopline serve` answers for a declared product unless it is said otherwise, and Prometheus asks."""
+    return FIRST_PORT + [spec.name for spec, _ in products(defs=defs)].index(product)
 
 
 def warehouses(defs: Path = DEFS) -> list[WarehouseSpec]:

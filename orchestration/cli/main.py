@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from assets.storage.home import REPOSITORY
 from orchestration import resources
 from orchestration.cli import data, monitoring, new, promotion, replay, serving
 from orchestration.cli.errors import load_definitions, told
+from orchestration.cli.ports import UI, require_free
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -137,9 +139,13 @@ def ui(arguments: tuple[str, ...]) -> None:
         workspace = REPOSITORY / "workspace.yaml"
         if not workspace.exists():
             raise SpecificationError(f"{workspace} is missing. Run from a clone of Loopline.")
+        if not {"-p", "--port"} & set(arguments):
+            require_free("127.0.0.1", UI, "loopline ui -p")
         environment = resources.dagster_environment(home)
     program = Path(sys.executable).with_name("dagster")
     os.chdir(REPOSITORY)
+    for stopping in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it starts in the background ignore them
+        signal.signal(stopping, signal.SIG_DFL)
     os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
 
 

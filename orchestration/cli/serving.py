@@ -12,20 +12,23 @@ import click
 
 from orchestration import resources
 from orchestration.cli.errors import load_definitions, told
+from orchestration.cli.ports import require_free
 
 
 @click.command()
 @click.argument("product")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=3000, show_default=True, help="The port to listen on.")
-def serve(product: str, host: str, port: int) -> None:
+@click.option("--port", type=int, help="The port to listen on; left out, the product's own, from 3001 in the order of names.")
+def serve(product: str, host: str, port: int | None) -> None:
     """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
     with told():
         home = resources.home_from_environment().prepare()
         from assets.serving import bento_package
-        from orchestration.declarations import products
+        from orchestration.declarations import products, service_port
 
         products(product)
+        port = service_port(product) if port is None else port
+        require_free(host, port, f"loopline serve {product} --port")
         tag, pointer = bento_package.served_tag(home, product), bento_package.pointer(home, product)
         environment = resources.service_environment(home, product, pointer)
     click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")

@@ -28,8 +28,8 @@ DOWN_SILENCES = {
     "target_matchers": ['alertname=~"Service(Slow|Errors)"'],
     "equal": ["product"],
 }
-SERVICE, PUSHGATEWAY, ALERTMANAGER = 3000, "127.0.0.1:9091", "127.0.0.1:9093"
-"""Where `loopline serve` answers for the first product (the next has the next port), and Debian's defaults."""
+PUSHGATEWAY, ALERTMANAGER = "127.0.0.1:9091", "127.0.0.1:9093"
+"""Debian's defaults."""
 
 
 def collect(home: Home) -> prometheus_metrics.Exposition:
@@ -61,7 +61,8 @@ def files(products: list[ProductSpec], webhook: str = "http://127.0.0.1:9095/ale
         Where Alertmanager sends what fires.
     """
     services = [
-        {"targets": [f"127.0.0.1:{SERVICE + place}"], "labels": {"product": spec.name}} for place, spec in enumerate(products)
+        {"targets": [f"127.0.0.1:{declarations.FIRST_PORT + place}"], "labels": {"product": spec.name}}
+        for place, spec in enumerate(products)
     ]
     return {
         "rules.yml": prometheus_rules.rules(products),
