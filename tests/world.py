@@ -17,7 +17,7 @@ from assets.evaluation import evidence
 from assets.evaluation.evidence import Evidence
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage.home import REPOSITORY, Home
-from assets.training import training
+from assets.training import current_model
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
@@ -126,4 +126,4 @@ class World:
 
 def found_out(home: Home, stage: str = "evaluation", product: str = "flight_delay") -> Evidence:
     """What a stage found out about the model that was trained last."""
-    return evidence.require(home, product, *training.current(home, product), stage)
+    return evidence.require(home, product, *current_model.current(home, product), stage)

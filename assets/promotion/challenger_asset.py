@@ -9,7 +9,7 @@ from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
-from assets.training import training, tuning
+from assets.training import current_model, tuning
 from assets.training.estimators import trusted_types
 
 
@@ -25,7 +25,7 @@ def register_challenger(home: Home, spec: ProductSpec, *, code_version: str, cau
     cause : str
         Why it was trained, if a trigger or a person started that; else empty.
     """
-    digest, snapshot_digest = training.current(home, spec.name)
+    digest, snapshot_digest = current_model.current(home, spec.name)
     done = evidence.require(home, spec.name, digest, snapshot_digest, "evaluation")
     version = model_registry.register(
         home,

@@ -24,7 +24,7 @@ from assets.replay.settings import Policy, Replay
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
-from assets.training import training
+from assets.training import current_model
 
 JOURNAL = "journal.json"
 
@@ -97,7 +97,7 @@ class Player:
         if self.policy.listens:
             told |= self._look(snapshot, champion)
         happened = retraining_triggers.events(self.home, self.spec, now)
-        something_new = training.current(self.home, self.spec.name)[1] != snapshot.digest
+        something_new = current_model.current(self.home, self.spec.name)[1] != snapshot.digest
         made = retraining_triggers.decide(self.home, self.spec, happened, now, something_new=something_new)
         told["decisions"] = [{"trigger": item.trigger, "outcome": item.outcome, "told": item.told} for item in made]
         for item in made:

@@ -39,6 +39,8 @@ FEATURES_REASON = (
     "What the model sees; types, ranges and vocabularies follow the columns above. Remove what is not known at prediction "
     "time: it would leak."
 )
+SMALLER_TREES = {"max_leaf_nodes": 8, "l2_regularization": 1.0}
+"""An alternative that learns less of the noise of few rows; of values, by absolute errors, which heavy tails move less."""
 GATES_REASON = (
     "No limit is declared, because none was measured yet: a model must beat a constant answer, surely, and what else was found "
     "is reported. A limit that is declared refuses a model that surely breaks it (docs/product-spec.md), for example:"
@@ -253,11 +255,16 @@ def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
     leaf = max(5, min(20, profile.rows // 50))
     coarse = {"max_bins": COARSE_BINS} if len(profile.columns) > WIDE else {}
     linear = ("Ridge", {}) if kind == "regression" else ("LogisticRegression", {"max_iter": 1000})
+    boosted, common = f"sklearn.ensemble.HistGradientBoosting{name}", {"max_iter": 100, "min_samples_leaf": leaf, **coarse}
+    loss = {"loss": "absolute_error"} if kind == "regression" else {}
     return {
-        "estimator": f"sklearn.ensemble.HistGradientBoosting{name}",
+        "estimator": boosted,
         "seed": 1,
-        "parameters": {"learning_rate": 0.1, "max_iter": 100, "min_samples_leaf": leaf, **coarse},
-        "alternatives": [{"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]}],
+        "parameters": {"learning_rate": 0.1, **common},
+        "alternatives": [
+            {"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]},
+            {"estimator": boosted, "parameters": {"learning_rate": 0.05, **common, **SMALLER_TREES, **loss}},
+        ],
         "refit": True,
     }
 

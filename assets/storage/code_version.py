@@ -74,8 +74,11 @@ def _read(module: str) -> tuple[str, list[str]] | None:
     tree = ast.parse(source)
     imported: list[str] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.ImportFrom):
+            # a relative import is of the module's own package, or of one above it
+            above = module.split(".")[: -node.level] if node.level else []
+            package = ".".join([*above, *([node.module] if node.module else [])])
+            imported += [package, *(f"{package}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
     templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]

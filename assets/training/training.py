@@ -20,7 +20,7 @@ from assets.methods.kinds import KINDS
 from assets.spec import ProductSpec
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
-from assets.storage.publishing import published, write_json
+from assets.storage.publishing import write_json
 from assets.training import cross_fitting, onnx_export
 from assets.training.candidates import Choice, choose, raw_outputs
 from assets.training.estimators import candidates, fit, model_frame, outputs_of, trusted_types
@@ -137,12 +137,6 @@ def train_on(
         train_part.unlabelled,
         difference,
     )
-
-
-def current(home: Home, product: str) -> tuple[str, str]:
-    """The digests of the model that was trained last and of the snapshot it was trained on."""
-    record = published(home.models / product / "current.json", f"{product}: no model is trained")
-    return record["digest"], record["snapshot_digest"]
 
 
 def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> tuple[Any, Choice]:

@@ -16,7 +16,7 @@ import pytest
 from assets.features import snapshots
 from assets.serving import bento_package
 from assets.storage.home import Home
-from assets.training import training
+from assets.training import current_model
 from bentos.runtime import Model
 from tests.bentos.serving import serving, until_ready
 from tests.world import World
@@ -50,7 +50,7 @@ def test_a_batch_is_answered_as_the_model_answers(
     service: httpx.Client, world: World, ran: Home, rows: list[dict[str, Any]]
 ) -> None:
     """Row for row, with the decision at the threshold."""
-    digest, _ = training.current(ran, "flight_delay")
+    digest, _ = current_model.current(ran, "flight_delay")
     model = Model.load(ran.models / "flight_delay" / digest, digest)
     expected = model.predict({name: [row[name] for row in rows] for name in world.product.columns})
     answer = service.post("/predict_batch", json={"rows": rows})
@@ -68,7 +68,7 @@ def test_one_row_is_answered_like_that_row_in_a_batch(service: httpx.Client, row
 
 def test_each_answer_names_its_model(service: httpx.Client, ran: Home, rows: list[dict[str, Any]]) -> None:
     """In the header and in the body, the digest of the model that was promoted."""
-    digest, _ = training.current(ran, "flight_delay")
+    digest, _ = current_model.current(ran, "flight_delay")
     asked: tuple[tuple[str, str, Any], ...] = (
         ("POST", "/predict", {"row": rows[0]}),
         ("POST", "/predict_batch", {"rows": rows[:3]}),

@@ -31,7 +31,7 @@ from assets.replay.what_if import injected
 from assets.spec import ProductSpec, read_declaration
 from assets.spec.replay import WhatIfSpec
 from assets.storage.home import Home
-from assets.training import training
+from assets.training import current_model
 from assets.warehouse import dbt_build
 from orchestration.cli.display_replay import show_policies
 from orchestration.declarations import products
@@ -172,7 +172,7 @@ def test_the_last_champion_is_the_one_of_production(
         frame.loc[open_still, ["churned", "known"]] = None
         frame.to_csv(folder / "customers.csv", index=False)
         run_products(live, folder, replay.spec)
-        assert training.current(live, "churn")[0] == journals["always"][step]["trained"]["digest"]
+        assert current_model.current(live, "churn")[0] == journals["always"][step]["trained"]["digest"]
         champion = ledger.standing(live, "churn").champion
         promoted = [told["trained"]["digest"] for told in journals["always"][: step + 1] if told["trained"]["promoted"]]
         assert champion is not None

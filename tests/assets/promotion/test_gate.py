@@ -18,7 +18,7 @@ from assets.promotion.verdicts import GATES, Verdict
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from assets.training import training
+from assets.training import current_model, training
 from bentos.runtime import TamperedModelError
 from tests import planted
 from tests.planted import judged
@@ -72,7 +72,7 @@ def snapshot(home: Home) -> Snapshot:
 @pytest.fixture(scope="module")
 def good(home: Home) -> str:
     """The digest of the model that the small world promoted."""
-    return training.current(home, "flight_delay")[0]
+    return current_model.current(home, "flight_delay")[0]
 
 
 @pytest.fixture(scope="module")

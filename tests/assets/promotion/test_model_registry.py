@@ -13,7 +13,7 @@ from mlflow.artifacts import list_artifacts
 from assets.promotion import mlflow_client, model_registry
 from assets.promotion.model_registry import CHALLENGER, CHAMPION
 from assets.storage.home import Home
-from assets.training import estimators, training
+from assets.training import current_model, estimators
 from tests.world import World, found_out
 
 
@@ -41,7 +41,7 @@ def test_the_first_version_is_challenger_and_champion(ran: Home) -> None:
     assert champion == model_registry.holder(ran, "flight_delay", CHALLENGER)
     assert champion is not None
     assert champion.version == 1
-    assert champion.model_digest == training.current(ran, "flight_delay")[0]
+    assert champion.model_digest == current_model.current(ran, "flight_delay")[0]
 
 
 def test_the_same_evaluated_model_is_not_registered_again(world: World, ran_copy: Home) -> None:

@@ -19,7 +19,7 @@ from assets.features import snapshots
 from assets.features.snapshots import Snapshot
 from assets.storage.digests import file_digest
 from assets.storage.home import REPOSITORY, Home
-from assets.training import estimators, training
+from assets.training import current_model, estimators, training
 from bentos.runtime import Model, TamperedModelError, model_digest
 from tests.models import snapshot_of
 from tests.shop import customers, product
@@ -43,7 +43,7 @@ def altered(home: Home, frame: pd.DataFrame) -> Snapshot:
 def test_the_same_inputs_give_the_same_digest(world: World, ran: Home, home: Home, snapshot: Snapshot) -> None:
     """In another home, at another time."""
     again = training.train(home, world.product, snapshot)
-    assert (again.digest, snapshot.digest) == training.current(ran, "flight_delay")
+    assert (again.digest, snapshot.digest) == current_model.current(ran, "flight_delay")
     assert model_digest(again.folder) == again.digest
 
 
@@ -66,18 +66,18 @@ def test_a_process_with_another_hash_seed_gives_the_same_digest(
         text=True,
         check=True,
     )
-    assert done.stdout.split()[-1] == training.current(ran, "flight_delay")[0]
+    assert done.stdout.split()[-1] == current_model.current(ran, "flight_delay")[0]
 
 
 def test_another_seed_or_parameter_gives_another_digest(world: World, ran: Home, home: Home, snapshot: Snapshot) -> None:
     """The digest tells models apart."""
     other = changed(world.product, model={**world.product.model.model_dump(), "parameters": {"max_iter": 5}})
-    assert training.train(home, other, snapshot).digest != training.current(ran, "flight_delay")[0]
+    assert training.train(home, other, snapshot).digest != current_model.current(ran, "flight_delay")[0]
 
 
 def test_the_graph_answers_as_the_fitted_pipeline(world: World, ran: Home, snapshot: Snapshot) -> None:
     """Also for categories never seen and values that are missing."""
-    digest, _ = training.current(ran, "flight_delay")
+    digest, _ = current_model.current(ran, "flight_delay")
     folder = ran.models / "flight_delay" / digest
     pipeline = skops.io.load(folder / "model.skops", trusted=list(estimators.trusted_types(world.product)))
     rows = snapshots.read(snapshot).iloc[-2000:].copy()
@@ -105,7 +105,7 @@ def test_a_threshold_between_neighbouring_numbers_parts_them_in_the_graph_too(ho
 
 def test_a_tampered_model_is_not_loaded(ran_copy: Home) -> None:
     """One changed byte in either file, or a file that has gone."""
-    digest, _ = training.current(ran_copy, "flight_delay")
+    digest, _ = current_model.current(ran_copy, "flight_delay")
     folder = ran_copy.models / "flight_delay" / digest
     for name in ("model.json", "model.onnx"):
         content = (folder / name).read_bytes()
@@ -204,7 +204,7 @@ def test_nothing_is_published_when_training_fails(world: World, home: Home, snap
 
 def test_the_signature_carries_the_lineage(ran: Home, snapshot: Snapshot) -> None:
     """Snapshot, windows, parameters and seed are under the digest."""
-    digest, _ = training.current(ran, "flight_delay")
+    digest, _ = current_model.current(ran, "flight_delay")
     signature = json.loads((ran.models / "flight_delay" / digest / "model.json").read_text())
     assert signature["snapshot_digest"] == snapshot.digest
     assert signature["windows"]["train"][1] == signature["windows"]["validate"][0]
