@@ -119,11 +119,11 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     counts = ask.counts(found)
     types = {raw: column_types.without_sample(kind, tallies[raw], counts[raw]) for raw, kind in found.items()}
     samples = {
-        raw: list(dict.fromkeys((*counts[raw], *sample)))
+        raw: list(dict.fromkeys((*counts[raw], *sample, *filter(None, [tallies[raw].grouped]))))
         for raw, sample in ask.samples([raw for raw, known in types.items() if known is None]).items()
     }
     pointed = any(
-        decided is not None and decided.type == "number" and any("." in text for text in counts[raw])
+        decided is not None and decided.type == "number" and bool(tallies[raw].decimals or tallies[raw].grouped)
         for raw, decided in types.items()
     )
     told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";", pointed=pointed)

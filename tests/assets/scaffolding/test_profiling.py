@@ -229,6 +229,25 @@ def test_points_group_thousands_only_beside_decimal_commas(home: Home, tmp_path:
     assert (column.type, found[:2]) == ("number", [1.234, 2.0])
     column, found = read(home, tmp_path / "c", ["1.234;1", "2.000;2"] * 30, header="x;y")
     assert (column.type, found[:2]) == ("number", [1.234, 2.0])
+    assert "give the column thousands: '.'" in column.notes[0]
+
+
+@pytest.mark.parametrize("rare", [100, 1], ids=["one in three", "one in three hundred"])
+@pytest.mark.parametrize("unit", ["", " €"], ids=["plain", "with a currency"])
+def test_points_group_thousands_however_few_values_have_one(home: Home, tmp_path: Path, rare: int, unit: str) -> None:
+    """All rows decide, not the commonest values, which are below a thousand here."""
+    values = [*(1040 + 15 * index for index in range(rare)), *(100 + index % 77 for index in range(300 - rare))]
+    lines = [f"{value:,}".replace(",", ".") + f"{unit};{value % 7},5" for value in values]
+    column, found = read(home, tmp_path / "folder", lines, header="visits;y")
+    assert (column.type, column.reading["thousands"], column.high) == ("integer", ".", max(values))
+    assert found == values
+
+
+def test_a_point_that_stands_before_decimals_in_one_row_does_so_in_all(home: Home, tmp_path: Path) -> None:
+    """Beside decimal commas, too: the column has values such as 12.5."""
+    lines = [f"{100 + index % 77};{index % 7},5" for index in range(200)] + ["2.540;1,5", "12.5;1,5"] * 20
+    column, found = read(home, tmp_path / "folder", lines, header="visits;y")
+    assert (column.type, found[-2:], column.notes) == ("number", [2.54, 12.5], ())
 
 
 @pytest.mark.parametrize(
