@@ -30,6 +30,8 @@ BLOCK = 200
 """The columns that are judged in one query."""
 WIDE = 1_000
 """The columns from which one thread reads rows: each holds some thousand rows of all columns in memory, at several steps."""
+MALFORMED = "create table malformed (file varchar, line bigint, text varchar, opened bigint)"
+"""The lines that cannot be split into fields; `opened` is the line of the quote that does not close, if that is why."""
 NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 
 
@@ -46,7 +48,7 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
     """
     import duckdb
 
-    connection.execute("create table malformed (file varchar, line bigint, text varchar)")
+    connection.execute(MALFORMED)
     selected, done = [], 0
     try:
         for file in read:
@@ -60,7 +62,7 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
             done += count(connection, f"select count(*) from {parquet(place)}")
             if file.rows.malformed is not None:
                 told = literal(file.told.name if len(read) > 1 else "")
-                connection.execute(f"insert into malformed select {told}, line, text from {parquet(str(file.rows.malformed))}")
+                connection.execute(f"insert into malformed select {told}, * from {parquet(str(file.rows.malformed))}")
         connection.execute(f"create view raw as {' union all by name '.join(selected)}")
         return done + count(connection, "select count(*) from malformed")
     except duckdb.Error as error:
@@ -129,6 +131,7 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     raw = ", ".join(identifier(row_rules.RAW + name) for name in table.names)
     # nothing is read for no finding
     any_found = "true" if count(connection, "select count(*) from findings") else "false"
+    why = f"' cannot be split into fields' || {_why('opened')}"
     connection.execute(f"""
         create table bad as
         select source_row, partition, reasons, null::varchar as raw_line, {raw}
@@ -139,10 +142,30 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
         union all by name
         select
             {elsewhere} as partition,
-            [ltrim(file || ' line ' || line || ' cannot be split into fields')] as reasons,
+            [ltrim(file || case when opened is null then ' line ' || line else '' end || {why})] as reasons,
             text as raw_line
         from malformed
     """)
+
+
+def _why(opened: str) -> str:
+    """What is wrong with a line in which, or above which, a quote opens; empty for others."""
+    return f"coalesce(': the quote that opens in line ' || {opened} || ' does not close', '')"
+
+
+def malformed_lines(connection: duckdb.DuckDBPyConnection) -> tuple[int, str, str]:
+    """The lines that cannot be split into fields: how many, the first of them with what is wrong, and what to do."""
+    number = count(connection, "select count(*) from malformed")
+    first = connection.execute(
+        f"select ltrim(file || ' line ' || line), text, {_why('opened')}, opened from malformed order by file, line limit 1"
+    ).fetchone()
+    if first is None:
+        return 0, "", ""
+    place, text, why, opened = first
+    told = f"cannot be split into the fields of the header, first {place}: {str(text)[:60]!r}{why}"
+    if opened is None:
+        return number, told, "Mend the file: each row needs as many fields as the header, and quotes that close"
+    return number, told, f"Close the quote in line {opened}, or remove it; a quote inside a quoted text is written twice"
 
 
 def _find(
@@ -180,11 +203,15 @@ def require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, row
     bad = count(connection, "select count(*) from bad")
     if bad > table.max_quarantined * rows:
         reasons = connection.execute(
-            "select reason, count(*) from (select unnest(reasons) as reason from bad) group by 1 order by 2 desc, 1 limit 5"
+            "select reason, count(*) from (select unnest(reasons) as reason from bad where source_row is not null) "
+            "group by 1 order by 2 desc, 1 limit 5"
         ).fetchall()
-        told = "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons)
+        told = [f"{reason} ({count:,} rows)" for reason, count in reasons]
+        malformed, first, remedy = malformed_lines(connection)
+        if malformed:
+            told.insert(0, f"{malformed:,} lines {first}. {remedy}")
         raise SourceError(
-            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {told}. "
+            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {'; '.join(told)}. "
             "Nothing was landed: mend the file, correct the column's declaration, or raise 'max_quarantined'."
         )
 

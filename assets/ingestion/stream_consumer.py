@@ -197,7 +197,7 @@ def _judged(table: TableSpec, piece: Piece) -> list[Judged]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("raw", pa.table({"source_row": pa.array(range(len(piece.rows)), pa.int64()), **columns}))
-        connection.execute("create table malformed (file varchar, line bigint, text varchar)")
+        connection.execute(row_validation.MALFORMED)
         row_validation.judge(connection, table)
         against = dict(connection.execute("select source_row, reasons from bad").fetchall())
         listed = ", ".join(map(identifier, table.names))

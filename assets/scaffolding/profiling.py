@@ -97,19 +97,14 @@ def _require_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str
         If there are no rows, or more lines than can be set aside.
     """
     rows = row_validation.count(connection, "select count(*) from raw")
-    malformed = connection.execute("select file, line, text from malformed order by 1, 2 limit 1").fetchone()
-    if malformed is None:
+    number, first, remedy = row_validation.malformed_lines(connection)
+    if number == 0:
         if rows == 0:
             raise SourceError(f"{path}: has a header and no rows. Bring rows.")
         return []
-    number = row_validation.count(connection, "select count(*) from malformed")
-    place = f"{malformed[0]} line {malformed[1]}".strip()
     if number > MOST_MALFORMED * (rows + number):
-        raise SourceError(
-            f"{path}: {number:,} of {rows + number:,} lines cannot be split into the fields of the header, first {place}: "
-            f"{str(malformed[2])[:60]!r}. Mend the file: each row needs as many fields as the header, and quotes that close."
-        )
-    return [f"{number:,} line(s) cannot be split into the fields of the header, first {place}; they go to quarantine"]
+        raise SourceError(f"{path}: {number:,} of {rows + number:,} lines {first}. {remedy}.")
+    return [f"{number:,} line(s) {first}; they go to quarantine. {remedy}"]
 
 
 def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Sequence[str], notes: list[str]) -> FileProfile:
