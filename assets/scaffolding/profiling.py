@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from assets.scaffolding import column_types, row_sample
 from assets.scaffolding.column_queries import Ask, Tally
 from assets.scaffolding.column_types import NEARLY_ALL, ColumnType
 from assets.scaffolding.file_profile import ColumnProfile, Csv, FileProfile
+from assets.scaffolding.surrogate_keys import is_compared
 from assets.spec import TableSpec
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
@@ -153,7 +155,9 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     )  # fmt: skip
     read = [_expressions(ask, column, known[column.raw], used) for column in columns]
     sample = row_sample.taken(ask.connection, ask.rows, read)
-    return FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
+    file = FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
+    compared = [item for item, column in zip(read, columns, strict=True) if is_compared(file, column)]
+    return replace(file, sample=replace(sample, duplicates=row_sample.duplicates(ask.connection, compared)))
 
 
 def _expressions(ask: Ask, column: ColumnProfile, known: ColumnType, used: tuple[str, ...]) -> row_sample.Expressions:
