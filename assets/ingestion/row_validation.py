@@ -25,6 +25,8 @@ UNASSIGNED = "unassigned"
 
 
 ROW = "source_row"
+PARTITION, REASONS, LINE = identifier("row:partition"), identifier("row:reasons"), identifier("row:line")
+"""What is found of a row beside the user's columns, quoted: no column is named so, whatever a user's are named."""
 PLAIN = (*row_rules.WHOLE, *row_rules.BROKEN, *row_rules.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
 BLOCK = 200
 """The columns that are judged in one query."""
@@ -113,18 +115,18 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     if table.key:
         own = [name for name, column in table.columns.items() if (column.name or name) in table.key]
         connection.execute(
-            f"create table repeated as select {key}, min(source_row) as first_row from "
+            f"create table repeated as select {key}, min(source_row) as {row_rules.FIRST} from "
             f"({row_rules.typed_rows(table, found, own)}) group by {key} having count(*) > 1"
         )
     repeats = bool(table.key) and count(connection, "select count(*) from repeated") > 0
     joined = f"typed left join repeated using ({key})" if repeats else "typed"
-    first_row = "first_row" if repeats else "null::bigint as first_row"
+    first = row_rules.FIRST if repeats else f"null::bigint as {row_rules.FIRST}"
     connection.execute(f"""
         create view judged as
-        with dated as (select typed.*, {first_row}, {row_rules.month(table)} as partition_month from {joined})
+        with dated as (select typed.*, {first}, {row_rules.month(table)} as {row_rules.MONTH} from {joined})
         select
             *,
-            case when {row_rules.is_declared_month(table)} then partition_month else {elsewhere} end as partition
+            case when {row_rules.is_declared_month(table)} then {row_rules.MONTH} else {elsewhere} end as {PARTITION}
         from dated
     """)
     _find(connection, table, found, row_rules.row_tests(table, repeats=repeats))
@@ -134,16 +136,16 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     why = f"' cannot be split into fields' || {_why('opened')}"
     connection.execute(f"""
         create table bad as
-        select source_row, partition, reasons, null::varchar as raw_line, {raw}
+        select source_row, {PARTITION}, {REASONS}, null::varchar as {LINE}, {raw}
         from judged join (
-            select source_row, flatten(list(reasons order by place)) as reasons from findings group by source_row
+            select source_row, flatten(list(reasons order by place)) as {REASONS} from findings group by source_row
         ) using (source_row)
         where {any_found}
         union all by name
         select
-            {elsewhere} as partition,
-            [ltrim(file || case when opened is null then ' line ' || line else '' end || {why})] as reasons,
-            text as raw_line
+            {elsewhere} as {PARTITION},
+            [ltrim(file || case when opened is null then ' line ' || line else '' end || {why})] as {REASONS},
+            text as {LINE}
         from malformed
     """)
 
@@ -187,7 +189,7 @@ def _find(
 def partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:
     """The rows of each partition, with those that cannot be split into fields."""
     elsewhere = STATIC if table.partition is None else UNASSIGNED
-    counts = dict(connection.execute("select partition, count(*) from judged group by 1").fetchall())
+    counts = dict(connection.execute(f"select {PARTITION}, count(*) from judged group by 1").fetchall())
     malformed = count(connection, "select count(*) from malformed")
     return {**counts, elsewhere: counts.get(elsewhere, 0) + malformed} if malformed else counts
 
@@ -203,7 +205,7 @@ def require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, row
     bad = count(connection, "select count(*) from bad")
     if bad > table.max_quarantined * rows:
         reasons = connection.execute(
-            "select reason, count(*) from (select unnest(reasons) as reason from bad where source_row is not null) "
+            f"select reason, count(*) from (select unnest({REASONS}) as reason from bad where source_row is not null) "
             "group by 1 order by 2 desc, 1 limit 5"
         ).fetchall()
         told = [f"{reason} ({count:,} rows)" for reason, count in reasons]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.errors import SourceError
-from assets.ingestion import landed_tables, landing
+from assets.ingestion import data_quality, landed_tables, landing
 from assets.spec import SourceSpec
 from assets.storage.home import Home
 from tests.world import real_file
@@ -226,6 +226,53 @@ def test_every_format_lands_the_same_rows(home: Home, tmp_path: Path, suffix: st
             archive.writestr("sales.csv", text)
     (record, *_) = landing.land(home, source(tmp_path, file.name), "sales", Path("/"))
     assert (record.rows_good, record.reasons) == (1, {"amount: below 0": 1})
+
+
+INTERNAL = (
+    *(
+        "partition",
+        "partition_month",
+        "first_row",
+        "reasons",
+        "reason",
+        "raw_line",
+        "source_row_1",
+        "place",
+        "file",
+        "line",
+        "text",
+    ),
+    *("opened", "raw", "typed", "judged", "bad", "dated", "findings", "repeated", "malformed", "static", "unassigned", "key"),
+)
+"""What the landing calls, or could call, its own tables and columns."""
+
+
+@pytest.mark.parametrize("as_key", [False, True], ids=["rows are numbered", "it is the key"])
+@pytest.mark.parametrize("name", INTERNAL)
+def test_a_column_may_be_named_like_what_the_landing_adds(home: Home, tmp_path: Path, name: str, *, as_key: bool) -> None:
+    """Good rows hold its values; bad rows are in quarantine with them, their months and their reasons."""
+    columns = {name: {"type": "integer", "min": 0}, "month": {"type": "integer"}, "Why": {"type": "text", "name": "why"}}
+    table = {
+        "description": "",
+        "file": "x.csv",
+        "columns": columns,
+        "key": [name] if as_key else [],
+        "rules": {"small": f'"{name}" < 100'},
+        "partition": {"month": "make_date(2020, month, 1)", "start": "2020-01", "end": "2020-02"},
+    }
+    shop = {"name": "shop", "description": "", "folder": str(tmp_path), "tables": {"data": table}}
+    spec = SourceSpec.model_validate(shop)
+    (tmp_path / "x.csv").write_text(f"{name},month,Why\n1,1,a\n-2,1,b\n1,2,c\n300,2,d\n5,9,e\nx\n")
+    found = {record.partition: record for record in landing.land(home, spec, "data", Path("/"))}
+    assert [record.rows_in for record in found.values()] == [2, 2, 2]
+    assert [row[-3:] for row in rows(home, found["2020-01"].file)] == [(1, 1, "a")]
+    assert found["2020-02"].rows_good == (0 if as_key else 1)
+    reasons, kept = data_quality.quarantined(home, "shop", "data")
+    assert dict(reasons)[f"{name}: below 0"] == dict(reasons)["rule small is false"] == dict(reasons)["month not declared"] == 1
+    assert dict(reasons).get("duplicate of an earlier row") == (1 if as_key else None)
+    below = next(row for row in kept if row["reasons"] == [f"{name}: below 0"])
+    assert (below["partition"], below["source_row"], below["raw_line"]) == ("2020-01", 2, None)
+    assert "-2" in below.values()
 
 
 FIELD = st.one_of(st.text(alphabet="abcxyz019.-+ '\"é,\n", max_size=6), st.integers(-3, 14).map(str))
