@@ -277,7 +277,8 @@ def _duckdb_relations(path: Path) -> dict[str, str]:
 
 def _require_relation(told: Path, kind: str, relation: str | None, known: Collection[str]) -> None:
     if relation not in known:
-        raise SourceError(f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'.")
+        remedy = "Correct what follows '::' in --data, or 'relation' in the declaration"
+        raise SourceError(f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. {remedy}.")
 
 
 def _unopened(told: Path, error: Exception) -> str:

@@ -398,7 +398,9 @@ def test_a_sheet_is_named_after_the_file(home: Home, tmp_path: Path) -> None:
     """The first one unless another is named; one that is not there is told with those that are."""
     excel(FRAME, tmp_path / "x.xlsx")
     assert [column.raw for column in profile(home, tmp_path / "x.xlsx", "notes").columns] == ["note"]
-    with pytest.raises(SourceError, match=r"x\.xlsx: has no sheet 'prices'\. It has: rows, notes"):
+    with pytest.raises(
+        SourceError, match=r"x\.xlsx: has no sheet 'prices'\. It has: rows, notes\. Correct what follows '::' in --data"
+    ):
         profile(home, tmp_path / "x.xlsx", "prices")
 
 
