@@ -208,7 +208,7 @@ def require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, row
             f"select reason, count(*) from (select unnest({REASONS}) as reason from bad where source_row is not null) "
             "group by 1 order by 2 desc, 1 limit 5"
         ).fetchall()
-        told = [f"{reason} ({count:,} rows)" for reason, count in reasons]
+        told = [f"{reason} ({count:,} rows{_example(connection, table, reason)})" for reason, count in reasons]
         malformed, first, remedy = malformed_lines(connection)
         if malformed:
             told.insert(0, f"{malformed:,} lines {first}. {remedy}")
@@ -216,6 +216,20 @@ def require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, row
             f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {'; '.join(told)}. "
             "Nothing was landed: mend the file, correct the column's declaration, or raise 'max_quarantined'."
         )
+
+
+def _example(connection: duckdb.DuckDBPyConnection, table: TableSpec, reason: str) -> str:
+    """The first row that a reason speaks against, with the value of the column that it is about, if it is about one."""
+    about = [
+        column.name or name
+        for name, column in table.columns.items()
+        if reason in (told for _, told in row_rules.column_tests(table, [name]))
+    ]
+    value = identifier(row_rules.RAW + about[0]) if about else "null"
+    found: Any = connection.execute(
+        f"select source_row, {value} from bad where list_contains({REASONS}, {literal(reason)}) order by source_row limit 1"
+    ).fetchone()
+    return f", first row {found[0]:,}" + ("" if found[1] is None else f": {str(found[1])[:40]!r}")
 
 
 def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -228,6 +228,21 @@ def test_every_format_lands_the_same_rows(home: Home, tmp_path: Path, suffix: st
     assert (record.rows_good, record.reasons) == (1, {"amount: below 0": 1})
 
 
+def test_too_many_bad_rows_are_told_with_the_first_of_them(home: Home, tmp_path: Path) -> None:
+    """Its number in the file and the value that is wrong; nothing is landed."""
+    spec = source(tmp_path)
+    table = spec.tables["sales"].model_copy(update={"max_quarantined": 0.05})
+    lines = ["1,1,2.5,a,5,7", "2,1,2.5,a,five,7", "3,1,2.5,a,six,7", "4,1,2.5,a,9,7", "4,1,,a,5,7"]
+    (tmp_path / "sales.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    with pytest.raises(SourceError, match="4 of 5 rows are bad, at most 5% may be") as told:
+        landing.land(home, spec.model_copy(update={"tables": {"sales": table}}), "sales", Path("/"))
+    for part in (
+        "paid: not an integer (2 rows, first row 2: 'five')", "rule paid_by_due is false (1 rows, first row 4)",
+        "amount: missing (1 rows, first row 5)",
+    ):  # fmt: skip
+        assert part in str(told.value)
+
+
 INTERNAL = (
     *(
         "partition",
