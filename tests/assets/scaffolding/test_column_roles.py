@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.errors import SpecificationError
 from assets.methods.linear_parts import linear_parts
 from assets.scaffolding.column_roles import Roles, assign
 from assets.scaffolding.leak_suspects import Suspect
@@ -252,6 +253,24 @@ def test_what_says_nothing_is_left_out_with_a_reason(home: Home, people: pd.Data
         assert why in part(roles, name)[1]
     assert part(roles, "size")[0] == "category"
     assert "the others texts such as" in part(roles, "size")[1]
+
+
+@pytest.mark.parametrize("answer", ["without", "keep", "known_after"])
+def test_nothing_else_can_be_said_of_the_target(home: Home, people: pd.DataFrame, answer: str) -> None:
+    """It is refused, not passed over."""
+    told = rf"'bought' is given by --target and by --{answer.replace('_', '-')}\. Leave one of them out"
+    with pytest.raises(SpecificationError, match=told):
+        roles_of(home, people, **{answer: ["bought"]})
+
+
+def test_a_text_among_moments_is_named_with_the_remedy(home: Home, people: pd.DataFrame) -> None:
+    """Not the good moments; what is said is what `--null` takes."""
+    people["at"] = pd.date_range("2023-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    people.loc[people.index % 33 == 5, "at"] = "not known"
+    with pytest.raises(
+        SpecificationError, match=r"'at' holds moments, and other texts such as 'not known'\. Say --null 'not known'"
+    ):
+        roles_of(home, people, time="at")
 
 
 def test_rows_that_repeat_and_subjects_are_told(home: Home, people: pd.DataFrame) -> None:
