@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import SourceError
-from assets.ingestion import csv_dialect, packed_files, text_encoding
+from assets.ingestion import csv_dialect, packed_files, rejected_lines, text_encoding
 from assets.spec import TableSpec
 from assets.storage.sql import identifier, literal
 
@@ -113,11 +113,9 @@ def _split(body: csv_dialect.Body, table: TableSpec, header: csv_dialect.Header,
         f"delim = {literal(table.csv.delimiter)}, quote = '\"', escape = '\"', store_rejects = true, "
         f"max_line_size = {LONGEST_LINE})"
     )
-    before = header.lines - body.skip
-    rejects = f"select line + {before} as line, any_value(csv_line) as text from reject_errors group by 1"
     with _connected(scratch) as connection:
         connection.execute(f"copy (from {reader}) to {literal(str(rows))} (format parquet)")
-        connection.execute(f"copy ({rejects}) to {literal(str(malformed))} (format parquet)")
+        rejected_lines.write(connection, body.path, header.lines - body.skip, malformed)
     return Rows(rows, malformed, header.notes)
 
 
@@ -163,8 +161,8 @@ def _json(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
             f"copy (select {values} from records where is_record order by line) to {literal(str(rows))} (format parquet)"
         )
         connection.execute(
-            f"copy (select line, text from records where not is_record and trim(text) <> '') to {literal(str(malformed))} "
-            "(format parquet)"
+            "copy (select line, text, null::bigint as opened from records where not is_record and trim(text) <> '') "
+            f"to {literal(str(malformed))} (format parquet)"
         )
     return Rows(rows, malformed)
 
@@ -279,7 +277,8 @@ def _duckdb_relations(path: Path) -> dict[str, str]:
 
 def _require_relation(told: Path, kind: str, relation: str | None, known: Collection[str]) -> None:
     if relation not in known:
-        raise SourceError(f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. Correct 'relation'.")
+        remedy = "Correct what follows '::' in --data, or 'relation' in the declaration"
+        raise SourceError(f"{told}: has no {kind} {relation!r}. It has: {', '.join(known) or 'none'}. {remedy}.")
 
 
 def _unopened(told: Path, error: Exception) -> str:

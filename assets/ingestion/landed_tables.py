@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from assets.errors import DigestError
+from assets.ingestion.csv_dialect import distinct_names
 from assets.ingestion.row_validation import UNASSIGNED
 from assets.storage.digests import verified
 from assets.storage.home import Home
@@ -29,6 +31,21 @@ class Landed:
     quarantine_file: str
     quarantine_digest: str
     source_digest: str
+
+
+QUARANTINE = ("partition", "source_row", "reasons", "raw_line")
+"""What stands beside the columns of a row in quarantine: its month, its place, what speaks against it, a line as it came."""
+
+
+def names_in_quarantine(names: Sequence[str]) -> list[str]:
+    """What a table's columns are called in quarantine, where `QUARANTINE` stands beside them.
+
+    Examples
+    --------
+    >>> names_in_quarantine(["reasons", "reasons_2", "price"])
+    ['reasons_3', 'reasons_2', 'price']
+    """
+    return distinct_names([*QUARANTINE, *names])[len(QUARANTINE) :]
 
 
 def records(home: Home, source: str, table: str) -> list[Landed]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from assets.errors import SourceError
 from assets.ingestion import raw_files, row_rules, row_validation
 from assets.ingestion.file_formats import MEMORY
-from assets.ingestion.landed_tables import Landed
-from assets.ingestion.row_validation import STATIC, UNASSIGNED, count
+from assets.ingestion.landed_tables import Landed, names_in_quarantine
+from assets.ingestion.row_validation import LINE, PARTITION, REASONS, STATIC, UNASSIGNED, count
 from assets.spec import SourceSpec, TableSpec
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
@@ -111,8 +111,9 @@ def _publish(
     """Write a partition's good and bad rows by digest, then the record that makes them current."""
     types = {name: row_rules.SQL_TYPES[kind] for name, kind in table.landed_columns.items()}
     typed = ", ".join(f"{identifier(name)}::{kind} as {identifier(name)}" for name, kind in types.items())
-    raw = ", ".join(f"{identifier(row_rules.RAW + name)} as {identifier(name)}" for name in table.names)
-    where = f"where partition = {literal(partition)}"
+    kept = zip(table.names, names_in_quarantine(table.names), strict=True)
+    raw = ", ".join(f"{identifier(row_rules.RAW + name)} as {identifier(new)}" for name, new in kept)
+    where = f"where {PARTITION} = {literal(partition)}"
     is_bad = "not exists (select 1 from bad where bad.source_row = judged.source_row)"
     clean = count(connection, f"select count(*) from bad {where} and source_row is not null") == 0
     good = _write(
@@ -124,13 +125,13 @@ def _publish(
     )
     bad = _write(
         connection,
-        f"select source_row, reasons, {raw}, raw_line from bad {where} order by source_row, raw_line",
+        f"select source_row, {REASONS} as reasons, {raw}, {LINE} as raw_line from bad {where} order by source_row, raw_line",
         home.quarantine / place,
         home,
     )
     reasons = dict(
         connection.execute(
-            f"select reason, count(*) from (select unnest(reasons) as reason from bad {where}) group by 1 order by 2 desc, 1"
+            f"select reason, count(*) from (select unnest({REASONS}) as reason from bad {where}) group by 1 order by 2 desc, 1"
         ).fetchall()
     )
     record = Landed(

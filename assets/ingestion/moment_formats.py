@@ -71,6 +71,20 @@ def candidates(sample: Sequence[str]) -> list[str | None]:
     return found
 
 
+def unlike_moments(sample: Sequence[str]) -> list[str]:
+    """The texts that do not look like the moments that most others are; none where most are no moments.
+
+    Examples
+    --------
+    >>> unlike_moments(["unknown", *(f"2023-01-0{day}" for day in range(1, 8))])
+    ['unknown']
+    """
+    looks = [ISO.pattern, *(pattern for pattern, _ in PERIODS), *(rf"(?:{date})(?:[ T,].*)?" for date, _ in DATES)]
+    texts = [value.strip(BLANKS) for value in sample]
+    look = next((pattern for pattern in looks if texts and _most(texts, pattern)), None)
+    return [] if look is None else [text for text in texts if re.fullmatch(look, text) is None]
+
+
 def _are_seasons(texts: Sequence[str]) -> bool:
     """Whether each text is a year with the next one, such as 2005-06: a season, and no month."""
     parts = [re.fullmatch(r"([0-9]{4})[./-]([0-9]{2})", text) for text in texts]

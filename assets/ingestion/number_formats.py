@@ -11,6 +11,8 @@ from assets.ingestion.value_words import is_currency
 BLANK = "[ \u00a0\u2007\u2009\u202f]"
 CORE = re.compile(rf"[0-9](?:[0-9.,'\u2019]|{BLANK}(?=[0-9]))*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+")
 GROUPS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
+POINTED_GROUPS = r"(^|[^0-9.,])[1-9][0-9]{0,2}(\.[0-9]{3})+([^0-9.]|$)"
+"""A number, whatever stands beside it, whose points may all stand between thousands; for Python's and DuckDB's expressions."""
 GAPS = {",": ",", ".": r"\.", " ": BLANK, "'": "['\u2019]"}
 MOST_AFFIXES = 3
 MOSTLY = 0.8
@@ -49,12 +51,6 @@ def is_grouped(texts: Iterable[str], thousands: str) -> bool:
     """Whether this character stands between groups of three digits in some text."""
     gap = GAPS[thousands]
     return any(re.search(rf"[0-9]{gap}[0-9]{{3}}(?![0-9])", text) for text in texts)
-
-
-def may_group_by_points(texts: Iterable[str]) -> bool:
-    """Whether every point in plain numbers may stand between thousands, and some does: three digits follow each."""
-    pointed = [text.strip(BLANKS) for text in texts if "." in text]
-    return bool(pointed) and all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+", text) for text in pointed)
 
 
 def _split(value: str) -> tuple[str, str, str, bool] | None:

@@ -15,6 +15,8 @@ from assets.storage.sql import identifier, literal
 
 SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}
 RAW, OWN = "raw:", "own:"
+MONTH, FIRST = identifier("row:month"), identifier("row:first")
+"""A row's month, and the number of the first row with its key, quoted: no column is named so, whatever a user's are named."""
 WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 BROKEN = {"FLOAT", "DOUBLE"}
 MOMENTS = {"TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S", "DATE"}
@@ -54,11 +56,11 @@ def column_tests(table: TableSpec, names: Iterable[str]) -> list[tuple[str, str]
 
 
 def row_tests(table: TableSpec, *, repeats: bool) -> list[tuple[str, str]]:
-    """What speaks against a row as a whole; needs ``partition_month``, ``source_row`` and, if keys repeat, ``first_row``."""
+    """What speaks against a row as a whole; needs `MONTH`, ``source_row`` and, if keys repeat, `FIRST`."""
     tests = [(f"not try({rule})", f"rule {name} is false") for name, rule in table.rules.items()]
     if table.partition is not None:
-        tests += [("partition_month is null", "month unknown"), (f"not {is_declared_month(table)}", "month not declared")]
-    return [*tests, ("source_row > first_row", "duplicate of an earlier row")] if repeats else tests
+        tests += [(f"{MONTH} is null", "month unknown"), (f"not {is_declared_month(table)}", "month not declared")]
+    return [*tests, (f"source_row > {FIRST}", "duplicate of an earlier row")] if repeats else tests
 
 
 def reasons(tests: Iterable[tuple[str, str]]) -> str:
@@ -73,10 +75,10 @@ def is_bad(tests: Iterable[tuple[str, str]]) -> str:
 
 
 def is_declared_month(table: TableSpec) -> str:
-    """Whether ``partition_month`` is one of the declared months."""
+    """Whether `MONTH` is one of the declared months."""
     if table.partition is None:
         return "false"
-    return f"(partition_month between {literal(table.partition.start)} and {literal(table.partition.end)})"
+    return f"({MONTH} between {literal(table.partition.start)} and {literal(table.partition.end)})"
 
 
 def _name(name: str, column: ColumnSpec, prefix: str = "") -> str:

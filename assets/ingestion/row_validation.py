@@ -25,11 +25,15 @@ UNASSIGNED = "unassigned"
 
 
 ROW = "source_row"
+PARTITION, REASONS, LINE = identifier("row:partition"), identifier("row:reasons"), identifier("row:line")
+"""What is found of a row beside the user's columns, quoted: no column is named so, whatever a user's are named."""
 PLAIN = (*row_rules.WHOLE, *row_rules.BROKEN, *row_rules.MOMENTS, "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE")
 BLOCK = 200
 """The columns that are judged in one query."""
 WIDE = 1_000
 """The columns from which one thread reads rows: each holds some thousand rows of all columns in memory, at several steps."""
+MALFORMED = "create table malformed (file varchar, line bigint, text varchar, opened bigint)"
+"""The lines that cannot be split into fields; `opened` is the line of the quote that does not close, if that is why."""
 NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 
 
@@ -46,7 +50,7 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
     """
     import duckdb
 
-    connection.execute("create table malformed (file varchar, line bigint, text varchar)")
+    connection.execute(MALFORMED)
     selected, done = [], 0
     try:
         for file in read:
@@ -60,7 +64,7 @@ def load(connection: duckdb.DuckDBPyConnection, read: Sequence[ReadFile], name: 
             done += count(connection, f"select count(*) from {parquet(place)}")
             if file.rows.malformed is not None:
                 told = literal(file.told.name if len(read) > 1 else "")
-                connection.execute(f"insert into malformed select {told}, line, text from {parquet(str(file.rows.malformed))}")
+                connection.execute(f"insert into malformed select {told}, * from {parquet(str(file.rows.malformed))}")
         connection.execute(f"create view raw as {' union all by name '.join(selected)}")
         return done + count(connection, "select count(*) from malformed")
     except duckdb.Error as error:
@@ -111,38 +115,59 @@ def judge(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> None:
     if table.key:
         own = [name for name, column in table.columns.items() if (column.name or name) in table.key]
         connection.execute(
-            f"create table repeated as select {key}, min(source_row) as first_row from "
+            f"create table repeated as select {key}, min(source_row) as {row_rules.FIRST} from "
             f"({row_rules.typed_rows(table, found, own)}) group by {key} having count(*) > 1"
         )
     repeats = bool(table.key) and count(connection, "select count(*) from repeated") > 0
     joined = f"typed left join repeated using ({key})" if repeats else "typed"
-    first_row = "first_row" if repeats else "null::bigint as first_row"
+    first = row_rules.FIRST if repeats else f"null::bigint as {row_rules.FIRST}"
     connection.execute(f"""
         create view judged as
-        with dated as (select typed.*, {first_row}, {row_rules.month(table)} as partition_month from {joined})
+        with dated as (select typed.*, {first}, {row_rules.month(table)} as {row_rules.MONTH} from {joined})
         select
             *,
-            case when {row_rules.is_declared_month(table)} then partition_month else {elsewhere} end as partition
+            case when {row_rules.is_declared_month(table)} then {row_rules.MONTH} else {elsewhere} end as {PARTITION}
         from dated
     """)
     _find(connection, table, found, row_rules.row_tests(table, repeats=repeats))
     raw = ", ".join(identifier(row_rules.RAW + name) for name in table.names)
     # nothing is read for no finding
     any_found = "true" if count(connection, "select count(*) from findings") else "false"
+    why = f"' cannot be split into fields' || {_why('opened')}"
     connection.execute(f"""
         create table bad as
-        select source_row, partition, reasons, null::varchar as raw_line, {raw}
+        select source_row, {PARTITION}, {REASONS}, null::varchar as {LINE}, {raw}
         from judged join (
-            select source_row, flatten(list(reasons order by place)) as reasons from findings group by source_row
+            select source_row, flatten(list(reasons order by place)) as {REASONS} from findings group by source_row
         ) using (source_row)
         where {any_found}
         union all by name
         select
-            {elsewhere} as partition,
-            [ltrim(file || ' line ' || line || ' cannot be split into fields')] as reasons,
-            text as raw_line
+            {elsewhere} as {PARTITION},
+            [ltrim(file || case when opened is null then ' line ' || line else '' end || {why})] as {REASONS},
+            text as {LINE}
         from malformed
     """)
+
+
+def _why(opened: str) -> str:
+    """What is wrong with a line in which, or above which, a quote opens; empty for others."""
+    return f"coalesce(': the quote that opens in line ' || {opened} || ' does not close', '')"
+
+
+def malformed_lines(connection: duckdb.DuckDBPyConnection) -> tuple[int, str, str]:
+    """The lines that cannot be split into fields: how many, the first of them with what is wrong, and what to do."""
+    number = count(connection, "select count(*) from malformed")
+    first = connection.execute(
+        f"select ltrim(file || ' line ' || line), text, {_why('opened')}, opened from malformed order by file, line limit 1"
+    ).fetchone()
+    if first is None:
+        return 0, "", ""
+    place, text, why, opened = first
+    told = f"cannot be split into the fields of the header, first {place}: {str(text)[:60]!r}{why}"
+    if opened is None:
+        return number, told, "Mend the file: each row needs as many fields as the header, and quotes that close"
+    return number, told, f"Close the quote in line {opened}, or remove it; a quote inside a quoted text is written twice"
 
 
 def _find(
@@ -164,7 +189,7 @@ def _find(
 def partition_counts(connection: duckdb.DuckDBPyConnection, table: TableSpec) -> dict[str, int]:
     """The rows of each partition, with those that cannot be split into fields."""
     elsewhere = STATIC if table.partition is None else UNASSIGNED
-    counts = dict(connection.execute("select partition, count(*) from judged group by 1").fetchall())
+    counts = dict(connection.execute(f"select {PARTITION}, count(*) from judged group by 1").fetchall())
     malformed = count(connection, "select count(*) from malformed")
     return {**counts, elsewhere: counts.get(elsewhere, 0) + malformed} if malformed else counts
 
@@ -180,13 +205,31 @@ def require_few_bad(connection: duckdb.DuckDBPyConnection, table: TableSpec, row
     bad = count(connection, "select count(*) from bad")
     if bad > table.max_quarantined * rows:
         reasons = connection.execute(
-            "select reason, count(*) from (select unnest(reasons) as reason from bad) group by 1 order by 2 desc, 1 limit 5"
+            f"select reason, count(*) from (select unnest({REASONS}) as reason from bad where source_row is not null) "
+            "group by 1 order by 2 desc, 1 limit 5"
         ).fetchall()
-        told = "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons)
+        told = [f"{reason} ({count:,} rows{_example(connection, table, reason)})" for reason, count in reasons]
+        malformed, first, remedy = malformed_lines(connection)
+        if malformed:
+            told.insert(0, f"{malformed:,} lines {first}. {remedy}")
         raise SourceError(
-            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {told}. "
+            f"{name}: {bad:,} of {rows:,} rows are bad, at most {table.max_quarantined:.0%} may be. {'; '.join(told)}. "
             "Nothing was landed: mend the file, correct the column's declaration, or raise 'max_quarantined'."
         )
+
+
+def _example(connection: duckdb.DuckDBPyConnection, table: TableSpec, reason: str) -> str:
+    """The first row that a reason speaks against, with the value of the column that it is about, if it is about one."""
+    about = [
+        column.name or name
+        for name, column in table.columns.items()
+        if reason in (told for _, told in row_rules.column_tests(table, [name]))
+    ]
+    value = identifier(row_rules.RAW + about[0]) if about else "null"
+    found: Any = connection.execute(
+        f"select source_row, {value} from bad where list_contains({REASONS}, {literal(reason)}) order by source_row limit 1"
+    ).fetchone()
+    return f", first row {found[0]:,}" + ("" if found[1] is None else f": {str(found[1])[:40]!r}")
 
 
 def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

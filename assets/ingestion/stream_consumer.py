@@ -193,13 +193,14 @@ def _judged(table: TableSpec, piece: Piece) -> list[Judged]:
     found = [Judged({"line": line}, ("cannot be split into fields",), None) for line in piece.unreadable]
     if not piece.rows:
         return found
-    columns = {name: pa.array([row.get(name) for row in piece.rows], pa.string()) for name in table.columns}
+    rows = [{row_validation.named(name): value for name, value in row.items()} for row in piece.rows]
+    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in table.columns}
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("raw", pa.table({"source_row": pa.array(range(len(piece.rows)), pa.int64()), **columns}))
-        connection.execute("create table malformed (file varchar, line bigint, text varchar)")
+        connection.execute(row_validation.MALFORMED)
         row_validation.judge(connection, table)
-        against = dict(connection.execute("select source_row, reasons from bad").fetchall())
+        against = dict(connection.execute(f"select source_row, {row_validation.REASONS} from bad").fetchall())
         listed = ", ".join(map(identifier, table.names))
         typed = connection.execute(f"select {listed} from judged order by source_row").fetchall()
     for number, values in enumerate(typed):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assets.ingestion import row_validation, value_parsing
+from assets.ingestion.number_formats import POINTED_GROUPS
 from assets.ingestion.value_parsing import NumberStyle
 from assets.ingestion.value_words import NULLS, SIGNS
 from assets.storage.sql import identifier, literal
@@ -25,7 +26,11 @@ PLAIN = NumberStyle()
 
 @dataclass(frozen=True)
 class Tally:
-    """What was counted of a column: values, different ones, those that are plain numbers, and the range of these."""
+    """What was counted of a column: values, different ones, those that are plain numbers, and the range of these.
+
+    `decimals` counts the plain numbers whose point can only stand before decimals; `grouped` is a value whose points may all
+    stand between thousands, as three digits follow each.
+    """
 
     filled: int
     distinct: int
@@ -33,6 +38,13 @@ class Tally:
     whole: int
     low: float | None
     high: float | None
+    decimals: int = 0
+    grouped: str | None = None
+
+    @property
+    def may_group_by_points(self) -> bool:
+        """Whether some point may stand between thousands, and none can only stand before decimals."""
+        return self.grouped is not None and self.decimals == 0
 
 
 @dataclass
@@ -65,7 +77,9 @@ class Ask:
         """What is counted of every column."""
         number, whole = value_parsing.number("v", PLAIN), value_parsing.integer("v", PLAIN)
         counted = [f"count({found})" for found in ("v", "distinct v", number, whole)]
-        asked = [*counted, f"min({number})", f"max({number})"]
+        grouped = f"(contains(v, '.') and regexp_matches(v, {literal(POINTED_GROUPS)}))"
+        points = f"count(*) filter (contains(v, '.') and not {grouped} and {number} is not null)"
+        asked = [*counted, f"min({number})", f"max({number})", points, f"min(v) filter ({grouped})"]
         return {raw: Tally(*answers) for raw, answers in self.columns(self.found, asked).items()}
 
     def counts(self, wanted: Iterable[str], parse: Callable[[str], str] = lambda value: value) -> dict[str, dict[str, int]]:

@@ -222,7 +222,8 @@ def _look_at_rows(profile: FileProfile, question: Question, roles: Roles) -> Non
     """Notes on the rows: duplicates, rows that lack their moment, and subjects with several rows."""
     if profile.sample.duplicates:
         told = "1 row repeats" if profile.sample.duplicates == 1 else f"{profile.sample.duplicates:,} rows repeat"
-        roles.notes.append(f"{told} another; what is no event of its own should be removed: test rows would be trained on")
+        told = f"{told} another in all columns but keys; what is no event of its own should be removed"
+        roles.notes.append(f"{told}: test rows would be trained on")
     for part, column in (("--time", roles.time), ("--group", roles.group)):
         if column is not None and column.nulls:
             roles.notes.append(f"{column.nulls:,} rows without {part} {shown(column.raw)!r} go to quarantine")

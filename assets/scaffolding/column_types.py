@@ -44,10 +44,11 @@ def without_sample(found: str, tally: Tally, counts: Mapping[str, int]) -> Colum
         words = booleans_of({text.strip(value_parsing.BLANKS).lower() for text in counts})
         if words is not None:
             return _boolean(*words)
+    if tally.may_group_by_points:
+        return None
     if tally.whole >= NEARLY_ALL * tally.filled:
         return ColumnType("integer")
-    is_number = tally.numbers >= NEARLY_ALL * tally.filled
-    return ColumnType("number") if is_number and not number_formats.may_group_by_points(counts) else None
+    return ColumnType("number") if tally.numbers >= NEARLY_ALL * tally.filled else None
 
 
 def _boolean(true: tuple[str, ...], false: tuple[str, ...]) -> ColumnType:
@@ -68,7 +69,8 @@ def with_samples(
     ask : Ask
         Counts over all rows.
     samples, tallies : mapping
-        Some values of each column, and what was counted of it.
+        Some values of each column, with one whose points may stand between thousands if any row has one, and what was counted
+        of it.
     european : bool
         Whether semicolons stand between fields, so that a comma is likelier to stand before decimals.
     pointed : bool
@@ -95,7 +97,8 @@ def with_samples(
             if numbers[index] >= enough
         ]
         if fitting:
-            found[raw] = _number(fitting, samples[raw], european=grouping[raw])
+            may_group = tallies[raw].may_group_by_points and (proven or not pointed)
+            found[raw] = _number(fitting, samples[raw], european=grouping[raw], may_group=may_group)
         else:
             dated = [(count, written) for count, written in zip(moments, formats[raw], strict=True) if count >= enough]
             if dated:
@@ -112,8 +115,13 @@ def _fits(styles: Sequence[NumberStyle], formats: Sequence[str | None]) -> list[
     ]
 
 
-def _number(fitting: Sequence[tuple[int, bool, NumberStyle]], sample: Sequence[str], *, european: bool) -> ColumnType:
-    """The style that reads most; among equals the one that the rest of the file speaks for."""
+def _number(
+    fitting: Sequence[tuple[int, bool, NumberStyle]], sample: Sequence[str], *, european: bool, may_group: bool
+) -> ColumnType:
+    """The style that reads most; among equals the one that the rest of the file speaks for.
+
+    `may_group` says that each point may as well stand between thousands, for all that the rows and the file tell.
+    """
 
     def likelihood(item: tuple[int, bool, NumberStyle]) -> tuple[int, bool, bool, bool]:
         count, _, style = item
@@ -128,6 +136,9 @@ def _number(fitting: Sequence[tuple[int, bool, NumberStyle]], sample: Sequence[s
         notes.append(f"{style.thousands!r} is read as standing between thousands")
         if style.thousands == "," and any(other.decimal == "," and other.thousands is None for _, _, other in fitting):
             notes[-1] += ", since three digits follow each; give the column decimal: ',' instead if it stands before decimals"
+    elif may_group and style.decimal == ".":
+        told = "a point is read as standing before decimals, though three digits follow each"
+        notes.append(f"{told}; give the column thousands: '.' and decimal: ',' instead if it stands between thousands")
     if style.affixes:
         notes.append(f"{', '.join(map(repr, style.affixes))} beside the number is left out: the values are in that unit")
     if style.parentheses:
@@ -140,7 +151,7 @@ def _number(fitting: Sequence[tuple[int, bool, NumberStyle]], sample: Sequence[s
     if style.parentheses:
         reading["parentheses"] = True
     if style == NumberStyle():
-        return ColumnType("integer" if is_whole else "number")
+        return ColumnType("integer" if is_whole else "number", notes=tuple(notes))
     return ColumnType("integer" if is_whole else "number", style=style, reading=reading, notes=tuple(notes))
 
 

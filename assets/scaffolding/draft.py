@@ -128,7 +128,7 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
         _gates(roles),
         ("When the job looks for something to do; start it in the UI.", {"schedule": {"cron": "0 6 * * *"}}),
     ]
-    made = Draft(written(blocks), table=roles.table, notes=roles.notes)
+    made = Draft(written(blocks), table=roles.table, notes=[*profile.notes, *roles.notes])
     if staged:
         made.staging = staging(question, profile, source, roles, SOURCE_REASON)
     return made

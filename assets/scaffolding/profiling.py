@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from assets.scaffolding import column_types, row_sample
 from assets.scaffolding.column_queries import Ask, Tally
 from assets.scaffolding.column_types import NEARLY_ALL, ColumnType
 from assets.scaffolding.file_profile import ColumnProfile, Csv, FileProfile
+from assets.scaffolding.surrogate_keys import is_compared
 from assets.spec import TableSpec
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
@@ -97,19 +99,14 @@ def _require_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str
         If there are no rows, or more lines than can be set aside.
     """
     rows = row_validation.count(connection, "select count(*) from raw")
-    malformed = connection.execute("select file, line, text from malformed order by 1, 2 limit 1").fetchone()
-    if malformed is None:
+    number, first, remedy = row_validation.malformed_lines(connection)
+    if number == 0:
         if rows == 0:
             raise SourceError(f"{path}: has a header and no rows. Bring rows.")
         return []
-    number = row_validation.count(connection, "select count(*) from malformed")
-    place = f"{malformed[0]} line {malformed[1]}".strip()
     if number > MOST_MALFORMED * (rows + number):
-        raise SourceError(
-            f"{path}: {number:,} of {rows + number:,} lines cannot be split into the fields of the header, first {place}: "
-            f"{str(malformed[2])[:60]!r}. Mend the file: each row needs as many fields as the header, and quotes that close."
-        )
-    return [f"{number:,} line(s) cannot be split into the fields of the header, first {place}; they go to quarantine"]
+        raise SourceError(f"{path}: {number:,} of {rows + number:,} lines {first}. {remedy}.")
+    return [f"{number:,} line(s) {first}; they go to quarantine. {remedy}"]
 
 
 def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Sequence[str], notes: list[str]) -> FileProfile:
@@ -119,11 +116,11 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     counts = ask.counts(found)
     types = {raw: column_types.without_sample(kind, tallies[raw], counts[raw]) for raw, kind in found.items()}
     samples = {
-        raw: list(dict.fromkeys((*counts[raw], *sample)))
+        raw: list(dict.fromkeys((*counts[raw], *sample, *filter(None, [tallies[raw].grouped]))))
         for raw, sample in ask.samples([raw for raw, known in types.items() if known is None]).items()
     }
     pointed = any(
-        decided is not None and decided.type == "number" and any("." in text for text in counts[raw])
+        decided is not None and decided.type == "number" and bool(tallies[raw].decimals or tallies[raw].grouped)
         for raw, decided in types.items()
     )
     told = column_types.with_samples(ask, samples, tallies, european=csv.get("delimiter") == ";", pointed=pointed)
@@ -158,7 +155,9 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     )  # fmt: skip
     read = [_expressions(ask, column, known[column.raw], used) for column in columns]
     sample = row_sample.taken(ask.connection, ask.rows, read)
-    return FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
+    file = FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
+    compared = [item for item, column in zip(read, columns, strict=True) if is_compared(file, column)]
+    return replace(file, sample=replace(sample, duplicates=row_sample.duplicates(ask.connection, compared)))
 
 
 def _expressions(ask: Ask, column: ColumnProfile, known: ColumnType, used: tuple[str, ...]) -> row_sample.Expressions:

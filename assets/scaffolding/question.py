@@ -92,7 +92,9 @@ def answers(question: Question, profile: FileProfile) -> dict[str, Answer]:
     for answer, names in lists.items():
         for name in names:
             column = column_named(profile, name, answer)
-            other = said.get(column.name, parts.get(column.name) if answer == "keep" else None)
+            # a moment or an identifier is no feature anyway; the target is the one column that cannot be done without
+            part = parts.get(column.name)
+            other = said.get(column.name, part if answer == "keep" or part == "target" else None)
             if other is not None and other != answer:
                 raise SpecificationError(f"{column.raw!r} is given by --{other} and by --{answer}. Leave one of them out.")
             said[column.name] = answer

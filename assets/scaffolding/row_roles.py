@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 
 from assets.errors import DataError, SpecificationError
+from assets.ingestion.moment_formats import unlike_moments
 from assets.scaffolding.file_profile import ColumnProfile, FileProfile, as_moments
 from assets.scaffolding.question import Question, column_named, shown
 from assets.scaffolding.surrogate_keys import Key, words
@@ -32,6 +34,12 @@ def moment_of(profile: FileProfile, question: Question) -> ColumnProfile | None:
     asked = column_named(profile, question.time, "time")
     column = as_moments(asked)
     if column is None:
+        sampled = [value for value in profile.sample.texts(asked.name).tolist() if value is not None]
+        if asked.type == "text" and (others := unlike_moments(list(dict.fromkeys((*asked.counts, *sampled))))):
+            raise SpecificationError(
+                f"{profile.path}: --time {asked.raw!r} holds moments, and other texts such as {shown(others[0])!r}. Say --null "
+                f"{shlex.quote(shown(others[0]))} if that means 'no value', or mend the file."
+            )
         held = ", ".join(repr(shown(value)) for value in asked.examples[:3]) or "nothing at all"
         raise SpecificationError(
             f"{profile.path}: --time {asked.raw!r} holds no moments but {held}. Give a column of dates or times "

@@ -62,7 +62,7 @@ class RowSample:
     runs : mapping of str to Run
         The columns that count through the file.
     duplicates : int
-        Rows of the whole file that repeat another in all columns but those whose values all differ.
+        Rows of the whole file that repeat another in all columns but row numbers and other surrogate keys.
     """
 
     rows: int = 0
@@ -117,7 +117,7 @@ def taken(connection: duckdb.DuckDBPyConnection, count: int, columns: Sequence[E
     for column in columns:
         if column.type == "integer" and column.is_unique and (run := _run(connection, column, count)) is not None:
             runs[column.name] = run
-    return RowSample(len(next(iter(values.values()))), values, runs, _duplicates(connection, columns))
+    return RowSample(len(next(iter(values.values()))), values, runs)
 
 
 def _run(connection: duckdb.DuckDBPyConnection, column: Expressions, count: int) -> Run | None:
@@ -132,9 +132,10 @@ def _run(connection: duckdb.DuckDBPyConnection, column: Expressions, count: int)
     return Run(int(values[0]), int(values[-1]), count, step)
 
 
-def _duplicates(connection: duckdb.DuckDBPyConnection, columns: Sequence[Expressions]) -> int:
-    compared = [column.text for column in columns if not column.is_unique]
-    if len(compared) < 2 or len(compared) > MOST_COMPARED:
+def duplicates(connection: duckdb.DuckDBPyConnection, columns: Sequence[Expressions]) -> int:
+    """The rows of the relation ``raw`` that repeat another in these columns; none where these are few or many."""
+    if len(columns) < 2 or len(columns) > MOST_COMPARED:
         return 0
-    row = connection.execute(f"select count(*) - count(distinct hash({', '.join(compared)})) from raw").fetchone()
+    compared = ", ".join(column.text for column in columns)
+    row = connection.execute(f"select count(*) - count(distinct hash({compared})) from raw").fetchone()
     return int(row[0]) if row else 0

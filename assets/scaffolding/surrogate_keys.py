@@ -68,6 +68,15 @@ def key_of(profile: FileProfile, column: ColumnProfile) -> Key | None:
     return _text(profile, column) if is_unique else None
 
 
+def is_compared(profile: FileProfile, column: ColumnProfile) -> bool:
+    """Whether a row is another event by this column's value: whether it is no row number, identifier, UUID or hash.
+
+    Other texts that all differ, such as names, may be what tells events apart.
+    """
+    key = key_of(profile, column)
+    return key is None or (column.type == "text" and key.fit not in (0, 1))
+
+
 def counts_time(column: ColumnProfile) -> bool:
     """Whether a column of whole numbers may count time: by its name, or because it holds years."""
     if column.type != "integer" or column.low is None or column.high is None:

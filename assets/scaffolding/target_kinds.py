@@ -132,7 +132,7 @@ def _classes(
         late()
         return Target(column, "binary", why, {**base, "meaning": f"{column.name} is true"})
     if column.distinct > MOST_COUNTED:
-        raise _too_many(place, column, is_asked=is_asked)
+        raise _too_many(place, column, kind if is_asked else None)
     # the text of a number with decimals depends on who writes it, so that of the file is kept
     declared = replace(column, type="text", low=None, high=None) if column.type == "number" else column
     if kind == "binary" and column.distinct > 2:
@@ -146,10 +146,11 @@ def _classes(
         _require_both(place, column)
         late()
         return _binary(declared, sorted(column.counts), why, {})
-    classes, block, notes, merged = _sorted_out(place, column, column.counts, is_asked=is_asked)
+    said = kind if is_asked else None
+    classes, block, notes, merged = _sorted_out(place, column, column.counts, said)
     if too_late := late():
         in_time = {value: count for value, count in column.counts.items() if value not in too_late}
-        classes, block, notes, merged = _sorted_out(place, column, in_time, is_asked=is_asked)
+        classes, block, notes, merged = _sorted_out(place, column, in_time, said)
         block["leave_out"] = sorted({*block.get("leave_out", ()), *too_late})
         told = _some({value: column.counts[value] for value in too_late})
         notes = (*notes, f"rows of classes that come only after the training rows are predicted, and judge nothing: {told}")
@@ -163,7 +164,7 @@ def _classes(
 
 
 def _sorted_out(
-    place: str, column: ColumnProfile, counts: Mapping[str, int], *, is_asked: bool
+    place: str, column: ColumnProfile, counts: Mapping[str, int], said: Kind | None
 ) -> tuple[list[str], dict[str, Any], tuple[str, ...], dict[str, str]]:
     """The classes that are declared, and what becomes of those of too few rows.
 
@@ -182,7 +183,7 @@ def _sorted_out(
             f"{_some(column.counts)}. Bring more rows, or merge classes in the file."
         )
     if len(classes) > MOST_CLASSES:
-        raise _too_many(place, column, is_asked=is_asked)
+        raise _too_many(place, column, said)
     return classes, block, notes, merged
 
 
@@ -227,14 +228,15 @@ def _require_both(place: str, column: ColumnProfile) -> None:
         )
 
 
-def _too_many(place: str, column: ColumnProfile, *, is_asked: bool) -> UnlearnableError:
+def _too_many(place: str, column: ColumnProfile, said: Kind | None) -> UnlearnableError:
+    """What to do about more values than can be classes; `said` is the kind that was asked for."""
     what = "texts" if column.type == "text" else "values"
     told = "Group them in the file, or name another column."
     if column.mixed is not None:
         share, example = column.mixed
         told = f"{share:.0%} of them are numbers: say --null {shown(example)!r} if that means 'no value', and they are one."
-    elif is_asked and column.type != "text":
-        told = "Leave out --kind multiclass for a regression."
+    elif said is not None and column.type != "text":
+        told = f"Leave out --kind {said} for a regression."
     return UnlearnableError(
         f"{place} has {column.distinct:,} different {what} in {column.filled:,} rows, at most {MOST_CLASSES} can be classes. "
         f"{told}"

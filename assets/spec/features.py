@@ -155,3 +155,13 @@ class TargetSpec(Declaration):
         return tuple(
             dict.fromkeys((*self.classes, *(item for values in self.merge.values() for item in values), *self.leave_out))
         )
+
+    @property
+    def prediction_columns(self) -> tuple[str, ...]:
+        """What stands in a table of predictions beside the entity and the moments."""
+        answers = {
+            "binary": ("probability", "is_positive", "threshold"),
+            "regression": ("prediction", "planned", "low", "high"),
+            "multiclass": ("predicted_class", *(f"probability_{name}" for name in self.classes or ())),
+        }
+        return *answers[self.kind], "model_version", "model_digest", "snapshot_digest", "scored_at_utc"

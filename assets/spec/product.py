@@ -166,6 +166,16 @@ class ProductSpec(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _predictions_have_other_names(self) -> ProductSpec:
+        clashing = sorted({self.features.entity, *self.moments}.intersection(self.target.prediction_columns))
+        if clashing:
+            raise ValueError(
+                f"identifies or dates its rows by {clashing}, which is also the name of a column of its predictions. Rename it "
+                "with 'name' in 'source', or in the file or the warehouse"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _columns_agree(self) -> ProductSpec:
         columns, target = self.columns, self.target
         if leaked := sorted({target.column, target.known_at or "", *target.unlabelled_because}.intersection(columns)):

@@ -175,7 +175,7 @@ class TableSpec(Declaration):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"gives the name {twice[0]} to more than one column. Rename one with 'name'")
-        if SOURCE_ROW in names:
+        if SOURCE_ROW in map(str.casefold, names):
             raise ValueError(f"has a column '{SOURCE_ROW}', which is the number of a row in its file. Rename it with 'name'")
         for name, column in self.columns.items():
             if column.thousands is not None and column.thousands == (column.decimal or self.csv.decimal):

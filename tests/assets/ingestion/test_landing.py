@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.errors import SourceError
-from assets.ingestion import landed_tables, landing
+from assets.ingestion import data_quality, landed_tables, landing
 from assets.spec import SourceSpec
 from assets.storage.home import Home
 from tests.world import real_file
@@ -226,6 +226,68 @@ def test_every_format_lands_the_same_rows(home: Home, tmp_path: Path, suffix: st
             archive.writestr("sales.csv", text)
     (record, *_) = landing.land(home, source(tmp_path, file.name), "sales", Path("/"))
     assert (record.rows_good, record.reasons) == (1, {"amount: below 0": 1})
+
+
+def test_too_many_bad_rows_are_told_with_the_first_of_them(home: Home, tmp_path: Path) -> None:
+    """Its number in the file and the value that is wrong; nothing is landed."""
+    spec = source(tmp_path)
+    table = spec.tables["sales"].model_copy(update={"max_quarantined": 0.05})
+    lines = ["1,1,2.5,a,5,7", "2,1,2.5,a,five,7", "3,1,2.5,a,six,7", "4,1,2.5,a,9,7", "4,1,,a,5,7"]
+    (tmp_path / "sales.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    with pytest.raises(SourceError, match="4 of 5 rows are bad, at most 5% may be") as told:
+        landing.land(home, spec.model_copy(update={"tables": {"sales": table}}), "sales", Path("/"))
+    for part in (
+        "paid: not an integer (2 rows, first row 2: 'five')", "rule paid_by_due is false (1 rows, first row 4)",
+        "amount: missing (1 rows, first row 5)",
+    ):  # fmt: skip
+        assert part in str(told.value)
+
+
+INTERNAL = (
+    *(
+        "partition",
+        "partition_month",
+        "first_row",
+        "reasons",
+        "reason",
+        "raw_line",
+        "source_row_1",
+        "place",
+        "file",
+        "line",
+        "text",
+    ),
+    *("opened", "raw", "typed", "judged", "bad", "dated", "findings", "repeated", "malformed", "static", "unassigned", "key"),
+)
+"""What the landing calls, or could call, its own tables and columns."""
+
+
+@pytest.mark.parametrize("as_key", [False, True], ids=["rows are numbered", "it is the key"])
+@pytest.mark.parametrize("name", INTERNAL)
+def test_a_column_may_be_named_like_what_the_landing_adds(home: Home, tmp_path: Path, name: str, *, as_key: bool) -> None:
+    """Good rows hold its values; bad rows are in quarantine with them, their months and their reasons."""
+    columns = {name: {"type": "integer", "min": 0}, "month": {"type": "integer"}, "Why": {"type": "text", "name": "why"}}
+    table = {
+        "description": "",
+        "file": "x.csv",
+        "columns": columns,
+        "key": [name] if as_key else [],
+        "rules": {"small": f'"{name}" < 100'},
+        "partition": {"month": "make_date(2020, month, 1)", "start": "2020-01", "end": "2020-02"},
+    }
+    shop = {"name": "shop", "description": "", "folder": str(tmp_path), "tables": {"data": table}}
+    spec = SourceSpec.model_validate(shop)
+    (tmp_path / "x.csv").write_text(f"{name},month,Why\n1,1,a\n-2,1,b\n1,2,c\n300,2,d\n5,9,e\nx\n")
+    found = {record.partition: record for record in landing.land(home, spec, "data", Path("/"))}
+    assert [record.rows_in for record in found.values()] == [2, 2, 2]
+    assert [row[-3:] for row in rows(home, found["2020-01"].file)] == [(1, 1, "a")]
+    assert found["2020-02"].rows_good == (0 if as_key else 1)
+    reasons, kept = data_quality.quarantined(home, "shop", "data")
+    assert dict(reasons)[f"{name}: below 0"] == dict(reasons)["rule small is false"] == dict(reasons)["month not declared"] == 1
+    assert dict(reasons).get("duplicate of an earlier row") == (1 if as_key else None)
+    below = next(row for row in kept if row["reasons"] == [f"{name}: below 0"])
+    assert (below["partition"], below["source_row"], below["raw_line"]) == ("2020-01", 2, None)
+    assert "-2" in below.values()
 
 
 FIELD = st.one_of(st.text(alphabet="abcxyz019.-+ '\"é,\n", max_size=6), st.integers(-3, 14).map(str))

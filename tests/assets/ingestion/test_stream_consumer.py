@@ -86,6 +86,17 @@ def test_rows_are_judged_as_the_landing_judges_them(home: Home, tmp_path: Path) 
     assert [row["age"] for row in kept] == landed["age"].tolist()
 
 
+@pytest.mark.parametrize("name", ["partition", "reasons", "first_row", "raw", "source_row"])
+def test_a_column_may_be_named_like_what_the_consumer_adds(home: Home, tmp_path: Path, name: str) -> None:
+    """As in the landing; the file's own `source_row` is declared by the name that `loopline new` gives it."""
+    columns = {"source_row_1" if name == "source_row" else name: {"type": "integer", "min": 0}}
+    table = {"description": "", "file": "x.csv", "columns": columns}
+    spec = SourceSpec.model_validate({"name": "s", "description": "", "folder": ".", "tables": {"data": table}})
+    consumer = Consumer(home, spec, "data")
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps({name: value}) + "\n" for value in (1, 2, -3)))
+    assert (consumer.consume(tmp_path), consumer.counts()) == (3, (2, 1))
+
+
 def test_files_of_each_form_are_read_once(home: Home, tmp_path: Path) -> None:
     """A second look reads nothing; what grew is read from where it ended, half a line not at all."""
     frame = customers(300)

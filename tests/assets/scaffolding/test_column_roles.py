@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.errors import SpecificationError
 from assets.methods.linear_parts import linear_parts
 from assets.scaffolding.column_roles import Roles, assign
 from assets.scaffolding.leak_suspects import Suspect
@@ -254,13 +255,31 @@ def test_what_says_nothing_is_left_out_with_a_reason(home: Home, people: pd.Data
     assert "the others texts such as" in part(roles, "size")[1]
 
 
+@pytest.mark.parametrize("answer", ["without", "keep", "known_after"])
+def test_nothing_else_can_be_said_of_the_target(home: Home, people: pd.DataFrame, answer: str) -> None:
+    """It is refused, not passed over."""
+    told = rf"'bought' is given by --target and by --{answer.replace('_', '-')}\. Leave one of them out"
+    with pytest.raises(SpecificationError, match=told):
+        roles_of(home, people, **{answer: ["bought"]})
+
+
+def test_a_text_among_moments_is_named_with_the_remedy(home: Home, people: pd.DataFrame) -> None:
+    """Not the good moments; what is said is what `--null` takes."""
+    people["at"] = pd.date_range("2023-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    people.loc[people.index % 33 == 5, "at"] = "not known"
+    with pytest.raises(
+        SpecificationError, match=r"'at' holds moments, and other texts such as 'not known'\. Say --null 'not known'"
+    ):
+        roles_of(home, people, time="at")
+
+
 def test_rows_that_repeat_and_subjects_are_told(home: Home, people: pd.DataFrame) -> None:
     """Duplicates are counted without the keys; rows of one subject can be kept together."""
     people["patient"] = np.arange(ROWS) // 8
     table = pd.concat([people, people.head(25)])
     table.insert(0, "rownames", range(len(table)))
     roles = roles_of(home, table)
-    assert any(note.startswith("25 rows repeat another;") for note in roles.notes)
+    assert any(note.startswith("25 rows repeat another in all columns but keys;") for note in roles.notes)
     assert any("say --group patient" in note for note in roles.notes)
     assert not any("--group" in note for note in roles_of(home, table, group="patient").notes)
 
@@ -280,3 +299,18 @@ def test_numbers_near_the_end_of_double_precision_are_measured_too(home: Home, p
     assert part(roles, "half")[0] == "left out"
     roles = roles_of(home, people.assign(spend=first + second, first=first, second=second), "spend")
     assert part(roles, "first")[0] == part(roles, "second")[0] == "number, suspected"
+
+
+def test_rows_that_differ_in_a_measurement_or_a_moment_repeat_none(home: Home, people: pd.DataFrame) -> None:
+    """Columns whose values all differ count, if they are no keys: numbers with decimals, moments, names; UUIDs and numbers do not."""
+    people["age"], people["height"] = people["age"] // 30, 170.0
+    telling = {
+        "weight": 50 + np.arange(ROWS) / 7,
+        "seen": pd.date_range("2020-01-01", periods=ROWS, freq="h"),
+        "name": [f"Anna {number} Berg" for number in range(ROWS)],
+    }
+    for name, values in telling.items():
+        assert not [note for note in roles_of(home, people.assign(**{name: values})).notes if "repeat" in note], name
+    keys = people.assign(row_id=MIXED_UP, uuid=[str(uuid.UUID(int=number * 7**40)) for number in RUNNING])
+    told = [note for note in roles_of(home, keys).notes if "repeat" in note]
+    assert told[0].startswith(f"{ROWS - len(people.drop_duplicates())} rows repeat another in all columns but keys;")

@@ -53,6 +53,17 @@ def landed(home: Home, spec: ProductSpec) -> landed_tables.Landed:
     return record
 
 
+@pytest.mark.parametrize("line", ['1,"te"xt,3', "1,2,3,4,5,6,7,8,9,10"], ids=["a quote", "too many fields"])
+def test_what_is_wrong_with_the_file_is_told(home: Home, tmp_path: Path, shop: pd.DataFrame, line: str) -> None:
+    """Beside what is told of its columns: lines that cannot be split, and made-up names."""
+    text = shop.to_csv(index=False).replace("visits", "tier")
+    (tmp_path / "customers.csv").write_text(f"{text}{line}\n")
+    _, written = new(home, tmp_path / "customers.csv")
+    told = "\n".join(written.notes)
+    assert f"1 line(s) cannot be split into the fields of the header, first line {ROWS + 2}: '{line}" in told
+    assert "names that are blank or come again in the header were made up" in told
+
+
 def test_a_plain_file_is_declared_whole(home: Home, tmp_path: Path, shop: pd.DataFrame) -> None:
     """Types, ranges, vocabularies, roles, kind and split; every row is good by what was inferred from it."""
     shop.to_csv(tmp_path / "customers.csv", index=False)

@@ -22,7 +22,7 @@ import pytest
 from pydantic import ValidationError
 
 from assets.errors import SourceError, SpecificationError
-from assets.ingestion import landing, value_parsing
+from assets.ingestion import data_quality, landing, value_parsing
 from assets.scaffolding import draft
 from assets.scaffolding.column_roles import Roles
 from assets.scaffolding.file_profile import FileProfile, as_moments
@@ -229,6 +229,25 @@ def test_points_group_thousands_only_beside_decimal_commas(home: Home, tmp_path:
     assert (column.type, found[:2]) == ("number", [1.234, 2.0])
     column, found = read(home, tmp_path / "c", ["1.234;1", "2.000;2"] * 30, header="x;y")
     assert (column.type, found[:2]) == ("number", [1.234, 2.0])
+    assert "give the column thousands: '.'" in column.notes[0]
+
+
+@pytest.mark.parametrize("rare", [100, 1], ids=["one in three", "one in three hundred"])
+@pytest.mark.parametrize("unit", ["", " €"], ids=["plain", "with a currency"])
+def test_points_group_thousands_however_few_values_have_one(home: Home, tmp_path: Path, rare: int, unit: str) -> None:
+    """All rows decide, not the commonest values, which are below a thousand here."""
+    values = [*(1040 + 15 * index for index in range(rare)), *(100 + index % 77 for index in range(300 - rare))]
+    lines = [f"{value:,}".replace(",", ".") + f"{unit};{value % 7},5" for value in values]
+    column, found = read(home, tmp_path / "folder", lines, header="visits;y")
+    assert (column.type, column.reading["thousands"], column.high) == ("integer", ".", max(values))
+    assert found == values
+
+
+def test_a_point_that_stands_before_decimals_in_one_row_does_so_in_all(home: Home, tmp_path: Path) -> None:
+    """Beside decimal commas, too: the column has values such as 12.5."""
+    lines = [f"{100 + index % 77};{index % 7},5" for index in range(200)] + ["2.540;1,5", "12.5;1,5"] * 20
+    column, found = read(home, tmp_path / "folder", lines, header="visits;y")
+    assert (column.type, found[-2:], column.notes) == ("number", [2.54, 12.5], ())
 
 
 @pytest.mark.parametrize(
@@ -379,7 +398,9 @@ def test_a_sheet_is_named_after_the_file(home: Home, tmp_path: Path) -> None:
     """The first one unless another is named; one that is not there is told with those that are."""
     excel(FRAME, tmp_path / "x.xlsx")
     assert [column.raw for column in profile(home, tmp_path / "x.xlsx", "notes").columns] == ["note"]
-    with pytest.raises(SourceError, match=r"x\.xlsx: has no sheet 'prices'\. It has: rows, notes"):
+    with pytest.raises(
+        SourceError, match=r"x\.xlsx: has no sheet 'prices'\. It has: rows, notes\. Correct what follows '::' in --data"
+    ):
         profile(home, tmp_path / "x.xlsx", "prices")
 
 
@@ -394,6 +415,50 @@ def test_lines_that_do_not_fit_are_set_aside(home: Home, tmp_path: Path) -> None
     (tmp_path / "y.csv").write_text("a,b\n" + "1,2\n" * 60 + "1,2,3\n" * 10)
     with pytest.raises(SourceError, match=r"y\.csv: 10 of 70 lines cannot be split .* first line 62: '1,2,3'\. Mend the file"):
         profile(home, tmp_path / "y.csv")
+
+
+QUOTED = [
+    f'0.{index:03d},"text {index},\nbelow",yes' if index == 50 else f"0.{index:03d},text {index},yes" for index in range(300)
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("begin", ["", "# exported\n"], ids=["plain", "below a comment"])
+def test_a_quote_that_does_not_close_loses_lines_and_not_one_row(home: Home, tmp_path: Path, begin: str, end: str) -> None:
+    """All lines that it takes in count, so the file is refused with the line; the landing refuses it alike."""
+    lines = [*QUOTED[:100], '0.496,"text 2,yes', *QUOTED[101:]]
+    written = (begin + "\n".join(["a,b,y", *lines]) + "\n").replace("\n", end).encode()
+    (tmp_path / "x.csv").write_bytes((begin + "\n".join(["a,b,y", *QUOTED]) + "\n").encode())
+    sound = profile(home, tmp_path / "x.csv")
+    (tmp_path / "x.csv").write_bytes(written)
+    line = 104 if begin else 103
+    told = rf"first line {line}: '0\.496,\"text 2,yes': the quote that opens in line {line} does not close\. Close the quote"
+    with pytest.raises(SourceError, match=rf"x\.csv: 200 of 300 lines cannot be split into the fields of the header, {told}"):
+        profile(home, tmp_path / "x.csv")
+    with pytest.raises(SourceError, match=rf"200 of 300 rows are bad, at most 5% may be\. 200 lines cannot be split .* {told}"):
+        landing.land(home, declared(sound), "data", tmp_path)
+
+
+def test_each_line_that_a_quote_takes_in_is_kept(home: Home, tmp_path: Path) -> None:
+    """Up to the next quote, with the number of its line; what is below is read."""
+    lines = [
+        *QUOTED[:100],
+        '0.496,"text 2,yes',
+        *QUOTED[101:104],
+        '0.3,"ok",no',
+        *QUOTED[105:200],
+        '0.5,"te"xt 2,yes',
+        *QUOTED[201:],
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+    found = profile(home, tmp_path / "x.csv")
+    assert "6 line(s) cannot be split into the fields of the header, first line 103" in found.notes[0]
+    assert "Close the quote in line 103, or remove it" in found.notes[0]
+    assert len(landed(home, found, bad=6)) == 294
+    _, kept = data_quality.quarantined(home, "shop", "data")
+    assert [row["raw_line"] for row in kept] == [*sorted(lines[100:105]), lines[200]]
+    why = "cannot be split into fields: the quote that opens in line {} does not close"
+    assert {row["reasons"][0] for row in kept} == {why.format(103), why.format(203)}
 
 
 def test_a_few_lines_in_another_encoding_are_set_aside(home: Home, tmp_path: Path) -> None:

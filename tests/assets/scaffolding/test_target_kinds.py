@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.errors import UnlearnableError
 from assets.scaffolding.profiling import profile
 from assets.scaffolding.question import Question
 from assets.scaffolding.target_kinds import Target, target_of
@@ -102,6 +103,13 @@ def test_two_classes_that_are_left_are_binary(home: Home) -> None:
     assert (found.kind, found.block["positive"], found.block["leave_out"]) == ("binary", "b", ["c"])
     merged = target(home, ["a"] * 280 + ["b"] * 8 + ["c"] * 8)
     assert (merged.kind, merged.block["positive"], merged.block["merge"]) == ("binary", "other", {"other": ["b", "c"]})
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_too_many_values_are_told_with_the_kind_that_was_asked_for(home: Home, kind: str) -> None:
+    """Leaving that one out is the remedy."""
+    with pytest.raises(UnlearnableError, match=rf"300 different values .* Leave out --kind {kind} for a regression"):
+        target(home, list(range(ROWS)), kind=kind)
 
 
 def test_rows_without_a_value_are_told(home: Home) -> None:

@@ -46,6 +46,7 @@ FLIGHT_DELAY = (DEFS / "flight_delay" / "defs.yaml").read_text(encoding="utf-8")
         ("by: {carrier: null", "by: {airline: null", r"baseline by \['airline'\], which are not features"),
         ("learning_rate: 0.1,", "learning_rate: 0.1, categorical_features: [carrier],", r"categorical_features: native .* Remove it"),
         ("roc_auc: {min: 0.68}", "roc_auc: {}", r"bounds nothing. Give min or max"),
+        ("entity: flight_id", "entity: threshold", r"by \['threshold'\], which is also the name of a column of its predictions. Rename"),
         ("features.flight_delay", "flight_delay", r"'features.relation' must be text like .* Give the warehouse relation as schema.table"),
     ],
 )  # fmt: skip
