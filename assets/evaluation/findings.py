@@ -54,6 +54,11 @@ class Finding:
         """Whether it alone refuses the model."""
         return not self.passed and self.basis != "watched" and self.accepted is None
 
+    @property
+    def missed(self) -> str:
+        """A requirement that is not met, in a line."""
+        return f"{self.requirement}: not met, {self.evidence}"
+
 
 def more_rows(gain: Mapping[str, float], rows: int) -> str:
     """About how many rows would make a gain of this size sure: its error falls with the square root of the rows."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets.errors import DigestError, GateRefusedError, LedgerError
+from assets.errors import DigestError, LedgerError
 from assets.promotion.ledger_state import Decision, Entry, Event, Standing
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
@@ -272,10 +272,10 @@ def require_champion(home: Home, product: str) -> Entry:
 
     Raises
     ------
-    GateRefusedError
-        If nobody is served.
+    LedgerError
+        If nobody is served, with what to do.
     """
-    champion = standing(home, product).champion
-    if champion is None:
-        raise GateRefusedError(f"{product}: no version is champion, so there is nothing to serve. Run `loopline run`.")
-    return champion
+    found = standing(home, product)
+    if found.champion is None:
+        raise LedgerError(f"{product}: {found.vacancy}")
+    return found.champion

@@ -158,6 +158,16 @@ class Standing:
         barred = {self.champion_digest, *rolled_back, *self.invalid}
         return next((entry for entry in reversed(self.served) if entry.model_digest not in barred), None)
 
+    @property
+    def vacancy(self) -> str:
+        """Why nobody is served, and what to do; to run again what was refused would change nothing."""
+        last = self.entries[-1] if self.entries else None
+        if last is None or last.event == "acceptance":
+            return "nothing is served yet. Run `loopline run`."
+        if last.event == "refusal":
+            return f"version {last.version} was refused, and nothing is served. `loopline report {last.product}` says why."
+        return f"nothing is served since version {last.version} was declared invalid. Train another: `loopline run`."
+
     def refused_by(self, version: int, verdict: str | None) -> Entry | None:
         """The refusal of a version by a verdict, if it is recorded."""
         told = ("refusal", version, verdict)

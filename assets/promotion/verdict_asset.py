@@ -64,6 +64,6 @@ def _check(verdict: verdicts.Verdict, name: str) -> CheckResult:
         name,
         bool(findings) and all(item.passed for item in findings),
         {"findings": [asdict(item) for item in findings], **phase(name)},
-        description="; ".join(f"{item.requirement}: {item.evidence}" for item in findings if not item.passed) or None,
+        description="; ".join(item.missed for item in findings if not item.passed) or None,
         warns=not any(item.refuses for item in findings),
     )

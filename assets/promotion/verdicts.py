@@ -53,7 +53,7 @@ class Verdict:
     def reasons(self) -> list[str]:
         """Why it was refused; empty when promoted."""
         unasked = [f"gate {gate}: nothing was found" for gate in GATES if gate not in {item.gate for item in self.findings}]
-        return unasked + [f"{item.requirement}: {item.evidence}" for item in self.refusing]
+        return unasked + [item.missed for item in self.refusing]
 
     @property
     def refusing(self) -> list[Finding]:
@@ -64,10 +64,7 @@ class Verdict:
     def warnings(self) -> list[str]:
         """What is missed but only warns, or was accepted."""
         missed = [item for item in self.findings if not item.passed and not item.refuses]
-        return [
-            f"{item.requirement}: {item.evidence}" + (f" (accepted {item.accepted})" if item.accepted else "")
-            for item in missed
-        ]
+        return [item.missed + (f" (accepted {item.accepted})" if item.accepted else "") for item in missed]
 
     @property
     def told(self) -> str:
@@ -79,7 +76,7 @@ class Verdict:
         """Each reason for a refusal on lines of its own: the figure, what to do, and how to accept it."""
         lines = []
         for item in self.refusing:
-            lines += [f"  {item.requirement}: {item.evidence}"]
+            lines += [f"  {item.missed}"]
             lines += [f"    {item.remedy}"] if item.remedy else []
             if item.key:
                 lines.append(f'    To accept it: loopline accept {self.product} --finding {item.key} --because "…"')

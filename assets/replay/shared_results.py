@@ -96,7 +96,7 @@ def _judged(replay: Replay, snapshot: Snapshot, digest: str, standing: Standing)
 
     if standing.champion is not None:
         first = judge({})
-        lost = [f"{item.requirement}: {item.evidence}" for item in first.findings if item.gate == "champion" and item.refuses]
+        lost = [item.missed for item in first.findings if item.gate == "champion" and item.refuses]
         if lost:
             return Judged(promoted=False, told=f"refused: {'; '.join(lost)}", digest=first.digest)
     verdict = judge(evidence_of(replay, snapshot, digest))

@@ -14,6 +14,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 from assets.errors import DigestError, PackagingError
+from assets.promotion.ledger import require_champion
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.digests import file_digest, value_digest
@@ -145,10 +146,13 @@ def served_tag(home: Home, product: str) -> str:
 
     Raises
     ------
+    LedgerError
+        If nobody is served.
     PackagingError
-        If there is none.
+        If the champion is not packaged yet.
     """
     if not pointer(home, product).exists():
+        require_champion(home, product)
         raise PackagingError(f"{product}: no version is packaged to be served. Run `loopline run {product}`.")
     return str(read_json(pointer(home, product))["tag"])
 

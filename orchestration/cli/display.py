@@ -188,7 +188,7 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
 
 def _one(console: Console, product: ProductStatus) -> None:
     if product.champion_version is None:
-        console.print(f"[bold]{product.product}[/]  no champion yet: run `loopline run {product.product}`")
+        console.print(f"[bold]{product.product}[/]  {product.vacancy}")
         if product.report:
             console.print(f"[dim]{'report':<12}[/] {product.report}", soft_wrap=True)
         return

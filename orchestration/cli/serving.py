@@ -45,16 +45,13 @@ def predict(product: str, month: str | None, digest: str | None) -> None:
     """Score the rows of a month or of a whole snapshot with the champion of PRODUCT, into one Parquet file."""
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.errors import LedgerError
         from assets.features import snapshots
         from assets.promotion import ledger
         from assets.serving import batch_predictions
         from orchestration.declarations import products
 
         spec = products(product)[0][0]
-        champion = ledger.standing(home, product).champion
-        if champion is None:
-            raise LedgerError(f"{product}: nothing is served, so nothing can predict. Run `loopline run {product}`.")
+        champion = ledger.require_champion(home, product)
         snapshot = snapshots.current(home, product) if digest is None else snapshots.found(home, product, digest)
         done = batch_predictions.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).batch(month)
     click.echo(
@@ -93,18 +90,14 @@ def container(product: str, *, smoke: bool, port: int) -> None:
 
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.errors import ContainerError, LedgerError
+        from assets.errors import ContainerError
         from assets.promotion import current_artifacts, ledger
         from assets.serving import container_image
         from orchestration.declarations import products
         from orchestration.staleness.run_loop import run
 
         spec, display = products(product)[0][0], RunDisplay(home)
-        champion = ledger.standing(home, product).champion
-        if champion is None:
-            raise LedgerError(
-                f"{product}: nothing is served, so there is nothing to put in an image. Run `loopline run {product}`."
-            )
+        champion = ledger.require_champion(home, product)
         container_image.forget_if_gone(home, product)
         definitions = load_definitions(product)
         with resources.instance(home) as instance, display:

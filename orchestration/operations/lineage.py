@@ -46,9 +46,7 @@ def chain(home: Home, product: str) -> list[Link]:
     LedgerError
         If nothing is served.
     """
-    champion = ledger.standing(home, product).champion
-    if champion is None:
-        raise LedgerError(f"{product}: nothing is served, so there is no chain. Run `loopline run {product}`.")
+    champion = ledger.require_champion(home, product)
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
         _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
         _followed, _image,

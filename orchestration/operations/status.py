@@ -46,6 +46,7 @@ class ProductStatus:
     predictions: str | None
     report: str | None
     open_refusal: str | None
+    vacancy: str | None
     last_made_at: str | None
 
 
@@ -117,6 +118,7 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
         predictions.get("path"),
         report,
         f"version {refused[-1].version} {refused[-1].reason}" if refused else None,
+        None if champion else standing.vacancy,
         _iso(max(times)) if times else None,
     )
 

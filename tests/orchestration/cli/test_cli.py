@@ -69,7 +69,7 @@ def test_status_of_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
     """And is no error."""
     told = loopline("status", home=tmp_path / "new")
     assert told.returncode == 0
-    assert "no champion yet: run `loopline run flight_delay`" in told.stdout
+    assert "nothing is served yet. Run `loopline run`" in told.stdout
 
 
 def test_a_home_that_cannot_be_written_is_one_clear_error() -> None:

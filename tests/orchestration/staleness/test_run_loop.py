@@ -12,8 +12,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from assets.errors import SpecificationError
+from assets.errors import LedgerError, SpecificationError
 from assets.features import snapshots
+from assets.promotion import ledger
 from assets.promotion.model_registry import CHALLENGER, CHAMPION, holder
 from assets.serving import bento_package
 from assets.storage.home import REPOSITORY, Home
@@ -114,8 +115,12 @@ def test_a_first_model_below_the_floor_fails_the_run(world: World, ran_copy: Hom
     """There is nothing to serve, and that is no success."""
     shutil.rmtree(ran_copy.ledger)
     hopeless = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.99}}})
-    with pytest.raises(RunFailedError, match=r"was refused, and nothing is served yet\.\n  roc_auc is at least 0.99"):
+    with pytest.raises(RunFailedError, match=r"nothing is served yet\.\n  roc_auc is at least 0.99: not met, 0\.\d+ \["):
         hopeless.run(ran_copy)
+    with pytest.raises(
+        LedgerError, match=r"version \d was refused, and nothing is served\. `loopline report flight_delay` says"
+    ):
+        ledger.require_champion(ran_copy, "flight_delay")
 
 
 def test_an_output_that_is_gone_is_made_again(world: World, ran_copy: Home) -> None:
