@@ -27,6 +27,7 @@ from assets.scaffolding import draft
 from assets.scaffolding.column_roles import Roles
 from assets.scaffolding.file_profile import FileProfile, as_moments
 from assets.scaffolding.profiling import profile
+from assets.scaffolding.question import column_named
 from assets.scaffolding.target_kinds import Target
 from assets.spec import SourceSpec
 from assets.spec.source import CsvSpec
@@ -402,6 +403,25 @@ def test_a_sheet_is_named_after_the_file(home: Home, tmp_path: Path) -> None:
         SourceError, match=r"x\.xlsx: has no sheet 'prices'\. It has: rows, notes\. Correct what follows '::' in --data"
     ):
         profile(home, tmp_path / "x.xlsx", "prices")
+
+
+def test_a_cover_sheet_is_told_with_the_other_sheets(home: Home, tmp_path: Path) -> None:
+    """The first sheet is read, and it has one line only."""
+    with pd.ExcelWriter(tmp_path / "x.xlsx") as writer:
+        pd.DataFrame({"Report of 2024": []}).to_excel(writer, sheet_name="Cover", index=False)
+        FRAME.to_excel(writer, sheet_name="rows", index=False)
+    told = r"'Cover' has a header and no rows\. Name another one as --data FILE::NAME \(there are: rows\)"
+    with pytest.raises(SourceError, match=told):
+        profile(home, tmp_path / "x.xlsx")
+
+
+def test_a_title_above_the_header_is_told(home: Home, tmp_path: Path) -> None:
+    """Where a named column is not found, as the title stands for the header."""
+    cells = pd.DataFrame([["Sales 2024 (confidential)", None], ["Gekündigt", "n"], *([["ja", 1], ["nein", 2]] * 30)])
+    cells.to_excel(tmp_path / "x.xlsx", header=False, index=False)
+    told = r"no column 'Gekündigt' .* The first line seems to be a title and no header: delete the lines above"
+    with pytest.raises(SpecificationError, match=told):
+        column_named(profile(home, tmp_path / "x.xlsx"), "Gekündigt", "target")
 
 
 def test_lines_that_do_not_fit_are_set_aside(home: Home, tmp_path: Path) -> None:
