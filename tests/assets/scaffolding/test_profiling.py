@@ -222,6 +222,18 @@ def test_a_group_of_three_digits_is_a_decimal_where_the_file_says_so(home: Home,
     assert "decimal: ','" in column.notes[0]
 
 
+def test_a_comma_is_a_thousand_beside_decimal_points_and_else_told(home: Home, tmp_path: Path) -> None:
+    """Whatever a third column has; where the file only shows decimal commas, the column is read so, with a note."""
+    lines = [f'"{value:,}","${value:,}.00","{value % 50},5"' for value in range(918427, 918487)]
+    column, found = read(home, tmp_path / "a", lines, header="x,y,z")
+    assert (column.type, found[0]) == ("integer", 918427)
+    column, found = read(
+        home, tmp_path / "b", [f'"{value:,}","{value % 50},5"' for value in range(918427, 918487)], header="x,z"
+    )
+    assert (column.type, found[0]) == ("number", 918.427)
+    assert "give the column thousands: ','" in column.notes[0]
+
+
 def test_points_group_thousands_only_beside_decimal_commas(home: Home, tmp_path: Path) -> None:
     """And only while no other column has a point before decimals."""
     column, found = read(home, tmp_path / "a", ["1.234;1,5", "2.000;2,5"] * 30, header="x;y")
