@@ -40,11 +40,16 @@ def candidates(sample: Sequence[str]) -> list[NumberStyle]:
     ]
 
 
-def proves_decimal_comma(sample: Sequence[str]) -> bool:
-    """Whether some comma cannot stand between thousands: other than three digits follow it, or it follows a lone zero."""
+def proves_decimal(sample: Sequence[str], point: str) -> bool:
+    """Whether some comma or point cannot stand between thousands.
+
+    Other than three digits follow it, or it follows a lone zero, or the other of the two stands before it.
+    """
+    other = "." if point == "," else ","
     cores = [parts[1] for value in sample if (parts := _split(value)) is not None]
-    commas = [core for core in cores if core.count(",") == 1 and "." not in core.split(",")[1]]
-    return any(re.search(",(?![0-9]{3}$)", core) or core.startswith(("0,", ",")) for core in commas)
+    single = [core for core in cores if core.count(point) == 1 and other not in core.split(point)[1]]
+    lone = re.escape(point) + "(?![0-9]{3}$)"
+    return any(re.search(lone, core) or core.startswith((f"0{point}", point)) or other in core for core in single)
 
 
 def is_grouped(texts: Iterable[str], thousands: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assets.ingestion import moment_formats, number_formats, value_parsing
+from assets.ingestion.number_formats import proves_decimal
 from assets.ingestion.value_parsing import NumberStyle
 from assets.ingestion.value_words import booleans_of
 from assets.scaffolding.column_queries import Ask, Tally
@@ -77,8 +78,10 @@ def with_samples(
         Whether some column surely has a point before decimals.
     """
     styles = {raw: number_formats.candidates(sample) for raw, sample in samples.items()}
-    proven = any(number_formats.proves_decimal_comma(samples[raw]) for raw, found in styles.items() if found)
-    grouping = {raw: proven and not pointed if _is_pointed(samples[raw]) else proven or european for raw in samples}
+    commas, points = ({raw for raw in samples if styles[raw] and proves_decimal(samples[raw], sign)} for sign in ",.")
+    proven, pointed = bool(commas), pointed or bool(points)
+    only_commas = proven and not pointed
+    grouping = {raw: only_commas if _is_pointed(samples[raw]) else raw in commas or european or only_commas for raw in samples}
     formats = {raw: moment_formats.candidates(sample) for raw, sample in samples.items()}
     alike: dict[tuple[tuple[NumberStyle, ...], tuple[str | None, ...]], list[str]] = {}
     for raw in samples:
@@ -98,6 +101,8 @@ def with_samples(
         ]
         if fitting:
             may_group = tallies[raw].may_group_by_points and (proven or not pointed)
+            if not _is_pointed(samples[raw]):
+                may_group = raw not in commas and not (european and only_commas)
             found[raw] = _number(fitting, samples[raw], european=grouping[raw], may_group=may_group)
         else:
             dated = [(count, written) for count, written in zip(moments, formats[raw], strict=True) if count >= enough]
@@ -120,7 +125,7 @@ def _number(
 ) -> ColumnType:
     """The style that reads most; among equals the one that the rest of the file speaks for.
 
-    `may_group` says that each point may as well stand between thousands, for all that the rows and the file tell.
+    `may_group` says that each point or comma may as well stand between thousands, for all that the rows and the file tell.
     """
 
     def likelihood(item: tuple[int, bool, NumberStyle]) -> tuple[int, bool, bool, bool]:
@@ -136,9 +141,11 @@ def _number(
         notes.append(f"{style.thousands!r} is read as standing between thousands")
         if style.thousands == "," and any(other.decimal == "," and other.thousands is None for _, _, other in fitting):
             notes[-1] += ", since three digits follow each; give the column decimal: ',' instead if it stands before decimals"
-    elif may_group and style.decimal == ".":
-        told = "a point is read as standing before decimals, though three digits follow each"
-        notes.append(f"{told}; give the column thousands: '.' and decimal: ',' instead if it stands between thousands")
+    elif may_group and any(other.thousands == style.decimal for _, _, other in fitting) and _has(sample, style.decimal):
+        told = f"{style.decimal!r} is read as standing before decimals, though three digits follow each"
+        swapped = "." if style.decimal == "," else ","
+        remedy = f"give the column thousands: {style.decimal!r} and decimal: {swapped!r} instead"
+        notes.append(f"{told}; {remedy} if it stands between thousands")
     if style.affixes:
         notes.append(f"{', '.join(map(repr, style.affixes))} beside the number is left out: the values are in that unit")
     if style.parentheses:
@@ -153,6 +160,10 @@ def _number(
     if style == NumberStyle():
         return ColumnType("integer" if is_whole else "number", notes=tuple(notes))
     return ColumnType("integer" if is_whole else "number", style=style, reading=reading, notes=tuple(notes))
+
+
+def _has(sample: Sequence[str], sign: str) -> bool:
+    return any(sign in text for text in sample)
 
 
 def _is_pointed(sample: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import SourceError, SpecificationError
-from assets.ingestion import raw_files, row_validation, text_encoding, value_parsing
+from assets.ingestion import packed_files, raw_files, row_validation, text_encoding, value_parsing
 from assets.ingestion.column_names import names_for
 from assets.ingestion.file_formats import FORMATS, MEMORY, format_of
 from assets.scaffolding import column_types, row_sample
@@ -68,7 +68,7 @@ def profile(
         connection.execute(f"set memory_limit = '{MEMORY}'")
         connection.execute(f"set temp_directory = {literal(str(scratch))}")
         row_validation.load(connection, read, str(path))
-        notes = _require_rows(connection, path)
+        notes = _require_rows(connection, path, relation)
         if written.get("encoding", "utf-8") != "utf-8" and encoding is None:
             notes.append(f"the text is read as {written['encoding']}; give --encoding to say otherwise")
         notes += dict.fromkeys(note for file in read for note in file.rows.notes)
@@ -90,7 +90,7 @@ def _require_files(path: Path, relation: str | None) -> None:
             raise SourceError(f"{file}: has no tables or sheets to choose from. Leave '::{relation}' out of --data.")
 
 
-def _require_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+def _require_rows(connection: duckdb.DuckDBPyConnection, path: Path, relation: str | None) -> list[str]:
     """What there is to say of lines that are no rows, if they are few enough.
 
     Raises
@@ -102,11 +102,24 @@ def _require_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str
     number, first, remedy = row_validation.malformed_lines(connection)
     if number == 0:
         if rows == 0:
-            raise SourceError(f"{path}: has a header and no rows. Bring rows.")
+            raise SourceError(_no_rows(path, relation))
         return []
     if number > MOST_MALFORMED * (rows + number):
         raise SourceError(f"{path}: {number:,} of {rows + number:,} lines {first}. {remedy}.")
     return [f"{number:,} line(s) {first}; they go to quarantine. {remedy}"]
+
+
+def _no_rows(path: Path, relation: str | None) -> str:
+    """That there are no rows; where a file may hold several tables, in which of them, and which others there are."""
+    found = raw_files.files(path)
+    relations = format_of(found[0]).relations
+    if len(found) > 1 or relations is None or packed_files.inner_name(found[0]) != found[0].name:
+        return f"{path}: has a header and no rows. Bring rows."
+    known = list(relations(found[0]))
+    read = relation or known[0]
+    others = ", ".join(name for name in known if name != read)
+    told = f"Name another one as --data FILE::NAME (there are: {others})" if others else "Bring rows"
+    return f"{path}: {read!r} has a header and no rows. {told}."
 
 
 def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Sequence[str], notes: list[str]) -> FileProfile:

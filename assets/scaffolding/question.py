@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -62,6 +63,9 @@ def column_named(profile: FileProfile, asked: str, option: str) -> ColumnProfile
     told = f" Did you mean --{option} {near[0]!r}?" if near else ""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     listed = ", ".join(shown(name) for name in names[:SHOWN])
+    if not told and any(re.fullmatch(r"column_\d+", name) for name in names):
+        # made up for a blank cell: a title fills one cell of its line
+        told = " The first line seems to be a title and no header: delete the lines above the one that names the columns."
     raise SpecificationError(f"{profile.path}: has no column {asked!r} for --{option}. It has: {listed}{more}.{told}")
 
 

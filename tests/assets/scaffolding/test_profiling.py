@@ -27,6 +27,7 @@ from assets.scaffolding import draft
 from assets.scaffolding.column_roles import Roles
 from assets.scaffolding.file_profile import FileProfile, as_moments
 from assets.scaffolding.profiling import profile
+from assets.scaffolding.question import column_named
 from assets.scaffolding.target_kinds import Target
 from assets.spec import SourceSpec
 from assets.spec.source import CsvSpec
@@ -221,6 +222,18 @@ def test_a_group_of_three_digits_is_a_decimal_where_the_file_says_so(home: Home,
     assert "decimal: ','" in column.notes[0]
 
 
+def test_a_comma_is_a_thousand_beside_decimal_points_and_else_told(home: Home, tmp_path: Path) -> None:
+    """Whatever a third column has; where the file only shows decimal commas, the column is read so, with a note."""
+    lines = [f'"{value:,}","${value:,}.00","{value % 50},5"' for value in range(918427, 918487)]
+    column, found = read(home, tmp_path / "a", lines, header="x,y,z")
+    assert (column.type, found[0]) == ("integer", 918427)
+    column, found = read(
+        home, tmp_path / "b", [f'"{value:,}","{value % 50},5"' for value in range(918427, 918487)], header="x,z"
+    )
+    assert (column.type, found[0]) == ("number", 918.427)
+    assert "give the column thousands: ','" in column.notes[0]
+
+
 def test_points_group_thousands_only_beside_decimal_commas(home: Home, tmp_path: Path) -> None:
     """And only while no other column has a point before decimals."""
     column, found = read(home, tmp_path / "a", ["1.234;1,5", "2.000;2,5"] * 30, header="x;y")
@@ -402,6 +415,25 @@ def test_a_sheet_is_named_after_the_file(home: Home, tmp_path: Path) -> None:
         SourceError, match=r"x\.xlsx: has no sheet 'prices'\. It has: rows, notes\. Correct what follows '::' in --data"
     ):
         profile(home, tmp_path / "x.xlsx", "prices")
+
+
+def test_a_cover_sheet_is_told_with_the_other_sheets(home: Home, tmp_path: Path) -> None:
+    """The first sheet is read, and it has one line only."""
+    with pd.ExcelWriter(tmp_path / "x.xlsx") as writer:
+        pd.DataFrame({"Report of 2024": []}).to_excel(writer, sheet_name="Cover", index=False)
+        FRAME.to_excel(writer, sheet_name="rows", index=False)
+    told = r"'Cover' has a header and no rows\. Name another one as --data FILE::NAME \(there are: rows\)"
+    with pytest.raises(SourceError, match=told):
+        profile(home, tmp_path / "x.xlsx")
+
+
+def test_a_title_above_the_header_is_told(home: Home, tmp_path: Path) -> None:
+    """Where a named column is not found, as the title stands for the header."""
+    cells = pd.DataFrame([["Sales 2024 (confidential)", None], ["Gekündigt", "n"], *([["ja", 1], ["nein", 2]] * 30)])
+    cells.to_excel(tmp_path / "x.xlsx", header=False, index=False)
+    told = r"no column 'Gekündigt' .* The first line seems to be a title and no header: delete the lines above"
+    with pytest.raises(SpecificationError, match=told):
+        column_named(profile(home, tmp_path / "x.xlsx"), "Gekündigt", "target")
 
 
 def test_lines_that_do_not_fit_are_set_aside(home: Home, tmp_path: Path) -> None:
