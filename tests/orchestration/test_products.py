@@ -172,7 +172,7 @@ def test_too_many_bad_rows_land_nothing(folder: Path, tmp_path: Path) -> None:
     """With the reasons that are commonest."""
     strict = product("churn", source={**product("churn").source.model_dump(), "max_quarantined": 0.0005})  # type: ignore[union-attr]
     home = Home(tmp_path / "home")
-    message = r"2 of 2,000 rows are bad, at most 0% may be\. age: above 120 \(1 rows\); age: not an integer"
+    message = r"2 of 2,000 rows are bad, at most 0% may be\. age: above 120 \(1 rows, first row 5: '200'\); age: not an integer"
     with pytest.raises(RunFailedError, match=message):
         run_products(home, folder, strict)
     assert not list(home.landing.rglob("*.json"))
