@@ -31,7 +31,7 @@ def look_back(home: Home, spec: ProductSpec, as_of: datetime) -> dict[str, Any]:
 
     Raises
     ------
-    GateRefusedError
+    LedgerError
         If nobody is served.
     """
     return champion_monitor.look(

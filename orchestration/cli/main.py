@@ -1,4 +1,4 @@
-"""`loopline`: the command line. What it does stands in `running`, `status`, `deciding`; how it looks, in `display`."""
+"""`loopline`: the command line. What it does stands in `staleness` and `operations`; how it looks, in `display`."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def ui(arguments: tuple[str, ...]) -> None:
         workspace = REPOSITORY / "workspace.yaml"
         if not workspace.exists():
             raise SpecificationError(f"{workspace} is missing. Run from a clone of Loopline.")
-        if not {"-p", "--port"} & set(arguments):
+        if not any(word.startswith(("-p", "--port")) for word in arguments):
             require_free("127.0.0.1", UI, "loopline ui -p")
         environment = resources.dagster_environment(home)
     program = Path(sys.executable).with_name("dagster")

@@ -16,7 +16,7 @@ import dagster as dg
 
 from assets.errors import LooplineError, UpstreamError
 from assets.processes.settings import settle_process
-from assets.storage.asset_result import AssetResult, CheckResult, FailedCheckError, Link, Markdown
+from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown
 from assets.storage.home import Home
 from bentos.runtime import TamperedModelError
 from orchestration.staleness.recorded_versions import Versions, stamped
@@ -114,7 +114,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
 
 def report(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any], seconds: float) -> None:
     """Log one line of an asset, and pass it to whoever shows progress."""
-    rows = metadata.get("dagster/row_count")
+    rows = metadata.get(ROWS)
     context.log.info("%s: %s in %.1f s", key.to_user_string(), "done" if rows is None else f"{rows:,} rows", seconds)
     progress.info(key.to_user_string(), extra={"rows": rows, "seconds": seconds})
 

@@ -8,6 +8,7 @@ import dagster as dg
 from assets.errors import WarehouseError
 from assets.ingestion import landed_tables
 from assets.spec import WarehouseSpec
+from assets.storage.asset_result import ROWS
 from assets.storage.home import REPOSITORY
 from assets.warehouse import dbt_build
 from orchestration.components import dbt_nodes
@@ -57,7 +58,7 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                         for parent in versions.graph.get(key).parent_keys
                         if parent in nodes
                     }
-                    figures = {"dagster/row_count": relation.rows, "seconds": round(node.seconds, 3)}
+                    figures = {ROWS: relation.rows, "seconds": round(node.seconds, 3)}
                     report(context, key, figures, node.seconds)
                     record = str(dbt_build.build_record(home).relative_to(home.root))
                     yield dg.MaterializeResult(

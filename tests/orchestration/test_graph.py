@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 import assets
+from assets.evaluation import evidence
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.promotion.verdicts import GATES
 from orchestration.automation import TRAINED
@@ -95,6 +96,11 @@ def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
         name = {"monthly_predictions": "predictions"}.get(key.path[-1], key.path[-1])
         folder = Path(assets.__file__).parent / node.tags["stage"]
         assert (folder / f"{'examination' if name in EXAMINATIONS else name}_asset.py").exists(), key
+
+
+def test_the_gate_wants_a_record_of_every_examination() -> None:
+    """It reads records by these names, without what makes them: else how they are made would be in the verdict's version."""
+    assert tuple(EXAMINATIONS) == evidence.STAGES
 
 
 def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
