@@ -158,7 +158,8 @@ class _Worth:
         metric = self._metric(self.case.model.predict(changed))
         rows = self.measuring if column else self.all
         drawn = replicate({**self.metrics, "now": metric}, self.clusters, self.weights * rows.of_clusters)
-        shares = (drawn["now"] - drawn["constant"]) / (drawn["clean"] - drawn["constant"])
+        with np.errstate(divide="ignore", invalid="ignore"):  # a draw in which nothing is gained has no share
+            shares = (drawn["now"] - drawn["constant"]) / (drawn["clean"] - drawn["constant"])
         found = interval(rows.share(metric), shares[np.isfinite(shares)], self.case.spec.evaluation.confidence)
         return {**vars(found), "column": column}
 

@@ -188,7 +188,7 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
 
 def _one(console: Console, product: ProductStatus) -> None:
     if product.champion_version is None:
-        console.print(f"[bold]{product.product}[/]  {product.vacancy}")
+        console.print(f"[bold]{product.product}[/]  {product.vacancy}", soft_wrap=True)
         if product.report:
             console.print(f"[dim]{'report':<12}[/] {product.report}", soft_wrap=True)
         return
