@@ -116,6 +116,36 @@ def test_one_column_tells_what_it_knows_in_any_shape(label: Callable[[Any, Any],
     assert low <= single_column(x[:3000], truth[:3000], x[3000:], truth[3000:], is_class=True) <= high
 
 
+@pytest.mark.parametrize("rows", [200, 500, 1000, 4000])
+def test_a_column_tells_of_a_number_what_it_knows_however_few_rows_there_are(rows: int) -> None:
+    """A share of variance of 0.99 and of 0.5, of a line and of steps; gaps tell nothing."""
+    random = np.random.default_rng(rows)
+    half = rows // 2
+
+    def told(column: Array, truth: Array) -> float:
+        return single_column(column[:half], truth[:half, None], column[half:], truth[half:, None], is_class=False)
+
+    x, noise = random.normal(0, 1, rows), random.normal(0, 1, rows)
+    assert told(x, x + 0.1 * noise) == pytest.approx(0.99, abs=0.015)
+    steps = np.clip(np.round(x), -2, 2)
+    assert told(steps, steps**2 + 0.1 * noise) > 0.95
+    assert told(x, x + noise) == pytest.approx(0.5, abs=0.15)
+    gappy = np.where(random.random(rows) < 0.3, np.nan, x)
+    assert 0.5 < told(gappy, x) < 0.8
+    assert max(told(random.normal(0, 1, rows), noise) for _ in range(200)) < 0.15
+    letters = np.array(list("abcdefgh"), dtype=object)[random.integers(0, 8, rows)]
+    assert told(letters, np.array([ord(letter) for letter in letters]) + 0.2 * noise) > 0.95
+
+
+def test_columns_of_gaps_or_of_one_value_or_with_one_far_away_are_measured_too() -> None:
+    """The first two tell nothing; the last row of the third does not hide what the others tell."""
+    truth = np.random.default_rng(3).normal(0, 1, 400)
+    for column in (np.full(400, np.nan), np.ones(400)):
+        assert single_column(column[:200], truth[:200, None], column[200:], truth[200:, None], is_class=False) < 0.01
+    far = np.where(np.arange(400) == 399, 1e12, truth)
+    assert single_column(far[:200], truth[:200, None], far[200:], truth[200:, None], is_class=False) > 0.9
+
+
 def test_a_category_that_is_learnt_by_heart_tells_nothing() -> None:
     """Each value once: known in training, new in the test."""
     names = np.array([f"id{number}" for number in range(2000)], dtype=object)

@@ -314,3 +314,16 @@ def test_rows_that_differ_in_a_measurement_or_a_moment_repeat_none(home: Home, p
     keys = people.assign(row_id=MIXED_UP, uuid=[str(uuid.UUID(int=number * 7**40)) for number in RUNNING])
     told = [note for note in roles_of(home, keys).notes if "repeat" in note]
     assert told[0].startswith(f"{ROWS - len(people.drop_duplicates())} rows repeat another in all columns but keys;")
+
+
+@pytest.mark.parametrize("rows", [200, 500, 1000, 4000])
+def test_a_leak_of_a_number_is_suspected_however_few_rows_there_are(home: Home, rows: int) -> None:
+    """A share of variance of 0.99; columns of 0.5 and 200 columns of noise are not suspected."""
+    random = np.random.default_rng(rows)
+    spend = random.normal(0, 1, rows)
+    leaks = {"invoice": spend + random.normal(0, 0.1, rows), "squared": (spend + 3) ** 2 + random.normal(0, 0.3, rows)}
+    strong = {f"strong_{number}": spend + random.normal(0, 1, rows) for number in range(5)}
+    noise = {f"noise_{number}": random.normal(0, 1, rows) for number in range(200)}
+    roles = roles_of(home, pd.DataFrame({"spend": spend, **leaks, **strong, **noise}), "spend")
+    assert {role.column for role in roles.table if "suspected" in role.used_as} == set(leaks)
+    assert "share of variance 0.9" in part(roles, "invoice")[1]
