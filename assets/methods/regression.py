@@ -19,6 +19,8 @@ LOWER_IS_BETTER = frozenset({"mae", "rmse", "cost_per_1000"})
 
 COVERAGE = 0.9
 """The share of rows that a prediction interval is made to cover."""
+ROUNDING = 1e-12
+"""The share of the absolute errors below which their sum is what double precision leaves of zero."""
 
 
 def metric_functions(
@@ -43,11 +45,16 @@ def metric_functions(
         spread = np.average((labels - np.average(labels, weights=weights)) ** 2, weights=weights)
         return float(1 - np.average(error**2, weights=weights) / spread) if spread > 0 else float("nan")
 
+    def bias(weights: Array) -> float:
+        """The mean error; 0 where it is no more than what rounding leaves of errors that cancel out."""
+        found = float(np.average(error, weights=weights))
+        return found if abs(found) > ROUNDING * float(np.average(np.abs(error), weights=weights)) else 0.0
+
     functions: dict[str, Callable[[Array], float]] = {
         "mae": lambda weights: float(np.average(np.abs(error), weights=weights)),
         "rmse": lambda weights: float(np.sqrt(np.average(error**2, weights=weights))),
         "r2": r2,
-        "bias": lambda weights: float(np.average(error, weights=weights)),
+        "bias": bias,
         "cost_per_1000": lambda weights: float(1000 * np.average(paid, weights=weights)),
     }
     if "margin" in decision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assets.rendering.number_text import number_text
 from assets.storage.publishing import publishing
 
 STYLE = Path(__file__).with_name("page.html.j2")
@@ -32,6 +33,7 @@ def write(path: Path, template: Path, **given: Any) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["number"] = number_text
     html = environment.get_template(template.name).render(given)
     with publishing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")

@@ -7,12 +7,15 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.table import Table
 
+from assets.rendering.number_text import number_text
 from assets.storage.home import Home
+from orchestration.cli.console import terminal
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from assets.promotion.ledger_state import Entry, Standing
     from orchestration.operations.check import Checked
     from orchestration.operations.doctor import Finding
@@ -28,7 +31,7 @@ class RunDisplay(logging.Handler):
     def __init__(self, home: Home) -> None:
         super().__init__(logging.INFO)
         self.home = home
-        self.console = Console(highlight=False)
+        self.console = terminal()
         self.started = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -93,7 +96,7 @@ class RunDisplay(logging.Handler):
 
 def show_status(status: Status, product: str | None) -> None:
     """Show the state, of one product or of all."""
-    console = Console(highlight=False)
+    console = terminal()
     _show(console, status, [item for item in status.products if product in (None, item.product)])
     if status.last_run:
         console.print(
@@ -103,7 +106,7 @@ def show_status(status: Status, product: str | None) -> None:
 
 def show_checked(found: list[Checked]) -> None:
     """Show what was found of each product."""
-    console = Console(highlight=False)
+    console = terminal()
     for item in found:
         sound = "[green]✓[/]" if not item.problems else "[red]✗[/]"
         console.print(f"{sound} [bold]{item.product}[/]")
@@ -115,7 +118,7 @@ def show_checked(found: list[Checked]) -> None:
 
 def show_entry(entry: Entry) -> None:
     """Show one decision."""
-    console = Console(highlight=False)
+    console = terminal()
     word = {"promotion": "[green]promoted[/]", "refusal": "[yellow]refused[/]", "rollback": "[green]rolled back to[/]"}
     if entry.event == "acceptance":
         console.print(f"[yellow]accepted[/] {entry.product} v{entry.version} {entry.finding}, {entry.told}", soft_wrap=True)
@@ -127,7 +130,7 @@ def show_entry(entry: Entry) -> None:
 
 def show_history(standing: Standing) -> None:
     """Show a product's entries, newest last, and who serves."""
-    console = Console(highlight=False)
+    console = terminal()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("entry", "when (UTC)", "what", "version", "model", "by"):
         table.add_column(name, no_wrap=True)
@@ -143,7 +146,7 @@ def show_history(standing: Standing) -> None:
 
 def show_lineage(links: list[Link]) -> None:
     """Show the chain, a link a line, and what is wrong with it."""
-    console = Console(highlight=False)
+    console = terminal()
     for link in links:
         mark = "[red]✗[/]" if link.problem else "[green]✓[/]"
         console.print(f"{mark} {link.stage:<11} {link.digest[:12]:<12}  {link.name}", soft_wrap=True)
@@ -153,7 +156,7 @@ def show_lineage(links: list[Link]) -> None:
 
 def show_findings(findings: list[Finding]) -> None:
     """Show what disagreed with the ledger."""
-    console = Console(highlight=False)
+    console = terminal()
     for finding in findings:
         mark = "[green]mended[/]" if finding.mended else "[red]mend[/]"
         console.print(f"{mark} {finding.product}: {finding.problem}", soft_wrap=True)
@@ -218,11 +221,11 @@ def _overview(products: list[ProductStatus]) -> Table:
         table.add_row(
             f"[bold]{product.product}[/] v{product.champion_version}",
             NAMES[metric],
-            f"[bold]{_number(metric, figure['value'])}[/]",
-            f"{_number(metric, figure['low'])}..{_number(metric, figure['high'])}",
-            _number(metric, product.baselines["table"][metric]["value"]),
-            _number(cost, product.metrics[cost]["value"]),
-            _number(cost, product.baselines["table"][cost]["value"]),
+            f"[bold]{number_text(figure['value'])}[/]",
+            f"{number_text(figure['low'])}..{number_text(figure['high'])}",
+            number_text(product.baselines["table"][metric]["value"]),
+            number_text(product.metrics[cost]["value"]),
+            number_text(product.baselines["table"][cost]["value"]),
         )
     return table
 
@@ -238,14 +241,8 @@ def _metrics(product: ProductStatus) -> Table:
         beside = [product.baselines[baseline].get(metric) for baseline in ("table", "constant")]
         table.add_row(
             NAMES[metric],
-            f"[bold]{_number(metric, figure['value'])}[/]",
-            f"{_number(metric, figure['low'])} to {_number(metric, figure['high'])}",
-            *("" if other is None else _number(metric, other["value"]) for other in beside),
+            f"[bold]{number_text(figure['value'])}[/]",
+            f"{number_text(figure['low'])} to {number_text(figure['high'])}",
+            *("" if other is None else number_text(other["value"]) for other in beside),
         )
     return table
-
-
-def _number(metric: str, value: float) -> str:
-    if metric == "cost_per_1000" or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
+
+from orchestration.cli.console import terminal
 
 if TYPE_CHECKING:
     from assets.ingestion.stream_consumer import Window
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def show_decisions(spec: ProductSpec, decisions: list[Decision]) -> None:
     """Show what may start a training, and what was decided of what happened."""
-    console, rule = Console(highlight=False), spec.retrain
+    console, rule = terminal(), spec.retrain
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("when (UTC)", "trigger", "outcome"):
         table.add_column(name, no_wrap=True)
@@ -34,7 +35,7 @@ def show_decisions(spec: ProductSpec, decisions: list[Decision]) -> None:
 
 def show_quarantine(table: str, reasons: list[tuple[str, int]], rows: list[dict[str, Any]]) -> None:
     """Show why rows were refused, and some of them as they came."""
-    console = Console(highlight=False)
+    console = terminal()
     if not reasons:
         console.print(f"{table}: nothing is in quarantine")
         return
@@ -58,4 +59,4 @@ def show_windows(windows: list[Window]) -> None:
     for window in windows:
         told = ", ".join(f"{reason} {rows / window.rows:.1%}" for reason, rows in sorted(window.reasons.items()))
         table.add_row(window.begins[:19].replace("T", " "), f"{window.rows:,}", told or "none")
-    Console(highlight=False).print(table)
+    terminal().print(table)

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestration.cli.console import terminal
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from assets.scaffolding.column_roles import Role
     from orchestration.operations.new_product import Written
 
-NARROW, MOST_LINES = 100, 40
-"""The least width of the table, so that a script's output is not folded, and its most lines; ordinary features are counted."""
+MOST_LINES = 40
+"""The most lines of the table; ordinary features are counted."""
 FEW_FEATURES = 12
 
 
 def show_new(name: str, written: Written) -> None:
     """Show what was written for a new product, what each column is used as, and what to do next."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=max(console.width, NARROW))
+    console = terminal()
     for path in written.files:
         console.print(f"[green]✓[/] {escape(str(path))}", soft_wrap=True)
     console.print()

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assets.replay import parallel_runner
+from orchestration.cli.console import terminal
 
 
 class ReplayDisplay:
@@ -42,7 +43,7 @@ class ReplayDisplay:
 
 def show_policies(record: dict[str, Any]) -> None:
     """The table of policies, and which to take."""
-    console = Console(markup=False, highlight=False)  # what is swept stands between brackets
+    console = terminal(markup=False)  # what is swept stands between brackets
     console.print(f"Cost in {record['unit']}, over {record['days']} days; regret: dearer than the best in hindsight.\n")
     table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     table.add_column("policy", overflow="fold", min_width=14)

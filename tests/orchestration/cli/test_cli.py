@@ -20,7 +20,7 @@ def loopline(*arguments: str, home: Path, cwd: Path = REPOSITORY) -> subprocess.
     """Run a command of its own, in a home."""
     return subprocess.run(
         [sys.executable, "-m", "orchestration", *arguments],
-        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "160"},
+        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "80"},
         cwd=cwd,
         capture_output=True,
         text=True,
