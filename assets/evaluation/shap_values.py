@@ -87,7 +87,8 @@ def explain(spec: ProductSpec, fitted: Any, rows: pd.DataFrame, background: pd.D
 def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) -> tuple[Any, Any, str, bool]:
     """Values, base, method, and whether they are in log-odds."""
     import shap
-    from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model._base import LinearModel
 
     try:
         explainer = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
@@ -99,7 +100,7 @@ def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) ->
             values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
         # boosted trees add up log-odds, forests and single trees probabilities
         return values, explainer.expected_value, "trees", hasattr(estimator, "learning_rate")
-    if isinstance(estimator, (LinearRegression, LogisticRegression, Ridge)):
+    if isinstance(estimator, (LinearModel, LogisticRegression)):
         coefficients = np.atleast_2d(estimator.coef_)
         middle = background.mean(axis=0)
         values = (matrix - middle)[:, :, None] * coefficients.T[None]

@@ -40,7 +40,7 @@ FEATURES_REASON = (
     "time: it would leak."
 )
 SMALLER_TREES = {"max_leaf_nodes": 8, "l2_regularization": 1.0}
-"""An alternative that learns less of the noise of few rows; of values, by absolute errors, which heavy tails move less."""
+"""An alternative that learns less of the noise of few rows. Of values, by absolute errors, which heavy tails move less."""
 GATES_REASON = (
     "No limit is declared, because none was measured yet: a model must beat a constant answer, surely, and what else was found "
     "is reported. A limit that is declared refuses a model that surely breaks it (docs/product-spec.md), for example:"
@@ -254,16 +254,19 @@ def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
     name = "Regressor" if kind == "regression" else "Classifier"
     leaf = max(5, min(20, profile.rows // 50))
     coarse = {"max_bins": COARSE_BINS} if len(profile.columns) > WIDE else {}
-    linear = ("Ridge", {}) if kind == "regression" else ("LogisticRegression", {"max_iter": 1000})
+    linear = ("RidgeCV", {}) if kind == "regression" else ("LogisticRegression", {"max_iter": 1000})
     boosted, common = f"sklearn.ensemble.HistGradientBoosting{name}", {"max_iter": 100, "min_samples_leaf": leaf, **coarse}
+    usual: dict[str, Any] = {"learning_rate": 0.1, **common}
     loss = {"loss": "absolute_error"} if kind == "regression" else {}
+    alternatives = [usual | loss] if loss else []
+    alternatives.append({"learning_rate": 0.05, **common, **SMALLER_TREES, **loss})
     return {
         "estimator": boosted,
         "seed": 1,
-        "parameters": {"learning_rate": 0.1, **common},
+        "parameters": usual,
         "alternatives": [
             {"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]},
-            {"estimator": boosted, "parameters": {"learning_rate": 0.05, **common, **SMALLER_TREES, **loss}},
+            *({"estimator": boosted, "parameters": parameters} for parameters in alternatives),
         ],
         "refit": True,
     }

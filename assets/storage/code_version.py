@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY
+
+CODE = (
+    "co_name", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_names", "co_varnames", "co_freevars",
+    "co_cellvars",
+)  # fmt: skip
+"""What of a code object is told as it is."""
 
 
 def code_version(*modules: str, parameters: Any = None, distributions: Iterable[str] = ()) -> str:
@@ -73,7 +80,7 @@ def _read(module: str) -> tuple[str, list[str]] | None:
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     imported: list[str] = []
-    for node in ast.walk(tree):
+    for node in _statements(tree.body):
         if isinstance(node, ast.ImportFrom):
             # a relative import is of the module's own package, or of one above it
             above = module.split(".")[: -node.level] if node.level else []
@@ -82,7 +89,7 @@ def _read(module: str) -> tuple[str, list[str]] | None:
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
     templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]
-    return value_digest([_without_docstrings(tree), *templates]), imported
+    return value_digest([_described(compile(tree, module, "exec", optimize=2)), *templates]), imported
 
 
 def _source(module: str) -> Path | None:
@@ -93,11 +100,26 @@ def _source(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _without_docstrings(tree: ast.AST) -> str:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                item for item in body if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
-            ]
-    return ast.dump(tree)
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements, however deep they stand in others; no expression holds an import."""
+    for node in body:
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _statements(getattr(node, part, ()))
+
+
+def _described(constant: Any) -> Any:
+    """A code object, or a constant of one, as JSON: what it does, without where it stands.
+
+    Compiled with ``optimize=2``, code has no docstrings; line numbers stand in fields that are not read. Compiling is several
+    times faster than to write out the syntax tree, and every command does it.
+    """
+    if isinstance(constant, CodeType):
+        return [getattr(constant, name) for name in CODE] + [
+            constant.co_code.hex(), constant.co_exceptiontable.hex(), _described(constant.co_consts)
+        ]  # fmt: skip
+    if isinstance(constant, tuple):
+        return [_described(item) for item in constant]
+    if isinstance(constant, frozenset):
+        return sorted(repr(item) for item in constant)  # the order of a set differs from process to process
+    return repr(constant)

@@ -40,7 +40,7 @@ class Choice:
     calibration : dict
         What is told of the scaling.
     metrics : list of float
-        The deciding metric of each candidate on these rows.
+        The deciding metric of each candidate on these rows, or on those of them that it answered.
     answers : ndarray
         What is served for these rows.
     """
@@ -91,7 +91,7 @@ def choose(
     labels : ndarray of shape (n_samples,)
         What came.
     scores : sequence of ndarray
-        From `raw_outputs`, for each candidate.
+        From `raw_outputs`, for each candidate; one with NaN left the race and is not chosen.
     clusters : ndarray of int of shape (n_samples,)
         The cluster of each row.
     latest : ndarray of bool of shape (n_samples,), optional
@@ -105,12 +105,15 @@ def choose(
         rows = latest
     found = []
     for place, given in enumerate(scores):
-        scaling, told = _calibrated(spec, labels, given, clusters)
+        known = is_known(given)
+        scaling, told = calibrated(spec, labels[known], given[known], np.unique(clusters[known], return_inverse=True)[1])
         outputs = outputs_of_scores(spec, given, scaling)
-        functions = kind.metric_functions(labels[rows], outputs[rows], kind.indifferent(spec.prices), spec.prices)
-        found.append((place, scaling, told, outputs, functions[spec.metric](np.ones(rows.sum()))))
-    best = max(found, key=lambda item: (np.nan_to_num(sign * item[4], nan=-np.inf), -item[0]))
-    place, scaling, told, outputs, _ = best
+        measured = rows & known
+        functions = kind.metric_functions(labels[measured], outputs[measured], kind.indifferent(spec.prices), spec.prices)
+        metric = functions[spec.metric](np.ones(measured.sum()))
+        found.append((place, scaling, told, outputs, metric, bool(known.all())))
+    best = max(found, key=lambda item: (item[5], np.nan_to_num(sign * item[4], nan=-np.inf), -item[0]))
+    place, scaling, told, outputs, _, _ = best
     decision = kind.choose(labels[rows], outputs[rows], spec.prices)
     return Choice(place, scaling, decision, told, [item[4] for item in found], outputs)
 
@@ -123,7 +126,12 @@ def outputs_of_scores(spec: ProductSpec, scores: Array, scaling: Scaling | None)
     return found[:, 1] if spec.kind == "binary" else found
 
 
-def _calibrated(
+def is_known(outputs: Array) -> np.ndarray[Any, Any]:
+    """Which rows were answered, shape (n_samples,)."""
+    return np.asarray(np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
+
+
+def calibrated(
     spec: ProductSpec, labels: Array, scores: Array, clusters: np.ndarray[Any, Any]
 ) -> tuple[Scaling | None, dict[str, Any]]:
     """The scaling of scores, if one is declared or helps, and what is told of it."""

@@ -20,7 +20,8 @@ from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
-from assets.training.candidates import choose, outputs_of_scores, raw_outputs
+from assets.training.candidate_race import still_running
+from assets.training.candidates import choose, is_known, outputs_of_scores, raw_outputs
 from assets.training.estimators import candidates, fit, model_frame, threads_for
 from bentos.decisions import decide
 
@@ -79,19 +80,32 @@ def is_wanted(spec: ProductSpec, parts: Sequence[LabelledRows]) -> bool:
     return are_few and len(_usable(spec, joined(parts, "fitted"), spec.model.seed)) > 1
 
 
-def out_of_fold(spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold]) -> tuple[Array, ...]:
-    """What each candidate says of each row by the fold that it was left out of; NaN for rows of no fold."""
-    frame, labels = model_frame(spec, rows.rows), rows.labels(spec)
+def out_of_fold(
+    spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold], among: Sequence[int] | None = None
+) -> tuple[Array, ...]:
+    """What each candidate says of each row by the fold that it was left out of; NaN for rows of no fold.
+
+    Parameters
+    ----------
+    spec, rows, folds
+        The declaration, the labelled rows, and how they are dealt.
+    among : sequence of int, optional
+        The candidates that take part; the others, and those that leave the race, have NaN from then on.
+    """
+    frame, labels, clusters = model_frame(spec, rows.rows), rows.labels(spec), rows.clusters(spec)
     classes = {"regression": 0, "binary": 2}.get(spec.kind, len(spec.target.classes or ()))
-    found = []
+    declared = candidates(spec)
+    running = list(range(len(declared)) if among is None else among)
+    found = tuple(np.full((len(labels), classes) if classes else len(labels), np.nan) for _ in declared)
     with threads_for(frame):
-        for candidate in candidates(spec):
-            scores = np.full((len(labels), classes) if classes else len(labels), np.nan)
-            for fold in folds:
-                fitted = fit(candidate, frame.iloc[fold.train], labels[fold.train])
-                scores[fold.test] = raw_outputs(spec, fitted, frame.iloc[fold.test])
-            found.append(scores)
-    return tuple(found)
+        for number, fold in enumerate(folds, start=1):
+            for place in running:
+                fitted = fit(declared[place], frame.iloc[fold.train], labels[fold.train])
+                found[place][fold.test] = raw_outputs(spec, fitted, frame.iloc[fold.test])
+            if spec.split.by == "random" and number < len(folds):
+                known = np.concatenate([done.test for done in folds[:number]])
+                running = still_running(spec, labels[known], [given[known] for given in found], clusters[known], running)
+    return found
 
 
 def folds_of(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
@@ -132,12 +146,15 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitt
     rows = joined(list(parts.values()), "all")
     in_time = spec.split.by != "random"
     labels, clusters = rows.labels(spec), rows.clusters(spec)
+    among: list[int] | None = None
     repeats, taught = [], KINDS[spec.kind].indicators(labels, len(spec.target.classes or ()))
     for number in range(1 if in_time else REPEATS):
         folds = folds_of(spec, rows, spec.model.seed + number)
-        scores = out_of_fold(spec, rows, folds)
-        repeats.append(_answers(spec, labels, clusters, scores, folds, in_time=in_time))
-    judged = np.flatnonzero(_is_known(repeats[0].outputs))
+        scores = out_of_fold(spec, rows, folds, among)
+        judged = np.concatenate([fold.test for fold in folds])
+        among = [place for place, given in enumerate(scores) if is_known(given[judged]).all()]
+        repeats.append(_answers(spec, labels, clusters, [scores[place] for place in among], folds, in_time=in_time))
+    judged = np.flatnonzero(is_known(repeats[0].outputs))
     answered = _baselines(spec, rows, taught, folds, in_time=in_time)
     kept = LabelledRows("all", None, rows.rows.iloc[judged], rows.unlabelled, rows.late_labels)
     return CrossFitted(
@@ -222,10 +239,6 @@ def _only(answers: Answers, judged: np.ndarray[Any, Any]) -> Answers:
     numbers[judged] = np.arange(len(judged))
     rules = tuple((numbers[places], rule) for places, rule in answers.rules)
     return Answers(answers.outputs[judged], answers.said[judged], rules)
-
-
-def _is_known(outputs: Array) -> np.ndarray[Any, Any]:
-    return np.asarray(np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
 
 
 def _baselines(
