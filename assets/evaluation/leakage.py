@@ -12,8 +12,10 @@ import numpy as np
 
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
-from assets.features.snapshots import Snapshot
+from assets.features.copy_groups import copies_among
+from assets.features.snapshots import Snapshot, joined
 from assets.methods.bootstrap import cluster_weights, interval, replicate
+from assets.methods.copies import NO_COPY
 from assets.methods.kinds import KINDS
 from assets.methods.strength import single_column_metric
 from assets.spec import ProductSpec
@@ -35,8 +37,8 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
     - ``shared_entities``, ``shared_groups``: test rows whose entity, or group of the split, is in the rows that the model was
       fitted on;
     - ``before_training_ended``: test rows of a moment that those rows also reach;
-    - ``twins``: the share of test rows, and of those rows, whose features and label all equal those of another of those
-      rows; where few columns have few values, rows are equal by chance, in both alike.
+    - ``copies``: how many of the labelled test rows are copies of those rows (`assets.methods.copies`): equal to one in all
+      features and the target, while no row differs from them in one column only.
     """
     case = Case.load(home, spec, snapshot, model_digest)
     return case.publish(
@@ -47,9 +49,9 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
             "known_too_late": _known_too_late(case),
             "rows": {name: _rows_as_split(case, name) for name in ("train", "validate")},
             "shared_entities": _shared(case, spec.features.entity),
-            "shared_groups": _shared(case, spec.split.group) if spec.split.group else 0,
+            "shared_groups": _shared(case, spec.split.group_column) if spec.split.group_column else 0,
             "before_training_ended": _before_training_ended(case),
-            "twins": _twins(case),
+            "copies": _copies(case),
         },
     )
 
@@ -106,12 +108,15 @@ def _before_training_ended(case: Case) -> int:
     return int((case.parts["test"].rows[time] <= case.learnt.rows[time].max()).sum())
 
 
-def _twins(case: Case) -> dict[str, float]:
-    import pandas as pd
-
-    columns = [*case.spec.columns, case.spec.target.column]
-    train, test = (pd.util.hash_pandas_object(part.rows[columns], index=False) for part in (case.learnt, case.parts["test"]))
-    return {"test": float(test.isin(set(train)).mean()), "train": float(train.duplicated(keep=False).mean())}
+def _copies(case: Case) -> dict[str, int]:
+    """Test rows that are copies of rows that the model was fitted on; rows of all parts tell what is equal by chance."""
+    others = [part for part in case.parts if part != "test"]
+    first = copies_among(case.spec, joined([case.parts[name] for name in (*others, "test")], "all").rows)
+    ends = np.cumsum([len(case.parts[name].rows) for name in others])
+    by_part = dict(zip((*others, "test"), np.split(first, ends), strict=True))
+    seen = np.concatenate([by_part[name] for name in case.model.signature["fitted_on"]])
+    is_copy = (by_part["test"] != NO_COPY) & np.isin(by_part["test"], seen)
+    return {"rows": int(is_copy.sum()), "of": len(is_copy)}
 
 
 def _figures(_: ProductSpec, record: Mapping[str, Any]) -> dict[str, Any]:

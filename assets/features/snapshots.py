@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError, DigestError
+from assets.features.copy_groups import dealing, with_copy_groups
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
 from assets.spec import ProductSpec
+from assets.spec.learning import COPIES
 from assets.storage.digests import verified
 from assets.storage.home import Home
 from assets.storage.publishing import published
@@ -123,11 +125,9 @@ class LabelledRows:
     def clusters(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
         """The clusters of the bootstrap, numbered from 0, shape (n_rows,): local days, the split's groups, or dealt rows."""
         if self.has_few_clusters(spec) or not self._cluster_name(spec):
-            # random groups: Wolter, Introduction to Variance Estimation (2007), chapter 2
-            order = np.argsort(uniform(self.rows[spec.features.entity], spec.model.seed), kind="stable")
-            codes = np.empty(len(order), dtype=np.int64)
-            codes[order] = np.arange(len(order)) % CLUSTERS
-            return codes
+            return _dealt(self.rows[spec.features.entity], spec.model.seed)
+        if spec.features.event_time is None and spec.split.copies_together:
+            return _dealt(self.rows[COPIES], spec.model.seed)
         return self._codes(spec)
 
     def cluster_name(self, spec: ProductSpec) -> str:
@@ -144,6 +144,8 @@ class LabelledRows:
     def _cluster_name(self, spec: ProductSpec) -> str:
         if spec.features.event_time is not None:
             return "days"
+        if spec.split.copies_together:
+            return "groups that keep copies together"
         return f"groups of equal {spec.split.group}" if spec.split.group is not None else ""
 
     def _codes(self, spec: ProductSpec) -> np.ndarray[Any, Any]:
@@ -153,8 +155,16 @@ class LabelledRows:
         if spec.features.event_time is not None:
             codes, _ = self.local_times(spec).dt.normalize().factorize(sort=True)
         else:
-            codes, _ = pd.factorize(self.rows[spec.split.group], sort=True, use_na_sentinel=False)
+            codes, _ = pd.factorize(self.rows[spec.split.group_column], sort=True, use_na_sentinel=False)
         return np.asarray(codes)
+
+
+def _dealt(keys: pd.Series, seed: int) -> np.ndarray[Any, Any]:
+    """Keys dealt to at most `CLUSTERS` random groups (Wolter, Introduction to Variance Estimation, 2007, chapter 2)."""
+    numbers, names = keys.factorize()
+    groups = np.empty(len(names), dtype=np.int64)
+    groups[np.argsort(uniform(names, seed), kind="stable")] = np.arange(len(names)) % CLUSTERS
+    return np.asarray(groups[numbers])
 
 
 def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows | None:
@@ -189,13 +199,12 @@ def parts_of(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, tuple[Any, Win
         times = frame[spec.features.event_time]
         chosen = dict(zip(PARTS, (windows.train, windows.validate, windows.test), strict=True))
         return {name: (window.holds(times).to_numpy(), window) for name, window in chosen.items()}
-    split = spec.split
+    split, frame = spec.split, with_copy_groups(spec, frame)
     dealt = random_parts(
         frame[spec.features.entity].to_numpy(),
         (split.train, split.validation, split.test),
         spec.model.seed,
-        strata=frame[spec.target.column] if spec.kind != "regression" else None,
-        groups=frame[split.group] if split.group else None,
+        **dealing(spec, frame),
     )
     # a row without a label can neither train nor validate: it is only predicted, with the test rows
     dealt[frame[spec.target.column].isna().to_numpy()] = PARTS.index("test")
@@ -218,6 +227,7 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
     DataError
         If a part has fewer than two values of the target, or the training rows lack a class.
     """
+    frame = with_copy_groups(spec, frame)
     cut = parts_of(spec, frame)
     following = {"train": cut["validate"][1], "validate": cut["test"][1], "test": None}
     parts = {}

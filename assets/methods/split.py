@@ -140,15 +140,18 @@ def places(keys: Any, seed: int, *, strata: Any = None, groups: Any = None) -> n
     strata : array-like of shape (n_samples,), optional
         Rows of one stratum are ordered among themselves.
     groups : array-like of shape (n_samples,), optional
-        Rows of one group stand at one place; strata are then not looked at.
+        Rows of one group stand at one place, among the groups whose first rows are of the same stratum.
     """
     import pandas as pd
 
     if groups is not None:
-        sizes = pd.Series(groups).astype(str).value_counts()
-        order = sizes.index[np.argsort(uniform(sizes.index, seed), kind="stable")]
-        middle = (sizes[order].cumsum() - sizes[order] / 2) / sizes.sum()
-        return np.asarray(middle[pd.Series(groups).astype(str)])
+        named = pd.Series(groups).astype(str).to_numpy()
+        sizes = pd.Series(named).value_counts()
+        sizes = sizes.iloc[np.argsort(uniform(sizes.index, seed), kind="stable")]
+        strata = np.zeros(len(named)) if strata is None else pd.Series(strata).astype(str).to_numpy()
+        alike = sizes.groupby(pd.Series(strata).groupby(named).first()[sizes.index].to_numpy())
+        middle = (alike.cumsum() - sizes / 2) / alike.transform("sum")
+        return np.asarray(middle[named])
     drawn = pd.Series(uniform(keys, seed))
     by = drawn.groupby(pd.Series(strata).astype(str).to_numpy()) if strata is not None else drawn.groupby(np.zeros(len(drawn)))
     return np.asarray((by.rank(method="first") - 0.5) / by.transform("size"))

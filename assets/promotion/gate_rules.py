@@ -22,12 +22,14 @@ STRONG_COLUMN = 0.9
 LEAST_KEPT_WHEN_SERVED = 0.5
 """The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
 
+MOST_COPIES = 0.1
+"""The share of test rows that may be copies of training rows, where no limit is declared."""
+
 TOLERATED_SHARE = 0.05
 """The share of its gain over the constant by which a model may be worse than a table of means that only warns."""
 
 USUAL = {
     "calibration": 0.05,
-    "twins": 0.1,
     "kept": 0.4,
     "stability": 0.8,
     "row_ms": 20.0,
@@ -117,8 +119,7 @@ def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
 
 def leakage(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     """No feature knows the answer or the future; no test row was trained on."""
-    gate, record = spec.gates.leakage, records.get("leakage")
-    if record is None:
+    if (record := records.get("leakage")) is None:
         yield Finding("leakage", "nothing leaks", "nobody looked for leaks", passed=False)
         return
     yield from _strong_columns(spec, record, records.get("champion_leakage"))
@@ -138,23 +139,30 @@ def leakage(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         f"its rows for {' and '.join(others)} are others" if others else "its rows are those of the split",
         passed=set(rows) == {"train", "validate"} and not others,
     )
-    shared = {
-        "entities": record["shared_entities"],
-        "groups": record["shared_groups"],
-        "moments": record["before_training_ended"],
-    }
-    overlap = [f"{count:,} by {name}" for name, count in shared.items() if count]
+    shared = {"entities": "shared_entities", "groups": "shared_groups", "moments": "before_training_ended"}
+    overlap = [f"{record[count]:,} by {name}" for name, count in shared.items() if record[count]]
     yield Finding(
         "leakage",
         "no test row is shared with training, by entity, group or moment",
         f"shared are {', '.join(overlap)}" if overlap else "none is shared",
         not overlap,
     )
-    more = record["twins"]["test"] - record["twins"]["train"]
-    told = "how much likelier a test row equals a training row than training rows equal each other"
-    remedy = "Remove repeated rows, or keep them together by split.group."
-    draft = Finding("leakage", told, "", passed=False, remedy=remedy, key="leakage:twins")
-    yield _usually(draft, exactly(more), gate, gate.max_twins, USUAL["twins"])
+    yield _copies(spec, record["copies"])
+
+
+def _copies(spec: ProductSpec, copies: Mapping[str, int]) -> Finding:
+    """Few test rows are copies of training rows; in order of time, where events may truly recur, more of them only warn."""
+    gate, in_time = spec.gates.leakage, spec.split.by != "random"
+    remedy = "Write 'copies_together: true' under 'split', or remove rows that repeat others from the data."
+    if in_time or spec.split.group is not None:
+        remedy = "Remove rows that repeat others from the data, unless they are events of their own."
+    draft = Finding(
+        "leakage", "the share of test rows that are copies of training rows", "", passed=False, key="leakage:twins",
+        basis=declared(gate) if gate.max_twins is not None else "watched" if in_time else "required", remedy=remedy,
+    )  # fmt: skip
+    share, of = exactly(copies["rows"] / copies["of"]), f" ({copies['rows']:,} of {copies['of']:,} rows)"
+    limit = MOST_COPIES if gate.max_twins is None else gate.max_twins
+    return limited(draft, share, high=limit, as_share=True, of=of, is_usual=in_time and gate.max_twins is None)
 
 
 def _strong_columns(spec: ProductSpec, record: Mapping[str, Any], champion: Mapping[str, Any] | None) -> Iterator[Finding]:

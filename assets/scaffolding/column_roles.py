@@ -14,6 +14,7 @@ from assets.scaffolding.exclusions import impossible, says_nothing
 from assets.scaffolding.file_profile import ColumnProfile, FileProfile, as_moments
 from assets.scaffolding.leak_suspects import Suspect, adding_up, suspects
 from assets.scaffolding.question import Answer, Question, answers, column_named, option, shown
+from assets.scaffolding.repeated_rows import Copies, copies_in, notes_on
 from assets.scaffolding.row_roles import entity_of, group_of, may_be_subject, moment_of
 from assets.scaffolding.surrogate_keys import Key, counts_time, key_of
 from assets.scaffolding.target_kinds import FEWEST_ROWS, Target, target_of
@@ -53,6 +54,7 @@ class Roles:
     """What stands beside a column in the declaration, by its name."""
     known: dict[str, str] = field(default_factory=dict)
     """The strong columns that are kept, with how strong they are."""
+    copies: Copies = field(default_factory=Copies)
 
     @property
     def aside(self) -> set[str]:
@@ -219,11 +221,10 @@ def _parts_of_a_sum(profile: FileProfile, roles: Roles, said: Mapping[str, Answe
 
 
 def _look_at_rows(profile: FileProfile, question: Question, roles: Roles) -> None:
-    """Notes on the rows: duplicates, rows that lack their moment, and subjects with several rows."""
-    if profile.sample.duplicates:
-        told = "1 row repeats" if profile.sample.duplicates == 1 else f"{profile.sample.duplicates:,} rows repeat"
-        told = f"{told} another in all columns but keys; what is no event of its own should be removed"
-        roles.notes.append(f"{told}: test rows would be trained on")
+    """Notes on the rows: duplicates and copies, rows that lack their moment, and subjects with several rows."""
+    roles.copies = copies_in(profile, [column.name for column in roles.features], roles.target.column.name)
+    group = None if roles.group is None else shown(roles.group.raw)
+    roles.notes += notes_on(profile.sample.duplicates, roles.copies, in_time=roles.time is not None, group=group)
     for part, column in (("--time", roles.time), ("--group", roles.group)):
         if column is not None and column.nulls:
             roles.notes.append(f"{column.nulls:,} rows without {part} {shown(column.raw)!r} go to quarantine")

@@ -239,14 +239,16 @@ def _feature(roles: Roles, column: ColumnProfile, *, whole: bool) -> Any:
 def _split(roles: Roles) -> dict[str, Any]:
     if roles.time is not None:
         return {"by": "time", **dict(zip(("train", "validation", "test"), SHARES, strict=True))}
-    group = {"group": roles.group.name} if roles.group else {}
+    together = {"copies_together": True} if roles.copies.are_many else {}
+    group = {"group": roles.group.name} if roles.group else together
     return {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2, **group}
 
 
 def _split_reason(roles: Roles) -> str:
     if roles.time is not None:
         return f"In order of '{roles.time.name}': the model is tested on rows that are later than all it has seen."
-    kept = f" Rows of one '{roles.group.name}' stay together." if roles.group else ""
+    together = f" Copies stay on one side: {roles.copies}." if roles.copies.are_many else ""
+    kept = f" Rows of one '{roles.group.name}' stay together." if roles.group else together
     return f"No time is named, so the split is random: leaks through time are not controlled.{kept}"
 
 

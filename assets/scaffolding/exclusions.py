@@ -9,7 +9,7 @@ import re
 
 from assets.scaffolding.file_profile import ColumnProfile, FileProfile
 from assets.scaffolding.question import shown
-from assets.scaffolding.surrogate_keys import FEWEST_WORDS
+from assets.scaffolding.surrogate_keys import FEWEST_WORDS, key_of
 
 MOST_CATEGORIES = 1000
 MOSTLY = 0.9
@@ -41,3 +41,8 @@ def says_nothing(profile: FileProfile, column: ColumnProfile) -> str | None:
             return f"it is free text: {told}"
         return f"it has {told}"
     return None
+
+
+def may_be_feature(profile: FileProfile, column: ColumnProfile) -> bool:
+    """Whether a column is a feature unless a user says otherwise, or could be the target."""
+    return impossible(column) is None and says_nothing(profile, column) is None and key_of(profile, column) is None

@@ -19,6 +19,7 @@ from assets.ingestion.file_formats import FORMATS, MEMORY, format_of
 from assets.scaffolding import column_types, row_sample
 from assets.scaffolding.column_queries import Ask, Tally
 from assets.scaffolding.column_types import NEARLY_ALL, ColumnType
+from assets.scaffolding.exclusions import may_be_feature
 from assets.scaffolding.file_profile import ColumnProfile, Csv, FileProfile
 from assets.scaffolding.surrogate_keys import is_compared
 from assets.spec import TableSpec
@@ -170,7 +171,11 @@ def _profile(ask: Ask, path: Path, relation: str | None, *, csv: Csv, nulls: Seq
     sample = row_sample.taken(ask.connection, ask.rows, read)
     file = FileProfile(path, relation, csv, used, ask.rows, columns, tuple(notes), sample)
     compared = [item for item, column in zip(read, columns, strict=True) if is_compared(file, column)]
-    return replace(file, sample=replace(sample, duplicates=row_sample.duplicates(ask.connection, compared)))
+    sample = replace(sample, duplicates=row_sample.duplicates(ask.connection, compared))
+    usable = [item for item, column in zip(read, columns, strict=True) if may_be_feature(file, column)]
+    if len(usable) > row_sample.MOST_COMPARED or row_sample.duplicates(ask.connection, usable):
+        sample = replace(sample, cells=row_sample.cells(ask.connection, ask.rows, read))
+    return replace(file, sample=sample)
 
 
 def _expressions(ask: Ask, column: ColumnProfile, known: ColumnType, used: tuple[str, ...]) -> row_sample.Expressions:

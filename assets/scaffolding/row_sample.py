@@ -5,7 +5,7 @@ Taken while the file is open for profiling. What follows from it stands in `surr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_ROWS, FEWEST_ROWS, MOST_VALUES = 5_000, 1_000, 2_000_000
 MOST_COMPARED = 500
 """Of how many columns rows are compared to find duplicates."""
+MOST_CELLS = 10_000_000
+"""Of how many values of a file hashes are kept; of a larger file those of rows drawn."""
 DRAWN, CHUNK = "drawn_rows", 100
 ROW_NUMBER = "loopline row number"
 """What the number of a row is called meanwhile."""
@@ -31,6 +33,16 @@ class Expressions:
     is_unique: bool
     text: str
     number: str
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its values are numbers."""
+        return self.type in ("integer", "number")
+
+    @property
+    def read(self) -> str:
+        """How its values are read in SQL."""
+        return self.number if self.is_numeric else self.text
 
 
 @dataclass(frozen=True)
@@ -63,12 +75,16 @@ class RowSample:
         The columns that count through the file.
     duplicates : int
         Rows of the whole file that repeat another in all columns but row numbers and other surrogate keys.
+    cells : mapping of str to ndarray of uint64 of shape (n_rows,)
+        A hash of each value of the file, 0 where there is none, by the column's name; of rows drawn from a file of more than
+        `MOST_CELLS` values. Empty where no row repeats another in what can be features.
     """
 
     rows: int = 0
     columns: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
     duplicates: int = 0
+    cells: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
     def texts(self, name: str) -> np.ndarray[Any, Any]:
         """A column's values as texts, None where there is none, shape (rows,)."""
@@ -91,33 +107,45 @@ def taken(connection: duckdb.DuckDBPyConnection, count: int, columns: Sequence[E
         Its columns.
     """
     wanted = min(MOST_ROWS, max(FEWEST_ROWS, MOST_VALUES // max(len(columns), 1)))
-    every = -(-count // wanted)
-    numeric = {column.name for column in columns if column.type in ("integer", "number")}
-    # the rows are drawn once, whatever the columns; and expressions by the hundred plan faster than by the thousand
-    connection.execute(
-        f'create or replace temp table {DRAWN} as select * exclude "{ROW_NUMBER}" from '
-        f'(select *, row_number() over () as "{ROW_NUMBER}" from raw) where hash("{ROW_NUMBER}") % {every} = 0'
-    )
     values: dict[str, np.ndarray[Any, Any]] = {}
-    for chunk in (columns[start : start + CHUNK] for start in range(0, len(columns), CHUNK)):
-        listed = ", ".join(
-            f"{column.number if column.name in numeric else column.text} as c{number}" for number, column in enumerate(chunk)
-        )
-        found = connection.execute(f"select {listed} from {DRAWN}").fetchnumpy()
-        for number, column in enumerate(chunk):
-            cells = found[f"c{number}"]
-            if column.name in numeric:
-                values[column.name] = np.ma.filled(cells.astype(np.float64), np.nan)
-            else:
-                texts = np.ma.getdata(cells).astype(object)
-                texts[np.ma.getmaskarray(cells)] = None
-                values[column.name] = texts
-    connection.execute(f"drop table {DRAWN}")
+    for column, cells in _drawn(connection, -(-count // wanted), columns, {column.name: column.read for column in columns}):
+        if column.is_numeric:
+            values[column.name] = np.ma.filled(cells.astype(np.float64), np.nan)
+        else:
+            texts = np.ma.getdata(cells).astype(object)
+            texts[np.ma.getmaskarray(cells)] = None
+            values[column.name] = texts
     runs = {}
     for column in columns:
         if column.type == "integer" and column.is_unique and (run := _run(connection, column, count)) is not None:
             runs[column.name] = run
     return RowSample(len(next(iter(values.values()))), values, runs)
+
+
+def cells(
+    connection: duckdb.DuckDBPyConnection, count: int, columns: Sequence[Expressions]
+) -> dict[str, np.ndarray[Any, np.dtype[np.uint64]]]:
+    """The hashes that `RowSample.cells` holds, of the relation ``raw`` with so many rows."""
+    every = -(-count * len(columns) // MOST_CELLS)
+    # the hash of the number 0 is 0, so every hash is made odd
+    hashed = {column.name: f"if({column.text} is null, 0::ubigint, hash({column.text}) | 1)" for column in columns}
+    return {column.name: np.asarray(values) for column, values in _drawn(connection, every, columns, hashed)}
+
+
+def _drawn(
+    connection: duckdb.DuckDBPyConnection, every: int, columns: Sequence[Expressions], read: Mapping[str, str]
+) -> Iterator[tuple[Expressions, np.ndarray[Any, Any]]]:
+    """One of so many rows of ``raw``, column by column, each read by its expression."""
+    # the rows are drawn once, whatever the columns; and expressions by the hundred plan faster than by the thousand
+    connection.execute(
+        f'create or replace temp table {DRAWN} as select * exclude "{ROW_NUMBER}" from '
+        f'(select *, row_number() over () as "{ROW_NUMBER}" from raw) where hash("{ROW_NUMBER}") % {every} = 0'
+    )
+    for chunk in (columns[start : start + CHUNK] for start in range(0, len(columns), CHUNK)):
+        listed = ", ".join(f"{read[column.name]} as c{number}" for number, column in enumerate(chunk))
+        found = connection.execute(f"select {listed} from {DRAWN}").fetchnumpy()
+        yield from ((column, found[f"c{number}"]) for number, column in enumerate(chunk))
+    connection.execute(f"drop table {DRAWN}")
 
 
 def _run(connection: duckdb.DuckDBPyConnection, column: Expressions, count: int) -> Run | None:

@@ -75,7 +75,8 @@ class Scorer:
             If the part holds no rows.
         """
         spec = self.spec
-        cut_by = (spec.features.entity, spec.features.event_time, spec.target.column, spec.split.group)
+        content = tuple(spec.columns) if spec.split.copies_together else ()
+        cut_by = (spec.features.entity, spec.features.event_time, spec.target.column, spec.split.group, *content)
         frame = read(self.snapshot, [name for name in dict.fromkeys(cut_by) if name is not None])
         mask, window = parts_of(spec, frame)["test"]
         if not mask.any():

@@ -65,7 +65,8 @@ class LeakageGate(Leveled):
     known: tuple[Name, ...] = Field(default=(), strict=False, examples=[["plane_age_years"]])
     """List features that may be stronger, because you know why they are."""
     max_twins: Share | None = Field(default=None, examples=[0.1])
-    """Give how much likelier a test row may equal a training row, in all features and label, than training rows each other."""
+    """Give the largest share of test rows that may be copies of training rows (equal in all features and the target, and not by
+    chance); left out, a random split refuses from 0.1, and a split in order of time warns."""
 
 
 class RobustnessGate(Leveled):

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from assets.spec.base import Declaration, Month, Name
 
 Positive = Annotated[float, Field(gt=0)]
+COPIES = "group of copies"
+"""The column of a cut snapshot that groups copies; no column of a source can have such a name."""
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
 
 
@@ -27,6 +29,8 @@ class SplitSpec(Declaration):
     """Give the last test month, as 2013-12; left out, it is the last month of the data."""
     group: Name | None = Field(default=None, examples=["household_id"])
     """Name a column whose equal values stay on one side of a random split."""
+    copies_together: bool = Field(default=False, examples=[True])
+    """Say true to keep copies, rows equal in all features and the target, on one side of a random split."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> SplitSpec:
@@ -40,7 +44,16 @@ class SplitSpec(Declaration):
             raise ValueError(f"has 'end', which only a split by months has, not by {self.by}. Remove it")
         if self.group is not None and self.by != "random":
             raise ValueError(f"has 'group', which only a random split has, not by {self.by}. Remove it")
+        if self.copies_together and self.by != "random":
+            raise ValueError(f"has 'copies_together', which only a random split has, not by {self.by}. Remove it")
+        if self.copies_together and self.group is not None:
+            raise ValueError(f"groups rows by '{self.group}' and by 'copies_together'. Remove one of them")
         return self
+
+    @property
+    def group_column(self) -> str | None:
+        """The column of a cut snapshot whose equal values stay together; None where rows are dealt one by one."""
+        return COPIES if self.copies_together else self.group
 
 
 EstimatorPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]

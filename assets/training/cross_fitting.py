@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import DataError
+from assets.features.copy_groups import dealing
 from assets.features.snapshots import LabelledRows, joined
 from assets.methods import baselines
 from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
@@ -129,8 +130,7 @@ def _usable(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
     labels, split = rows.labels(spec), spec.split
     if split.by == "random":
         keys = rows.rows[spec.features.entity].to_numpy()
-        strata = labels if spec.kind != "regression" else None
-        folds = dealt_folds(keys, FOLDS, seed, strata=strata, groups=rows.rows[split.group] if split.group else None)
+        folds = dealt_folds(keys, FOLDS, seed, **dealing(spec, rows.rows))
     else:
         known = rows.rows[spec.target.known_at] if spec.target.known_at else None
         folds = expanding_folds(rows.rows[spec.features.event_time], known, FOLDS)

@@ -228,7 +228,7 @@ def _prepared(spec: ProductSpec, snapshot: Snapshot) -> tuple[Any, Any, list[Fol
     rows = searched.rows
     count = spec.tune.folds if spec.tune else 3
     if spec.split.by == "random":
-        keys = rows[spec.split.group or spec.features.entity].to_numpy()
+        keys = rows[spec.split.group_column or spec.features.entity].to_numpy()
         folds = hashed_folds(keys, count, spec.model.seed)
     else:
         known = rows[spec.target.known_at] if spec.target.known_at else None
