@@ -141,6 +141,8 @@ def _owners(transformer: Any) -> list[str]:
     for name, step, used in transformer.transformers_:
         if name == "categories" and hasattr(step, "drop_idx_"):
             owners += [feature for feature, known in zip(used, step.categories_, strict=True) for _ in known]
+        elif name == "target_means":
+            owners += [feature for feature in used for _ in np.atleast_1d(step.target_mean_)]
         elif name in ("categories", "numbers"):
             owners += list(used)
     return owners

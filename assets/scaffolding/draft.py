@@ -39,6 +39,8 @@ FEATURES_REASON = (
     "What the model sees; types, ranges and vocabularies follow the columns above. Remove what is not known at prediction "
     "time: it would leak."
 )
+MANY_VALUES = 10
+"""The values of a category beyond which splits of its codes tell them apart badly, so that target means are tried."""
 SMALLER_TREES = {"max_leaf_nodes": 8, "l2_regularization": 1.0}
 """An alternative that learns less of the noise of few rows. Of values, by absolute errors, which heavy tails move less."""
 GATES_REASON = (
@@ -94,7 +96,7 @@ def draft(question: Question, profile: FileProfile, folder: Path, *, staged: boo
     source = _source(profile, folder, roles)
     declared = {column.name: _feature(roles, column, whole=staged) for column in roles.features}
     about = f"Predicts '{roles.target.column.raw}' ({kind}). Drafted by `loopline new` from {profile.path.name}: say it better."
-    model = _model(profile, kind)
+    model = _model(profile, kind, roles.features)
     blocks: list[tuple[str | list[str], Mapping[str, Any]]] = [
         (
             about,
@@ -252,7 +254,7 @@ def _split_reason(roles: Roles) -> str:
     return f"No time is named, so the split is random: leaks through time are not controlled.{kept}"
 
 
-def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
+def _model(profile: FileProfile, kind: str, features: list[ColumnProfile]) -> dict[str, Any]:
     name = "Regressor" if kind == "regression" else "Classifier"
     leaf = max(5, min(20, profile.rows // 50))
     coarse = {"max_bins": COARSE_BINS} if len(profile.columns) > WIDE else {}
@@ -260,18 +262,14 @@ def _model(profile: FileProfile, kind: str) -> dict[str, Any]:
     boosted, common = f"sklearn.ensemble.HistGradientBoosting{name}", {"max_iter": 100, "min_samples_leaf": leaf, **coarse}
     usual: dict[str, Any] = {"learning_rate": 0.1, **common}
     loss = {"loss": "absolute_error"} if kind == "regression" else {}
-    alternatives = [usual | loss] if loss else []
-    alternatives.append({"learning_rate": 0.05, **common, **SMALLER_TREES, **loss})
-    return {
-        "estimator": boosted,
-        "seed": 1,
-        "parameters": usual,
-        "alternatives": [
-            {"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]},
-            *({"estimator": boosted, "parameters": parameters} for parameters in alternatives),
-        ],
-        "refit": True,
-    }
+    smaller = {"learning_rate": 0.05, **common, **SMALLER_TREES, **loss}
+    alternatives: list[dict[str, Any]] = [{"parameters": usual | loss}] if loss else []
+    alternatives.append({"parameters": smaller})
+    if any(column.type == "text" and column.distinct > MANY_VALUES for column in features):
+        alternatives.append({"parameters": usual, "categories": "target_means"})
+    others = [{"estimator": f"sklearn.linear_model.{linear[0]}", "parameters": linear[1]}]
+    others += [{"estimator": boosted, **alternative} for alternative in alternatives]
+    return {"estimator": boosted, "seed": 1, "parameters": usual, "alternatives": others, "refit": True}
 
 
 def _cost(kind: str) -> dict[str, Any]:

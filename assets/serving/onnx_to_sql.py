@@ -98,10 +98,13 @@ class _Translation:
         return self.tensors[name]
 
     def attributes(self, node: Any) -> dict[str, Any]:
-        """An operator's attributes by name."""
-        from onnx import helper
+        """An operator's attributes by name, tensors as arrays."""
+        from onnx import TensorProto, helper, numpy_helper
 
-        return {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        found = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        return {
+            name: numpy_helper.to_array(value) if isinstance(value, TensorProto) else value for name, value in found.items()
+        }
 
     def stage(self, expressions: Sequence[str]) -> Columns:
         """Columns of a new common table expression, which the next ones can use by name."""

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from assets.errors import TranslationError
 from assets.serving.sql_trees import Forest
 from assets.storage.sql import literal
@@ -105,16 +107,20 @@ def _gather(of: Graph, node: Any) -> Columns:
     return [columns[int(place)] for place in of.constants[node.input[1]].reshape(-1)]
 
 
+LABELS = {"values_int64s": "default_int64", "values_floats": "default_float", "values_tensor": "default_tensor"}
+"""The attributes of a LabelEncoder's numbers, and of the number of a text that it does not know."""
+
+
 def _label_encoder(of: Graph, node: Any) -> Columns:
     given = of.attributes(node)
-    values = given.get("values_int64s", given.get("values_floats"))
-    if "keys_strings" not in given or values is None:
+    kind = next((name for name in LABELS if name in given), None)
+    if "keys_strings" not in given or kind is None:
         raise TranslationError("a LabelEncoder that does not encode texts as numbers has no translation to SQL.")
-    default = given.get("default_int64" if "values_int64s" in given else "default_float", -1)
+    values, default = (np.ravel(item).tolist() for item in (given[kind], given.get(LABELS[kind], -1)))
     cases = [(literal(key.decode()), number(value)) for key, value in zip(given["keys_strings"], values, strict=True)]
     (column,) = of.tensor(node.input[0])
     whens = " ".join(f"when {key} then {value}" for key, value in cases)
-    return of.stage([f"case {column} {whens} else {number(default)} end"])
+    return of.stage([f"case {column} {whens} else {number(*default)} end"])
 
 
 def _one_hot(of: Graph, node: Any) -> Columns:

@@ -87,11 +87,7 @@ Trees = list[tuple[dict[int, Node], int, dict[int, dict[int, float]]]]
 
 def _trees(given: Mapping[str, Any]) -> Trees:
     """The trees of a ``TreeEnsemble``, whose leaves are numbered apart from its nodes: leaf n is node -1 - n here."""
-    from onnx import numpy_helper
-
-    splits, modes, weights = (
-        numpy_helper.to_array(given[name]).tolist() for name in ("nodes_splits", "nodes_modes", "leaf_weights")
-    )
+    splits, modes, weights = (given[name].tolist() for name in ("nodes_splits", "nodes_modes", "leaf_weights"))
     missing = list(given.get("nodes_missing_value_tracks_true", [])) or [0] * len(splits)
     named = ("nodes_featureids", "nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs")
     rows = list(zip(*(given[name] for name in named), strict=True))

@@ -56,6 +56,7 @@ class SplitSpec(Declaration):
         return COPIES if self.copies_together else self.group
 
 
+Categories = Literal["codes", "target_means"]
 EstimatorPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 
 
@@ -66,6 +67,8 @@ class AlternativeSpec(Declaration):
     """Give the import path of a scikit-learn-compatible classifier or regressor; your own class may be one."""
     parameters: dict[ParameterName, Any] = Field(default_factory=dict, examples=[{"C": 1.0}])
     """Give its parameters by name."""
+    categories: Categories = Field(default="codes", examples=["target_means"])
+    """Give target_means to show trees, beside the code of each category, the mean of the target where it has this value."""
 
     @model_validator(mode="after")
     def _splits_stay_numeric(self) -> AlternativeSpec:
@@ -82,6 +85,8 @@ class ModelSpec(Declaration):
     """Give the seed of everything that is random."""
     parameters: dict[ParameterName, Any] = Field(default_factory=dict, examples=[{"learning_rate": 0.1, "max_iter": 120}])
     """Give the estimator's parameters by name."""
+    categories: Categories = Field(default="codes", examples=["target_means"])
+    """Give target_means to show trees, beside the code of each category, the mean of the target where it has this value."""
     calibration: Literal["auto", "none", "scaling"] = Field(default="auto", examples=["auto"])
     """Give scaling to recalibrate probabilities on validation rows, none to leave them, auto to do it where it helps."""
     refit: bool = Field(default=False, examples=[True])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ import numpy as np
 
 from assets.errors import DataError, SpecificationError
 from assets.spec import ProductSpec
+from assets.training.column_encoding import encoding
 from bentos.runtime import as_numbers, as_text
 
 if TYPE_CHECKING:
@@ -42,8 +44,6 @@ _has_one_thread: ContextVar[bool] = ContextVar("_has_one_thread", default=False)
 
 LARGEST = 1e150
 """The largest number in magnitude that a feature may hold: sums of its squares stay below double precision's 1.8e308."""
-TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
-"""The modules of estimators whose treatment of missing numbers survives the conversion to ONNX."""
 
 
 def trusted_types(spec: ProductSpec) -> tuple[str, ...]:
@@ -119,40 +119,18 @@ def parameters_of(spec: ProductSpec) -> set[str]:
     return set(inspect.signature(resolved(spec)).parameters)
 
 
-def pipeline(spec: ProductSpec, columns: list[str]) -> Any:
-    """The encoder and the estimator as one unfitted pipeline.
+def pipeline(spec: ProductSpec, columns: list[str], labels: Any = ()) -> Any:
+    """The encoding of these features, in this order, and the estimator as one unfitted pipeline.
 
-    Boosted histograms get categories as numbers, and numbers as they are. Other trees get the median for a missing number:
-    where it goes in their splits does not survive the conversion to ONNX. Any other estimator gets categories as columns of
-    0 and 1, and numbers scaled besides.
-
-    Parameters
-    ----------
-    spec : ProductSpec
-        The specification.
-    columns : list of str
-        The features to use, in order.
+    Raises
+    ------
+    SpecificationError
+        As for `estimator` and `column_encoding.encoding`.
     """
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
-    from sklearn.utils import get_tags
 
     last = estimator(spec)
-    categories = [name for name in columns if spec.columns[name].type == "category"]
-    numbers = [name for name in columns if spec.columns[name].type == "number"]
-    encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float64)
-    scaler: Any = SimpleImputer(strategy="median")
-    if any(base.__module__.startswith(TAKING_MISSING) for base in type(last).__mro__):
-        scaler = "passthrough"
-    elif not get_tags(last).input_tags.allow_nan:
-        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float64)
-        scaler = Pipeline([("missing", scaler), ("scale", StandardScaler())])
-    transformer = ColumnTransformer(
-        [(name, step, used) for name, step, used in (("categories", encoder, categories), ("numbers", scaler, numbers)) if used]
-    )
-    return Pipeline([("columns", transformer), ("estimator", last)])
+    return Pipeline([("columns", encoding(spec, last, columns, labels)), ("estimator", last)])
 
 
 def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
@@ -182,8 +160,9 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
     if not columns:
         raise DataError(f"{spec.name}: no feature has a value in the {len(frame)} rows to train on. Mend their source.")
     _require_squares(spec, frame[columns])
-    with threads_for(frame):
-        return pipeline(spec, columns).fit(frame, labels)
+    with threads_for(frame), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # some folds then lack it, which is fine
+        return pipeline(spec, columns, labels).fit(frame, labels)
 
 
 def _require_squares(spec: ProductSpec, frame: pd.DataFrame) -> None:

@@ -60,7 +60,7 @@ def encoded(builder: Builder, transformer: Any) -> str | None:
     for label, step, used in transformer.transformers_:
         if label == "remainder" or not len(used):
             continue
-        part = _categories(builder, step, used) if label == "categories" else _numbers(builder, step, used)
+        part = ENCODINGS[label](builder, step, used)
         if part is None:
             return None
         parts += part
@@ -106,6 +106,32 @@ def _numbers(builder: Builder, step: Any, names: Sequence[str]) -> list[str] | N
         elif not (isinstance(part, FunctionTransformer) or part == "passthrough"):
             return None
     return [columns]
+
+
+def _target_means(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:
+    """The mean of the target by category, for several classes that of each; of a value that is new, the mean of all rows."""
+    from onnx import numpy_helper
+
+    overall = np.atleast_1d(step.target_mean_)
+    found = []
+    for place, (name, known) in enumerate(zip(names, step.categories_, strict=True)):
+        for output, mean in enumerate(overall):
+            means = np.asarray(step.encodings_[place * len(overall) + output], dtype=np.float64)
+            told = builder.add(
+                "LabelEncoder",
+                [name],
+                f"{name}/mean_{output}",
+                domain=ML,
+                keys_strings=[str(item) for item in known],
+                values_tensor=numpy_helper.from_array(means, "values"),
+                default_tensor=numpy_helper.from_array(np.array([mean], dtype=np.float64), "default"),
+            )
+            found.append(told)
+    return found
+
+
+ENCODINGS = {"categories": _categories, "numbers": _numbers, "target_means": _target_means}
+"""Who writes which step of the pipeline's transformer."""
 
 
 def linear(builder: Builder, columns: str, coefficients: Any, intercepts: Any) -> str:

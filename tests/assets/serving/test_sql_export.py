@@ -32,6 +32,7 @@ from tests.shop import customers, product
 from tests.world import REPOSITORY
 
 FOREST = {"n_estimators": 12, "max_depth": 5}
+MEANS = {"max_iter": 20, "categories": "target_means"}
 HISTOGRAM = "sklearn.ensemble.HistGradientBoosting"
 MODELS = [
     ("churn", f"{HISTOGRAM}Classifier", {"max_iter": 40}, "scaling"),
@@ -44,11 +45,16 @@ MODELS = [
     ("tier", "sklearn.ensemble.ExtraTreesClassifier", FOREST, "none"),
     ("tier", "lightgbm.LGBMClassifier", {"n_estimators": 5}, "none"),
     ("spend", f"{HISTOGRAM}Regressor", {"max_iter": 40}, "none"),
+    ("churn", f"{HISTOGRAM}Classifier", MEANS, "scaling"),
+    ("tier", f"{HISTOGRAM}Classifier", MEANS, "scaling"),
+    ("spend", f"{HISTOGRAM}Regressor", MEANS, "none"),
+    ("spend", "lightgbm.LGBMRegressor", {"n_estimators": 12, "categories": "target_means"}, "none"),
     ("spend", "sklearn.linear_model.Ridge", {}, "none"),
+    ("spend", "sklearn.linear_model.RidgeCV", {}, "none"),
     ("spend", "sklearn.ensemble.RandomForestRegressor", FOREST, "none"),
     ("spend", "lightgbm.LGBMRegressor", {"n_estimators": 12}, "none"),
 ]
-NAMES = [f"{name}-{estimator.rsplit('.', 1)[1]}" for name, estimator, _, _ in MODELS]
+NAMES = [f"{name}-{estimator.rsplit('.', 1)[1]}-{given.get('categories', 'codes')}" for name, estimator, given, _ in MODELS]
 KEPT = ["customer_id", "signed_up_at"]
 SPARK = REPOSITORY / ".venv-spark" / "bin" / "python"
 
@@ -79,7 +85,9 @@ def rows() -> pd.DataFrame:
 
 def declared(name: str, estimator: str, parameters: dict[str, Any], calibration: str = "none") -> dict[str, Any]:
     """The part of a declaration that names the model."""
-    return {"model": {"estimator": estimator, "parameters": parameters, "seed": 1, "calibration": calibration}}
+    own = {key: value for key, value in parameters.items() if key != "categories"}
+    encoded = {"categories": parameters.get("categories", "codes")}
+    return {"model": {"estimator": estimator, "parameters": own, **encoded, "seed": 1, "calibration": calibration}}
 
 
 def answers(model: Model, rows: pd.DataFrame) -> pd.DataFrame:

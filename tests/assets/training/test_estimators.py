@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -61,6 +62,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("tier", "lightgbm.LGBMClassifier", {"n_estimators": 20}),
     ("tier", "sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 20}),
     ("spend", "sklearn.linear_model.Ridge", {"alpha": 2.0}),
+    ("spend", "sklearn.linear_model.RidgeCV", {}),
     ("spend", "sklearn.ensemble.RandomForestRegressor", {"n_estimators": 20, "min_samples_leaf": 5}),
     ("spend", "lightgbm.LGBMRegressor", {"n_estimators": 20}),
     ("spend", "sklearn.ensemble.HistGradientBoostingRegressor", {"max_iter": 20}),
@@ -139,12 +141,17 @@ def test_the_parts_are_apart_and_hold_every_row(home: Home, shop: Path, name: st
             {"estimator": "lightgbm.LGBMClassifier", "parameters": {"n_estimators": "many"}},
             r"'model.parameters.n_estimators' must be like 100, a int, got 'many'",
         ),
+        (
+            "churn",
+            {"estimator": "sklearn.linear_model.LogisticRegression", "categories": "target_means"},
+            "'model.categories' is target_means, but sklearn.linear_model.LogisticRegression gets each value of a category as a",
+        ),
     ],
 )
 def test_an_estimator_that_does_not_fit_is_refused(name: str, model: dict[str, Any], message: str) -> None:
     """By kind, by name, by type."""
     with pytest.raises(SpecificationError, match=message):
-        estimators.estimator(product(name, model=model))
+        estimators.pipeline(product(name, model=model), ["age", "plan"])
 
 
 def test_an_estimator_that_does_not_convert_is_refused_and_nothing_is_published(home: Home, shop: Path) -> None:
@@ -196,3 +203,24 @@ def test_a_number_whose_square_is_beyond_double_precision_is_named() -> None:
     frame.loc[7, column] = -1.7976931348623157e308
     with pytest.raises(DataError, match=rf"'{column}' holds 1.79769e\+308.*--null 1.79769e\+308.*quarantine"):
         estimators.fit(spec, frame, labels)
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_target_means_are_shown_beside_the_codes_and_served_as_they_were_fitted(home: Home, name: str) -> None:
+    """Of the rows' own target, a value that is new has the mean of all; a class of a single row stops nothing."""
+    plain = product(name)
+    kind = "Regressor" if plain.kind == "regression" else "Classifier"
+    path = f"sklearn.ensemble.HistGradientBoosting{kind}"
+    spec = product(name, model={"estimator": path, "seed": 1, "parameters": {"max_iter": 10}, "categories": "target_means"})
+    frame, labels = estimators.made_up(spec, 300)
+    frame["plan"] = np.random.default_rng(1).permutation(np.repeat([f"p{number}" for number in range(30)], 10)).astype(object)
+    labels = labels if spec.kind == "regression" else np.r_[np.zeros(298), 1.0, 1.0 if spec.kind == "binary" else 2.0]
+    fitted = estimators.fit(spec, frame, labels)
+    told = fitted.named_steps["columns"].transform(frame.assign(plan="never seen"))
+    assert told.shape[1] == len(spec.columns) + (3 if spec.kind == "multiclass" else 1)
+    assert told[:, -1] == pytest.approx(np.mean(labels if spec.kind == "regression" else labels == labels.max()))
+    session = onnxruntime.InferenceSession(onnx_export.convert(spec, fitted, None))
+    asked = pd.concat([frame, frame.assign(plan="never seen")], ignore_index=True)
+    (answered,) = session.run(None, {column: asked[column].to_numpy().reshape(-1, 1) for column in asked})
+    expected = fitted.predict(asked).reshape(-1, 1) if spec.kind == "regression" else fitted.predict_proba(asked)
+    assert np.abs(answered - expected).max() <= 1e-12 * max(1.0, np.abs(expected).max())
