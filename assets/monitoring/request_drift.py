@@ -20,6 +20,7 @@ from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
+from assets.storage.sql import identifier
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ MOST = 100_000
 """Rows of the log that are looked at: the latest."""
 BLOCKS, MOST_BLOCKS = 20, 2000
 """Blocks that the shorter side is cut into, and the most that both are."""
-BLOCK, OUTPUT = "_block", "outputs"
+BLOCK, OUTPUT = "/block", "/outputs"
+"""Columns beside the features; no feature's name has a slash."""
 
 
 def position(home: Home, product: str) -> str:
@@ -73,12 +75,11 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     shifts = _shifts(spec, model, validated, log)
     findings = told(spec, shifts, dict.fromkeys(shifts, spec.monitoring.drift.floor))
     alarms = [
-        {"kind": "asked", "what": name, **item, "told": _TOLD.format(**item), "stands": True}
+        {"kind": "asked", "what": name.strip("/"), **item, "told": _TOLD.format(**item), "stands": True}
         for name, item in findings.items()
         if item["alarm"]
     ]
-    model_moved = {OUTPUT: findings.pop(OUTPUT)}
-    return found | {"model": model_moved, "data": findings, "alarms": alarms}
+    return found | {"model": {"outputs": findings.pop(OUTPUT)}, "data": findings, "alarms": alarms}
 
 
 _TOLD = (
@@ -113,8 +114,8 @@ def _shifts(spec: ProductSpec, model: Model, validated: pd.DataFrame, log: pd.Da
         connection.register("given", pa.table(columns))
         connection.execute("create table asked as from given")
         kinds = dict.fromkeys([*numbers, OUTPUT], False) | dict.fromkeys(texts, True)
-        bins = histograms.cut(connection, "asked", kinds, where=f"{BLOCK} < {first}")
-        counts = histograms.count(connection, "asked", bins, units=len(current), unit=BLOCK)
+        bins = histograms.cut(connection, "asked", kinds, where=f"{identifier(BLOCK)} < {first}")
+        counts = histograms.count(connection, "asked", bins, units=len(current), unit=identifier(BLOCK))
     strata = np.zeros(len(current), dtype=int)
     sides = assignments(current, strata, spec.monitoring.drift.permutations, spec.model.seed)
     return judged({name: divergence(item.rows, sides, strata) for name, item in counts.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from bentos.prediction_log import PredictionLog
 from bentos.runtime import Model
 from bentos.served import Served
 from tests.models import champion_of, promised, snapshot_of
-from tests.shop import AT_RANDOM, customers, product
+from tests.shop import AT_RANDOM, COLUMNS, customers, product
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 Shop = tuple[Home, Snapshot, Entry, Served]
@@ -44,11 +44,11 @@ def shop(tmp_path: Path) -> Shop:
     return home, snapshot, champion, promised(home, model, tmp_path / "package")
 
 
-def ask(shop: Shop, rows: pd.DataFrame) -> None:
+def ask(shop: Shop, rows: pd.DataFrame, features: Sequence[str] = ("age", "plan", "visits")) -> None:
     """Let a service log these rows, ten a request."""
     home, _, champion, served = shop
     log = PredictionLog(home.served / champion.product, 1.0)
-    given = rows[["age", "plan", "visits"]].astype(object).where(rows[["age", "plan", "visits"]].notna(), None)
+    given = rows[[*features]].astype(object).where(rows[[*features]].notna(), None)
     for number, start in enumerate(range(0, len(rows), 10)):
         several: Any = given.iloc[start : start + 10].to_dict("records")
         log.entries.append((f"r{number}", START + timedelta(minutes=2 * number), served, several, [{}] * len(several)))
@@ -72,6 +72,28 @@ def test_what_is_asked_is_held_against_the_validation_rows(shop: Shop, plant: Ca
     if moved:
         assert found["data"]["visits"]["effect"] > 0.5 > found["data"]["age"]["effect"]
     assert set(found["data"]) == {"age", "plan", "visits"}
+
+
+def test_a_feature_may_be_named_like_the_outputs(tmp_path: Path) -> None:
+    """It is held against the validation rows beside them."""
+    spec = spec_of()
+    features = spec.features.model_dump()
+    features["groups"]["all"]["outputs"] = features["groups"]["all"].pop("visits")
+    columns = {("outputs" if name == "visits" else name): item for name, item in COLUMNS.items()}
+    source = {"file": "customers.csv", "key": ["customer_id"], "columns": columns}
+    spec = product("churn", features=features, source=source, split=AT_RANDOM)
+    home, frame = Home(tmp_path / "home").prepare(), customers().rename(columns={"visits": "outputs"})
+    snapshot = snapshot_of(home, spec, frame)
+    made = training.train(home, spec, snapshot)
+    model = Model.load(made.folder, made.digest)
+    champion = replace(champion_of(model), snapshot_digest=snapshot.digest)
+    shop = home, snapshot, champion, promised(home, model, tmp_path / "package")
+    ask(shop, customers(1500, seed=9).rename(columns={"visits": "outputs"}), ["age", "plan", "outputs"])
+    found = request_drift.look(home, spec, champion)
+    assert found is not None
+    assert set(found["data"]) == {"age", "plan", "outputs"}
+    assert set(found["model"]) == {"outputs"}
+    assert found["data"]["outputs"] != found["model"]["outputs"]
 
 
 def test_too_little_is_not_judged(shop: Shop) -> None:
