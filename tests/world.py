@@ -21,6 +21,7 @@ from assets.training import current_model
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
+from orchestration.operations.preview import Preview, preview
 from orchestration.staleness.run_loop import Outcome, run
 
 DEFS = REPOSITORY / "orchestration" / "defs"
@@ -107,10 +108,23 @@ class World:
         declared = dg.Definitions.merge(*(component.build_defs(None) for component in components))
         return assemble(declared, home=home)
 
-    def run(self, home: Home, **hooks: Any) -> Outcome:
-        """Run what is stale."""
+    def run(self, home: Home, *, is_alone: bool = True, **hooks: Any) -> Outcome:
+        """Run what is stale; where no other run goes on, its plan named what was made, and nothing else was."""
         with resources.instance(home.prepare()) as instance:
-            return run(self.definitions(home), instance, home, **hooks)
+            definitions = self.definitions(home)
+            foreseen = preview(definitions, instance, home, hooks.get("product")).assets
+            outcome = run(definitions, instance, home, **hooks)
+        if not is_alone:
+            return outcome
+        made = {name.split("[")[0] for name in outcome.executed}
+        assert {item.asset for item in foreseen if item.action == "make"} <= made <= {item.asset for item in foreseen}
+        assert all(outcome.executed.get(item.asset, item.reason) == item.reason for item in foreseen if item.action == "make")
+        return outcome
+
+    def preview(self, home: Home) -> Preview:
+        """What a run would make."""
+        with resources.instance(home.prepare()) as instance:
+            return preview(self.definitions(home), instance, home)
 
     def materialize(self, home: Home, *keys: list[str]) -> Any:
         """Materialize just these assets, as someone would in the UI."""

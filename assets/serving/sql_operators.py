@@ -288,7 +288,7 @@ OPERATORS: dict[str, Operator] = {
     "Normalizer": _normalizer,
     "OneHotEncoder": _one_hot,
     "ReduceMax": _highest,
-    "Reshape": _same,
+    "Reshape": _same,  # it changes nothing of a row's columns
     "Scaler": _scaler,
     "Softmax": _softmax,
     "Sub": _arithmetic("-"),
@@ -298,4 +298,3 @@ OPERATORS: dict[str, Operator] = {
     "TreeEnsembleRegressor": _trees,
     "Where": _where,
 }
-"""What can be translated; `Reshape` changes nothing of a row's columns."""

@@ -19,6 +19,7 @@ CODE = (
     "co_cellvars",
 )  # fmt: skip
 """What of a code object is told as it is."""
+_PARTS: dict[str, dict[str, Any]] = {}
 
 
 def code_version(*modules: str, parameters: Any = None, distributions: Iterable[str] = ()) -> str:
@@ -36,7 +37,15 @@ def code_version(*modules: str, parameters: Any = None, distributions: Iterable[
         Installed distributions whose version changes what is made.
     """
     libraries = {name: _installed(name) for name in distributions}
-    return value_digest([_closure(*modules), parameters, libraries])[:16]
+    parts = {"code": _closure(*modules), "declaration": parameters, "libraries": libraries}
+    version = value_digest(parts)[:16]
+    _PARTS[version] = parts
+    return version
+
+
+def parts_of(version: str) -> dict[str, Any] | None:
+    """What a version that this process took was made of: ``code`` by module, ``declaration`` and ``libraries``."""
+    return _PARTS.get(version)
 
 
 def estimator_version(path: str) -> str:
@@ -60,15 +69,16 @@ def _installed(distribution: str) -> str:
     return installed(distribution)
 
 
-def _closure(*modules: str) -> list[str]:
+def _closure(*modules: str) -> dict[str, str]:
     """Digests of the code of modules and of all our modules that they import, however far."""
-    waiting, seen = list(modules), {}
+    waiting = list(modules)
+    seen: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
         if name not in seen and (read := _read(name)) is not None:
             seen[name], imported = read
             waiting += imported
-    return [f"{name} {seen[name]}" for name in sorted(seen)]
+    return dict(sorted(seen.items()))
 
 
 @cache

@@ -100,6 +100,11 @@ class Home:
         return self.root / "monitoring"
 
     @property
+    def code_versions(self) -> Path:
+        """What the code versions of assets were made of, by version."""
+        return self.root / "code_versions"
+
+    @property
     def ledger(self) -> Path:
         """Who served when."""
         return self.root / "ledger"

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from rich.markup import escape
 from rich.table import Table
 
 from assets.rendering.number_text import number_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from orchestration.operations.check import Checked
     from orchestration.operations.doctor import Finding
     from orchestration.operations.lineage import Link
+    from orchestration.operations.preview import Preview
     from orchestration.operations.status import ProductStatus, Status
     from orchestration.staleness.plan import Plan
     from orchestration.staleness.run_loop import Outcome
@@ -67,7 +69,7 @@ class RunDisplay(logging.Handler):
         for reason, names in by_reason.items():
             if reason != NEVER_MADE:
                 more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-                self.console.print(f"  [dim]{reason}: {', '.join(names[:3])}{more}[/]", soft_wrap=True)
+                self.console.print(f"  [dim]{escape(reason)}: {', '.join(names[:3])}{more}[/]", soft_wrap=True)
 
     def waiting(self, holder: str) -> None:
         """Say that another run holds this home."""
@@ -92,6 +94,30 @@ class RunDisplay(logging.Handler):
         served = next((item.product for item in shown if item.bento), None)
         if served:
             self.console.print(f"[dim]            [/] loopline serve {served}")
+
+
+def show_preview(found: Preview) -> None:
+    """Show what would be made, an asset a line."""
+    console = terminal()
+    by_action = {action: [item for item in found.assets if item.action == action] for action in ("make", "wait")}
+    console.print(
+        f"[bold]{len(by_action['make'])}[/] to make, {len(by_action['wait'])} perhaps, {found.unchanged} unchanged; "
+        f"about {found.seconds('make'):.0f} to {found.seconds('make', 'wait'):.0f} s by the last runs"
+        if found.assets
+        else f"[bold green]nothing changed[/]: {found.unchanged} assets are as they would be made now"
+    )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    for item in found.assets:
+        word = "[green]make[/]" if item.action == "make" else "[dim]perhaps[/]"
+        months = f" ({len(item.partitions)} partitions)" if item.partitions else ""
+        seconds = "" if item.seconds is None else f"{item.seconds:.1f} s"
+        table.add_row(word, f"{item.asset}{months}", escape(item.reason), seconds)
+    if found.assets:
+        console.print(table)
 
 
 def show_status(status: Status, product: str | None) -> None:

@@ -73,6 +73,26 @@ def run(product: str | None) -> None:
 
 @loopline.command()
 @click.argument("product", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the documented JSON instead.")
+def plan(product: str | None, as_json: bool) -> None:
+    """Show what `loopline run` would make, why, in what order, and about how long it takes; nothing is executed."""
+    from orchestration.cli.display import show_preview
+
+    with told():
+        home = resources.home_from_environment().prepare()
+        definitions = load_definitions(product)
+        from orchestration.operations.preview import preview
+
+        with resources.instance(home) as instance:
+            found = preview(definitions, instance, home, product)
+        if as_json:
+            click.echo(json.dumps(found.as_json(), indent=2))
+        else:
+            show_preview(found)
+
+
+@loopline.command()
+@click.argument("product", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the documented JSON, of all products, instead.")
 def status(product: str | None, as_json: bool) -> None:
     """Show what is served, of one PRODUCT or of all: champions, digests, metrics, the last run, open refusals."""

@@ -89,4 +89,5 @@ def _code_version(manifest: Node, node: Node, parameters: Mapping[str, Any]) -> 
     mentioned = set(re.findall(r"""var\(\s*['"](\w+)['"]""", "".join(code)))
     shown = {name: value for name, value in parameters.items() if name in mentioned}
     columns = {name: column.get("data_type") for name, column in node.get("columns", {}).items()}
-    return code_version("assets.warehouse.dbt_build", parameters=[code, shown, columns], distributions=["dbt-core", "duckdb"])
+    declared = {"sql": code, "variables": shown, "columns": columns}
+    return code_version("assets.warehouse.dbt_build", parameters=declared, distributions=["dbt-core", "duckdb"])

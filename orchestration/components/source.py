@@ -66,7 +66,9 @@ class Source(DeclaredComponent[SourceSpec]):
             owners=[self.spec.owner],
             tags=self.tags,
             code_version=code_version(
-                "assets.ingestion.quality_asset", parameters=self.spec.model_dump(mode="json"), distributions=["duckdb"]
+                "assets.ingestion.quality_asset",
+                parameters=self.spec.model_dump(mode="json", exclude={"folder", "distribution"}),
+                distributions=["duckdb"],
             ),
         )
         return stage_asset(lambda home: measure_quality(home, self.spec), spec=spec)

@@ -19,6 +19,7 @@ from assets.processes.settings import settle_process
 from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown
 from assets.storage.home import Home
 from bentos.runtime import TamperedModelError
+from orchestration.staleness import code_parts
 from orchestration.staleness.recorded_versions import Versions, stamped
 
 progress = logging.getLogger("loopline.progress")
@@ -106,6 +107,8 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         home: Home = context.resources.home.prepare()
         versions = Versions(context.resources.graph.assets, context.instance, home)
         _require_sound_upstream(context, versions)
+        for key in context.selected_asset_keys:
+            code_parts.keep(home, versions.graph.get(key).code_version)
         CAUSE.set(context.run.tags.get(REASON, ""))
         yield home, versions
     except (LooplineError, TamperedModelError) as error:

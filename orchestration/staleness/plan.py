@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from assets.storage.home import Home
+from orchestration.staleness import code_parts
 from orchestration.staleness.recorded_versions import KEPT_ON_NEW_DATA, Stamp, Versions
 
 NEVER_MADE = "never made"
@@ -143,7 +144,7 @@ def _stale_partitions(versions: Versions, key: dg.AssetKey) -> list[str]:
 
 def _changed(versions: Versions, key: dg.AssetKey, stamp: Stamp) -> str | None:
     if stamp.code_version != versions.graph.get(key).code_version:
-        return "its code or declaration changed"
+        return code_parts.told(versions.home, stamp.code_version, str(versions.graph.get(key).code_version))
     if stamp.output is not None and not (versions.home.root / stamp.output).exists():
         return "its output is gone"
     return None

@@ -32,6 +32,7 @@ class Stamp:
     code_version: str
     inputs: Mapping[str, str]
     output: str | None
+    seconds: float | None = None
 
 
 class Versions:
@@ -146,4 +147,5 @@ def _stamp(event: dg.AssetMaterialization) -> Stamp | None:
         str((event.tags or {}).get(CODE_VERSION, "")),
         metadata.get(INPUTS) or {},
         metadata.get(OUTPUT),
+        metadata.get("seconds"),
     )

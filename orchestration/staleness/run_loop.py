@@ -89,7 +89,7 @@ def run(
         If there is no such product.
     """
     graph: Any = definitions.resolve_asset_graph()
-    wanted = _wanted(graph, product, names)
+    wanted = wanted_keys(graph, product, names)
     job = definitions.resolve_implicit_global_asset_job_def()
     outcome = Outcome()
     with exclusive(home.root / "run.lock", on_wait=on_wait):
@@ -138,7 +138,14 @@ def _bury(instance: dg.DagsterInstance) -> None:
         instance.report_run_failed(dead, "The process of this run ended before the run did. `loopline run` goes on from here.")
 
 
-def _wanted(graph: Any, product: str | None, names: Collection[str] | None) -> AbstractSet[dg.AssetKey]:
+def wanted_keys(graph: Any, product: str | None, names: Collection[str] | None = None) -> AbstractSet[dg.AssetKey]:
+    """The assets that a run looks at; its parameters are those of `run`.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such product.
+    """
     loop = {key for key in graph.toposorted_asset_keys if ON_DEMAND not in graph.get(key).tags}
     if product is None:
         return loop

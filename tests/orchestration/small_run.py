@@ -17,7 +17,7 @@ def main() -> None:
     logging.captureWarnings(capture=True)
     home = Home(Path(sys.argv[2])).prepare()
     with RunDisplay(home) as display:
-        outcome = World.small(Path(sys.argv[1])).run(home, on_wait=display.waiting)
+        outcome = World.small(Path(sys.argv[1])).run(home, is_alone=False, on_wait=display.waiting)
     print(f"executed {len(outcome.executed)}", flush=True)  # noqa: T201 - what the test reads
     os._exit(0)
 

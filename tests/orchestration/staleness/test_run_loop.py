@@ -43,7 +43,7 @@ def test_a_changed_parameter_makes_anew_what_depends_on_it_and_nothing_else(worl
     stricter = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.55}}})
     outcome = stricter.run(ran_copy)
     assert set(outcome.executed) == {"flight_delay/verdict", "flight_delay/champion", "flight_delay/report"}
-    assert outcome.executed["flight_delay/verdict"] == "its code or declaration changed"
+    assert outcome.executed["flight_delay/verdict"] == "gates.metrics.roc_auc.min: 0.6 → 0.55"
 
 
 def test_new_data_that_change_nothing_stop_where_they_change_nothing(
