@@ -8,16 +8,14 @@ from pathlib import Path
 import dagster as dg
 
 import assets
-from assets.evaluation import evidence
 from assets.evaluation.examinations import EXAMINATIONS
-from assets.promotion.verdicts import GATES
-from orchestration.automation import TRAINED
+from assets.promotion.gates import GATE_RULES
+from orchestration.automation import trained
 from orchestration.definitions import defs
 from orchestration.staleness.plan import product_names
 from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
-STAGES = ["ingestion", "warehouse", "features", "training", "evaluation", "promotion", "serving", "monitoring"]
 PRODUCTS = product_names(GRAPH)
 
 
@@ -72,7 +70,7 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
     """What the UI shows of it."""
     for key in GRAPH.toposorted_asset_keys:
         node = GRAPH.get(key)
-        assert node.tags["stage"] in STAGES, key
+        assert node.tags["stage"] in drawn(), key
         assert node.group_name in {"landing", "warehouse", "features", *PRODUCTS}, key
         assert node.description, key
         assert node.kinds, key
@@ -84,7 +82,7 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
 def test_what_a_training_makes_are_assets_of_every_product() -> None:
     """A renamed one would be run by the schedule. Only a product that declares a search has a tuning."""
     for product in PRODUCTS:
-        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in TRAINED - {"tuning"})
+        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in trained() - {"tuning"})
 
 
 def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
@@ -98,17 +96,12 @@ def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
         assert (folder / f"{'examination' if name in EXAMINATIONS else name}_asset.py").exists(), key
 
 
-def test_the_gate_wants_a_record_of_every_examination() -> None:
-    """It reads records by these names, without what makes them: else how they are made would be in the verdict's version."""
-    assert tuple(EXAMINATIONS) == evidence.STAGES
-
-
 def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     """Each dbt test on its relation, the contract on the snapshot; a gate refuses, an alarm warns: neither fails a run."""
     checks = {check for key in GRAPH.toposorted_asset_keys for check in GRAPH.get(key).check_keys}
     alarms = {check for check in checks if check.asset_key.path[-1] == "monitoring"}
     gates = {check for check in checks if check.asset_key.path[-1] == "verdict"}
-    assert {check.name for check in gates} == set(GATES)
+    assert {check.name for check in gates} == set(GATE_RULES)
     assert len(checks - gates) >= 30
     assert all(GRAPH.get(check).blocking for check in checks - gates - alarms)
     assert not any(GRAPH.get(check).blocking for check in gates | alarms)
