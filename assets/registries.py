@@ -111,7 +111,7 @@ def _extending(name: str) -> list[ModuleType]:
 
 @cache
 def _extensions() -> tuple[ModuleType, ...]:
-    """Every extension, imported.
+    """Every extension, imported; a module whose name begins with an underscore is for the others.
 
     Raises
     ------
@@ -119,8 +119,8 @@ def _extensions() -> tuple[ModuleType, ...]:
         If one cannot be imported, or adds to no registry.
     """
     modules = []
-    for found in sorted(iter_modules(map(str, extension_folders())), key=lambda found: found.name):
-        name = f"{EXTENSIONS}.{found.name}"
+    found = sorted(item.name for item in iter_modules(map(str, extension_folders())) if not item.name.startswith("_"))
+    for name in (f"{EXTENSIONS}.{item}" for item in found):
         try:
             module = import_module(name)
         except Exception as error:

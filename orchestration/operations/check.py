@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import LooplineError
+from assets.evaluation.examinations import EXAMINATIONS
 from assets.ingestion import raw_files, row_validation
+from assets.promotion.gates import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
 from assets.training import estimators, onnx_export, training
@@ -54,7 +56,7 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
         found.problems += _told(_file, spec, home, folder)
     else:
         found.problems += _told(_relation, spec, houses)
-    found.remarks += _uncovered(spec)
+    found.remarks += [*_uncovered(spec), *_extended(spec)]
     if not found.problems:
         _try_to_convert(spec, found)
     return found
@@ -163,3 +165,17 @@ def _uncovered(spec: ProductSpec) -> Iterator[str]:
     if loose:
         shown = ", ".join(loose[:6]) + (f" and {len(loose) - 6} more" if len(loose) > 6 else "")
         yield f"the contract bounds {covered} of {len(spec.columns)} features; without a whole range or vocabulary: {shown}"
+
+
+def _extended(spec: ProductSpec) -> Iterator[str]:
+    """What extensions ask of a model beside the project's own rules."""
+    for name, module in GATE_RULES.added.items():
+        rule, bound = GATE_RULES[name], spec.gates.rules.get(name)
+        told = "it takes no limit"
+        if rule.limit:
+            bounds = {} if bound is None else bound.model_dump(exclude_none=True, include={"min", "max"})
+            listed = " and ".join(f"{end} {value:g}" for end, value in bounds.items())
+            told = f"{rule.limit} has {listed or 'no limit, so it only warns'} in {rule.declared}"
+        yield f"{module} adds the gate rule '{name}': {told}"
+    for name, module in EXAMINATIONS.added.items():
+        yield f"{module} adds the examination '{name}'"
