@@ -170,12 +170,16 @@ def _uncovered(spec: ProductSpec) -> Iterator[str]:
 def _extended(spec: ProductSpec) -> Iterator[str]:
     """What extensions ask of a model beside the project's own rules."""
     for name, module in GATE_RULES.added.items():
-        rule, bound = GATE_RULES[name], spec.gates.rules.get(name)
-        told = "it takes no limit"
+        rule, told = GATE_RULES[name], ""
         if rule.limit:
-            bounds = {} if bound is None else bound.model_dump(exclude_none=True, include={"min", "max"})
-            listed = " and ".join(f"{end} {value:g}" for end, value in bounds.items())
-            told = f"{rule.limit} has {listed or 'no limit, so it only warns'} in {rule.declared}"
-        yield f"{module} adds the gate rule '{name}': {told}"
+            bound = spec.gates.rules.get(name)
+            bounds = [
+                f"{word} {limit:g}"
+                for word, limit in (("at least", bound and bound.min), ("at most", bound and bound.max))
+                if limit is not None
+            ]
+            told = f" must be {' and '.join(bounds)}" if bounds else " has no limit, so it only warns"
+            told = f": {rule.limit}{told} ({rule.declared})"
+        yield f"{module} adds the gate rule '{name}'{told}"
     for name, module in EXAMINATIONS.added.items():
         yield f"{module} adds the examination '{name}'"

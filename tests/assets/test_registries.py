@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,18 @@ import pytest
 from assets import registries
 from assets.errors import ExtensionError, SpecificationError
 from assets.evaluation.examinations import EXAMINATIONS
+from assets.monitoring import retraining_triggers
 from assets.promotion.gate_rule import GateRule
 from assets.promotion.gates import GATE_RULES
 from assets.registries import REGISTRIES, Registry
 from assets.spec import ProductSpec, read_declaration
 from assets.storage import code_version as versions
+from assets.storage.home import Home
+from tests.shop import product
 from tests.world import DEFS
 
 RULE = """
+from assets.monitoring import retraining_triggers
 from assets.promotion.gate_rule import GateRule
 {helper}
 LIMIT = {limit}
@@ -153,3 +158,20 @@ def test_a_limit_of_no_rule_is_one_clear_error(tmp_path: Path, declared: str, to
     path.write_text(text.replace("  gates:\n", f"  gates:\n    {declared}\n"))
     with pytest.raises(SpecificationError, match=told + r".*defs\.yaml:\d+\)"):
         read_declaration(path, ProductSpec)
+
+
+def test_a_trigger_of_an_extension_is_declared_by_its_name(extend: Extend, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And gives events; a name that nothing adds is an error."""
+    extend(
+        "mine",
+        "from assets.monitoring.retraining_triggers import Event, RetrainingTrigger\n"
+        "event = lambda home, spec, now: Event('audit', str(now.year), 'an audit is due')\n"
+        "RETRAINING_TRIGGERS = (RetrainingTrigger('audit', 'An audit is due.', event),)",
+    )
+    own = retraining_triggers.RETRAINING_TRIGGERS.own
+    monkeypatch.setattr(retraining_triggers, "RETRAINING_TRIGGERS", Registry("RETRAINING_TRIGGERS", own))
+    spec = product("churn", retrain={"triggers": ["audit"]})
+    now = datetime(2024, 5, 1, tzinfo=UTC)
+    assert retraining_triggers.events(home, spec, now) == [retraining_triggers.Event("audit", "2024", "an audit is due")]
+    with pytest.raises(ValueError, match=r"lists 'audits', which is no retraining trigger\. .*Did you mean 'audit'\?"):
+        product("churn", retrain={"triggers": ["audits"]})

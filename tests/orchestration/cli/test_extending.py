@@ -76,7 +76,9 @@ def test_the_check_says_what_is_added_and_which_limit_it_has(ran: dict[str, subp
     """Before anything is run."""
     told = ran["check"].stdout
     assert ran["check"].returncode == 0, told
-    assert f"{MODULE} adds the gate rule 'flagged_share': the share of flagged test rows has max 0.05 in gates.rules" in told
+    assert (
+        f"{MODULE} adds the gate rule 'flagged_share': the share of flagged test rows must be at most 0.05 (gates.rules" in told
+    )
     assert f"{MODULE} adds the examination 'flagged'" in told
 
 
