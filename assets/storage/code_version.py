@@ -89,9 +89,9 @@ def _read(module: str) -> tuple[str, list[str]] | None:
             imported += [package, *(f"{package}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Registry":
+        elif isinstance(made := getattr(node, "value", None), ast.Call) and getattr(made.func, "id", "") == "Registry":
             # what extensions add to a registry is as good as imported where it is declared
-            imported += extending(str(ast.literal_eval(node.args[0])))
+            imported += extending(str(ast.literal_eval(made.args[0])))
     templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]
     return value_digest([_described(compile(tree, module, "exec", optimize=2)), *templates]), imported
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from orchestration.cli.console import terminal
 
 WORDS = {"declared": "declared in", "added_by": "added by"}
 """What is said of an item after its description."""
@@ -14,7 +15,7 @@ WORDS = {"declared": "declared in", "added_by": "added by"}
 
 def show_registries(found: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
     """Show the items of each registry, those of extensions marked with their module."""
-    console = Console(highlight=False)
+    console = terminal()
     for name, items in found.items():
         table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
         table.add_column(no_wrap=True)

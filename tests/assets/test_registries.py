@@ -126,6 +126,16 @@ def test_code_versions_cover_the_extensions_of_what_they_read(extend: Extend) ->
     assert [version(module) for module in (examined, trained)] == before[1:]
 
 
+@pytest.mark.parametrize("name", REGISTRIES)
+def test_the_module_of_each_registry_has_extensions_in_its_version(extend: Extend, name: str) -> None:
+    """And only those that add to it."""
+    before = versions.code_version(REGISTRIES[name])
+    extend("mine", f"{name} = ()")
+    assert versions.code_version(REGISTRIES[name]) != before
+    extend("mine", f"{next(other for other in REGISTRIES if other != name)} = ()")
+    assert versions.code_version(REGISTRIES[name]) == before
+
+
 def test_an_examination_is_in_its_own_version_and_not_in_the_verdicts(extend: Extend) -> None:
     """How a record is made changes the record; the verdict reads that."""
     before = versions.code_version("assets.promotion.verdict_asset")
