@@ -29,7 +29,8 @@ GATE_RULES = Registry(
         GateRule(
             "leakage",
             "No column alone tells the target too well; every feature was known (`known_at`); the model was trained on the "
-            "rows of the split; no entity, group, moment or repeated row is shared with the test rows.",
+            "rows of the split; no entity, group or moment is shared with the test rows; at most 10 % of the test rows are "
+            "copies of training rows (in order of time more of them warn).",
             gate_rules.leakage,
             "gates.leakage",
             phase=DATA,
