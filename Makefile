@@ -73,7 +73,7 @@ format: .venv/dev.stamp ## Format the code
 	$(BIN)/sqlfluff fix --quiet --processes 2 dbt_project
 
 .PHONY: reference
-reference: .venv/core.stamp ## Write docs/product-spec.md and docs/schema anew from the code
+reference: .venv/core.stamp ## Write docs/product-spec.md, docs/registries.md and docs/schema anew from the code
 	@$(BIN)/python -m orchestration.operations.reference_docs
 
 .PHONY: alerts

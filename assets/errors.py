@@ -4,6 +4,7 @@
 
     LooplineError
     ├── SpecificationError     a declaration (YAML) is wrong
+    ├── ExtensionError         a module of `loopline_extensions` cannot be used
     ├── HomeError              LOOPLINE_HOME cannot be used
     ├── SourceError            a raw file is missing, corrupt or not what its declaration says
     ├── WarehouseError         dbt failed to build or to test
@@ -26,6 +27,10 @@ class LooplineError(Exception):
 
 class SpecificationError(LooplineError):
     """A declaration is wrong: file, line, field, what is allowed, what to do."""
+
+
+class ExtensionError(LooplineError):
+    """An extension cannot be imported, or adds something that its registry cannot hold."""
 
 
 class HomeError(LooplineError):

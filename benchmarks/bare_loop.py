@@ -12,7 +12,6 @@ from assets.processes.settings import settle_process
 from assets.promotion import gate, ledger, model_card, model_registry, verdicts
 from assets.promotion.ledger_state import Decision
 from assets.serving import batch_predictions, bento_package, parity, sql_export, wheel_package
-from assets.serving.ways_of_serving import ways
 from assets.spec import ProductSpec, SourceSpec, read_declaration
 from assets.spec.product import DATA
 from assets.storage.home import REPOSITORY, Home
@@ -78,7 +77,7 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     batch_predictions.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
     wheel_package.embed(home, spec, champion)
     sql_export.translate(home, spec, champion)
-    parity.compare(home, spec, snapshot, champion, ways(home, champion))
+    parity.compare(home, spec, snapshot, champion)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.evaluation.examinations import EXAMINATIONS
 from orchestration import resources
 
 PRODUCT = "flight_delay"
-STAGES = ("evaluation", "leakage", "robustness", "explanations", "footprint", "verdict")
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
     """The seconds of each stage of the product in this home's last run, and their sum."""
     total = 0.0
     with resources.instance(resources.home_from_environment()) as instance:
-        for stage in STAGES:
+        for stage in (*EXAMINATIONS, "verdict"):
             event = instance.get_latest_materialization_event(dg.AssetKey([PRODUCT, stage]))
             if event is None or event.asset_materialization is None:
                 raise RuntimeError(f"{PRODUCT}/{stage} was not made: run `loopline run {PRODUCT}` first")

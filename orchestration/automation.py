@@ -9,14 +9,12 @@ from typing import Any
 import dagster as dg
 
 from assets.evaluation.examinations import EXAMINATIONS
-from assets.monitoring import retraining_triggers
+from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.spec import ProductSpec
 from orchestration.components.step import REASON, TRIGGER
 from orchestration.staleness.plan import Plan, plan
 from orchestration.staleness.recorded_versions import ON_DEMAND
 
-TRAINED = frozenset(("tuning", "model", *EXAMINATIONS, "challenger", "verdict", "report"))
-"""The assets that a training makes; the schedule leaves them alone where triggers start trainings."""
 GOING_ON = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -24,6 +22,11 @@ GOING_ON = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+def trained() -> frozenset[str]:
+    """The assets that a training makes; the schedule leaves them alone where triggers start trainings."""
+    return frozenset(("tuning", "model", *EXAMINATIONS, "challenger", "verdict", "report"))
 
 
 def product_job(spec: ProductSpec) -> Any:
@@ -57,7 +60,7 @@ def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
         graph = context.resources.graph.assets
         wanted = job.selection.resolve(graph)
         if spec.retrain.triggers:
-            wanted = {key for key in wanted if key.path[0] != spec.name or key.path[-1] not in TRAINED}
+            wanted = {key for key in wanted if key.path[0] != spec.name or key.path[-1] not in trained()}
         found = plan(graph, context.instance, context.resources.home, wanted)
         stale = [*found.reasons, *found.waiting]
         if not stale:
@@ -68,7 +71,7 @@ def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
 
 
 def retraining_sensor(spec: ProductSpec, job: Any) -> dg.SensorDefinition:
-    """Decide what has happened, and start at most one training; see `assets.monitoring.retraining_triggers`."""
+    """Decide what has happened, and start at most one training; see `assets.monitoring.retraining_decisions`."""
 
     @dg.sensor(
         job=job,
@@ -83,11 +86,11 @@ def retraining_sensor(spec: ProductSpec, job: Any) -> dg.SensorDefinition:
         if going_on(context.instance, graph, spec.name):
             return dg.SkipReason(f"a run of {spec.name} is going on; what happens meanwhile is decided after it")
         found = plan(graph, context.instance, home, job.selection.resolve(graph))
-        made = retraining_triggers.decide(
+        made = retraining_decisions.decide(
             home, spec, retraining_triggers.events(home, spec, now), now, something_new=learns_something(found, spec)
         )
         started = [run.tags[TRIGGER] for run in context.instance.get_runs(limit=1000) if TRIGGER in run.tags]
-        waiting = retraining_triggers.open_requests(home, spec.name, started, now)
+        waiting = retraining_decisions.open_requests(home, spec.name, started, now)
         if not waiting:
             return dg.SkipReason("; ".join(f"{item.outcome}: {item.told}" for item in made) or "nothing happened")
         request = waiting[0]

@@ -19,6 +19,7 @@ from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, 
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns
+from assets.registries import registry
 from assets.spec import ProductSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
@@ -28,8 +29,9 @@ from bentos.runtime import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-STAGES = ("evaluation", "leakage", "robustness", "explanations", "footprint")
-"""The stages that look at a model; the gate wants a record of each."""
+
+SUBJECT = ("product", "model_digest", "snapshot_digest", "rows_digest")
+"""What every record names beside what was found out."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,8 @@ class Case:
 
     def publish(self, home: Home, stage: str, found: dict[str, Any]) -> Evidence:
         """Write a stage's record; an earlier one that differs is kept beside it, as a verdict may rest on it."""
-        record = {
-            "product": self.spec.name,
-            "model_digest": self.model.digest,
-            "snapshot_digest": self.snapshot.digest,
-            "rows_digest": self.parts["test"].digest(self.spec),
-            **found,
-        }
+        subject = (self.spec.name, self.model.digest, self.snapshot.digest, self.parts["test"].digest(self.spec))
+        record = {**dict(zip(SUBJECT, subject, strict=True)), **found}
         folder = home.report_folder(self.spec.name, self.model.digest, self.snapshot.digest)
         path = folder / f"{stage}.json"
         before = _read(path) if path.exists() else None
@@ -137,9 +134,9 @@ class Case:
 
 
 def found(home: Home, product: str, model_digest: str, snapshot_digest: str) -> dict[str, Evidence]:
-    """What is found out about a model on a snapshot, by stage; a stage that has not looked is not in it."""
+    """What is found out about a model on a snapshot, by examination; one that was not made is not in it."""
     folder = home.report_folder(product, model_digest, snapshot_digest)
-    records = {stage: folder / f"{stage}.json" for stage in STAGES}
+    records = {name: folder / f"{name}.json" for name in registry("EXAMINATIONS")}
     return {stage: _read(path) for stage, path in records.items() if path.exists()}
 
 

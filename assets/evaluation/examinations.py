@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from assets.evaluation import evaluation, explanations, latency_and_size, leakage, robustness
 from assets.evaluation.evidence import Evidence
-from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot
+from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 
-EXAMINATIONS: Mapping[str, Examination] = {
-    module.EXAMINATION.name: module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size)
-}
+EXAMINATIONS = Registry(
+    "EXAMINATIONS", [module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size)]
+)
 """By name, in the order in which they are shown."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from assets.spec.gates import Leveled
+from assets.spec.gates import BoundGate, Leveled
 
 Basis = Literal["required", "declared", "watched"]
 
@@ -135,3 +135,20 @@ def limited(
     else:
         basis = draft.basis
     return replace(draft, requirement=requirement, evidence=evidence, passed=not broken, basis=basis)
+
+
+def bounded(draft: Finding, figure: Figure | None, bound: BoundGate | None, usual: BoundGate) -> Finding:
+    """Complete a finding about a figure that the declaration may bound.
+
+    Parameters
+    ----------
+    draft, figure
+        As `limited` takes them.
+    bound : BoundGate or None
+        The declared bound, which refuses a model that surely breaks it, unless its level is ``warning``.
+    usual : BoundGate
+        What is usual: the finding only warns beyond it, where no bound is declared.
+    """
+    basis: Basis = "watched" if bound is None else declared(bound)
+    limit = bound or usual
+    return limited(replace(draft, basis=basis), figure, low=limit.min, high=limit.max, is_usual=bound is None)

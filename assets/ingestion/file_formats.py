@@ -1,21 +1,23 @@
 """File formats: one registry of what a raw file may be, and how each becomes Parquet that DuckDB scans.
 
-A new format is one reader here and one entry in `FORMATS`. Nothing is guessed about values: they stay as written, as text where
-the format has no types of its own.
+A new format is one reader here and one entry in `FILE_FORMATS`. Nothing is guessed about values: they stay as written, as
+text where the format has no types of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets.errors import SourceError
+from assets.errors import ExtensionError, SourceError
 from assets.ingestion import csv_dialect, packed_files, rejected_lines, text_encoding
+from assets.ingestion.file_format import FileFormat, Rows, write_texts
+from assets.registries import Registry
 from assets.spec import TableSpec
 from assets.storage.sql import identifier, literal
 
@@ -30,29 +32,24 @@ AS_GIVEN = "auto_detect = false, header = false, hive_partitioning = false"
 """Nothing is guessed of a text file, and a folder such as ``year=2013`` on its way adds no column."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one file as Parquet, and, if there are any, the lines that cannot be split into fields."""
+@cache
+def _by_suffix() -> dict[str, FileFormat]:
+    """The format that a file's name ends for.
 
-    path: Path
-    malformed: Path | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """One format: how its files end, and how they are read.
-
-    `read` takes the unpacked file, its declaration, an empty folder to write to, and the file that the user knows. `relations`
-    lists the tables of a file that may hold several; `is_text` says whether it is text in some encoding.
+    Raises
+    ------
+    ExtensionError
+        If two formats have the same suffix.
     """
-
-    name: str
-    suffixes: tuple[str, ...]
-    read: Callable[[Path, TableSpec, Path, Path], Rows]
-    relations: Callable[[Path], Collection[str]] | None = None
-    needs_relation: bool = False
-    is_text: bool = False
+    found: dict[str, FileFormat] = {}
+    for known in FILE_FORMATS.values():
+        for suffix in known.suffixes:
+            if suffix in found:
+                raise ExtensionError(
+                    f"files that end in {suffix} are of format {found[suffix].name} already, not {known.name}."
+                )
+            found[suffix] = known
+    return found
 
 
 def format_of(path: Path) -> FileFormat:
@@ -67,13 +64,13 @@ def format_of(path: Path) -> FileFormat:
     if suffix == ".db" and path.is_file():
         with path.open("rb") as stream:
             suffix = ".sqlite" if stream.read(16).startswith(b"SQLite format 3") else ".duckdb"
-    return next((known for known in FORMATS if suffix in known.suffixes), TEXT)
+    return _by_suffix().get(suffix, TEXT)
 
 
 def is_known(path: Path) -> bool:
     """Whether a file's name ends as one of a known format, or as a zip, which may hold a table by another name."""
     suffix = Path(packed_files.inner_name(path)).suffix.lower()
-    return path.suffix.lower() == ".zip" or any(suffix in known.suffixes for known in FORMATS)
+    return path.suffix.lower() == ".zip" or suffix in _by_suffix()
 
 
 @contextmanager
@@ -192,7 +189,7 @@ def _excel(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         raise SourceError(f"{told}: the sheet {wanted!r} is empty. Name another one as FILE::SHEET ({', '.join(known)}).")
     header, *rows = filled
     names = csv_dialect.distinct_names([cell or "" for cell in header])
-    return Rows(_written(scratch / "rows.parquet", names, iter([rows])))
+    return Rows(write_texts(scratch / "rows.parquet", names, iter([rows])))
 
 
 def _shown(cell: Any) -> str | None:
@@ -215,22 +212,6 @@ def _sheets(path: Path) -> list[str]:
         raise SourceError(f"{path}: cannot be opened ({error}). It is corrupt or protected: save it again.") from error
 
 
-def _written(target: Path, names: Sequence[str], batches: Iterator[Sequence[Sequence[Any]]]) -> Path:
-    """Rows of texts as Parquet."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([(name, pa.string()) for name in names])
-    with pq.ParquetWriter(target, schema) as writer:
-        for rows in batches:
-            columns = [
-                pa.array([None if value is None else str(value) for value in column], pa.string())
-                for column in (zip(*rows, strict=True) if rows else [()] * len(names))
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-    return target
-
-
 def _sqlite(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
     """One table of a SQLite database, which has no column types to rely on, as text."""
     try:
@@ -238,7 +219,7 @@ def _sqlite(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
             cursor = source.execute(f"select * from {identifier(str(table.relation))}")
             names = csv_dialect.distinct_names([column[0] for column in cursor.description])
-            return Rows(_written(scratch / "rows.parquet", names, iter(lambda: cursor.fetchmany(BATCH), [])))
+            return Rows(write_texts(scratch / "rows.parquet", names, iter(lambda: cursor.fetchmany(BATCH), [])))
     except sqlite3.Error as error:
         raise SourceError(_unopened(told, error)) from error
 
@@ -286,11 +267,14 @@ def _unopened(told: Path, error: Exception) -> str:
 
 
 TEXT = FileFormat("text", (".csv", ".tsv", ".tab", ".txt", ".psv"), _text, is_text=True)
-FORMATS: tuple[FileFormat, ...] = (
-    TEXT,
-    FileFormat("JSON", (".json", ".jsonl", ".ndjson"), _json, is_text=True),
-    FileFormat("Parquet", (".parquet", ".pq"), _parquet),
-    FileFormat("Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), _excel, _sheets),
-    FileFormat("SQLite", (".sqlite", ".sqlite3", ".db"), _sqlite, _sqlite_relations, needs_relation=True),
-    FileFormat("DuckDB", (".duckdb",), _duckdb, _duckdb_relations, needs_relation=True),
+FILE_FORMATS = Registry(
+    "FILE_FORMATS",
+    (
+        TEXT,
+        FileFormat("JSON", (".json", ".jsonl", ".ndjson"), _json, is_text=True),
+        FileFormat("Parquet", (".parquet", ".pq"), _parquet),
+        FileFormat("Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), _excel, _sheets),
+        FileFormat("SQLite", (".sqlite", ".sqlite3", ".db"), _sqlite, _sqlite_relations, needs_relation=True),
+        FileFormat("DuckDB", (".duckdb",), _duckdb, _duckdb_relations, needs_relation=True),
+    ),
 )

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from assets.errors import SourceError
 from assets.ingestion import csv_dialect, file_formats, packed_files, text_encoding
-from assets.ingestion.file_formats import TEXT, Rows
+from assets.ingestion.file_format import Rows
+from assets.ingestion.file_formats import TEXT
 from assets.spec import SourceSpec, TableSpec
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder

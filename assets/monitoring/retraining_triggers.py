@@ -1,49 +1,25 @@
-"""Retraining: what has happened that may start a training, and whether it does.
+"""Retraining triggers: the registry of what may start a training, and what has happened of it.
 
-An event is decided once: it is named by what happened, so the same news twice is one event. Every decision is recorded
-before anything starts; who starts it asks for `open_requests`, so a process that dies in between loses nothing. Nothing is
-trained when there is nothing new to learn from, and what is trained goes through the gate like any other.
+An event is named by what happened, so the same news twice is one event. Whether it starts a training is for
+`retraining_decisions`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Literal
+from datetime import UTC, datetime
 
 from assets.errors import DigestError
 from assets.features import snapshots
+from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import published, read_json
 
-Outcome = Literal["requested", "dry run", "cooldown", "budget", "nothing new"]
-SETTLED = ("requested", "dry run")
-"""Outcomes after which an event is not decided again; of the others the event waits."""
 DRIFT, QUALITY = ("data", "model", "concept", "volume"), ("quality", "expected_quality")
 """The kinds of alarm that are events of drift, and of quality."""
-COLUMNS = "decided_at, product, trigger, event, outcome, told"
-SCHEMA = """
-create table if not exists decisions (
-    number integer primary key,
-    decided_at text not null,
-    product text not null,
-    trigger text not null,
-    event text not null,
-    outcome text not null,
-    told text not null,
-    unique (product, event, outcome)
-);
-create trigger if not exists decisions_are_kept before delete on decisions
-begin select raise(abort, 'decisions are append-only'); end;
-create trigger if not exists decisions_stay_as_they_are before update on decisions
-begin select raise(abort, 'decisions are append-only'); end;
-"""
 
 
 @dataclass(frozen=True)
@@ -66,16 +42,23 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What was decided of an event."""
+class RetrainingTrigger:
+    """One kind of news that may start a training.
 
-    number: int
-    decided_at: str
-    product: str
-    trigger: str
-    event: str
-    outcome: Outcome
-    told: str
+    Parameters
+    ----------
+    name, description : str
+        By what name ``retrain.triggers`` lists it, and what happens.
+    event : callable
+        Gives the event, if there is one: of the home, the declaration and the moment (UTC, aware).
+    reads_alarms : bool
+        Whether it reads what the monitoring said; a replay looks only where a policy has such a trigger.
+    """
+
+    name: str
+    description: str
+    event: Callable[[Home, ProductSpec, datetime], Event | None]
+    reads_alarms: bool = False
 
 
 def events(home: Home, spec: ProductSpec, now: datetime) -> list[Event]:
@@ -90,106 +73,8 @@ def events(home: Home, spec: ProductSpec, now: datetime) -> list[Event]:
     now : datetime
         The moment (UTC, aware) up to which a schedule may have come due.
     """
-    found = {
-        "drift": lambda: _alarms(home, spec, "drift", DRIFT),
-        "quality": lambda: _alarms(home, spec, "quality", QUALITY),
-        "new_data": lambda: _new_data(home, spec),
-        "labels": lambda: _labels(home, spec),
-        "schedule": lambda: _due(spec, now),
-    }
-    return [event for trigger in spec.retrain.triggers if (event := found[trigger]()) is not None]
-
-
-def decide(home: Home, spec: ProductSpec, happened: Sequence[Event], now: datetime, *, something_new: bool) -> list[Decision]:
-    """Decide the events that are not settled; at most one starts a training.
-
-    Parameters
-    ----------
-    home : Home
-        Where decisions are recorded.
-    spec : ProductSpec
-        Its ``retrain`` declares cooldown, budget and dry run.
-    happened : sequence of Event
-        From `events`.
-    now : datetime
-        The moment of the decision (UTC, aware).
-    something_new : bool
-        Whether a training would give anything but the model there is.
-
-    Returns
-    -------
-    list of Decision
-        What was decided now; an event that waits for the same reason as before is not told again.
-    """
-    rule, made = spec.retrain, []
-    with _open(home) as connection:
-        connection.execute("begin immediate")
-        before = _decisions(connection, spec.name)
-        settled = {decision.event for decision in before if decision.outcome in SETTLED}
-        starts = [datetime.fromisoformat(item.decided_at) for item in before if item.outcome in SETTLED]
-        for event in happened:
-            if event.name in settled:
-                continue
-            free = max((start + timedelta(days=rule.cooldown_days) for start in starts), default=now)
-            spent = sum(start > now - timedelta(days=365) for start in starts)
-            outcome: Outcome
-            if not something_new:
-                outcome, because = "nothing new", "a training would give the model that there is"
-            elif free > now and event.trigger != "manual":
-                outcome, because = (
-                    "cooldown",
-                    f"the last was less than {rule.cooldown_days:g} days before; free from {free:%Y-%m-%d %H:%M}",
-                )
-            elif spent >= rule.budget_per_year and event.trigger != "manual":
-                outcome, because = "budget", f"{spent} were started in 365 days, {rule.budget_per_year} may be"
-            else:
-                outcome, because = (
-                    ("dry run", "nothing is started") if rule.dry_run and event.trigger != "manual" else ("requested", "")
-                )
-                starts.append(now)
-            told = event.told + (f" ({because})" if because else "")
-            row = (now.isoformat(), spec.name, event.trigger, event.name, outcome, told)
-            done = connection.execute(f"insert or ignore into decisions ({COLUMNS}) values (?, ?, ?, ?, ?, ?)", row)
-            if done.rowcount:
-                made.append(Decision(int(done.lastrowid or 0), *row))
-            if outcome in SETTLED:
-                break
-        connection.execute("commit")
-    return made
-
-
-def decisions(home: Home, product: str) -> list[Decision]:
-    """All decisions about a product, in order."""
-    if not database(home).exists():
-        return []
-    with _open(home) as connection:
-        return _decisions(connection, product)
-
-
-def open_requests(
-    home: Home, product: str, started: Sequence[str], now: datetime, within: timedelta = timedelta(days=7)
-) -> list[Decision]:
-    """Requests for which nothing was started yet; one that is older than `within` is given up.
-
-    Parameters
-    ----------
-    home, product
-        Whose decisions.
-    started : sequence of str
-        The events for which a run was started, as its tag says.
-    now : datetime
-        The present (UTC, aware).
-    within : timedelta
-        How old a request may be.
-    """
-    return [
-        decision
-        for decision in decisions(home, product)
-        if decision.outcome == "requested"
-        and decision.trigger != "manual"
-        and decision.event not in started
-        and datetime.fromisoformat(decision.decided_at) > now - within
-    ]
+    found = (RETRAINING_TRIGGERS[name].event(home, spec, now) for name in spec.retrain.triggers)
+    return [event for event in found if event is not None]
 
 
 def manual(reason: str, now: datetime) -> Event:
@@ -197,9 +82,12 @@ def manual(reason: str, now: datetime) -> Event:
     return Event("manual", value_digest([reason, now.isoformat()])[:16], reason)
 
 
-def database(home: Home) -> Path:
-    """The file of all decisions."""
-    return home.ledger / "retraining.db"
+def _drift(home: Home, spec: ProductSpec, _: datetime) -> Event | None:
+    return _alarms(home, spec, "drift", DRIFT)
+
+
+def _quality(home: Home, spec: ProductSpec, _: datetime) -> Event | None:
+    return _alarms(home, spec, "quality", QUALITY)
 
 
 def _alarms(home: Home, spec: ProductSpec, trigger: str, kinds: Sequence[str]) -> Event | None:
@@ -217,7 +105,7 @@ def _alarms(home: Home, spec: ProductSpec, trigger: str, kinds: Sequence[str]) -
     return _event(trigger, [record["model_digest"], last], f"{trigger} in {last}: {told}{more}")
 
 
-def _new_data(home: Home, spec: ProductSpec) -> Event | None:
+def _new_data(home: Home, spec: ProductSpec, _: datetime) -> Event | None:
     """A snapshot that no model was trained on."""
     snapshot, taught = snapshots.current(home, spec.name), _taught_on(home, spec)
     if taught in (None, snapshot.digest):
@@ -225,7 +113,7 @@ def _new_data(home: Home, spec: ProductSpec) -> Event | None:
     return _event("new_data", [snapshot.digest], f"new data: snapshot {snapshot.digest[:12]} of {snapshot.rows:,} rows")
 
 
-def _labels(home: Home, spec: ProductSpec) -> Event | None:
+def _labels(home: Home, spec: ProductSpec, _: datetime) -> Event | None:
     """Enough labels that the last model did not know of."""
     snapshot, taught = snapshots.current(home, spec.name), _taught_on(home, spec)
     if taught in (None, snapshot.digest):
@@ -247,7 +135,7 @@ def _labelled(spec: ProductSpec, snapshot: snapshots.Snapshot) -> int:
     return len(column) - int(column.null_count)
 
 
-def _due(spec: ProductSpec, now: datetime) -> Event | None:
+def _due(_: Home, spec: ProductSpec, now: datetime) -> Event | None:
     """The last moment at which the schedule was due; those that nobody looked at before it are one with it."""
     from zoneinfo import ZoneInfo
 
@@ -260,6 +148,18 @@ def _due(spec: ProductSpec, now: datetime) -> Event | None:
     )
 
 
+RETRAINING_TRIGGERS = Registry(
+    "RETRAINING_TRIGGERS",
+    (
+        RetrainingTrigger("new_data", "There is a snapshot that no model was trained on.", _new_data),
+        RetrainingTrigger("labels", "`retrain.min_new_labels` labels are known that the last model did not know.", _labels),
+        RetrainingTrigger("drift", "An alarm of drift stands.", _drift, reads_alarms=True),
+        RetrainingTrigger("quality", "An alarm of quality stands, expected or realised.", _quality, reads_alarms=True),
+        RetrainingTrigger("schedule", "The product's `schedule` came due.", _due),
+    ),
+)
+
+
 def _taught_on(home: Home, spec: ProductSpec) -> str | None:
     """The snapshot that the last model was trained on."""
     path = home.models / spec.name / "current.json"
@@ -268,19 +168,3 @@ def _taught_on(home: Home, spec: ProductSpec) -> str | None:
 
 def _event(trigger: str, named: list[str], told: str) -> Event:
     return Event(trigger, value_digest([trigger, *named])[:16], told)
-
-
-@contextlib.contextmanager
-def _open(home: Home) -> Iterator[sqlite3.Connection]:
-    home.ledger.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(database(home), timeout=60, isolation_level=None)
-    try:
-        connection.executescript(SCHEMA)
-        yield connection
-    finally:
-        connection.close()
-
-
-def _decisions(connection: sqlite3.Connection, product: str) -> list[Decision]:
-    query = f"select number, {COLUMNS} from decisions where product = ? order by number"
-    return [Decision(*row) for row in connection.execute(query, (product,))]

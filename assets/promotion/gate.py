@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from assets.evaluation.evidence import STAGES, Case, Evidence
+from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.evidence import found as evidence_found
 from assets.evaluation.findings import Basis, Finding
 from assets.features.snapshots import Snapshot
 from assets.promotion import champion_challenger
-from assets.promotion.gate_rules import REQUIREMENTS
+from assets.promotion.gates import GATE_RULES
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
+from assets.registries import registry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from bentos.runtime import Model
@@ -65,8 +66,9 @@ def judge(
     records: dict[str, Mapping[str, Any]] = {stage: item.record for stage, item in evidence.items()}
     findings = [_same_rows(case, records), _may_stand(challenger_digest, standing, by_hand=by_hand)]
     known = records | _known_of_champion(home, spec, standing)
-    findings += [finding for ask in REQUIREMENTS.values() for finding in ask(spec, known)]
+    findings += [finding for rule in GATE_RULES.values() if rule.findings for finding in rule.findings(spec, known)]
     findings += _compared(home, case, records, standing.champion_digest)
+    findings += _unasked(findings)
     findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}
     return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings))
@@ -74,7 +76,7 @@ def judge(
 
 def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
     """All evidence is there, of this model, on these rows."""
-    missing = [stage for stage in STAGES if stage not in records]
+    missing = [stage for stage in registry("EXAMINATIONS") if stage not in records]
     wanted = {
         "model_digest": case.model.digest,
         "snapshot_digest": case.snapshot.digest,
@@ -89,6 +91,16 @@ def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
     told = [f"there is no {' and no '.join(missing)}"] if missing else []
     requirement = "there is evidence of every kind, of this model, on these test rows"
     return Finding("evidence", requirement, "; ".join(told + other) or f"{len(records)} records are", not missing and not other)
+
+
+def _unasked(findings: list[Finding]) -> Iterator[Finding]:
+    """A rule that finds nothing is missing evidence, and so a refusal; a finding of no rule would be shown by no check."""
+    found = {finding.gate for finding in findings}
+    for name in GATE_RULES:
+        if name not in found:
+            yield Finding(name, f"the gate rule '{name}' is answered", "it found nothing", passed=False)
+    for name in sorted(found.difference(GATE_RULES)):
+        yield Finding(name, "a finding carries the name of its gate rule", f"there is no gate rule '{name}'", passed=False)
 
 
 def _may_stand(digest: str, standing: Standing, *, by_hand: bool) -> Finding:

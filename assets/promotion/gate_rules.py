@@ -1,20 +1,19 @@
 """Requirements: what each gate asks of the evidence, and whether it is there. What is missing is not there.
 
-One function a gate; each gives findings (`assets.evaluation.findings`). Who weighs them is `gate`.
+One function a rule; each gives findings (`assets.evaluation.findings`). `gates` lists them; who weighs them is `gate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from assets.evaluation.findings import Basis, Figure, Finding, declared, exactly, figure_of, limited, more_rows
+from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited, more_rows
 from assets.methods.regression import COVERAGE
+from assets.promotion.gate_rule import Records
 from assets.spec import ProductSpec
 from assets.spec.gates import Leveled
-
-Records = Mapping[str, Mapping[str, Any]]
 
 STRONG_COLUMN = 0.9
 """The ROC AUC, or share of variance, from which a column that alone tells the target is suspicious."""
@@ -43,13 +42,9 @@ def quality(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     """Each declared limit of a test metric is kept, or not surely broken."""
     measured = records.get("evaluation", {}).get("metrics", {}).get("model", {})
     for metric, bound in spec.gates.metrics.items():
-        yield limited(
-            Finding(
-                "quality", metric, "", passed=False, basis=declared(bound), key=f"quality:{metric}",
-                remedy=f"Bring more rows or better features, or change gates.metrics.{metric}.",
-            ),
-            figure_of(measured.get(metric)), low=bound.min, high=bound.max,
-        )  # fmt: skip
+        remedy = f"Bring more rows or better features, or change gates.metrics.{metric}."
+        draft = Finding("quality", metric, "", passed=False, key=f"quality:{metric}", remedy=remedy)
+        yield bounded(draft, figure_of(measured.get(metric)), bound, bound)
     if not spec.gates.metrics:
         yield Finding("quality", "declared limits of test metrics are kept", "none is declared", passed=True, basis="watched")
 
@@ -261,19 +256,6 @@ def size(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     figure = exactly(sum(sizes.values()) / 1e6 if sizes else None)
     draft = Finding("size", "megabytes of the model's files", "", passed=False, remedy="Use fewer or smaller trees.")
     yield _usually(draft, figure, gate, gate.max_megabytes, USUAL["megabytes"])
-
-
-REQUIREMENTS: dict[str, Callable[[ProductSpec, Records], Iterator[Finding]]] = {
-    "quality": quality,
-    "baselines": baselines,
-    "calibration": calibration,
-    "leakage": leakage,
-    "robustness": robustness,
-    "explanations": explanations,
-    "latency": latency,
-    "size": size,
-}
-"""The gates that need the challenger's evidence alone."""
 
 
 def _missed(coverage: Figure | None) -> Figure | None:

@@ -13,6 +13,8 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json
 
 PAGE = "report.html"
+SECTIONS = ("evaluation", "leakage", "robustness", "explanations", "footprint")
+"""The records that the page has sections for; of others it shows the figures."""
 
 
 def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
@@ -21,25 +23,34 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
     Raises
     ------
     DigestError
-        If a stage's record is missing.
+        If a record that the page has a section for is missing.
     """
     from markupsafe import Markup
 
     named = (verdict["challenger_digest"], verdict["snapshot_digest"])
-    records = {stage: evidence.require(home, spec.name, *named, stage).record for stage in evidence.STAGES}
+    records = {name: evidence.require(home, spec.name, *named, name).record for name in SECTIONS}
+    others = {name: item.record for name, item in evidence.found(home, spec.name, *named).items() if name not in SECTIONS}
     folder = home.report_folder(spec.name, *named)
     measured = records["evaluation"]["metrics"]["model"]
     return html_page.write(
         folder / PAGE,
         Path(__file__).with_name("report.html.j2"),
         record=records["evaluation"],
-        leakage=records["leakage"],
-        robustness=records["robustness"],
-        explanations=records["explanations"],
-        footprint=records["footprint"],
+        **{name: record for name, record in records.items() if name != "evaluation"},
+        more={name: _figures(record) for name, record in others.items()},
         verdict=verdict,
         refusing=[item for item in verdict["findings"] if item["refuses"]],
         gates=spec.gates,
         names={metric: name for metric, name in plots.NAMES.items() if metric in measured},
         plots={title: Markup(svg) for title, svg in read_json(folder / plots.PLOTS).items()},  # noqa: S704 - drawn by us, of numbers
     )
+
+
+def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a record can stand in a table: its numbers and texts, and those one level below."""
+    inner = {f"{name} {key}": item for name, value in record.items() if isinstance(value, dict) for key, item in value.items()}
+    return {
+        name: value
+        for name, value in {**record, **inner}.items()
+        if isinstance(value, (bool, int, float, str)) and name not in evidence.SUBJECT
+    }

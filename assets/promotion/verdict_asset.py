@@ -8,19 +8,13 @@ from assets.errors import DigestError
 from assets.evaluation import evidence
 from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, verdicts
+from assets.promotion.gates import GATE_RULES
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, Link
 from assets.storage.home import Home
 
-PHASES = {
-    "leakage": "2 Data engineering",
-    "latency": "5 Deployment",
-    "size": "5 Deployment",
-    "standing": "5 Deployment",
-}
-"""The phases of CRISP-ML(Q) (Studer and others 2021) that gates belong to, where it is not `EVALUATION`."""
-EVALUATION = "4 Evaluation"
 PHASE = "crisp_ml_q/phase"
+"""The metadata of a check that name the phase of CRISP-ML(Q) that its rule belongs to."""
 
 
 def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:
@@ -50,12 +44,7 @@ def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:
         "record": path,
         "page": Link(path.with_suffix(".html")),
     }
-    return AssetResult(verdict.digest, figures, path, [_check(verdict, name) for name in verdicts.GATES])
-
-
-def phase(gate: str) -> dict[str, str]:
-    """The metadata that name a gate's phase."""
-    return {PHASE: PHASES.get(gate, EVALUATION)}
+    return AssetResult(verdict.digest, figures, path, [_check(verdict, name) for name in GATE_RULES])
 
 
 def _check(verdict: verdicts.Verdict, name: str) -> CheckResult:
@@ -63,7 +52,7 @@ def _check(verdict: verdicts.Verdict, name: str) -> CheckResult:
     return CheckResult(
         name,
         bool(findings) and all(item.passed for item in findings),
-        {"findings": [asdict(item) for item in findings], **phase(name)},
+        {"findings": [asdict(item) for item in findings], PHASE: GATE_RULES[name].phase},
         description="; ".join(item.missed for item in findings if not item.passed) or None,
         warns=not any(item.refuses for item in findings),
     )

@@ -11,15 +11,11 @@ from typing import Any
 
 from assets.errors import DigestError
 from assets.evaluation.findings import Finding
-from assets.promotion.gate_rules import REQUIREMENTS
 from assets.promotion.ledger_state import Entry
 from assets.rendering import html_page
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import published, write_json
-
-GATES = ("evidence", "standing", *REQUIREMENTS, "slices", "champion")
-"""All gates, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +41,13 @@ class Verdict:
 
     @property
     def promoted(self) -> bool:
-        """Whether every gate was asked and no blocking requirement is missed."""
-        asked = {finding.gate for finding in self.findings}
-        return asked == set(GATES) and not any(finding.refuses for finding in self.findings)
+        """Whether something was asked and no blocking requirement is missed."""
+        return bool(self.findings) and not self.refusing
 
     @property
     def reasons(self) -> list[str]:
         """Why it was refused; empty when promoted."""
-        unasked = [f"gate {gate}: nothing was found" for gate in GATES if gate not in {item.gate for item in self.findings}]
-        return unasked + [item.missed for item in self.refusing]
+        return [item.missed for item in self.refusing] if self.findings else ["nothing was asked"]
 
     @property
     def refusing(self) -> list[Finding]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from assets.errors import DataError, GateRefusedError
 from assets.features.snapshots import Snapshot
-from assets.monitoring import champion_monitor, retraining_triggers
+from assets.monitoring import champion_monitor, retraining_decisions, retraining_triggers
 from assets.promotion import ledger
 from assets.promotion.ledger_state import GATE, Decision, Entry
 from assets.replay import shared_results
@@ -63,7 +63,7 @@ class Player:
             raise DataError(f"{self.spec.name}: the rows before the replay break their contract: {'; '.join(breaks)}")
         self._publish(snapshot)
         # what is due already is this training
-        retraining_triggers.decide(
+        retraining_decisions.decide(
             self.home, self.spec, retraining_triggers.events(self.home, self.spec, now), now, something_new=True
         )
         trained = self._train(0, snapshot, "the replay begins")
@@ -98,7 +98,7 @@ class Player:
             told |= self._look(snapshot, champion)
         happened = retraining_triggers.events(self.home, self.spec, now)
         something_new = current_model.current(self.home, self.spec.name)[1] != snapshot.digest
-        made = retraining_triggers.decide(self.home, self.spec, happened, now, something_new=something_new)
+        made = retraining_decisions.decide(self.home, self.spec, happened, now, something_new=something_new)
         told["decisions"] = [{"trigger": item.trigger, "outcome": item.outcome, "told": item.told} for item in made]
         for item in made:
             if item.outcome == "requested":

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from assets.errors import SpecificationError
 from assets.features.snapshots import Snapshot
+from assets.monitoring.retraining_triggers import RETRAINING_TRIGGERS
 from assets.replay.what_if import midnight
 from assets.spec import ProductSpec
 from assets.spec.replay import WhatIfSpec
@@ -56,7 +57,7 @@ class Policy:
     @property
     def listens(self) -> bool:
         """Whether alarms may start its trainings."""
-        return bool({"drift", "quality"} & set(self.spec.retrain.triggers))
+        return any(RETRAINING_TRIGGERS[name].reads_alarms for name in self.spec.retrain.triggers)
 
 
 @dataclass(frozen=True)

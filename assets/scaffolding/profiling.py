@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from assets.errors import SourceError, SpecificationError
 from assets.ingestion import packed_files, raw_files, row_validation, text_encoding, value_parsing
 from assets.ingestion.column_names import names_for
-from assets.ingestion.file_formats import FORMATS, MEMORY, format_of
+from assets.ingestion.file_formats import FILE_FORMATS, MEMORY, format_of
 from assets.scaffolding import column_types, row_sample
 from assets.scaffolding.column_queries import Ask, Tally
 from assets.scaffolding.column_types import NEARLY_ALL, ColumnType
@@ -80,7 +80,7 @@ def _require_files(path: Path, relation: str | None) -> None:
     found = raw_files.files(path)
     if not found:
         if path.is_dir():
-            known = ", ".join(suffix for known in FORMATS for suffix in known.suffixes)
+            known = ", ".join(suffix for known in FILE_FORMATS.values() for suffix in known.suffixes)
             raise SourceError(f"{path}: holds no file that ends in one of {known}. Correct --data.")
         raise SourceError(f"{path}: there is no such file. Correct --data.")
     for file in found:

@@ -5,11 +5,6 @@ The rows are real test rows, and hard ones: each feature at the ends of its rang
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import zipfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,11 +16,11 @@ from assets.errors import ParityError
 from assets.features import snapshots
 from assets.features.snapshots import Snapshot
 from assets.promotion.ledger_state import Entry
+from assets.serving.way_of_serving import Answers, Question, Rows, WayOfServing
+from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
-from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
-from assets.storage.sql import identifier
 from bentos.runtime import Model, is_missing
 
 TOLERANCE = {True: 1e-12, False: 1e-6}
@@ -37,9 +32,6 @@ HARD = 1000
 """The most rows that are made by changing usual ones: with thousands of features, each changes several."""
 UNKNOWN = 'never seen: O\'Brien "ü"'
 """A category that no training row has, of characters that are easily broken."""
-Rows = list[dict[str, Any]]
-Answers = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
-"""Outputs of shape (n_rows,) or (n_rows, n_classes), and decisions of shape (n_rows,)."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +60,13 @@ class Way:
         return self.largest_difference <= tolerance and not self.different_decisions
 
 
-def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, ways: dict[str, Path | None]) -> Path:
-    """Ask all ways, and publish how they answered.
+def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) -> Path:
+    """Ask all ways of serving, and publish how they answered.
 
     Parameters
     ----------
     home, spec, snapshot, champion
-        The model, and where test rows are.
-    ways : dict of str to Path or None
-        ``precomputed``: the Parquet file of predictions; ``embedded``: the wheel; ``sql``: DuckDB's query; ``service``: the
-        bento's ``src`` folder. None stands for a way that does not exist.
+        The model, where test rows are, and what was made of it.
 
     Returns
     -------
@@ -99,16 +88,15 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, 
     # a way that cannot answer leaves no record, rather than an earlier one
     path.unlink(missing_ok=True)
 
-    def asked(way: str) -> Way | None:
-        place = ways[way]
-        if place is None:
-            return None
-        given = _precomputed(spec, model, place, keys) if way == "precomputed" else ASKED[way](home, spec, model, place, rows)
-        return _held_against(model, expected, given, tolerance)
+    question = Question(home, spec, model, rows, keys)
+
+    def asked(way: WayOfServing) -> Way | None:
+        place = way.place(home, champion)
+        return None if place is None else _held_against(model, expected, way.answers(question, place), tolerance)
 
     # two of them are programs that import for a while
-    with ThreadPoolExecutor(len(ASKED)) as pool:
-        found: dict[str, Any] = dict(zip(ways, pool.map(asked, ways), strict=True))
+    with ThreadPoolExecutor(3) as pool:
+        found: dict[str, Any] = dict(zip(WAYS_OF_SERVING, pool.map(asked, WAYS_OF_SERVING.values()), strict=True))
     told = {name: None if way is None else {**asdict(way), "agrees": way.agrees(tolerance)} for name, way in found.items()}
     named = {"model_version": champion.version, "model_digest": champion.model_digest, "snapshot_digest": snapshot.digest}
     write_json(
@@ -152,96 +140,6 @@ def _hard(model: Model) -> Rows:
     single = [{**usual[place % len(usual)], **dict(changes[place::HARD])} for place in range(min(HARD, len(changes)))]
     together = [{name: values[place % len(values)] for name, values in odd.items()} for place in range(4)]
     return [*usual, *single, *together]
-
-
-def _precomputed(spec: ProductSpec, model: Model, file: Path, keys: list[str]) -> Answers:
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(file).to_pandas().set_index(spec.features.entity).loc[keys]
-    return _columns(model, {name: table[name].to_numpy() for name in table.columns})
-
-
-def _embedded(home: Home, spec: ProductSpec, model: Model, wheel: Path, rows: Rows) -> Answers:
-    module = spec.module
-    code = (
-        f"import json, sys; sys.path.insert(0, sys.argv[1]); import {module}\n"
-        f"found = {module}.predict_rows(json.load(sys.stdin))\n"
-        "json.dump([found.outputs.tolist(), found.decisions.tolist()], sys.stdout)"
-    )
-    with draft_folder(home) as scratch:
-        zipfile.ZipFile(wheel).extractall(scratch)
-        outputs, decisions = _program(spec, "embedded", ["-I", "-c", code, str(scratch)], scratch, rows)
-    del model
-    return np.array(outputs), np.array(decisions)
-
-
-def _service(home: Home, spec: ProductSpec, model: Model, source: Path, rows: Rows) -> Answers:
-    del home
-    sent = [{name: value for name, value in row.items() if value is not None} for row in rows]
-    found = _program(spec, "service", ["-m", "bentos.probe"], source, sent)
-    columns = {
-        name: np.array([item[name] for item in found])
-        for name in found[0]
-        if name not in ("probabilities", "unknown_categories")
-    }
-    if model.kind == "multiclass":
-        for name in model.signature["classes"]:
-            columns[f"probability_{name}"] = np.array([item["probabilities"][name] for item in found])
-    if model.kind == "regression":
-        columns["prediction"] = columns.pop("value")
-    return _columns(model, columns)
-
-
-def _sql(home: Home, spec: ProductSpec, model: Model, file: Path, rows: Rows) -> Answers:
-    import duckdb
-    import pyarrow as pa
-
-    del home
-    numbered = pa.array([str(number) for number in range(len(rows))])
-    columns: dict[str, Any] = {
-        spec.features.entity: numbered,
-        **{name: pa.nulls(len(rows), pa.timestamp("us")) for name in spec.moments},
-    }
-    for name, feature in model.signature["features"].items():
-        kind = pa.string() if feature["type"] == "category" else pa.float64()
-        columns[name] = pa.array([row[name] for row in rows], kind)
-    relation = str(spec.features.relation or spec.name).split(".")
-    with duckdb.connect() as connection:
-        connection.register("loopline_rows", pa.table(columns))
-        if len(relation) > 1:
-            connection.execute(f"create schema {identifier(relation[0])}")
-        connection.execute(f"create view {'.'.join(map(identifier, relation))} as from loopline_rows")
-        found = connection.execute(file.read_text(encoding="utf-8")).fetchnumpy()
-    order = np.argsort(found[spec.features.entity].astype(int))
-    return _columns(model, {name: values[order] for name, values in found.items()})
-
-
-ASKED: dict[str, Callable[[Home, ProductSpec, Model, Path, Rows], Answers]] = {
-    "embedded": _embedded,
-    "sql": _sql,
-    "service": _service,
-}
-
-
-def _program(spec: ProductSpec, way: str, arguments: list[str], folder: Path, rows: Rows) -> Any:
-    """What another Python process answers; it sees only what lies in the folder."""
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, input=json.dumps(rows), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["nothing"]
-        raise ParityError(f"{spec.name}: the {way} way cannot answer; it says: {last[0]}")
-    return json.loads(done.stdout)
-
-
-def _columns(model: Model, columns: dict[str, Any]) -> Answers:
-    """Outputs and decisions from the columns that batch predictions have."""
-    if model.kind == "binary":
-        return columns["probability"].astype(float), columns["is_positive"].astype(bool)
-    if model.kind == "regression":
-        return columns["prediction"].astype(float), columns["planned"].astype(float)
-    classes = model.signature["classes"]
-    return np.column_stack([columns[f"probability_{name}"] for name in classes]), columns["predicted_class"]
 
 
 def _named(model: Model, decisions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -6,7 +6,6 @@ from assets.errors import ParityError
 from assets.features import snapshots
 from assets.promotion.ledger import require_champion
 from assets.serving import bento_package, parity
-from assets.serving.ways_of_serving import ways
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, FailedCheckError
 from assets.storage.digests import value_digest
@@ -25,7 +24,7 @@ def compare_ways(home: Home, spec: ProductSpec) -> AssetResult:
     """
     champion, failure = require_champion(home, spec.name), None
     try:
-        parity.compare(home, spec, snapshots.current(home, spec.name), champion, ways(home, champion))
+        parity.compare(home, spec, snapshots.current(home, spec.name), champion)
     except ParityError as error:
         failure = error
     found = parity.recorded(home, spec.name) or {}

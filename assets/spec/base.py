@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -17,6 +19,13 @@ class Declaration(BaseModel):
     """The base of everything that a YAML file may declare."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def unknown(verb: str, name: str, kind: str, known: Sequence[str]) -> str:
+    """What a validator says of a name that is no item of a list: what there is, and what was probably meant."""
+    near = difflib.get_close_matches(name, known, n=1)
+    remedy = f"Did you mean '{near[0]}'?" if near else "Remove it, or install the extension that adds it"
+    return f"{verb} '{name}', which is no {kind}. There are: {', '.join(known) or 'none'}. {remedy}"
 
 
 class MonthsSpec(Declaration):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from assets.spec.base import Declaration, Name
+from assets.registries import registry
+from assets.spec.base import Declaration, Name, unknown
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -22,8 +23,8 @@ class Leveled(Declaration):
     """Give blocking to refuse a model that surely breaks a limit declared here, warning to let it pass and say so."""
 
 
-class MetricGate(Leveled):
-    """A bound that a test metric must keep: broken where its whole interval lies beyond."""
+class BoundGate(Leveled):
+    """A bound that a figure must keep: broken where its whole interval lies beyond."""
 
     min: float | None = Field(default=None, examples=[0.68])
     """Give the smallest value allowed."""
@@ -31,7 +32,7 @@ class MetricGate(Leveled):
     """Give the largest value allowed."""
 
     @model_validator(mode="after")
-    def _bounds_something(self) -> MetricGate:
+    def _bounds_something(self) -> BoundGate:
         if self.min is None and self.max is None:
             raise ValueError("bounds nothing. Give min or max")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -120,7 +121,7 @@ class SizeGate(Leveled):
 class GatesSpec(Declaration):
     """The limits that a challenger must keep; that it beats the baselines and the champion is required of each."""
 
-    metrics: dict[Name, MetricGate] = Field(default_factory=dict, examples=[{"roc_auc": {"min": 0.68}}])
+    metrics: dict[Name, BoundGate] = Field(default_factory=dict, examples=[{"roc_auc": {"min": 0.68}}])
     """Give limits of test metrics, such as a floor."""
     slices: SliceGate = Field(default=SliceGate(), examples=[{"max_loss": 0.01}])
     """Declare what slices may lose."""
@@ -136,3 +137,17 @@ class GatesSpec(Declaration):
     """Declare how fast it must be."""
     size: SizeGate = Field(default=SizeGate(), examples=[{"max_megabytes": 20.0}])
     """Declare how small it must be."""
+    rules: dict[Name, BoundGate] = Field(default_factory=dict, examples=[{"flagged_share": {"max": 0.3}}])
+    """Give limits of gate rules that extensions add, by the rule's name (docs/extending.md)."""
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_take_a_limit(cls, rules: dict[str, BoundGate]) -> dict[str, BoundGate]:
+        # extensions are imported only where a declaration names one
+        known = {rule.name: rule.declared for rule in registry("GATE_RULES").values()} if rules else {}
+        limited = [name for name, declared in known.items() if declared == f"gates.rules.{name}"]
+        for name in set(rules).difference(limited):
+            if known.get(name):
+                raise ValueError(f"has '{name}', whose limits are declared in '{known[name]}'. Move it there")
+            raise ValueError(unknown("has", name, "gate rule that takes a limit", limited))
+        return rules

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from assets.spec.base import Declaration, Name
-
-Trigger = Literal["new_data", "labels", "drift", "quality", "schedule"]
+from assets.registries import registry
+from assets.spec.base import Declaration, Name, unknown
 
 
 class DriftSpec(Declaration):
@@ -54,11 +53,18 @@ class MonitoringSpec(Declaration):
     """Give the number of periods in a row in which an alarm must be raised before it stands."""
 
 
+def _enumerated(schema: dict[str, Any]) -> None:
+    """Let editors complete the names of triggers."""
+    schema["items"] = {"enum": list(registry("RETRAINING_TRIGGERS"))}
+
+
 class RetrainSpec(Declaration):
     """When the product is trained anew by itself; its sensors are off until you start them in the UI."""
 
-    triggers: tuple[Trigger, ...] = Field(default=(), strict=False, examples=[["drift", "quality", "schedule"]])
-    """List what may start a training: new_data, labels, drift, quality, schedule (the product's own)."""
+    triggers: tuple[Name, ...] = Field(
+        default=(), strict=False, examples=[["drift", "quality", "schedule"]], json_schema_extra=_enumerated
+    )
+    """List what may start a training, by the names of retraining triggers (docs/registries.md)."""
     cooldown_days: float = Field(default=7.0, ge=0, examples=[14])
     """Give the days that must lie between two trainings that were started so."""
     budget_per_year: int = Field(default=12, ge=0, examples=[6])
@@ -69,7 +75,11 @@ class RetrainSpec(Declaration):
     """Say true to have decisions recorded and nothing started."""
 
     @model_validator(mode="after")
-    def _each_once(self) -> RetrainSpec:
+    def _each_is_known_and_once(self) -> RetrainSpec:
+        known = list(registry("RETRAINING_TRIGGERS")) if self.triggers else []
+        for name in self.triggers:
+            if name not in known:
+                raise ValueError(unknown("lists", name, "retraining trigger", known))
         if len(set(self.triggers)) != len(self.triggers):
             raise ValueError(f"lists a trigger twice: {list(self.triggers)}. List each once")
         return self

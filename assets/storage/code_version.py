@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from assets.registries import EXTENSIONS, extending, extension_folders
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY
 
@@ -98,16 +99,21 @@ def _read(module: str) -> tuple[str, list[str]] | None:
             imported += [package, *(f"{package}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
+        elif isinstance(made := getattr(node, "value", None), ast.Call) and getattr(made.func, "id", "") == "Registry":
+            # what extensions add to a registry is as good as imported where it is declared
+            imported += extending(str(ast.literal_eval(made.args[0])))
     templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]
     return value_digest([_described(compile(tree, module, "exec", optimize=2)), *templates]), imported
 
 
 def _source(module: str) -> Path | None:
-    """The file of one of our modules that can change what a stage gives; how a declaration is read cannot."""
-    if module.split(".", maxsplit=1)[0] not in ("assets", "bentos") or module.startswith(("assets.spec", "assets.errors")):
+    """The file of one of our modules or extensions that can change what a stage gives; how a declaration is read cannot."""
+    package, *below = module.split(".")
+    if package not in ("assets", "bentos", EXTENSIONS) or module.startswith(("assets.spec", "assets.errors")):
         return None
-    path = REPOSITORY.joinpath(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    folders = extension_folders() if package == EXTENSIONS else [REPOSITORY / package]
+    paths = [folder.joinpath(*below) for folder in folders]
+    return next((file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

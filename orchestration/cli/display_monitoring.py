@@ -10,7 +10,7 @@ from orchestration.cli.console import terminal
 
 if TYPE_CHECKING:
     from assets.ingestion.stream_consumer import Window
-    from assets.monitoring.retraining_triggers import Decision
+    from assets.monitoring.retraining_decisions import Decision
     from assets.spec import ProductSpec
 
 

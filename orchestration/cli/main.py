@@ -16,7 +16,7 @@ from assets.errors import DigestError, SpecificationError
 from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import data, monitoring, new, promotion, replay, serving
+from orchestration.cli import data, monitoring, new, promotion, registries, replay, serving
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
@@ -175,6 +175,7 @@ for command in (
     *monitoring.COMMANDS,
     *data.COMMANDS,
     new.new,
+    registries.registries,
     replay.replay,
 ):
     loopline.add_command(command)

@@ -57,7 +57,7 @@ def retrain(product: str, reason: str) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         definitions = load_definitions(product)
-        from assets.monitoring import retraining_triggers
+        from assets.monitoring import retraining_decisions, retraining_triggers
         from orchestration.automation import learns_something
         from orchestration.components.step import REASON, TRIGGER
         from orchestration.declarations import products
@@ -69,7 +69,7 @@ def retrain(product: str, reason: str) -> None:
         with resources.instance(home) as instance, display:
             new = learns_something(plan(graph, instance, home, keys_of(graph, product)), spec)
             event = retraining_triggers.manual(f"{resources.actor()}: {reason}", now)
-            (decision,) = retraining_triggers.decide(home, spec, [event], now, something_new=new)
+            (decision,) = retraining_decisions.decide(home, spec, [event], now, something_new=new)
             if decision.outcome == "requested":
                 tags = {TRIGGER: event.name, REASON: event.told}
                 run(definitions, instance, home, product, tags=tags, on_wave=display.wave, on_wait=display.waiting)
@@ -85,11 +85,11 @@ def triggers(product: str, as_json: bool) -> None:
 
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.monitoring import retraining_triggers
+        from assets.monitoring import retraining_decisions
         from orchestration.declarations import products
 
         spec = products(product)[0][0]
-        found = retraining_triggers.decisions(home, product)
+        found = retraining_decisions.decisions(home, product)
     if as_json:
         click.echo(json.dumps([asdict(decision) for decision in found], indent=2))
     else:

@@ -144,7 +144,7 @@ def _opened(product: str) -> tuple[Home, ProductSpec]:
 def _follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
     """Show what was recorded, and make what is served follow: bento, predictions, report."""
     from orchestration.cli.display import RunDisplay, show_entry
-    from orchestration.operations.decisions import FOLLOWING
+    from orchestration.operations.decisions import following
 
     for entry in entries:
         show_entry(entry)
@@ -153,4 +153,4 @@ def _follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
 
     display = RunDisplay(home)
     with resources.instance(home) as instance, display:
-        run(definitions, instance, home, product, names=FOLLOWING, on_wave=display.wave, on_wait=display.waiting)
+        run(definitions, instance, home, product, names=following(), on_wave=display.wave, on_wait=display.waiting)

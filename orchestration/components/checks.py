@@ -6,8 +6,8 @@ import dagster as dg
 
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.monitoring_asset import ALARMS
-from assets.promotion import verdicts
-from assets.promotion.verdict_asset import phase
+from assets.promotion.gates import GATE_RULES
+from assets.promotion.verdict_asset import PHASE
 from assets.serving.parity_asset import PARITY
 
 
@@ -22,15 +22,15 @@ def contract_check(product: str) -> dg.AssetCheckSpec:
 
 
 def gate_checks(product: str) -> list[dg.AssetCheckSpec]:
-    """An asset check for each gate. None fails the run: a refused challenger changes nothing."""
+    """An asset check for each gate rule. None fails the run: a refused challenger changes nothing."""
     return [
         dg.AssetCheckSpec(
-            name,
+            rule.name,
             asset=dg.AssetKey([product, "verdict"]),
-            description=f"The gate '{name}' on the challenger.",
-            metadata=phase(name),
+            description=rule.description,
+            metadata={PHASE: rule.phase},
         )
-        for name in verdicts.GATES
+        for rule in GATE_RULES.values()
     ]
 
 

@@ -13,16 +13,15 @@ from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
 from assets.promotion.champion_asset import decide_champion
+from assets.promotion.gates import GATE_RULES
 from assets.promotion.model_registry import show_trials
 from assets.promotion.report_asset import write_report
 from assets.promotion.verdict_asset import judge_challenger
 from assets.serving import bento_package, container_image
-from assets.serving.bento_asset import package_bento
 from assets.serving.image_asset import build_image
 from assets.serving.parity_asset import compare_ways
-from assets.serving.predictions_asset import score_test_rows
-from assets.serving.sql_asset import write_sql
-from assets.serving.wheel_asset import build_wheel
+from assets.serving.way_of_serving import WayOfServing
+from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage.asset_result import AssetResult
@@ -43,16 +42,18 @@ from orchestration.staleness.recorded_versions import KEPT_ON_NEW_DATA
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
 LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
 """The parts of a declaration that change what is learnt."""
+JUDGED_BY = {"gates", "baseline", "promotion", "evaluation", "cost", "target"}
+"""The parts that every gate rule may read."""
 
 
 @dg.scaffold_with(ProductScaffolder)
 class ModelProduct(DeclaredComponent[ProductSpec]):
-    """A model product: snapshot, model, five examinations, challenger, verdict, champion, report, bento and predictions."""
+    """A model product: snapshot, model, its examinations, challenger, verdict, champion, report, bento and predictions."""
 
     declaration = ProductSpec
 
     def build_defs(self, context: dg.ComponentLoadContext | None) -> dg.Definitions:
-        """Its assets, a contract check on the first, a check for each gate on the verdict, a job over them and its schedule."""
+        """Its assets, a contract check on the first, a check for each gate rule on the verdict, a job and its schedule."""
         spec, own = self.spec, self.spec.as_source()
         relation = ["landing", spec.name, DATA] if own is not None else str(spec.features.relation).split(".")
         asset = partial(product_asset, spec)
@@ -96,8 +97,9 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 judge_challenger,
                 stage="promotion",
                 inputs=["challenger", *EXAMINATIONS, "decisions"],
-                reads={"gates", "baseline", "promotion", "evaluation", "cost", "target"},
+                reads=JUDGED_BY.union(*(rule.reads for rule in GATE_RULES.values())),
                 kinds={"html"},
+                distributions=tuple(sorted({name for rule in GATE_RULES.values() for name in rule.distributions})),
                 description="What the gate says of the challenger, against whoever serves; each gate is a check.",
                 checks=checks.gate_checks(spec.name),
             ),
@@ -119,52 +121,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 kinds={"html"},
                 description="The model card: all that is known about the challenger, also a refused one, as one page.",
             ),
-            asset(
-                "bento",
-                package_bento,
-                stage="serving",
-                inputs=["champion"],
-                reads={"name", "description", "serving"},
-                kinds={"bentoml", "onnx"},
-                distributions=bento_package.REQUIREMENTS,
-                files=bento_package.sources(),
-                description="The champion as a service: ONNX, signature, typed input; every answer carries version and digest.",
-            ),
-            asset(
-                "predictions",
-                score_test_rows,
-                stage="serving",
-                inputs=["champion", "snapshot"],
-                reads={"features", "split", "target"},
-                kinds={"parquet", "onnx"},
-                distributions=("onnxruntime",),
-                description="The champion's predictions of the test rows, with version, digest and time of scoring.",
-            ),
-            asset(
-                "wheel",
-                build_wheel,
-                stage="serving",
-                inputs=["champion"],
-                reads={"name", "description"},
-                kinds={"python", "onnx"},
-                distributions=("flit-core",),
-                description="The champion as a wheel: `pip install` it into any program; needs numpy and onnxruntime only.",
-            ),
-            asset(
-                "sql",
-                write_sql,
-                stage="serving",
-                inputs=["champion"],
-                reads={"name", "features", "model", "serving"},
-                kinds={"sql", "duckdb"},
-                distributions=("sqlglot",),
-                description="The champion's graph as SQL for DuckDB, PostgreSQL and Spark, and as a dbt package.",
-            ),
+            *(self._way(way) for way in WAYS_OF_SERVING.values()),
             asset(
                 "parity",
                 compare_ways,
                 stage="serving",
-                inputs=["bento", "predictions", "wheel", "sql"],
+                inputs=[way.asset for way in WAYS_OF_SERVING.values()],
                 reads={"name", "features", "split"},
                 kinds={"bentoml"},
                 description="All ways of serving asked the same rows; services follow the champion only if they agree.",
@@ -227,6 +189,22 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             kinds={"onnx"},
             distributions=examination.distributions,
             description=examination.description,
+        )
+
+    def _way(self, way: WayOfServing) -> dg.AssetsDefinition:
+        """The champion in one form in which it answers."""
+        return product_asset(
+            self.spec,
+            way.asset,
+            way.make,
+            stage="serving",
+            modules=[way.make.__module__],
+            inputs=way.inputs,
+            reads=set(way.reads),
+            kinds=set(way.kinds),
+            distributions=way.distributions,
+            files=way.files(),
+            description=way.description,
         )
 
     @staticmethod

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import LooplineError
+from assets.evaluation.examinations import EXAMINATIONS
 from assets.ingestion import raw_files, row_validation
+from assets.promotion.gates import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
 from assets.training import estimators, onnx_export, training
@@ -54,7 +56,7 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
         found.problems += _told(_file, spec, home, folder)
     else:
         found.problems += _told(_relation, spec, houses)
-    found.remarks += _uncovered(spec)
+    found.remarks += [*_uncovered(spec), *_extended(spec)]
     if not found.problems:
         _try_to_convert(spec, found)
     return found
@@ -163,3 +165,21 @@ def _uncovered(spec: ProductSpec) -> Iterator[str]:
     if loose:
         shown = ", ".join(loose[:6]) + (f" and {len(loose) - 6} more" if len(loose) > 6 else "")
         yield f"the contract bounds {covered} of {len(spec.columns)} features; without a whole range or vocabulary: {shown}"
+
+
+def _extended(spec: ProductSpec) -> Iterator[str]:
+    """What extensions ask of a model beside the project's own rules."""
+    for name, module in GATE_RULES.added.items():
+        rule, told = GATE_RULES[name], ""
+        if rule.limit:
+            bound = spec.gates.rules.get(name)
+            bounds = [
+                f"{word} {limit:g}"
+                for word, limit in (("at least", bound and bound.min), ("at most", bound and bound.max))
+                if limit is not None
+            ]
+            told = f" must be {' and '.join(bounds)}" if bounds else " has no limit, so it only warns"
+            told = f": {rule.limit}{told} ({rule.declared})"
+        yield f"{module} adds the gate rule '{name}'{told}"
+    for name, module in EXAMINATIONS.added.items():
+        yield f"{module} adds the examination '{name}'"

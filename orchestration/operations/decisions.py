@@ -8,13 +8,15 @@ from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, verdicts
 from assets.promotion.ledger_state import Decision, Entry
 from assets.promotion.verdicts import Verdict
-from assets.serving import bento_package, sql_export, wheel_package
+from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from bentos.runtime import FILES, model_digest
 
-FOLLOWING = ("verdict", "champion", "report", "bento", "predictions", "wheel", "sql", "parity", "monitoring")
-"""The assets that follow a decision."""
+
+def following() -> list[str]:
+    """The assets that follow a decision."""
+    return ["verdict", "champion", "report", *(way.asset for way in WAYS_OF_SERVING.values()), "parity", "monitoring"]
 
 
 def promote(
@@ -149,8 +151,9 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     version = model_registry.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
     made = ledger.invalidate(home, spec.name, decision)
-    for stage in (bento_package, wheel_package, sql_export):
-        stage.withdraw(home, spec.name, version.model_digest)
+    for way in WAYS_OF_SERVING.values():
+        if way.withdraw is not None:
+            way.withdraw(home, spec.name, version.model_digest)
     model_registry.follow_ledger(home, spec.name)
     return made
 

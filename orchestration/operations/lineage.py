@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assets.errors import LedgerError, LooplineError
-from assets.evaluation.evidence import STAGES, read_by
+from assets.evaluation.evidence import read_by
 from assets.features import publish
 from assets.ingestion import landed_tables
 from assets.promotion import current_artifacts, ledger, model_registry, verdicts
@@ -111,11 +111,11 @@ def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
     except LooplineError:
         return  # told by the next link
     folder = home.report_folder(champion.product, champion.model_digest, champion.snapshot_digest)
-    for stage in STAGES:
-        path = read_by(folder, stage, told.get(stage, ""))
+    for name, digest in told.items():
+        path = read_by(folder, name, digest)
         found = value_digest(read_json(path)) if path.exists() else ""
-        problem = "" if found == told.get(stage) else ("it was changed" if found else "it is gone")
-        yield Link("evidence", home.relative(path), told.get(stage, ""), problem)
+        problem = "" if found == digest else ("it was changed" if found else "it is gone")
+        yield Link("evidence", home.relative(path), digest, problem)
 
 
 def _verdict(home: Home, champion: Entry) -> Iterator[Link]:

@@ -13,7 +13,7 @@ import click
 import yaml
 
 from assets.ingestion import data_quality
-from assets.monitoring import retraining_triggers
+from assets.monitoring import retraining_decisions
 from assets.observability import grafana_dashboards, prometheus_metrics, prometheus_rules
 from assets.promotion import current_artifacts, ledger
 from assets.spec import ProductSpec
@@ -42,7 +42,7 @@ def collect(home: Home) -> prometheus_metrics.Exposition:
         record = current_artifacts.found(home.monitoring / spec.name)
         if record is not None and record.exists():
             found.tell_monitoring(read_json(record), datetime.fromtimestamp(record.stat().st_mtime, UTC))
-        found.tell_decisions(spec.name, [item.outcome for item in retraining_triggers.decisions(home, spec.name)])
+        found.tell_decisions(spec.name, [item.outcome for item in retraining_decisions.decisions(home, spec.name)])
     for source in declarations.sources():
         scored = data_quality.recorded(home, source.name)
         if scored is not None:

@@ -1,6 +1,6 @@
-"""The reference of the declarations: JSON Schema for editors and a page for people, both made from the code.
+"""The reference: JSON Schema of the declarations for editors, pages of declarations and of registries for people.
 
-``make reference`` writes them; a test holds them against the code.
+``make reference`` writes them; a test compares them with the code.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from assets.registries import REGISTRIES, registry
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY
 
@@ -61,10 +62,45 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def registered(name: str) -> list[dict[str, str]]:
+    """The items of a registry: name, description, where its limits are declared, and the extension that adds it."""
+    items = registry(name)
+    return [
+        {
+            "name": item.name,
+            "description": item.description,
+            "declared": getattr(item, "declared", ""),
+            "added_by": items.added.get(item.name, ""),
+        }
+        for item in items.values()
+    ]
+
+
+def registries_page() -> str:
+    """The page `docs/registries.md`: every item of every registry."""
+    lines = [
+        "# Registries",
+        "",
+        "Made from the code by `make reference`; do not edit. `loopline registries` prints the same.",
+        "[extending.md](extending.md) shows how to add an item.",
+    ]
+    for name, module in REGISTRIES.items():
+        items = registered(name)
+        columns = [column for column in ("name", "description", "declared", "added_by") if any(item[column] for item in items)]
+        lines += ["", f"## {name.replace('_', ' ').capitalize()}", "", f"`{module}.{name}`", ""]
+        lines += [f"| {' | '.join(column.replace('_', ' ') for column in columns)} |", "|---" * len(columns) + "|"]
+        for item in items:
+            cells = [
+                item[column] if column == "description" else f"`{item[column]}`" * bool(item[column]) for column in columns
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def write() -> list[Path]:
-    """Write page and schemas."""
-    (DOCS / "schema").mkdir(exist_ok=True)
-    files = {DOCS / "product-spec.md": page()}
+    """Write pages and schemas."""
+    (DOCS / "schema").mkdir(parents=True, exist_ok=True)
+    files = {DOCS / "product-spec.md": page(), DOCS / "registries.md": registries_page()}
     files |= {schema_path(component): json.dumps(schema(component), indent=1) + "\n" for component in COMPONENTS}
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")

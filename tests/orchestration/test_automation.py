@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from assets.features import snapshots
-from assets.monitoring import retraining_triggers
+from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.monitoring.retraining_triggers import Event
 from assets.promotion import ledger, model_registry
 from assets.spec import ProductSpec
@@ -144,7 +144,7 @@ def test_the_same_news_twice_starts_one_training_which_carries_its_reason(ticks:
     assert ticks.launch(first).success
     last = ticks.sensor()
     assert isinstance(last, dg.SkipReason)
-    assert [item.outcome for item in retraining_triggers.decisions(home, "churn")] == ["requested"]
+    assert [item.outcome for item in retraining_decisions.decisions(home, "churn")] == ["requested"]
     assert first.tags[REASON].startswith("new data: snapshot ")
     version = model_registry.version(home, "churn", 2)
     assert version.trained_because == first.tags[REASON]
@@ -178,23 +178,23 @@ def test_a_crash_between_decision_and_request_loses_nothing_and_doubles_nothing(
     more_rows(folder)
     ticks.watch()
     now = datetime.now(UTC)
-    (decision,) = retraining_triggers.decide(
+    (decision,) = retraining_decisions.decide(
         home, ticks.spec, retraining_triggers.events(home, ticks.spec, now), now, something_new=True
     )
     request = ticks.sensor()
     assert request.run_key == decision.event
     ticks.launch(request)
     assert isinstance(ticks.sensor(), dg.SkipReason)
-    assert len(retraining_triggers.decisions(home, "churn")) == 1
+    assert len(retraining_decisions.decisions(home, "churn")) == 1
 
 
 def test_a_request_that_nobody_started_for_a_week_is_given_up(shop: tuple[Home, Path]) -> None:
     """Its news are old by then."""
     home, _ = shop
-    retraining_triggers.decide(home, churn("drift"), [Event("drift", "a", "drift")], NOW, something_new=True)
-    assert retraining_triggers.open_requests(home, "churn", [], NOW + timedelta(days=6))
-    assert not retraining_triggers.open_requests(home, "churn", ["a"], NOW + timedelta(days=6))
-    assert not retraining_triggers.open_requests(home, "churn", [], NOW + timedelta(days=8))
+    retraining_decisions.decide(home, churn("drift"), [Event("drift", "a", "drift")], NOW, something_new=True)
+    assert retraining_decisions.open_requests(home, "churn", [], NOW + timedelta(days=6))
+    assert not retraining_decisions.open_requests(home, "churn", ["a"], NOW + timedelta(days=6))
+    assert not retraining_decisions.open_requests(home, "churn", [], NOW + timedelta(days=8))
 
 
 def test_missed_days_of_a_schedule_are_one_training(shop: tuple[Home, Path]) -> None:
@@ -208,13 +208,13 @@ def test_missed_days_of_a_schedule_are_one_training(shop: tuple[Home, Path]) -> 
     (due,) = retraining_triggers.events(home, spec, NOW)
     assert due.told == "schedule: due 2024-06-03 06:00 America/New_York"
     assert retraining_triggers.events(home, spec, NOW + timedelta(hours=2)) == [due]
-    assert len(retraining_triggers.decide(home, spec, [due], NOW, something_new=True)) == 1
+    assert len(retraining_decisions.decide(home, spec, [due], NOW, something_new=True)) == 1
     later = NOW + timedelta(days=3)
     (last,) = retraining_triggers.events(home, spec, later)
     assert last != due
-    assert len(retraining_triggers.decide(home, spec, [last], later, something_new=True)) == 1
+    assert len(retraining_decisions.decide(home, spec, [last], later, something_new=True)) == 1
     assert (
-        retraining_triggers.decide(home, spec, retraining_triggers.events(home, spec, later), later, something_new=True) == []
+        retraining_decisions.decide(home, spec, retraining_triggers.events(home, spec, later), later, something_new=True) == []
     )
 
 
@@ -223,7 +223,7 @@ def test_cooldown_budget_dry_run_and_nothing_new_hold_back_and_say_so(shop: tupl
     home, _ = shop
 
     def decided(spec: ProductSpec, name: str, now: datetime, *, new: bool = True) -> list[tuple[str, str]]:
-        made = retraining_triggers.decide(home, spec, [Event("drift", name, "drift")], now, something_new=new)
+        made = retraining_decisions.decide(home, spec, [Event("drift", name, "drift")], now, something_new=new)
         return [(item.outcome, item.told) for item in made]
 
     spec = churn("drift", cooldown_days=7, budget_per_year=2)
@@ -239,10 +239,11 @@ def test_cooldown_budget_dry_run_and_nothing_new_hold_back_and_say_so(shop: tupl
     assert decided(spec, "c", NOW + timedelta(days=366)) == [("requested", "drift")]
     dry = churn("drift", dry_run=True)
     assert decided(dry, "d", NOW + timedelta(days=800))[0][0] == "dry run"
-    assert not retraining_triggers.open_requests(home, "churn", ["a", "b", "c"], NOW + timedelta(days=800))
+    assert not retraining_decisions.open_requests(home, "churn", ["a", "b", "c"], NOW + timedelta(days=800))
     person = retraining_triggers.manual("someone: it must", NOW + timedelta(days=801))
     assert (
-        retraining_triggers.decide(home, dry, [person], NOW + timedelta(days=801), something_new=True)[0].outcome == "requested"
+        retraining_decisions.decide(home, dry, [person], NOW + timedelta(days=801), something_new=True)[0].outcome
+        == "requested"
     )
 
 
@@ -250,7 +251,7 @@ def test_of_several_events_one_training_is_started(shop: tuple[Home, Path]) -> N
     """Even without a cooldown: the others are decided when it has ended."""
     home, _ = shop
     news = [Event("drift", "a", "drift"), Event("quality", "b", "quality")]
-    assert [item.event for item in retraining_triggers.decide(home, churn("drift"), news, NOW, something_new=True)] == ["a"]
+    assert [item.event for item in retraining_decisions.decide(home, churn("drift"), news, NOW, something_new=True)] == ["a"]
 
 
 def test_alarms_that_stand_are_events_and_a_refused_training_starts_no_loop(ticks: Ticks, shop: tuple[Home, Path]) -> None:
@@ -274,7 +275,7 @@ def test_alarms_that_stand_are_events_and_a_refused_training_starts_no_loop(tick
     ticks.launch(request)
     after = ticks.sensor()
     assert isinstance(after, dg.SkipReason)
-    assert [item.outcome for item in retraining_triggers.decisions(home, "churn")].count("requested") == 1
+    assert [item.outcome for item in retraining_decisions.decisions(home, "churn")].count("requested") == 1
 
 
 def test_labels_are_counted_against_the_snapshot_that_was_learnt_from(ticks: Ticks, shop: tuple[Home, Path]) -> None:

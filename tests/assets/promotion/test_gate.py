@@ -13,8 +13,9 @@ from assets.evaluation.examinations import examined
 from assets.evaluation.findings import Finding, limited
 from assets.features.snapshots import Snapshot, current
 from assets.promotion import gate, verdicts
+from assets.promotion.gates import GATE_RULES
 from assets.promotion.ledger_state import Standing
-from assets.promotion.verdicts import GATES, Verdict
+from assets.promotion.verdicts import Verdict
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
@@ -110,7 +111,7 @@ def test_a_truly_better_challenger_is_promoted(
     verdict = judged(home, spec, snapshot, good, stump, found)
     assert verdict.promoted, verdict.reasons
     assert (verdict.reasons, verdict.warnings) == ([], [])
-    assert {item.gate for item in verdict.findings} == set(GATES)
+    assert {item.gate for item in verdict.findings} == set(GATE_RULES)
 
 
 def test_a_worse_challenger_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
@@ -449,12 +450,20 @@ def test_a_tampered_challenger_or_champion_is_refused_before_it_is_loaded(
 
 
 def test_a_verdict_without_findings_promotes_nothing() -> None:
-    """Nor does one in which a gate was not asked."""
+    """Missing evidence is a refusal."""
     nothing = Verdict("p", "a", None, "s", {}, ())
     assert not nothing.promoted
-    assert nothing.reasons == [f"gate {name}: nothing was found" for name in GATES]
-    some = Verdict("p", "a", None, "s", {}, tuple(Finding(name, "r", "e", passed=True) for name in GATES[1:]))
-    assert some.reasons == ["gate evidence: nothing was found"]
+    assert nothing.reasons == ["nothing was asked"]
+
+
+def test_a_rule_that_finds_nothing_refuses_and_so_does_a_finding_of_no_rule() -> None:
+    """The first is missing evidence; the second would be shown by no check."""
+    some = [Finding(name, "r", "e", passed=True) for name in GATE_RULES if name != "size"]
+    silent, strange = gate._unasked([*some, Finding("sise", "r", "e", passed=True)])
+    assert silent.refuses
+    assert silent.missed == "the gate rule 'size' is answered: not met, it found nothing"
+    assert strange.refuses
+    assert "there is no gate rule 'sise'" in strange.missed
 
 
 def test_a_verdict_is_kept_with_its_reasons(

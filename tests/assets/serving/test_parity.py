@@ -13,7 +13,6 @@ from assets.errors import ParityError
 from assets.features import snapshots
 from assets.promotion import current_artifacts, ledger
 from assets.serving import bento_package, parity
-from assets.serving.ways_of_serving import ways
 from assets.storage.home import Home
 from bentos.runtime import Model
 from tests.world import World
@@ -25,7 +24,7 @@ def compared(home: Home, world: World) -> None:
     """Compare as the asset does."""
     champion = ledger.standing(home, PRODUCT).champion
     assert champion is not None
-    parity.compare(home, world.product, snapshots.current(home, PRODUCT), champion, ways(home, champion))
+    parity.compare(home, world.product, snapshots.current(home, PRODUCT), champion)
 
 
 def test_all_ways_were_asked_real_and_hard_rows_and_agree(ran: Home) -> None:

@@ -12,20 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.storage.home import REPOSITORY, Home
+from assets.storage.home import Home
+from tests.clones import copied, loopline
 from tests.shop import customers
-
-
-def loopline(*arguments: str, home: Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    """Run a command of its own, in a home."""
-    return subprocess.run(
-        [sys.executable, "-m", "orchestration", *arguments],
-        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "80"},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:
@@ -90,11 +79,7 @@ def test_an_unknown_product_is_one_clear_error(tmp_path: Path) -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of the repository, to be spoilt."""
-    copy = tmp_path / "clone"
-    for name in ("assets", "bentos", "dbt_project", "deploy", "orchestration", "requirements"):
-        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "logs"))
-    shutil.copy(REPOSITORY / "pyproject.toml", copy)
-    return copy
+    return copied(tmp_path / "clone")
 
 
 def test_a_typo_in_a_declaration_is_one_clear_error(clone: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def served(home: Home) -> tuple[int | None, int | None, set[int]]:
 def follow(home: Home, folder: Path, spec: ProductSpec) -> list[str]:
     """Make what is served follow the ledger, as the command line does."""
     with resources.instance(home) as instance:
-        return list(run(definitions(home, folder, spec), instance, home, "churn", names=decisions.FOLLOWING).executed)
+        return list(run(definitions(home, folder, spec), instance, home, "churn", names=decisions.following()).executed)
 
 
 def test_the_better_model_was_promoted_and_both_entries_are_there(twice: Home) -> None:

@@ -11,6 +11,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, TypeAdapter
 
+from assets import registries
+from assets.evaluation.examinations import EXAMINATIONS
+from assets.ingestion.file_formats import FILE_FORMATS
+from assets.registries import REGISTRIES
+from assets.spec import TableSpec
 from orchestration.operations import reference_docs
 from orchestration.operations.reference_docs import COMPONENTS, DOCS
 from tests.world import DEFS
@@ -29,6 +34,23 @@ def fields() -> Iterator[Any]:
 def test_the_page_is_what_the_code_says() -> None:
     """`make reference` writes it."""
     assert (DOCS / "product-spec.md").read_text(encoding="utf-8") == reference_docs.page()
+
+
+def test_the_page_of_registries_lists_every_item() -> None:
+    """`make reference` writes it."""
+    page = (DOCS / "registries.md").read_text(encoding="utf-8")
+    assert page == reference_docs.registries_page()
+    assert all(f"| `{name}` |" in page for registry in REGISTRIES for name in registries.registry(registry))
+
+
+def test_what_is_written_for_people_names_what_the_registries_hold() -> None:
+    """The sentences that list items in prose: the declaration of a file, the guide's examinations, the triggers that editors complete."""
+    described = str(TableSpec.model_fields["file"].description)
+    assert all(known.name in described for known in FILE_FORMATS.own)
+    guide = (DOCS / "guide.md").read_text(encoding="utf-8")
+    assert all(f"**{examination.name}**" in guide for examination in EXAMINATIONS.own)
+    completed = reference_docs.schema("ModelProduct")["$defs"]["RetrainSpec"]["properties"]["triggers"]["items"]["enum"]
+    assert completed == list(registries.registry("RETRAINING_TRIGGERS"))
 
 
 @pytest.mark.parametrize("component", list(COMPONENTS))
