@@ -33,6 +33,7 @@ from assets.spec.replay import WhatIfSpec
 from assets.storage.home import Home
 from assets.training import current_model
 from assets.warehouse import dbt_build
+from orchestration.cli import console
 from orchestration.cli.display_replay import show_policies
 from orchestration.declarations import products
 from tests.models import snapshot_of
@@ -306,9 +307,11 @@ def test_without_any_label_there_is_nothing_to_compare(journals: dict[str, list[
 
 
 def test_the_terminal_names_what_was_swept_and_who_did_as_well(
-    journals: dict[str, list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+    journals: dict[str, list[dict[str, Any]]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In brackets, which are no markup there; policies that did the same are told in a breath."""
+    """In brackets, which are no markup there, folded at 80 columns; policies that did the same are told in a breath."""
+    monkeypatch.setattr(console, "PIPED_WIDTH", 80)
+    monkeypatch.setenv("COLUMNS", "80")
     names = ["never", "on_drift[drift.floor=0.1]", "on_drift[drift.floor=0.3]"]
     same = dict.fromkeys(names, journals["never"])
     about = {"months": list(MONTHS), "step": "month", "what_if": None}
