@@ -100,9 +100,11 @@ def show_preview(found: Preview) -> None:
     """Show what would be made, an asset a line."""
     console = terminal()
     by_action = {action: [item for item in found.assets if item.action == action] for action in ("make", "wait")}
+    seconds = f"about {found.seconds('make'):.0f} to {found.seconds('make', 'wait'):.0f} s by the last runs"
+    is_timed = any(item.seconds is not None for item in found.assets)
     console.print(
         f"[bold]{len(by_action['make'])}[/] to make, {len(by_action['wait'])} perhaps, {found.unchanged} unchanged; "
-        f"about {found.seconds('make'):.0f} to {found.seconds('make', 'wait'):.0f} s by the last runs"
+        f"{seconds if is_timed else 'how long it takes is not known yet'}"
         if found.assets
         else f"[bold green]nothing changed[/]: {found.unchanged} assets are as they would be made now"
     )
@@ -114,8 +116,8 @@ def show_preview(found: Preview) -> None:
     for item in found.assets:
         word = "[green]make[/]" if item.action == "make" else "[dim]perhaps[/]"
         months = f" ({len(item.partitions)} partitions)" if item.partitions else ""
-        seconds = "" if item.seconds is None else f"{item.seconds:.1f} s"
-        table.add_row(word, f"{item.asset}{months}", escape(item.reason), seconds)
+        taken = "" if item.seconds is None else f"{item.seconds:.1f} s"
+        table.add_row(word, f"{item.asset}{months}", escape(item.reason), taken)
     if found.assets:
         console.print(table)
 
