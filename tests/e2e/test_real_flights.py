@@ -62,7 +62,7 @@ def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> No
     summary = first[first.index("done") :]
     assert len(summary.splitlines()) <= 30
     for product in ("arrival_delay", "diamond_cut", "flight_delay"):
-        assert re.search(rf"{product} v1 .+ [\d.]+ +[\d.]+\.\.[\d.]+ +[\d.]+ +[\d,]+ +[\d,]+", summary)
+        assert re.search(rf"{product} v1 .+ [\d.]+ +[\d.]+\.\.[\d.]+ +[\d.]+ +[\d,.]+ +[\d,.]+", summary)
     assert re.search(r"flights\.weather +26,115 +26,114 +1", summary)
 
 
