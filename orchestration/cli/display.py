@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from orchestration.operations.check import Checked
     from orchestration.operations.doctor import Finding
     from orchestration.operations.lineage import Link
-    from orchestration.operations.preview import Preview
+    from orchestration.operations.preview import PlannedAsset, Preview
     from orchestration.operations.status import ProductStatus, Status
     from orchestration.staleness.plan import Plan
     from orchestration.staleness.run_loop import Outcome
@@ -53,23 +54,13 @@ class RunDisplay(logging.Handler):
         self.console.print(f"  [green]✓[/] {record.getMessage():<36} {told:>16} {getattr(record, 'seconds', 0.0):>7.1f} s")
 
     def wave(self, plan: Plan) -> None:
-        """Say what is about to be made, and why."""
+        """Show what is about to be made, and why; what was never made is only counted, as each line of progress names it."""
+        from orchestration.operations.preview import of_plan
         from orchestration.staleness.plan import NEVER_MADE
 
-        partitions = sum(len(names) for names in plan.partitions.values())
-        self.console.print(
-            f"[bold]making[/] {len(plan.reasons)} assets"
-            + (f" and {partitions} months of {len(plan.partitions)} tables" if partitions else "")
-            + f"; {len(plan.fresh)} unchanged"
-            + (f", {len(plan.waiting)} wait to see" if plan.waiting else "")
-        )
-        by_reason: dict[str, list[str]] = {}
-        for key, reason in plan.reasons.items():
-            by_reason.setdefault(reason, []).append(key.to_user_string())
-        for reason, names in by_reason.items():
-            if reason != NEVER_MADE:
-                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-                self.console.print(f"  [dim]{escape(reason)}: {', '.join(names[:3])}{more}[/]", soft_wrap=True)
+        found = of_plan(plan)
+        self.console.print(_headline(found))
+        _assets(self.console, [item for item in found.assets if item.reason != NEVER_MADE])
 
     def waiting(self, holder: str) -> None:
         """Say that another run holds this home."""
@@ -99,26 +90,32 @@ class RunDisplay(logging.Handler):
 def show_preview(found: Preview) -> None:
     """Show what would be made, an asset a line."""
     console = terminal()
-    by_action = {action: [item for item in found.assets if item.action == action] for action in ("make", "wait")}
-    seconds = f"about {found.seconds('make'):.0f} to {found.seconds('make', 'wait'):.0f} s by the last runs"
-    is_timed = any(item.seconds is not None for item in found.assets)
-    console.print(
-        f"[bold]{len(by_action['make'])}[/] to make, {len(by_action['wait'])} perhaps, {found.unchanged} unchanged; "
-        f"{seconds if is_timed else 'how long it takes is not known yet'}"
-        if found.assets
-        else f"[bold green]nothing changed[/]: {found.unchanged} assets are as they would be made now"
-    )
+    console.print(_headline(found))
+    _assets(console, found.assets)
+
+
+def _headline(found: Preview) -> str:
+    if not found.assets:
+        return f"[bold green]nothing changed[/]: {found.unchanged} assets are as they would be made now"
+    made = sum(item.action == "make" for item in found.assets)
+    taken = "how long it takes is not known yet"
+    if any(item.seconds is not None for item in found.assets):
+        taken = f"about {found.seconds('make'):.0f} to {found.seconds('make', 'wait'):.0f} s by the last runs"
+    return f"[bold]{made}[/] to make, {len(found.assets) - made} perhaps, {found.unchanged} unchanged; {taken}"
+
+
+def _assets(console: Console, assets: Sequence[PlannedAsset]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    table.add_column(justify="right", no_wrap=True)
-    for item in found.assets:
+    for name in ("action", "asset", "reason"):
+        table.add_column(name, no_wrap=name != "reason")
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for item in assets:
         word = "[green]make[/]" if item.action == "make" else "[dim]perhaps[/]"
         months = f" ({len(item.partitions)} partitions)" if item.partitions else ""
-        taken = "" if item.seconds is None else f"{item.seconds:.1f} s"
-        table.add_row(word, f"{item.asset}{months}", escape(item.reason), taken)
-    if found.assets:
+        table.add_row(
+            word, f"{item.asset}{months}", escape(item.reason), "" if item.seconds is None else f"{item.seconds:.1f} s"
+        )
+    if assets:
         console.print(table)
 
 

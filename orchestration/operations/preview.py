@@ -8,8 +8,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from assets.storage.home import Home
-from orchestration.staleness.plan import plan
-from orchestration.staleness.recorded_versions import Versions
+from orchestration.staleness.plan import Plan, plan
 from orchestration.staleness.run_loop import wanted_keys
 
 SCHEMA = 1
@@ -76,24 +75,19 @@ def preview(definitions: dg.Definitions, instance: dg.DagsterInstance, home: Hom
         If there is no such product.
     """
     graph: Any = definitions.resolve_asset_graph()
-    wanted = wanted_keys(graph, product)
-    found, versions = plan(graph, instance, home, wanted), Versions(graph, instance, home)
-    versions.look_up(wanted)
+    return of_plan(plan(graph, instance, home, wanted_keys(graph, product)))
+
+
+def of_plan(found: Plan) -> Preview:
+    """A plan as it is shown."""
     assets = []
-    for key in graph.toposorted_asset_keys:
-        name = key.to_user_string()
-        stamp = versions.stamp(key) if key in found.moving | found.waiting else None
-        seconds = stamp.seconds if stamp else None
-        if key in found.reasons:
-            assets.append(PlannedAsset(name, "make", found.reasons[key], [], seconds))
-        elif key in found.partitions:
-            names = found.partitions[key]
-            assets.append(
-                PlannedAsset(name, "make", "new or changed", names, None if seconds is None else seconds * len(names))
-            )
-        elif key in found.waiting:
-            moving = [
-                parent.to_user_string() for parent in graph.get(key).parent_keys if parent in found.moving | found.waiting
-            ]
-            assets.append(PlannedAsset(name, "wait", f"if {', '.join(sorted(moving))} changes", [], seconds))
+    for key in found.order:
+        names, seconds = found.partitions.get(key, []), found.seconds.get(key)
+        if names and seconds is not None:
+            seconds *= len(names)
+        if key in found.waiting:
+            changing = ", ".join(parent.to_user_string() for parent in found.waits_for[key])
+            assets.append(PlannedAsset(key.to_user_string(), "wait", f"if {changing} changes", [], seconds))
+        else:
+            assets.append(PlannedAsset(key.to_user_string(), "make", found.reasons.get(key, "new or changed"), names, seconds))
     return Preview(assets, len(found.fresh))

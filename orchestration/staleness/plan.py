@@ -34,12 +34,21 @@ class Plan:
         Assets that wait for the data of others.
     fresh : set of AssetKey
         Assets with nothing to do.
+    order : list of AssetKey
+        The assets that are made or wait, in the order in which they are made.
+    waits_for : dict of AssetKey to list of AssetKey
+        What each asset that waits rests on and may change.
+    seconds : dict of AssetKey to float
+        How long assets that are made or wait took last time, where that is known.
     """
 
     reasons: dict[dg.AssetKey, str] = field(default_factory=dict)
     partitions: dict[dg.AssetKey, list[str]] = field(default_factory=dict)
     waiting: set[dg.AssetKey] = field(default_factory=set)
     fresh: set[dg.AssetKey] = field(default_factory=set)
+    order: list[dg.AssetKey] = field(default_factory=list)
+    waits_for: dict[dg.AssetKey, list[dg.AssetKey]] = field(default_factory=dict)
+    seconds: dict[dg.AssetKey, float] = field(default_factory=dict)
 
     @property
     def moving(self) -> AbstractSet[dg.AssetKey]:
@@ -114,6 +123,11 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractS
             found.waiting.add(key)
         else:
             found.fresh.add(key)
+    changing = found.moving | found.waiting
+    found.order = [key for key in graph.toposorted_asset_keys if key in changing]
+    found.waits_for = {key: sorted(set(graph.get(key).parent_keys) & changing) for key in found.order if key in found.waiting}
+    stamps = {key: versions.stamp(key) for key in found.order}
+    found.seconds = {key: stamp.seconds for key, stamp in stamps.items() if stamp and stamp.seconds is not None}
     return found
 
 
