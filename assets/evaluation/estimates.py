@@ -8,7 +8,7 @@ import numpy as np
 
 from assets.evaluation.judged_rows import JudgedRows
 from assets.methods.bootstrap import centred, interval, replicate, widened
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import sign_of
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 
@@ -34,7 +34,7 @@ class Estimates:
         found = {}
         for metric, value in self.points["model"].items():
             if metric in self.points[baseline]:
-                sign = -1.0 if metric in KINDS[self.spec.kind].LOWER_IS_BETTER else 1.0
+                sign = sign_of(self.spec.kind, metric)
                 drawn = sign * (self.draws["model"][metric] - self.draws[baseline][metric])
                 found[metric] = self._interval(sign * (value - self.points[baseline][metric]), drawn)
         return found

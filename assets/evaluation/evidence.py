@@ -16,7 +16,7 @@ import numpy as np
 
 from assets.errors import DataError, DigestError
 from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import KINDS, sign_of
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns
 from assets.registries import registry
@@ -82,7 +82,7 @@ class Case:
     @property
     def sign(self) -> float:
         """1 if a higher deciding metric is better, else -1."""
-        return -1.0 if self.spec.metric in KINDS[self.spec.kind].LOWER_IS_BETTER else 1.0
+        return sign_of(self.spec.kind, self.spec.metric)
 
     @cached_property
     def learnt(self) -> LabelledRows:

@@ -41,3 +41,8 @@ class KindOfTarget(Protocol):
 
 
 KINDS: dict[str, KindOfTarget] = {"binary": binary, "multiclass": multiclass, "regression": regression}
+
+
+def sign_of(kind: str, metric: str) -> float:
+    """By what differences of a metric are multiplied so that positive is better."""
+    return -1.0 if metric in KINDS[kind].LOWER_IS_BETTER else 1.0

@@ -17,7 +17,7 @@ import numpy as np
 from assets.features.snapshots import CLUSTERS, FEWEST_CLUSTERS, Snapshot
 from assets.methods import expected, regression
 from assets.methods.changes import changes
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import KINDS, sign_of
 from assets.monitoring import request_drift
 from assets.monitoring.alarms import TOLD, alarm, allowed_loss, let_stand
 from assets.monitoring.drift import drift_of
@@ -136,7 +136,7 @@ class _Watch:
     def __init__(self, rows: Monitored) -> None:
         self.rows, self.spec, self.kind = rows, rows.spec, KINDS[rows.spec.kind]
         self.rule = (rows.model.decision, rows.spec.prices)
-        self.sign = -1.0 if rows.spec.metric in self.kind.LOWER_IS_BETTER else 1.0
+        self.sign = sign_of(rows.spec.kind, rows.spec.metric)
         self.known = ~np.isnan(rows.labels)
         self.reference = rows.rows(rows.held_out) & self.known
 

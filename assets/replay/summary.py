@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import KINDS, sign_of
 from assets.methods.policies import PolicyCost, costs_of
 from assets.monitoring.alarms import allowed_loss
 from assets.spec import ProductSpec
@@ -123,7 +123,7 @@ def _in_hindsight(spec: ProductSpec, step: Mapping[str, Any]) -> str | None:
     reference, metric = step.get("reference"), step["answers"]["metric"]
     if reference is None or metric is None:
         return None
-    sign = -1.0 if spec.metric in KINDS[spec.kind].LOWER_IS_BETTER else 1.0
+    sign = sign_of(spec.kind, spec.metric)
     worse = sign * (reference - metric["value"]) > allowed_loss(spec, reference)
     if step["alarms"]:
         return "true" if worse else "false"

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import sign_of
 from assets.methods.paired import Metric, paired_bootstrap
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
-from assets.training.candidates import calibrated, outputs_of_scores
+from assets.training.candidates import calibrated, deciding_metric, outputs_of_scores
 
 STANDARD_ERRORS = 4.0
 """By how many standard errors of the paired difference a candidate must be worse; by chance one in 30,000 is."""
@@ -45,12 +45,11 @@ def still_running(
     lacks_a_class = spec.kind != "regression" and len(np.unique(labels)) < max(2, len(spec.target.classes or ()))
     if len(running) < 2 or numbered.max() + 1 < FEWEST or lacks_a_class:
         return list(running)
-    kind = KINDS[spec.kind]
-    sign = -1.0 if spec.metric in kind.LOWER_IS_BETTER else 1.0
+    sign = sign_of(spec.kind, spec.metric)
     metrics: dict[int, Metric] = {}
     for place in running:
         outputs = outputs_of_scores(spec, scores[place], calibrated(spec, labels, scores[place], numbered)[0])
-        metrics[place] = kind.metric_functions(labels, outputs, kind.indifferent(spec.prices), spec.prices)[spec.metric]
+        metrics[place] = deciding_metric(spec, labels, outputs)
     everywhere = np.ones(len(labels))
     best = max(running, key=lambda place: sign * metrics[place](everywhere))
     kept = []

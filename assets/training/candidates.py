@@ -5,14 +5,14 @@ They are compared on rows that none of them was fitted on. Which rows those are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from assets.methods.calibration import Scaling, chances, fit_scaling, held_out_gain, log_chances
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import KINDS, sign_of
 from assets.methods.ranking import Array
 from assets.methods.raw_scores import raw_scores
 from assets.spec import ProductSpec
@@ -99,7 +99,7 @@ def choose(
         changes in time.
     """
     kind = KINDS[spec.kind]
-    sign = -1.0 if spec.metric in kind.LOWER_IS_BETTER else 1.0
+    sign = sign_of(spec.kind, spec.metric)
     rows = np.ones(len(labels), dtype=bool)
     if latest is not None and latest.sum() >= FEWEST and len(np.unique(labels[latest])) > 1:
         rows = latest
@@ -109,13 +109,18 @@ def choose(
         scaling, told = calibrated(spec, labels[known], given[known], np.unique(clusters[known], return_inverse=True)[1])
         outputs = outputs_of_scores(spec, given, scaling)
         measured = rows & known
-        functions = kind.metric_functions(labels[measured], outputs[measured], kind.indifferent(spec.prices), spec.prices)
-        metric = functions[spec.metric](np.ones(measured.sum()))
+        metric = deciding_metric(spec, labels[measured], outputs[measured])(np.ones(measured.sum()))
         found.append((place, scaling, told, outputs, metric, bool(known.all())))
     best = max(found, key=lambda item: (item[5], np.nan_to_num(sign * item[4], nan=-np.inf), -item[0]))
     place, scaling, told, outputs, _, _ = best
     decision = kind.choose(labels[rows], outputs[rows], spec.prices)
     return Choice(place, scaling, decision, told, [item[4] for item in found], outputs)
+
+
+def deciding_metric(spec: ProductSpec, labels: Array, outputs: Array) -> Callable[[Array], float]:
+    """The deciding metric as a function of the rows' weights, by the decision rule of outputs taken at their word."""
+    kind = KINDS[spec.kind]
+    return kind.metric_functions(labels, outputs, kind.indifferent(spec.prices), spec.prices)[spec.metric]
 
 
 def outputs_of_scores(spec: ProductSpec, scores: Array, scaling: Scaling | None) -> Array:

@@ -151,8 +151,8 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitt
     for number in range(1 if in_time else REPEATS):
         folds = folds_of(spec, rows, spec.model.seed + number)
         scores = out_of_fold(spec, rows, folds, among)
-        judged = np.concatenate([fold.test for fold in folds])
-        among = [place for place, given in enumerate(scores) if is_known(given[judged]).all()]
+        asked = np.concatenate([fold.test for fold in folds])
+        among = [place for place, given in enumerate(scores) if is_known(given[asked]).all()]
         repeats.append(_answers(spec, labels, clusters, [scores[place] for place in among], folds, in_time=in_time))
     judged = np.flatnonzero(is_known(repeats[0].outputs))
     answered = _baselines(spec, rows, taught, folds, in_time=in_time)

@@ -71,15 +71,7 @@ def _categories(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:
     """Codes of categories, or a column of 0 and 1 for each."""
     found = []
     for name, known in zip(names, step.categories_, strict=True):
-        codes = builder.add(
-            "LabelEncoder",
-            [name],
-            f"{name}/code",
-            domain=ML,
-            keys_strings=[str(item) for item in known],
-            values_int64s=list(range(len(known))),
-            default_int64=-1,
-        )
+        codes = _looked_up(builder, name, known, "code", values_int64s=list(range(len(known))), default_int64=-1)
         if hasattr(step, "drop_idx_"):
             places = builder.constant(f"{name}/places", np.arange(len(known), dtype=np.int64)[None])
             codes = builder.add("Equal", [codes, places], f"{name}/is")
@@ -117,17 +109,19 @@ def _target_means(builder: Builder, step: Any, names: Sequence[str]) -> list[str
     for place, (name, known) in enumerate(zip(names, step.categories_, strict=True)):
         for output, mean in enumerate(overall):
             means = np.asarray(step.encodings_[place * len(overall) + output], dtype=np.float64)
-            told = builder.add(
-                "LabelEncoder",
-                [name],
-                f"{name}/mean_{output}",
-                domain=ML,
-                keys_strings=[str(item) for item in known],
-                values_tensor=numpy_helper.from_array(means, "values"),
-                default_tensor=numpy_helper.from_array(np.array([mean], dtype=np.float64), "default"),
-            )
-            found.append(told)
+            default = np.array([mean], dtype=np.float64)
+            numbers = {
+                "values_tensor": numpy_helper.from_array(means, "values"),
+                "default_tensor": numpy_helper.from_array(default, "default"),
+            }
+            found.append(_looked_up(builder, name, known, f"mean_{output}", **numbers))
     return found
+
+
+def _looked_up(builder: Builder, name: str, known: Sequence[Any], label: str, **numbers: Any) -> str:
+    """A number for each known value of a category, and one for all others."""
+    texts = [str(item) for item in known]
+    return builder.add("LabelEncoder", [name], f"{name}/{label}", domain=ML, keys_strings=texts, **numbers)
 
 
 ENCODINGS = {"categories": _categories, "numbers": _numbers, "target_means": _target_means}

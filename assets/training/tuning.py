@@ -16,12 +16,13 @@ import numpy as np
 from assets.errors import DataError
 from assets.features.snapshots import Snapshot, joined, labelled, read
 from assets.methods.folds import Fold, expanding_folds, hashed_folds
-from assets.methods.kinds import KINDS
+from assets.methods.kinds import KINDS, sign_of
 from assets.spec import ProductSpec
 from assets.spec.learning import RangeSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.training.candidates import deciding_metric
 from assets.training.estimators import fit, model_frame, outputs_of, pipeline
 
 if TYPE_CHECKING:
@@ -237,7 +238,6 @@ def _prepared(spec: ProductSpec, snapshot: Snapshot) -> tuple[Any, Any, list[Fol
 
 
 def _fold_values(spec: ProductSpec, parameters: Settings, frame: Any, labels: Any, folds: list[Fold]) -> list[float]:
-    kind = KINDS[spec.kind]
     own = {key: value for key, value in parameters.items() if not key.startswith(FEATURE)}
     model = spec.model.model_copy(update={"parameters": {**spec.model.parameters, **own}})
     varied = spec.model_copy(update={"model": model})
@@ -245,8 +245,7 @@ def _fold_values(spec: ProductSpec, parameters: Settings, frame: Any, labels: An
     for fold in folds:
         fitted = fit(varied, frame.iloc[fold.train], labels[fold.train])
         outputs = outputs_of(spec, fitted, frame.iloc[fold.test])
-        functions = kind.metric_functions(labels[fold.test], outputs, kind.indifferent(spec.prices), spec.prices)
-        values.append(functions[spec.metric](np.ones(len(fold.test))))
+        values.append(deciding_metric(spec, labels[fold.test], outputs)(np.ones(len(fold.test))))
     if not np.all(np.isfinite(values)):
         raise ValueError(f"{spec.metric} is not defined in every fold: {values}")
     return values
@@ -262,7 +261,7 @@ def _finished(study: optuna.Study) -> list[Trial]:
 
 
 def _result(home: Home, spec: ProductSpec, name: str, finished: list[Trial], declared_settings: Settings) -> Tuned:
-    sign = -1.0 if spec.metric in KINDS[spec.kind].LOWER_IS_BETTER else 1.0
+    sign = sign_of(spec.kind, spec.metric)
 
     def has_declared_features(trial: Trial) -> bool:
         return all(trial.parameters.get(FEATURE + key, value) == value for key, value in declared_settings.items())

@@ -107,7 +107,7 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractS
         if key not in wanted or not node.is_executable:
             continue
         parents = set(node.parent_keys)
-        if node.metadata.get(KEPT_ON_NEW_DATA) and (stamp := versions.stamp(key)) and not _changed(versions, key, stamp):
+        if node.metadata.get(KEPT_ON_NEW_DATA) and (stamp := versions.stamp(key)) and not _is_outdated(versions, key, stamp):
             found.fresh.add(key)
         elif parents & found.waiting:
             found.waiting.add(key)
@@ -137,9 +137,11 @@ def _reason(versions: Versions, key: dg.AssetKey, *, moving: AbstractSet[dg.Asse
         return NEVER_MADE
     if key.to_user_string() in failed:
         return "its check failed"
-    changed = _changed(versions, key, stamp)
-    if changed:
-        return changed
+    code_version = versions.graph.get(key).code_version
+    if stamp.code_version != code_version:
+        return code_parts.told(versions.home, stamp.code_version, str(code_version))
+    if _is_outdated(versions, key, stamp):
+        return "its output is gone"
     now = {name: version for name, version in versions.inputs(key).items() if dg.AssetKey.from_user_string(name) not in moving}
     differing = [name for name, version in now.items() if stamp.inputs.get(name) != version]
     return f"{differing[0]} changed" if differing else None
@@ -152,13 +154,11 @@ def _stale_partitions(versions: Versions, key: dg.AssetKey) -> list[str]:
     return [
         name
         for name in partitions
-        if name not in stamps or _changed(versions, key, stamps[name]) or dict(stamps[name].inputs) != inputs
+        if name not in stamps or _is_outdated(versions, key, stamps[name]) or dict(stamps[name].inputs) != inputs
     ]
 
 
-def _changed(versions: Versions, key: dg.AssetKey, stamp: Stamp) -> str | None:
-    if stamp.code_version != versions.graph.get(key).code_version:
-        return code_parts.told(versions.home, stamp.code_version, str(versions.graph.get(key).code_version))
-    if stamp.output is not None and not (versions.home.root / stamp.output).exists():
-        return "its output is gone"
-    return None
+def _is_outdated(versions: Versions, key: dg.AssetKey, stamp: Stamp) -> bool:
+    """Whether other code would make it now, or what it wrote is gone."""
+    is_gone = stamp.output is not None and not (versions.home.root / stamp.output).exists()
+    return is_gone or stamp.code_version != versions.graph.get(key).code_version
