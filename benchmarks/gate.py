@@ -12,7 +12,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from assets.features import snapshots
-from assets.methods.binary import cheapest_threshold, cost_per_1000
+from assets.methods.binary import cheapest_threshold, metric_functions
 from assets.methods.paired import TESTS
-from assets.methods.ranking import Array, Ranking
+from assets.methods.ranking import Array
 from assets.promotion.gate import TOLERATED_COST
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.home import REPOSITORY, Home
@@ -112,10 +111,9 @@ class Judge:
 
     def metrics(self, answers: Answers) -> tuple[Any, Any]:
         """ROC AUC and cost, as functions of the rows' weights."""
-        labels, prices = self.labels["test"], self.spec.prices
-        said = (answers.outputs >= answers.threshold).astype(float)
-        paid = partial(cost_per_1000, labels, said, missed=prices["missed"], false_alarm=prices["false_alarm"])
-        return Ranking(labels, answers.outputs).roc_auc, lambda weights: paid(weights=weights)
+        rule = {"threshold": answers.threshold}
+        found = metric_functions(self.labels["test"], answers.outputs, rule, self.spec.prices)
+        return found["roc_auc"], found["cost_per_1000"]
 
     def compared(self, challenger: Answers, champion: Answers, test: str) -> tuple[float, float, bool]:
         """The gain, what it surely exceeds, and whether the money allows it."""

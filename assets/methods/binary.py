@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.ranking import Array, Ranking
+from assets.methods.ranking import Array, Ranking, mean_of
 from bentos.decisions import decide
 
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "calibration_error", "cost_per_1000"})
@@ -35,14 +35,15 @@ def metric_functions(
         ``missed`` and ``false_alarm``: what each mistake costs.
     """
     ranking = Ranking(labels, outputs)
-    decisions = decide("binary", outputs, decision).astype(np.float64)
+    said = decide("binary", outputs, decision).astype(np.float64)
+    paid = cost["missed"] * labels * (1 - said) + cost["false_alarm"] * (1 - labels) * said
     return {
         "roc_auc": ranking.roc_auc,
         "average_precision": ranking.average_precision,
-        "brier": lambda weights: brier(labels, outputs, weights),
-        "log_loss": lambda weights: log_loss(labels, outputs, weights),
-        "calibration_error": lambda weights: calibration_error(labels, outputs, weights),
-        "cost_per_1000": lambda weights: cost_per_1000(labels, decisions, weights, cost["missed"], cost["false_alarm"]),
+        "brier": mean_of((outputs - labels) ** 2),
+        "log_loss": mean_of(row_losses(labels, outputs)),
+        "calibration_error": calibration_error(labels, outputs),
+        "cost_per_1000": mean_of(1000 * paid),
     }
 
 
@@ -71,44 +72,35 @@ def indicators(labels: Array, classes: int) -> Array:  # noqa: ARG001 - every ki
     return labels
 
 
-def brier(labels: Array, scores: Array, weights: Array) -> float:
-    """Mean squared error of the probability (Brier 1950)."""
-    return float(np.average((scores - labels) ** 2, weights=weights))
+def squared_calibration(labels: Array, outputs: Array, bins: int = 20) -> Callable[[Array], float]:
+    """The squared calibration error as a function of the rows' weights.
 
-
-def log_loss(labels: Array, scores: Array, weights: Array) -> float:
-    """Mean negative log likelihood in nats (Good 1952)."""
-    return float(np.average(row_losses(labels, scores), weights=weights))
-
-
-def squared_calibration(labels: Array, outputs: Array) -> Callable[[Array], float]:
-    """The squared calibration error as a function of the rows' weights."""
-    return lambda weights: squared_calibration_error(labels, outputs, weights)
-
-
-def squared_calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:
-    """Mean squared gap between probability and rate over bins of equal width, without what chance alone would give.
-
+    It is the mean squared gap between probability and rate over bins of equal width, without what chance alone would give.
     The plug-in estimate grows with the scatter of the labels; its expectation is subtracted in each bin (Bröcker 2012;
     Kumar, Liang and Ma 2019), so the estimate is unbiased, and below zero about half of the time for a perfect model.
     Bins of one row say nothing of scatter and are left out.
     """
-    index = np.minimum((scores * bins).astype(int), bins - 1)
-    error = scores - labels
-    rows, sums, squares = (
-        np.bincount(index, weights * power, minlength=bins) for power in (np.ones_like(error), error, error**2)
-    )
-    held = rows > 1
-    rows, sums, squares = rows[held], sums[held], squares[held]
-    if not len(rows):
-        return float("nan")
-    chance = (squares / rows - (sums / rows) ** 2) / (rows - 1)
-    return float(np.average((sums / rows) ** 2 - chance, weights=rows))
+    index = np.minimum((outputs * bins).astype(int), bins - 1)
+    error = outputs - labels
+    squared_error = error**2
+
+    def squared(weights: Array) -> float:
+        masses = (weights, weights * error, weights * squared_error)
+        rows, sums, squares = (np.bincount(index, mass, minlength=bins).astype(np.float64) for mass in masses)
+        held = rows > 1
+        rows, sums, squares = rows[held], sums[held], squares[held]
+        if not len(rows):
+            return float("nan")
+        chance = (squares / rows - (sums / rows) ** 2) / (rows - 1)
+        return mean_of((sums / rows) ** 2 - chance)(rows)
+
+    return squared
 
 
-def calibration_error(labels: Array, scores: Array, weights: Array, bins: int = 20) -> float:
-    """The root of `squared_calibration_error`; 0 where that is below zero."""
-    return float(np.sqrt(np.maximum(squared_calibration_error(labels, scores, weights, bins), 0.0)))
+def calibration_error(labels: Array, outputs: Array) -> Callable[[Array], float]:
+    """The root of `squared_calibration` as a function of the rows' weights; 0 where that is below zero."""
+    squared = squared_calibration(labels, outputs)
+    return lambda weights: float(np.sqrt(np.maximum(squared(weights), 0.0)))
 
 
 def calibration_curve(labels: Array, scores: Array, bins: int = 10) -> list[dict[str, float]]:
@@ -119,12 +111,6 @@ def calibration_curve(labels: Array, scores: Array, bins: int = 10) -> list[dict
         for part in np.array_split(order, bins)
         if len(part)
     ]
-
-
-def cost_per_1000(labels: Array, decisions: Array, weights: Array, missed: float, false_alarm: float) -> float:
-    """Mean cost of a thousand decisions: `missed` for each positive not predicted, `false_alarm` for each false one."""
-    cost = missed * labels * (1 - decisions) + false_alarm * (1 - labels) * decisions
-    return float(1000 * np.average(cost, weights=weights))
 
 
 def cheapest_threshold(labels: Array, scores: Array, missed: float, false_alarm: float) -> float:

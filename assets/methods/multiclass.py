@@ -13,7 +13,7 @@ import numpy as np
 
 from assets.methods import binary
 from assets.methods.binary import SMALLEST
-from assets.methods.ranking import Array, Ranking
+from assets.methods.ranking import Array, Ranking, mean_of
 from bentos.decisions import decide
 
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "calibration_error", "cost_per_1000"})
@@ -39,7 +39,6 @@ def metric_functions(
     truth = labels.astype(int)
     said = decide("multiclass", outputs, decision)
     rankings = [Ranking((truth == index).astype(np.float64), outputs[:, index]) for index in range(classes)]
-    losses = row_losses(labels, outputs)
     squared = ((outputs - np.eye(classes)[truth]) ** 2).sum(axis=1)
     paid = np.asarray(cost["costs"], dtype=np.float64)[truth, said]
 
@@ -49,13 +48,13 @@ def metric_functions(
 
     return {
         "roc_auc_macro": lambda weights: roc_auc_macro(rankings, weights),
-        "accuracy": lambda weights: float(np.average(said == truth, weights=weights)),
+        "accuracy": mean_of(said == truth),
         "balanced_accuracy": lambda weights: balanced_accuracy(confusion(weights)),
         "f1_macro": lambda weights: f1_macro(confusion(weights)),
-        "brier": lambda weights: float(np.average(squared, weights=weights)),
-        "log_loss": lambda weights: float(np.average(losses, weights=weights)),
-        "calibration_error": lambda weights: calibration_error(truth, outputs, weights),
-        "cost_per_1000": lambda weights: float(1000 * np.average(paid, weights=weights)),
+        "brier": mean_of(squared),
+        "log_loss": mean_of(row_losses(labels, outputs)),
+        "calibration_error": binary.calibration_error(*_likeliest(truth, outputs)),
+        "cost_per_1000": mean_of(1000 * paid),
     }
 
 
@@ -122,14 +121,9 @@ def f1_macro(confusion: Array) -> float:
 
 def squared_calibration(labels: Array, outputs: Array) -> Callable[[Array], float]:
     """The squared calibration error of the likeliest class as a function of the rows' weights."""
-    return lambda weights: binary.squared_calibration_error(*_likeliest(labels, outputs), weights)
-
-
-def calibration_error(truth: Array, outputs: Array, weights: Array) -> float:
-    """Calibration error of the likeliest class (Guo and others 2017), as `binary.calibration_error`."""
-    return binary.calibration_error(*_likeliest(truth, outputs), weights)
+    return binary.squared_calibration(*_likeliest(labels, outputs))
 
 
 def _likeliest(truth: Array, outputs: Array) -> tuple[Array, Array]:
-    """Whether the likeliest class is the true one, and its probability."""
+    """Whether the likeliest class is the true one, and its probability, whose calibration is measured (Guo and others 2017)."""
     return (outputs.argmax(axis=1) == truth).astype(np.float64), outputs.max(axis=1)

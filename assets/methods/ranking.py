@@ -5,11 +5,26 @@ Arrays are of shape (n_samples,); weights are non-negative, so a bootstrap repli
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def mean_of(values: Array) -> Callable[[Array], float]:
+    """The mean of what each row has, as a function of the rows' weights.
+
+    A bootstrap asks for it a thousand times; `numpy.average` takes most of its time to look at what it was given.
+
+    Examples
+    --------
+    >>> mean_of(np.array([1.0, 4.0]))(np.array([1.0, 2.0]))
+    3.0
+    """
+    held = np.asarray(values, dtype=np.float64)
+    return lambda weights: float(held @ weights / weights.sum())
 
 
 class Ranking:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.ranking import Array
+from assets.methods.ranking import Array, mean_of
 from bentos.decisions import decide
 
 LOWER_IS_BETTER = frozenset({"mae", "rmse", "cost_per_1000"})
@@ -38,29 +38,34 @@ def metric_functions(
         ``under`` and ``over``: what each unit costs by which the planned value is too low or too high.
     """
     error = outputs - labels
-    paid = row_costs(labels, outputs, decision, cost)
-
-    def r2(weights: Array) -> float:
-        """Share of variance explained (Wright 1921); NaN if the labels do not vary."""
-        spread = np.average((labels - np.average(labels, weights=weights)) ** 2, weights=weights)
-        return float(1 - np.average(error**2, weights=weights) / spread) if spread > 0 else float("nan")
+    mean_error, mean_absolute, mean_square = mean_of(error), mean_of(np.abs(error)), mean_of(error**2)
 
     def bias(weights: Array) -> float:
         """The mean error; 0 where it is no more than what rounding leaves of errors that cancel out."""
-        found = float(np.average(error, weights=weights))
-        return found if abs(found) > ROUNDING * float(np.average(np.abs(error), weights=weights)) else 0.0
+        found = mean_error(weights)
+        return found if abs(found) > ROUNDING * mean_absolute(weights) else 0.0
 
     functions: dict[str, Callable[[Array], float]] = {
-        "mae": lambda weights: float(np.average(np.abs(error), weights=weights)),
-        "rmse": lambda weights: float(np.sqrt(np.average(error**2, weights=weights))),
-        "r2": r2,
+        "mae": mean_absolute,
+        "rmse": lambda weights: math.sqrt(mean_square(weights)),
+        "r2": explained(labels, outputs),
         "bias": bias,
-        "cost_per_1000": lambda weights: float(1000 * np.average(paid, weights=weights)),
+        "cost_per_1000": mean_of(1000 * row_costs(labels, outputs, decision, cost)),
     }
     if "margin" in decision:
-        covered = np.abs(error) <= decision["margin"]
-        functions["interval_coverage"] = lambda weights: float(np.average(covered, weights=weights))
+        functions["interval_coverage"] = mean_of(np.abs(error) <= decision["margin"])
     return functions
+
+
+def explained(labels: Array, outputs: Array) -> Callable[[Array], float]:
+    """The share of variance explained (Wright 1921) as a function of the rows' weights; NaN if the labels do not vary."""
+    mean_label, mean_square = mean_of(labels), mean_of((outputs - labels) ** 2)
+
+    def r2(weights: Array) -> float:
+        spread = mean_of((labels - mean_label(weights)) ** 2)(weights)
+        return 1 - mean_square(weights) / spread if spread > 0 else float("nan")
+
+    return r2
 
 
 def row_costs(labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, float]) -> Array:

@@ -8,12 +8,12 @@ so that any shape of dependence counts and nothing is learnt by heart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from assets.methods.ranking import Array, Ranking
+from assets.methods.regression import explained
 
 LEAST_ROWS, MOST_BINS = 2, 512
 """How many training rows the finest bins hold at least, about, and how many bins there are at most."""
@@ -51,7 +51,7 @@ def single_column_metric(
     """`single_column` as a function of the weights of the asked rows, shape (n_asked,)."""
     answered = _of_texts(train, indicators, asked) if train.dtype == object else _of_numbers(train, indicators, asked)
     metrics: list[Callable[[Array], float]] = [
-        Ranking(true, answers).roc_auc if is_class else partial(_explained, true, answers)
+        Ranking(true, answers).roc_auc if is_class else explained(true, answers)
         for true, answers in zip(truth.T, answered, strict=True)
     ]
 
@@ -60,12 +60,6 @@ def single_column_metric(
         return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
     return metric
-
-
-def _explained(true: Array, answers: Array, weights: Array) -> float:
-    """The share of variance that answers explain."""
-    spread = float(np.average((true - np.average(true, weights=weights)) ** 2, weights=weights))
-    return 1 - float(np.average((answers - true) ** 2, weights=weights)) / spread if spread > 0 else float("nan")
 
 
 def _of_texts(train: np.ndarray[Any, Any], indicators: Array, asked: np.ndarray[Any, Any]) -> list[Array]:

@@ -35,10 +35,9 @@ def test_losses_agree_with_scikit_learn(rows: tuple[np.ndarray, ...]) -> None:
     """Brier score and log loss."""
     labels, scores, weights = rows
     scores = np.clip(scores, 0.01, 0.99)
-    assert metrics.brier(labels, scores, weights) == pytest.approx(
-        reference.brier_score_loss(labels, scores, sample_weight=weights)
-    )
-    assert metrics.log_loss(labels, scores, weights) == pytest.approx(reference.log_loss(labels, scores, sample_weight=weights))
+    found = {name: metric(weights) for name, metric in metrics.metric_functions(labels, scores, RULE, COST).items()}
+    assert found["brier"] == pytest.approx(reference.brier_score_loss(labels, scores, sample_weight=weights))
+    assert found["log_loss"] == pytest.approx(reference.log_loss(labels, scores, sample_weight=weights))
 
 
 def test_a_weight_is_a_number_of_copies(rows: tuple[np.ndarray, ...]) -> None:
@@ -57,7 +56,7 @@ def test_the_cheapest_threshold_is_found_by_trying_all(rows: tuple[np.ndarray, .
     ones = np.ones_like(labels)
 
     def cost(threshold: float) -> float:
-        return metrics.cost_per_1000(labels, (scores >= threshold).astype(float), ones, missed=5.0, false_alarm=1.0)
+        return metrics.metric_functions(labels, scores, {"threshold": threshold}, COST)["cost_per_1000"](ones)
 
     chosen = metrics.cheapest_threshold(labels, scores, missed=5.0, false_alarm=1.0)
     assert cost(chosen) == pytest.approx(min(cost(threshold) for threshold in np.linspace(0, 1.01, 500)))
@@ -73,8 +72,8 @@ def test_a_perfectly_calibrated_score_has_no_calibration_error() -> None:
     """And a score that is off by a tenth has a tenth, less what chance gives at this number of rows."""
     labels = np.array([0.0, 1.0] * 50)
     ones = np.ones(100)
-    assert metrics.calibration_error(labels, np.full(100, 0.5), ones) == pytest.approx(0.0)
-    assert metrics.calibration_error(labels, np.full(100, 0.6), ones) == pytest.approx(np.sqrt(0.01 - 0.25 / 99))
+    assert metrics.calibration_error(labels, np.full(100, 0.5))(ones) == pytest.approx(0.0)
+    assert metrics.calibration_error(labels, np.full(100, 0.6))(ones) == pytest.approx(np.sqrt(0.01 - 0.25 / 99))
 
 
 @pytest.mark.parametrize("off", [0.0, 0.05, 0.15])
@@ -86,8 +85,9 @@ def test_the_interval_of_the_calibration_error_holds_the_truth_as_often_as_it_sa
         labels = (random.random(400) < scores + off).astype(float)
         ones = np.ones(400)
         weights = random.multinomial(400, np.full(400, 1 / 400), size=100).astype(float)
-        drawn = np.array([metrics.squared_calibration_error(labels, scores, drawn) for drawn in weights])
-        found = centred(metrics.squared_calibration_error(labels, scores, ones), drawn, 0.95)
+        squared = metrics.squared_calibration(labels, scores)
+        drawn = np.array([squared(drawn) for drawn in weights])
+        found = centred(squared(ones), drawn, 0.95)
         assert found.low <= found.value <= found.high
         held += max(found.low, 0.0) <= off**2 <= max(found.high, 0.0)
     assert held / 300 >= 0.9
