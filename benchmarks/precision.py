@@ -25,7 +25,7 @@ CALLS = {1: 1000, 1000: 20}
 
 ESTIMATORS: dict[str, dict[str, Any]] = {
     "sklearn.ensemble.HistGradientBoostingClassifier": {"max_iter": 100},
-    "lightgbm.LGBMClassifier": {"n_estimators": 100, "verbose": -1},
+    "lightgbm.LGBMClassifier": {"n_estimators": 100},
     "sklearn.ensemble.RandomForestClassifier": {"n_estimators": 50, "min_samples_leaf": 20},
     "sklearn.linear_model.LogisticRegression": {"max_iter": 300},
 }

@@ -39,8 +39,8 @@ class Choice:
         Its decision rule.
     calibration : dict
         What is told of the scaling.
-    metrics : list of float
-        The deciding metric of each candidate on these rows, or on those of them that it answered.
+    metrics : list of (float, int)
+        The deciding metric of each candidate, and the rows it rests on: those that it answered.
     answers : ndarray
         What is served for these rows.
     """
@@ -49,7 +49,7 @@ class Choice:
     scaling: Scaling | None
     decision: dict[str, Any]
     calibration: dict[str, Any]
-    metrics: list[float]
+    metrics: list[tuple[float, int]]
     answers: Array = field(repr=False)
 
     def outputs(self, spec: ProductSpec, scores: Sequence[Array]) -> Array:
@@ -110,8 +110,8 @@ def choose(
         outputs = outputs_of_scores(spec, given, scaling)
         measured = rows & known
         metric = deciding_metric(spec, labels[measured], outputs[measured])(np.ones(measured.sum()))
-        found.append((place, scaling, told, outputs, metric, bool(known.all())))
-    best = max(found, key=lambda item: (item[5], np.nan_to_num(sign * item[4], nan=-np.inf), -item[0]))
+        found.append((place, scaling, told, outputs, (metric, int(measured.sum())), bool(known.all())))
+    best = max(found, key=lambda item: (item[5], np.nan_to_num(sign * item[4][0], nan=-np.inf), -item[0]))
     place, scaling, told, outputs, _, _ = best
     decision = kind.choose(labels[rows], outputs[rows], spec.prices)
     return Choice(place, scaling, decision, told, [item[4] for item in found], outputs)

@@ -161,10 +161,16 @@ def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> tuple[None, Choi
 
 
 def _candidates(spec: ProductSpec, choice: Choice) -> list[dict[str, Any]]:
-    """How each candidate did in the deciding metric on rows that it was not fitted on."""
+    """How each candidate did in the deciding metric on rows that it was not fitted on, and how many they were."""
     return [
-        {"estimator": model.estimator, spec.metric: metric if np.isfinite(metric) else None}
-        for model, metric in zip(spec.model.candidates, choice.metrics, strict=True)
+        {
+            "estimator": model.estimator,
+            "parameters": {**model.parameters, **({} if model.categories == "codes" else {"categories": model.categories})},
+            "is_chosen": place == choice.place,
+            "rows": rows,
+            spec.metric: metric if np.isfinite(metric) else None,
+        }
+        for place, (model, (metric, rows)) in enumerate(zip(spec.model.candidates, choice.metrics, strict=True))
     ]
 
 

@@ -128,6 +128,9 @@ def test_the_candidate_that_does_best_on_unseen_rows_becomes_the_model(home: Hom
         assert signature["estimator"] == linear["estimator"]
         told = {item["estimator"]: item["roc_auc"] for item in signature["candidates"]}
         assert told[linear["estimator"]] > told[stump["estimator"]]
+        (chosen,) = [item for item in signature["candidates"] if item["is_chosen"]]
+        assert (chosen["estimator"], chosen["parameters"]) == (linear["estimator"], {})
+        assert chosen["rows"] == 480 >= min(item["rows"] for item in signature["candidates"])
 
 
 def test_a_converted_graph_is_single_though_no_number_goes_in(home: Home, tmp_path: Path) -> None:
