@@ -39,7 +39,7 @@ FEATURES_REASON = (
     "What the model sees; types, ranges and vocabularies follow the columns above. Remove what is not known at prediction "
     "time: it would leak."
 )
-MANY_VALUES = 10
+MANY_VALUES = 15
 """The values of a category beyond which splits of its codes tell them apart badly, so that target means are tried."""
 SMALLER_TREES = {"max_leaf_nodes": 8, "l2_regularization": 1.0}
 """An alternative that learns less of the noise of few rows. Of values, by absolute errors, which heavy tails move less."""
