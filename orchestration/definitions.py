@@ -1,11 +1,14 @@
-"""All definitions, loaded from `orchestration/defs`; named by `workspace.yaml`."""
+"""All definitions, loaded from `orchestration/defs`; named by `workspace.yaml`.
+
+Not by `dg.load_from_defs_folder`: that also imports every installed library of components, to list them in the UI, and with
+dagster-dbt's that takes longer than all else.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import dagster as dg
 
 from orchestration.assembly import assemble
+from orchestration.declarations import DEFS
 
-defs = assemble(dg.load_from_defs_folder(path_within_project=Path(__file__).parent / "defs"))
+defs = assemble(dg.ComponentTree.for_project(DEFS).build_defs_at_path(DEFS))

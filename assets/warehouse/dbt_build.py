@@ -21,11 +21,12 @@ from assets.storage.home import Home
 from assets.storage.locks import warehouse_lock
 from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.sql import parquet
+from assets.warehouse.column_lineage import Column, lineage
 
 BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
-
-
 LANDED = "landed.json"
+LANDING = "landing_"
+"""What the schema of a source's landed tables begins with."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Node:
     unique_id: str
     about: tuple[str, ...]
     passed: bool
+    warns: bool
+    """Whether its failure is a warning, by the test's `severity`: the build goes on, and what it is about may be used."""
     message: str
     seconds: float
     failures: int
@@ -42,10 +45,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Relation:
-    """A built relation: its rows, and a version of its content that does not depend on their order."""
+    """A built relation: its rows, a version of its content that does not depend on their order, and what it is made of."""
 
     rows: int
     version: str
+    lineage: Mapping[str, Sequence[Column]]
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class Build:
 
     @property
     def failed(self) -> list[Node]:
-        """The nodes that did not pass."""
-        return [node for node in self.nodes if not node.passed]
+        """The nodes that did not pass, but for warnings."""
+        return [node for node in self.nodes if not node.passed and not node.warns]
 
     @property
     def broken(self) -> set[str]:
@@ -74,17 +78,10 @@ def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     WarehouseError
         If dbt cannot parse the project.
     """
-    target = project / "target"
-    files = [
-        file
-        for name in BUILT_FROM
-        for file in ([project / name] if (project / name).is_file() else sorted((project / name).rglob("*")))
-        if file.is_file()
-    ]
-    stamp = value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
+    target, stamped = project / "target", stamp(project, parameters)
     kept, kept_stamp = target / "manifest.json", target / "manifest.sha256"
     found: dict[str, Any]
-    if kept.exists() and kept_stamp.exists() and kept_stamp.read_text(encoding="utf-8") == stamp:
+    if kept.exists() and kept_stamp.exists() and kept_stamp.read_text(encoding="utf-8") == stamped:
         found = read_json(kept)
         return found
     with tempfile.TemporaryDirectory() as scratch:
@@ -96,8 +93,19 @@ def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
             with publishing(kept) as temporary:
                 shutil.copyfile(parsed, temporary)
             with publishing(kept_stamp) as temporary:
-                temporary.write_text(stamp, encoding="utf-8")
+                temporary.write_text(stamped, encoding="utf-8")
     return found
+
+
+def stamp(project: Path, parameters: Mapping[str, Any]) -> str:
+    """A digest of all that the manifest follows from: the project's files, and its parameters."""
+    files = [
+        file
+        for name in BUILT_FROM
+        for file in ([project / name] if (project / name).is_file() else sorted((project / name).rglob("*")))
+        if file.is_file()
+    ]
+    return value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
 
 
 def build(
@@ -143,9 +151,9 @@ def build(
         record.unlink(missing_ok=True)
         with duckdb.connect(str(home.warehouse)) as connection:
             for (source, table), files in landed.items():
-                connection.execute(f'create schema if not exists "landing_{source}"')
+                connection.execute(f'create schema if not exists "{LANDING}{source}"')
                 landed_rows = parquet(*map(str, files))
-                connection.execute(f'create or replace view "landing_{source}"."{table}" as select * from {landed_rows}')
+                connection.execute(f'create or replace view "{LANDING}{source}"."{table}" as select * from {landed_rows}')
         os.environ["LOOPLINE_WAREHOUSE"] = str(home.warehouse)
         # a test over several models runs with the last of them: before, it would compare new rows with old ones
         arguments = ["build", "--indirect-selection", "buildable"]
@@ -157,6 +165,7 @@ def build(
                 result.node.unique_id,
                 tuple(result.node.depends_on.nodes) if "test" in str(result.node.resource_type) else (),
                 str(result.status) in ("success", "pass"),
+                str(result.status) == "warn",
                 " ".join(str(result.message or result.status).split()),
                 float(result.execution_time),
                 int(result.failures or 0),
@@ -169,12 +178,13 @@ def build(
             if result.node.resource_type in ("model", "seed") and str(result.status) == "success"
         ]
         with duckdb.connect(str(home.warehouse)) as connection:
-            relations = {node.unique_id: _relation(connection, node.schema, node.alias) for node in built}
+            known = _columns(connection)
+            relations = {node.unique_id: _relation(connection, node, known) for node in built}
         done = Build(nodes, relations)
         if tests:
-            known = landed_files(home)
+            listed = landed_files(home)
             named = {f"{source}.{table}": sorted(map(home.relative, files)) for (source, table), files in landed.items()}
-            write_json(home.warehouse.parent / LANDED, known | named)
+            write_json(home.warehouse.parent / LANDED, listed | named)
             names = {result.node.unique_id: f"{result.node.schema}.{result.node.alias}" for result in results}
             write_json(record, {"nodes": len(nodes), "broken": sorted(names[name] for name in done.broken if name in names)})
     return done
@@ -216,11 +226,18 @@ def explain(failed: Iterable[Node]) -> str:
     return f"dbt build failed. {shown}. Nothing that rests on it was started; mend the model or the data and run again."
 
 
-def _relation(connection: Any, schema: str, name: str) -> Relation:
+def _columns(connection: Any) -> list[tuple[Column, str]]:
+    """The columns of all relations, with their types."""
+    asked = "select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal"
+    return [((schema, name, column), kind) for schema, name, column, kind in connection.execute(asked).fetchall()]
+
+
+def _relation(connection: Any, node: Any, known: list[tuple[Column, str]]) -> Relation:
     rows, mixed, total = connection.execute(
-        f'select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from "{schema}"."{name}" as t'
+        f'select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from "{node.schema}"."{node.alias}" as t'
     ).fetchone()
-    return Relation(int(rows), value_digest([rows, mixed, str(total)]))
+    query = getattr(node, "compiled_code", None)  # a seed has none
+    return Relation(int(rows), value_digest([rows, mixed, str(total)]), lineage(query, known) if query else {})
 
 
 def _dbt(arguments: list[str], project: Path, target: Path, parameters: Mapping[str, Any]) -> Sequence[Any]:

@@ -1,9 +1,16 @@
-"""How dbt's nodes are shown as assets and checks: keys, groups, columns, and versions that know macros and parameters."""
+"""dbt's nodes as assets and checks, as dagster-dbt declares them, with code versions that know macros and parameters.
+
+dagster-dbt is asked when the project changed; else what it said last is read, as its import takes longer than all else that is
+loaded. Where it is imported already, it is always asked, so that its own functions find the manifest in the assets.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +18,88 @@ import dagster as dg
 
 from assets.spec import WarehouseSpec
 from assets.storage.code_version import code_version
+from assets.storage.digests import file_digest, value_digest
+from assets.storage.publishing import read_json, write_json
+from assets.warehouse import dbt_build
 
-GROUPS = {"staging": "warehouse", "marts": "warehouse", "seeds": "warehouse", "features": "features"}
+UNIQUE_ID = "dagster_dbt/unique_id"
+PRIVATE = ("dagster_dbt/manifest", "dagster_dbt/dagster_dbt_translator", "dagster_dbt/project")
+"""Metadata by which dagster-dbt's functions find the project again; no file can hold them, and the UI does not show them."""
+KIND = "dagster/kind/"
 Node = Mapping[str, Any]
+Specs = tuple[Sequence[dg.AssetSpec], Sequence[dg.AssetCheckSpec]]
 
 
-def keys(manifest: Node) -> dict[str, dg.AssetKey]:
-    """The asset of each model and seed: a relation's schema and name."""
-    return {
-        unique_id: dg.AssetKey([node["schema"], node["name"]])
-        for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] in ("model", "seed")
-    }
-
-
-def asset_specs(manifest: Node, spec: WarehouseSpec, project: Path) -> list[dg.AssetSpec]:
-    """An asset for each model and seed; a source is a landing."""
-    made = keys(manifest)
-    landed = {
-        unique_id: dg.AssetKey(["landing", source["source_name"], source["name"]])
-        for unique_id, source in manifest["sources"].items()
-    }
-    found = []
-    for unique_id, key in made.items():
-        node = manifest["nodes"][unique_id]
-        group = GROUPS.get(node["schema"], "warehouse")
-        columns = [
-            dg.TableColumn(name, item.get("data_type") or "?", item["description"]) for name, item in node["columns"].items()
+def specs(manifest: Node, spec: WarehouseSpec, project: Path) -> Specs:
+    """An asset for each model and seed, and a check for each data test; a source is a landing."""
+    kept = project / "target" / "dagster_specs.json"
+    stamp = value_digest(
+        [
+            dbt_build.stamp(project, spec.parameters),
+            spec.owner,
+            str(project),
+            [version("dagster"), version("dagster-dbt")],
+            [file_digest(Path(__file__).with_name(f"{name}.py")) for name in ("dbt_nodes", "dbt_translator")],
         ]
-        reference = dg.LocalFileCodeReference(file_path=str(project / node["original_file_path"]), line_number=1)
-        found.append(
-            dg.AssetSpec(
-                key,
-                deps=[(made | landed)[parent] for parent in node.get("depends_on", {}).get("nodes", [])],
-                description=node["description"],
-                group_name=group,
-                owners=[spec.owner],
-                tags={"stage": group},
-                kinds={"dbt", "duckdb"},
-                code_version=_code_version(manifest, node, spec.parameters),
-                metadata={
-                    "dagster/table_name": node["relation_name"].replace('"', ""),
-                    "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference]),
-                    **({"dagster/column_schema": dg.TableSchema(columns)} if columns else {}),
-                },
-            )
-        )
-    return found
+    )
+    if "dagster_dbt" not in sys.modules and kept.exists() and (found := read_json(kept))["stamp"] == stamp:
+        assets, checks = _restored(found)
+    else:
+        from orchestration.components.dbt_translator import translate
+
+        assets, checks = translate(manifest, spec.owner, project)
+        # a read-only checkout keeps nothing: each process asks
+        with contextlib.suppress(OSError):
+            write_json(kept, {"stamp": stamp, **_told(manifest, assets, checks)})
+    versions = {unique_id: code_version_of(manifest, node, spec.parameters) for unique_id, node in manifest["nodes"].items()}
+    return [asset.replace_attributes(code_version=versions[asset.metadata[UNIQUE_ID]]) for asset in assets], checks
 
 
-def check_specs(manifest: Node) -> list[dg.AssetCheckSpec]:
-    """A blocking check for each data test, on the relation that it is attached to."""
-    made = keys(manifest)
-    found = []
-    for test in (node for node in manifest["nodes"].values() if node["resource_type"] == "test"):
-        parents = [parent for parent in test["depends_on"]["nodes"] if parent in made]
-        meant = test["config"]["meta"].get("dagster", {}).get("ref", {}).get("name")
-        named = [parent for parent in parents if manifest["nodes"][parent]["name"] == meant]
-        on = named[0] if named else test.get("attached_node") or parents[0]
-        others = [made[parent] for parent in parents if parent != on]
-        told = test["description"] or None
-        found.append(dg.AssetCheckSpec(test["name"], asset=made[on], additional_deps=others, blocking=True, description=told))
-    return found
+def _told(manifest: Node, assets: Sequence[dg.AssetSpec], checks: Sequence[dg.AssetCheckSpec]) -> dict[str, Any]:
+    """Specs as JSON."""
+    return {
+        "assets": [
+            {
+                "key": list(asset.key.path),
+                "deps": sorted(list(dep.asset_key.path) for dep in asset.deps),
+                "description": asset.description,
+                "group_name": asset.group_name,
+                "owners": list(asset.owners),
+                "tags": {name: value for name, value in asset.tags.items() if not name.startswith(KIND)},
+                "kinds": sorted(asset.kinds),
+                "metadata": dg.serialize_value(dict(_values(asset.metadata))),
+            }
+            for asset in assets
+        ],
+        "checks": [
+            {
+                "name": check.name,
+                "asset": list(check.asset_key.path),
+                "additional_deps": sorted(list(dep.asset_key.path) for dep in check.additional_deps),
+                "description": check.description or manifest["nodes"][check.metadata[UNIQUE_ID]]["description"] or None,
+                "blocking": check.blocking,
+                "metadata": dict(check.metadata),
+            }
+            for check in checks
+        ],
+    }
 
 
-def _code_version(manifest: Node, node: Node, parameters: Mapping[str, Any]) -> str:
+def _values(metadata: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Metadata that a file can hold."""
+    return [
+        (name, dg.MetadataValue.table_schema(value) if isinstance(value, dg.TableSchema) else value)
+        for name, value in metadata.items()
+        if name not in PRIVATE
+    ]
+
+
+def _restored(found: Mapping[str, Any]) -> Specs:
+    assets = [dg.AssetSpec(**{**item, "metadata": dg.deserialize_value(item["metadata"])}) for item in found["assets"]]
+    return assets, [dg.AssetCheckSpec(**item) for item in found["checks"]]
+
+
+def code_version_of(manifest: Node, node: Node, parameters: Mapping[str, Any]) -> str:
     """A digest of the node, of the macros of ours that it uses, and of the parameters that those mention."""
     waiting = list(node.get("depends_on", {}).get("macros", []))
     used: dict[str, str] = {}

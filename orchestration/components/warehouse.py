@@ -1,6 +1,6 @@
 """`Warehouse`: the dbt project as assets and blocking asset checks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -28,12 +28,13 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
         project = REPOSITORY / self.spec.project
         manifest = dbt_build.manifest(project, self.spec.parameters)
 
-        keys = dbt_nodes.keys(manifest)
+        specs, checks = dbt_nodes.specs(manifest, self.spec, project)
+        keys = {str(spec.metadata[dbt_nodes.UNIQUE_ID]): spec.key for spec in specs}
 
         @dg.multi_asset(
             name=self.spec.name,
-            specs=dbt_nodes.asset_specs(manifest, self.spec, project),
-            check_specs=dbt_nodes.check_specs(manifest),
+            specs=specs,
+            check_specs=checks,
             can_subset=True,
             required_resource_keys=RESOURCES,
         )
@@ -47,7 +48,7 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                 }
                 names = sorted(unique_id.split(".")[2] for unique_id in nodes.values())
                 done = dbt_build.build(home, project, self.spec.parameters, landed, names)
-                yield from _check_results(context, manifest, done)
+                yield from _check_results(context, checks, done)
                 for node in done.nodes:  # in the order of execution, which Dagster wants: inputs first
                     key = keys.get(node.unique_id)
                     if key not in nodes or node.unique_id in done.broken:
@@ -64,7 +65,11 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                     yield dg.MaterializeResult(
                         asset_key=key,
                         data_version=dg.DataVersion(relation.version),
-                        metadata={**figures, **stamped(inputs[key] | made_here, relation.version, record)},
+                        metadata={
+                            **figures,
+                            **stamped(inputs[key] | made_here, relation.version, record),
+                            "dagster/column_lineage": _lineage(relation),
+                        },
                     )
                 if done.failed:
                     raise WarehouseError(dbt_build.explain(done.failed))
@@ -78,18 +83,33 @@ def _sources_of(graph: Any, keys: Iterable[dg.AssetKey]) -> list[tuple[str, str]
     return sorted((key.path[1], key.path[2]) for key in upstream if key.path[0] == "landing")
 
 
+def _lineage(relation: dbt_build.Relation) -> dg.TableColumnLineage:
+    """A relation's columns, each with those that it is made of, of models, seeds and landings."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(_asset(schema, name), source) for schema, name, source in sources]
+            for column, sources in relation.lineage.items()
+        }
+    )
+
+
+def _asset(schema: str, name: str) -> dg.AssetKey:
+    """The asset of a relation: dbt's by schema and name; landed tables are views in schemas of their own."""
+    source = schema.removeprefix(dbt_build.LANDING)
+    return dg.AssetKey([schema, name] if source == schema else ["landing", source, name])
+
+
 def _check_results(
-    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], done: dbt_build.Build
+    context: dg.AssetExecutionContext, checks: Iterable[dg.AssetCheckSpec], done: dbt_build.Build
 ) -> Iterator[dg.AssetCheckResult]:
     """A result for each data test that is an asset check of this run."""
-    by_name = {key.name: key for key in context.selected_asset_check_keys}
+    by_id = {check.metadata[dbt_nodes.UNIQUE_ID]: check for check in checks if check.key in context.selected_asset_check_keys}
     for node in done.nodes:
-        name = manifest["nodes"].get(node.unique_id, {}).get("name")
-        if node.unique_id.startswith("test.") and name in by_name:
-            key = by_name[name]
+        if check := by_id.get(node.unique_id):
             yield dg.AssetCheckResult(
                 passed=node.passed,
-                asset_key=key.asset_key,
-                check_name=key.name,
+                asset_key=check.asset_key,
+                check_name=check.name,
+                severity=dg.AssetCheckSeverity.WARN if node.warns else dg.AssetCheckSeverity.ERROR,
                 metadata={"failures": node.failures, "message": node.message, "seconds": round(node.seconds, 3)},
             )
