@@ -30,7 +30,7 @@ from assets.training.model_asset import train_model
 from assets.training.tuning_asset import tune_model
 from orchestration import declarations
 from orchestration.automation import product_job, product_schedule, retraining_sensor
-from orchestration.components import checks
+from orchestration.components import checks, columns
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import monthly_predictions
 from orchestration.components.product_assets import external_assets, product_asset, product_code_version
@@ -69,6 +69,8 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 distributions=("duckdb", "pandera"),
                 description="The feature relation as immutable Parquet named by its digest, published only under its contract.",
                 checks=[checks.contract_check(spec.name)],
+                asset_metadata=columns.schema({name: feature.type for name, feature in spec.columns.items()}),
+                shows=columns.lineage({name: [(dg.AssetKey(relation), name)] for name in spec.columns}),
             ),
             *self._tuning(),
             asset(

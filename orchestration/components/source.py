@@ -17,6 +17,7 @@ from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import PartitionSpec
 from assets.storage.asset_result import ROWS
 from assets.storage.code_version import code_version
+from orchestration.components import columns
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import months_of
 from orchestration.components.step import RESOURCES, report, running, shown, stage_asset
@@ -85,12 +86,15 @@ class Source(DeclaredComponent[SourceSpec]):
             tags=self.tags,
             freshness_policy=None if fresh is None else dg.FreshnessPolicy.time_window(fail_window=timedelta(days=fresh)),
             code_version=code_version("assets.ingestion.landing_asset", parameters=landed_by, distributions=["duckdb"]),
+            metadata=columns.schema(table.landed_columns),
         )
+        raw = dg.AssetKey(["raw", self.spec.name, name])
+        shows = columns.lineage({column.name or own: [(raw, own)] for own, column in table.columns.items()})
         if table.partition is None:
-            return stage_asset(lambda home: land_table(home, self.spec, name, self.folder), spec=spec)
-        return self._monthly(name, spec, table.partition)
+            return stage_asset(lambda home: land_table(home, self.spec, name, self.folder), spec=spec, shows=shows)
+        return self._monthly(name, spec, table.partition, shows)
 
-    def _monthly(self, name: str, spec: dg.AssetSpec, span: PartitionSpec) -> dg.AssetsDefinition:
+    def _monthly(self, name: str, spec: dg.AssetSpec, span: PartitionSpec, shows: Mapping[str, Any]) -> dg.AssetsDefinition:
         @dg.multi_asset(
             name=spec.key.to_python_identifier(),
             specs=[spec.replace_attributes(partitions_def=months_of(span.start, span.end))],
@@ -107,7 +111,7 @@ class Source(DeclaredComponent[SourceSpec]):
                     inputs = {dg.AssetKey(["raw", self.spec.name, name]).to_user_string(): record.source_digest}
                     made = month_result(home, record)
                     context.add_asset_metadata(
-                        {**shown(made.metadata), **stamped(inputs, made.data_version, record.file)},
+                        {**shown(made.metadata), **shows, **stamped(inputs, made.data_version, record.file)},
                         asset_key=spec.key,
                         partition_key=key,
                     )

@@ -37,8 +37,9 @@ def stage_asset(
     *,
     spec: dg.AssetSpec,
     checks: Sequence[dg.AssetCheckSpec] = (),
+    shows: Mapping[str, Any] | None = None,
 ) -> dg.AssetsDefinition:
-    """Make an unpartitioned asset of a function of the home."""
+    """Make an unpartitioned asset of a function of the home; each materialization `shows` this metadata beside its figures."""
 
     @dg.multi_asset(
         name=spec.key.to_python_identifier(),
@@ -62,7 +63,12 @@ def stage_asset(
             yield dg.MaterializeResult(
                 asset_key=spec.key,
                 data_version=dg.DataVersion(made.data_version),
-                metadata={**shown(made.metadata), "seconds": round(seconds, 3), **stamped(inputs, made.data_version, output)},
+                metadata={
+                    **shown(made.metadata),
+                    "seconds": round(seconds, 3),
+                    **(shows or {}),
+                    **stamped(inputs, made.data_version, output),
+                },
             )
 
     return step

@@ -12,6 +12,7 @@ from assets.storage.asset_result import ROWS
 from assets.storage.home import REPOSITORY
 from assets.warehouse import dbt_build
 from orchestration.components import dbt_nodes
+from orchestration.components.columns import lineage
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.step import RESOURCES, report, running
 from orchestration.staleness.plan import reachable
@@ -68,7 +69,12 @@ class Warehouse(DeclaredComponent[WarehouseSpec]):
                         metadata={
                             **figures,
                             **stamped(inputs[key] | made_here, relation.version, record),
-                            "dagster/column_lineage": _lineage(relation),
+                            **lineage(
+                                {
+                                    column: [(_asset(schema, name), source) for schema, name, source in sources]
+                                    for column, sources in relation.lineage.items()
+                                }
+                            ),
                         },
                     )
                 if done.failed:
@@ -81,16 +87,6 @@ def _sources_of(graph: Any, keys: Iterable[dg.AssetKey]) -> list[tuple[str, str]
     """The landed tables that these relations rest on: no others need be there."""
     upstream = reachable(graph, keys, "parent_keys")
     return sorted((key.path[1], key.path[2]) for key in upstream if key.path[0] == "landing")
-
-
-def _lineage(relation: dbt_build.Relation) -> dg.TableColumnLineage:
-    """A relation's columns, each with those that it is made of, of models, seeds and landings."""
-    return dg.TableColumnLineage(
-        {
-            column: [dg.TableColumnDep(_asset(schema, name), source) for schema, name, source in sources]
-            for column, sources in relation.lineage.items()
-        }
-    )
 
 
 def _asset(schema: str, name: str) -> dg.AssetKey:
