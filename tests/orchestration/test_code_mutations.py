@@ -1,0 +1,131 @@
+"""Code versions under mutation: one literal of a module changed, and exactly the assets that its code reaches are stale."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from assets.serving.ways_of_serving import WAYS_OF_SERVING
+from assets.storage import code_version as versions
+from assets.storage.home import REPOSITORY
+from orchestration.definitions import defs
+
+GRAPH = defs.resolve_asset_graph()
+NO_CONTENT = {
+    "assets.errors": "sentences of errors, and classes that tell them apart",
+    "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
+    "assets.ingestion.column_names": "names columns of a new declaration, and of a stream that is landed as a file",
+    "assets.ingestion.moment_formats": "guesses for a new declaration",
+    "assets.ingestion.number_formats": "guesses for a new declaration",
+    "assets.ingestion.value_words": "guesses for a new declaration",
+    "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
+    "assets.methods.linear_parts": "guesses for a new declaration",
+    "assets.methods.policies": "compares policies of retraining in a replay",
+    "assets.monitoring.retraining_decisions": "decides when a run starts",
+    "assets.monitoring.retraining_triggers": "decides when a run starts",
+    "assets.observability": "exports what was found out; nothing is made of it",
+    "assets.processes": "where a function is called changes nothing that it gives",
+    "assets.replay": "runs the loop over the past in homes of its own",
+    "assets.scaffolding": "writes a new declaration",
+    "assets.spec": "reads a declaration; what it says is in the versions by its values",
+    "assets.storage.code_version": "takes the versions",
+    "assets.training.tuning_asset": "none of these products declares a search for parameters",
+}
+"""The modules in no asset's code, by the beginning of their names, with the reason."""
+MODULES = sorted(
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    for name in ("assets", "bentos")
+    for path in (REPOSITORY / name).rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+def code() -> dict[str, dict[str, str]]:
+    """The modules in each asset's version, with their digests."""
+    found = {}
+    for key in GRAPH.toposorted_asset_keys:
+        if (version := GRAPH.get(key).code_version) is not None:
+            parts = versions.parts_of(version)
+            assert parts is not None, key
+            found[key.to_user_string()] = parts["code"]
+    return found
+
+
+CODE = code()
+COPIED = {file for way in WAYS_OF_SERVING.values() for file in way.files()}
+"""What is copied into a bento is in its version by its digest."""
+
+
+class OneLiteral(ast.NodeTransformer):
+    """Changes the first constant that does something: no docstring, no annotation."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.changed = False
+        nodes = list(ast.walk(tree))
+        told = [node.value for node in nodes if isinstance(node, ast.Expr)]
+        told += [node.annotation for node in nodes if isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation]
+        told += [node.returns for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
+        self.idle = {id(part) for node in told if not isinstance(node, ast.Call) for part in ast.walk(node)}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        """What is imported is no literal."""
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        """A number made another, a text one letter longer, a truth denied."""
+        if self.changed or id(node) in self.idle or not isinstance(node.value, (bool, int, float, str)):
+            return node
+        self.changed = True
+        match node.value:
+            case bool():
+                value: object = not node.value
+            case str():
+                value = f"{node.value}x"
+            case _:
+                value = 2 * node.value + 1
+        return ast.copy_location(ast.Constant(value), node)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code, to be changed."""
+    folder = tmp_path_factory.mktemp("tree")
+    for name in ("assets", "bentos"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def stale() -> set[str]:
+    """The assets whose code is another in a changed tree; modules that did not change are not read again."""
+    closures = {frozenset(known): versions._closure(*known) for known in CODE.values()}
+    return {name for name, known in CODE.items() if closures[frozenset(known)] != known}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_changed_literal_makes_exactly_the_assets_stale_that_its_module_reaches(
+    module: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a module that is in no asset's code has a reason."""
+    path = tree.joinpath(*module.split(".")).with_suffix(".py")
+    before = path.read_text(encoding="utf-8")
+    parsed = ast.parse(before)
+    mutation = OneLiteral(parsed)
+    mutated = ast.unparse(mutation.visit(parsed))
+    if not mutation.changed:
+        mutated = f"{before}\nADDED = 1\n"
+    known = versions._read
+    monkeypatch.setattr(versions, "REPOSITORY", tree)
+    monkeypatch.setattr(versions, "_read", lambda name: known.__wrapped__(name) if name == module else known(name))
+    path.write_text(mutated, encoding="utf-8")
+    try:
+        found = stale()
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert found == {name for name, modules in CODE.items() if module in modules}
+    if not found:
+        copied = REPOSITORY / path.relative_to(tree) in COPIED
+        assert copied or any(module == name or module.startswith(f"{name}.") for name in NO_CONTENT)
+    assert stale() == set(), "the module as it was gives the versions as they were"
