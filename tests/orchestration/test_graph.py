@@ -11,9 +11,9 @@ import assets
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.promotion.gates import GATE_RULES
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
-from orchestration.automation import trained
 from orchestration.definitions import defs
 from orchestration.staleness.plan import product_names
+from orchestration.staleness.waves import trained
 from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
