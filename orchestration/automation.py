@@ -142,7 +142,7 @@ def _only_asked(graph: Any, found: Plan) -> bool:
 
 
 def _own(spec: ProductSpec) -> dg.AssetSelection:
-    return dg.AssetSelection.key_prefixes(spec.name) - dg.AssetSelection.tag(ON_DEMAND, "true")
+    return dg.AssetSelection.tag("product", spec.name) - dg.AssetSelection.tag(ON_DEMAND, "true")
 
 
 def _upstream(spec: ProductSpec) -> dg.AssetSelection:

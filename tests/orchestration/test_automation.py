@@ -195,6 +195,19 @@ def test_what_failed_is_asked_for_again_once_its_inputs_changed(ticks: Ticks, sh
     assert ticks.loop().skip_message == "nothing changed"
 
 
+def test_a_file_that_comes_after_the_definitions_were_loaded_is_seen(shop: tuple[Home, Path]) -> None:
+    """The daemon loads them once; the landing failed without the file, and is asked for again when it is there."""
+    home, folder = shop
+    text = (folder / "customers.csv").read_text()
+    (folder / "customers.csv").unlink()
+    with resources.instance(home) as instance:
+        ticks = Ticks(home, folder, churn(), instance)
+        assert not ticks.launch(ticks.loop(), fails=True).success
+        assert "customers.csv is missing. Put it there" in str(ticks.loop().skip_message)
+        (folder / "customers.csv").write_text(text.replace("C00000", "C99999", 1))
+        assert dg.AssetKey(["landing", "churn", "data"]) in ticks.loop().asset_selection
+
+
 def test_a_step_whose_inputs_turn_out_unchanged_keeps_what_it_made(shop: tuple[Home, Path]) -> None:
     """A bad row more is another landing and the same snapshot: the run goes to the end, and nothing is trained or judged."""
     home, folder = shop

@@ -28,7 +28,7 @@ from orchestration.staleness.run_tags import RANGE_END, RANGE_START, REASON, TRI
 from orchestration.staleness.unfinished_runs import UNFINISHED
 from tests.orchestration.daemon_world import FILES, daemon_world, next_month
 
-SECONDS = 300
+SECONDS = 420
 """How long the daemon may take for all of it."""
 
 
