@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.spec import ProductSpec, read_declaration
+from orchestration.automation import loop_sensor
 from orchestration.declarations import DEFS, declares_product
 from orchestration.resources import WholeGraph, home_from_environment
 
@@ -30,6 +31,7 @@ def assemble(declared: dg.Definitions, **resources: object) -> dg.Definitions:
         declared,
         dg.Definitions(
             resources={"home": home_from_environment(), "graph": graph, **resources},
+            sensors=[loop_sensor()],
             # every process of the multiprocess executor would pay the imports again
             executor=dg.in_process_executor,
         ),

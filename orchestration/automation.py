@@ -1,6 +1,6 @@
-"""Schedules and sensors: each product's job, which asks first what is stale, and what may start a training by itself.
+"""Schedules and sensors: when the loop goes on by itself. What is made next is for `orchestration.staleness.waves`.
 
-They are off until someone starts them in the UI.
+They are off until someone starts them, in the UI or by `dagster sensor start` and `dagster schedule start`.
 """
 
 from datetime import UTC, datetime
@@ -8,35 +8,26 @@ from typing import Any
 
 import dagster as dg
 
-from assets.evaluation.examinations import EXAMINATIONS
 from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.spec import ProductSpec
-from orchestration.components.step import REASON, TRIGGER
+from orchestration.staleness import waves
 from orchestration.staleness.plan import Plan, plan
-from orchestration.staleness.recorded_versions import ON_DEMAND
+from orchestration.staleness.recorded_versions import ASKED_OF, ON_DEMAND, Versions
+from orchestration.staleness.run_tags import REASON, RUN_KEY, TRIGGER
+from orchestration.staleness.unfinished_runs import going_on
 
-GOING_ON = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
-
-def trained() -> frozenset[str]:
-    """The assets that a training makes; the schedule leaves them alone where triggers start trainings."""
-    return frozenset(("tuning", "model", *EXAMINATIONS, "challenger", "verdict", "report"))
+RESOURCES = {"home", "graph"}
+SECONDS = 30
+"""How long a sensor waits between two looks at least; Dagster's own default."""
 
 
 def product_job(spec: ProductSpec) -> Any:
-    """Every stage of a product, and the warehouse models that it rests on.
+    """Every stage of a product, and the warehouse models that it rests on, for whoever runs it by hand: all of it is made.
 
-    Monthly landings are left out: which months to land is asked of whoever launches them.
+    Monthly landings are left out, as a job with partitions would make everything once a month.
     """
-    own = dg.AssetSelection.key_prefixes(spec.name) - dg.AssetSelection.tag(ON_DEMAND, "true")
     landed = dg.AssetSelection.assets(["landing", spec.name, "data"]) if spec.source is not None else None
-    upstream = own.upstream() - dg.AssetSelection.key_prefixes("landing") - dg.AssetSelection.key_prefixes("raw")
+    upstream = _own(spec).upstream() - dg.AssetSelection.key_prefixes("landing") - dg.AssetSelection.key_prefixes("raw")
     return dg.define_asset_job(
         spec.name,
         selection=upstream if landed is None else upstream | landed,
@@ -44,61 +35,97 @@ def product_job(spec: ProductSpec) -> Any:
     )
 
 
-def product_schedule(spec: ProductSpec, job: Any) -> dg.ScheduleDefinition:
-    """Run what is stale of a product's job, and nothing when nothing is; where triggers are declared, they start trainings."""
+def product_schedule(spec: ProductSpec) -> dg.ScheduleDefinition:
+    """Run what is stale of a product, and nothing when nothing is; where triggers are declared, they start trainings."""
 
     @dg.schedule(
-        job=job,
+        target=_upstream(spec),
         name=f"{spec.name}_schedule",
         cron_schedule=spec.schedule.cron,
         execution_timezone=spec.schedule.time_zone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        required_resource_keys={"home", "graph"},
+        required_resource_keys=RESOURCES,
         description=f"Looks for something to do in {spec.name}; what is unchanged is skipped.",
     )
     def look(context: dg.ScheduleEvaluationContext) -> Any:
-        graph = context.resources.graph.assets
-        wanted = job.selection.resolve(graph)
-        if spec.retrain.triggers:
-            wanted = {key for key in wanted if key.path[0] != spec.name or key.path[-1] not in trained()}
-        found = plan(graph, context.instance, context.resources.home, wanted)
-        stale = [*found.reasons, *found.waiting]
-        if not stale:
+        home, graph = context.resources.home, context.resources.graph.assets
+        wanted = waves.unattended_keys(graph, home, spec.name)
+        launch = waves.whole(graph, plan(graph, context.instance, home, wanted))
+        if launch is None:
             return dg.SkipReason("nothing changed")
-        return dg.RunRequest(asset_selection=stale)
+        return dg.RunRequest(asset_selection=launch.assets, tags=launch.tags)
 
     return look
 
 
-def retraining_sensor(spec: ProductSpec, job: Any) -> dg.SensorDefinition:
+def retraining_sensor(spec: ProductSpec) -> dg.SensorDefinition:
     """Decide what has happened, and start at most one training; see `assets.monitoring.retraining_decisions`."""
 
     @dg.sensor(
-        job=job,
+        target=_upstream(spec),
         name=f"{spec.name}_retraining",
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        required_resource_keys={"home", "graph"},
+        required_resource_keys=RESOURCES,
         description=f"Trains on {', '.join(spec.retrain.triggers)}, within its budget; see `loopline triggers {spec.name}`.",
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
         home, graph, now = context.resources.home, context.resources.graph.assets, datetime.now(UTC)
-        if going_on(context.instance, graph, spec.name):
-            return dg.SkipReason(f"a run of {spec.name} is going on; what happens meanwhile is decided after it")
-        found = plan(graph, context.instance, home, job.selection.resolve(graph))
+        own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == spec.name}
+        if told := going_on(context.instance, home, own):
+            return dg.SkipReason(f"{told}; what happens meanwhile to {spec.name} is decided after it")
+        # what is landed is what is learnt from; months are landed by `loopline_loop`, the schedule or `loopline run`
+        wanted = {key for key in waves.wanted_keys(graph, spec.name) if graph.get(key).partitions_def is None}
+        found = plan(graph, context.instance, home, wanted)
         made = retraining_decisions.decide(
             home, spec, retraining_triggers.events(home, spec, now), now, something_new=learns_something(found, spec)
         )
         started = [run.tags[TRIGGER] for run in context.instance.get_runs(limit=1000) if TRIGGER in run.tags]
         waiting = retraining_decisions.open_requests(home, spec.name, started, now)
-        if not waiting:
+        launch = waves.whole(graph, found)
+        if not waiting or launch is None:
             return dg.SkipReason("; ".join(f"{item.outcome}: {item.told}" for item in made) or "nothing happened")
         request = waiting[0]
         return dg.RunRequest(
             run_key=request.event,
-            asset_selection=[*found.reasons, *found.waiting],
-            tags={TRIGGER: request.event, REASON: request.told},
+            asset_selection=launch.assets,
+            tags={**launch.tags, TRIGGER: request.event, REASON: request.told},
         )
+
+    return look
+
+
+def loop_sensor() -> dg.SensorDefinition:
+    """Do what `loopline run` does whenever something changed, for all products; trainings of triggers are left to these."""
+
+    @dg.sensor(
+        target=dg.AssetSelection.all() - dg.AssetSelection.tag(ON_DEMAND, "true") - dg.AssetSelection.key_prefixes("raw"),
+        name="loopline_loop",
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        required_resource_keys=RESOURCES,
+        description="Makes what changed, as `loopline run` does: lands new months, rebuilds, packages, predicts, monitors; "
+        "trains where no triggers are declared. Off until it is started, here or by `dagster sensor start loopline_loop`.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> Any:
+        home, graph, instance = context.resources.home, context.resources.graph.assets, context.instance
+        wanted = waves.unattended_keys(graph, home)
+        if told := going_on(instance, home, wanted):
+            return dg.SkipReason(told)
+        found, failed = waves.untried(graph, instance, home, wanted)
+        told = "; ".join(f"{key.to_user_string()}: {message}" for key, message in failed.items())
+        told = f"failed when last tried, and nothing changed since (`loopline run` tries again): {told}" if told else ""
+        launch = waves.whole(graph, found)
+        if launch is None:
+            return dg.SkipReason(told or "nothing changed")
+        if _only_asked(graph, found):
+            only = "nothing changed but what services were asked, which the products' schedules look at"
+            return dg.SkipReason("; ".join(item for item in (only, told) if item))
+        key = waves.identity(Versions(graph, instance, home), launch)
+        if before := instance.get_runs(filters=dg.RunsFilter(tags={RUN_KEY: key}), limit=1):
+            state = f"run {before[0].run_id[:8]} ended as {before[0].status.value.lower()} and made nothing"
+            return dg.SkipReason(f"{state}, and nothing changed since (`loopline run` tries again)")
+        return dg.RunRequest(run_key=key, asset_selection=launch.assets, tags=launch.tags)
 
     return look
 
@@ -108,8 +135,16 @@ def learns_something(found: Plan, spec: ProductSpec) -> bool:
     return bool({dg.AssetKey([spec.name, name]) for name in ("model", "tuning")} & {*found.reasons, *found.waiting})
 
 
-def going_on(instance: dg.DagsterInstance, graph: Any, product: str) -> bool:
-    """Whether a run that may change a product has not ended yet."""
-    own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == product}
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=GOING_ON))
-    return any(run.asset_selection is None or own & run.asset_selection for run in runs)
+def _only_asked(graph: Any, found: Plan) -> bool:
+    """Whether all that is stale is so because services were asked, which may be the case at any time."""
+    asked = {key.to_user_string() for key in graph.toposorted_asset_keys if ASKED_OF in graph.get(key).metadata}
+    return not found.partitions and all(reason.removesuffix(" changed") in asked for reason in found.reasons.values())
+
+
+def _own(spec: ProductSpec) -> dg.AssetSelection:
+    return dg.AssetSelection.tag("product", spec.name) - dg.AssetSelection.tag(ON_DEMAND, "true")
+
+
+def _upstream(spec: ProductSpec) -> dg.AssetSelection:
+    """A product's stages with all that they rest on, landings by month included."""
+    return _own(spec).upstream() - dg.AssetSelection.key_prefixes("raw")

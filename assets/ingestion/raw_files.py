@@ -36,26 +36,36 @@ class ReadFile:
 
 
 def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
-    """Find a table's raw file, folder or pattern without importing the distribution that carries it.
+    """Find a table's raw file, folder or pattern.
 
     Raises
     ------
     SourceError
         If the distribution is not installed or there is no file.
     """
+    path = place(source, table, declared_in)
+    if not files(path):
+        raise SourceError(f"{source.name}: the raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
+    return path
+
+
+def place(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
+    """Where a table's raw file, folder or pattern is or will be, without importing the distribution that carries it.
+
+    Raises
+    ------
+    SourceError
+        If the distribution is not installed.
+    """
     if source.distribution is not None:
         try:
-            path = Path(str(distribution(source.distribution).locate_file(table.file)))
+            return Path(str(distribution(source.distribution).locate_file(table.file)))
         except PackageNotFoundError as error:
             raise SourceError(
                 f"{source.name}: the distribution '{source.distribution}' is not installed. Run `make setup`, or correct "
                 "'distribution' in its defs.yaml."
             ) from error
-    else:
-        path = (declared_in / str(source.folder) / table.file).resolve()
-    if not files(path):
-        raise SourceError(f"{source.name}: the raw file {path} is missing. Put it there, or correct 'file' in its defs.yaml.")
-    return path
+    return (declared_in / str(source.folder) / table.file).resolve()
 
 
 def files(path: Path) -> list[Path]:

@@ -59,10 +59,10 @@ def retrain(product: str, reason: str) -> None:
         definitions = load_definitions(product)
         from assets.monitoring import retraining_decisions, retraining_triggers
         from orchestration.automation import learns_something
-        from orchestration.components.step import REASON, TRIGGER
         from orchestration.declarations import products
         from orchestration.staleness.plan import keys_of, plan
         from orchestration.staleness.run_loop import run
+        from orchestration.staleness.run_tags import REASON, TRIGGER
 
         spec, display, now = products(product)[0][0], RunDisplay(home), datetime.now(UTC)
         graph = definitions.resolve_asset_graph()

@@ -168,12 +168,11 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                     product_code_version(spec, ["assets.serving.predictions_asset"], ("onnxruntime",), reads={"features"}),
                 )
             )
-        job = product_job(spec)
         declared = dg.Definitions(
             assets=[*external_assets(spec), *assets],
-            jobs=[job],
-            schedules=[product_schedule(spec, job)],
-            sensors=[retraining_sensor(spec, job)] if spec.retrain.triggers else [],
+            jobs=[product_job(spec)],
+            schedules=[product_schedule(spec)],
+            sensors=[retraining_sensor(spec)] if spec.retrain.triggers else [],
         )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 

@@ -14,7 +14,8 @@ from assets.storage.code_version import code_version, estimator_version
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from orchestration.components.step import stage_asset
-from orchestration.staleness.recorded_versions import ASKED_OF, DECISIONS_ON, ON_DEMAND
+from orchestration.staleness.recorded_versions import ASKED_OF, DECISIONS_ON, ON_DEMAND, TRIGGERED
+from orchestration.staleness.waves import trained
 
 
 def product_asset(
@@ -46,7 +47,9 @@ def product_asset(
         description=description,
         kinds=kinds,
         owners=[product.owner],
-        tags={"product": product.name, "stage": stage} | ({ON_DEMAND: "true"} if on_demand else {}),
+        tags={"product": product.name, "stage": stage}
+        | ({ON_DEMAND: "true"} if on_demand else {})
+        | ({TRIGGERED: "true"} if product.retrain.triggers and name in trained() else {}),
         metadata=asset_metadata,
         code_version=product_code_version(
             product, modules or [f"assets.{stage}.{name}_asset"], distributions, reads=reads, gate=gate, files=files

@@ -42,7 +42,7 @@ class Source(DeclaredComponent[SourceSpec]):
 
     def _raw(self, name: str, table: TableSpec) -> dg.AssetSpec:
         try:
-            path = str(raw_files.locate(self.spec, table, self.folder))
+            path = str(raw_files.place(self.spec, table, self.folder))
         except SourceError:
             path = table.file  # told when it is landed; the other sources stay usable
         return dg.AssetSpec(

@@ -19,14 +19,14 @@ from assets.processes.settings import settle_process
 from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown
 from assets.storage.home import Home
 from bentos.runtime import TamperedModelError
-from orchestration.staleness import code_parts
+from orchestration.staleness import code_parts, failed_attempts
+from orchestration.staleness.kept import kept
 from orchestration.staleness.recorded_versions import Versions, stamped
+from orchestration.staleness.run_tags import REASON
 
 progress = logging.getLogger("loopline.progress")
 CAUSE: ContextVar[str] = ContextVar("cause", default="")
 """Why the present run was started, if a trigger or a person started a training."""
-REASON, TRIGGER = "loopline/reason", "loopline/trigger"
-"""The run tags that carry the cause, and the event that it is decided for."""
 ERROR = "loopline/error"
 """The metadata of a failure that names our error's class."""
 RESOURCES = {"home", "graph"}
@@ -49,6 +49,9 @@ def stage_asset(
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         with running(context) as (home, versions):
+            if unchanged := kept(context, versions, spec):
+                yield from unchanged
+                return
             inputs = versions.inputs(spec.key)
             started = time.perf_counter()
             try:
@@ -116,7 +119,8 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         for key in context.selected_asset_keys:
             code_parts.keep(home, versions.graph.get(key).code_version)
         CAUSE.set(context.run.tags.get(REASON, ""))
-        yield home, versions
+        with failed_attempts.recorded(context, versions):
+            yield home, versions
     except (LooplineError, TamperedModelError) as error:
         raise dg.Failure(description=str(error), metadata={ERROR: type(error).__name__}, allow_retries=False) from error
 

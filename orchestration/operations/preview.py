@@ -9,7 +9,7 @@ import dagster as dg
 
 from assets.storage.home import Home
 from orchestration.staleness.plan import Plan, plan
-from orchestration.staleness.run_loop import wanted_keys
+from orchestration.staleness.waves import wanted_keys
 
 SCHEMA = 1
 """The version of `loopline plan --json`; a field is added under the same version, never renamed or removed."""

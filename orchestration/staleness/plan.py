@@ -84,7 +84,13 @@ def reachable(graph: Any, keys: Iterable[dg.AssetKey], along: str) -> AbstractSe
     return found
 
 
-def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractSet[dg.AssetKey]) -> Plan:
+def plan(
+    graph: Any,
+    instance: dg.DagsterInstance,
+    home: Home,
+    wanted: AbstractSet[dg.AssetKey],
+    versions: Versions | None = None,
+) -> Plan:
     """Find the assets among `wanted` that are surely to be made now.
 
     Parameters
@@ -97,8 +103,10 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractS
         The folder to which recorded outputs are relative.
     wanted : set of AssetKey
         The assets to look at; their upstream should be among them.
+    versions : Versions, optional
+        What was looked up already.
     """
-    versions = Versions(graph, instance, home)
+    versions = versions or Versions(graph, instance, home)
     versions.look_up(wanted)
     failed = {line.rsplit(": ", 1)[0] for line in versions.failed_checks(wanted)}
     found = Plan()
@@ -117,7 +125,7 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractS
                 found.partitions[key] = stale
             else:
                 found.fresh.add(key)
-        elif reason := _reason(versions, key, moving=parents & found.moving, failed=failed):
+        elif reason := stale_because(versions, key, moving=parents & found.moving, failed=failed):
             found.reasons[key] = reason
         elif parents & found.moving:
             found.waiting.add(key)
@@ -131,7 +139,22 @@ def plan(graph: Any, instance: dg.DagsterInstance, home: Home, wanted: AbstractS
     return found
 
 
-def _reason(versions: Versions, key: dg.AssetKey, *, moving: AbstractSet[dg.AssetKey], failed: AbstractSet[str]) -> str | None:
+def stale_because(
+    versions: Versions, key: dg.AssetKey, *, moving: AbstractSet[dg.AssetKey], failed: AbstractSet[str]
+) -> str | None:
+    """Why an unpartitioned asset is to be made; None if it is fresh, save for inputs that are `moving`.
+
+    Parameters
+    ----------
+    versions : Versions
+        What the instance says now.
+    key : AssetKey
+        The asset.
+    moving : set of AssetKey
+        Inputs whose data may change yet.
+    failed : set of str
+        The assets with a failed check.
+    """
     stamp = versions.stamp(key)
     if stamp is None:
         return NEVER_MADE

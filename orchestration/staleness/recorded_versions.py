@@ -20,6 +20,8 @@ from assets.storage.home import Home
 
 DATA_VERSION, INPUTS, CODE_VERSION = "loopline/data_version", "loopline/inputs", "dagster/code_version"
 KEPT_ON_NEW_DATA, ON_DEMAND = "loopline/kept_on_new_data", "loopline/on_demand"
+TRIGGERED = "loopline/triggered"
+"""The tag of the assets that only a trigger makes anew."""
 RAW_FILE, OUTPUT = "loopline/raw_file", "loopline/output"
 DECISIONS_ON, ASKED_OF = "loopline/decisions_on", "loopline/asked_of"
 
@@ -33,6 +35,8 @@ class Stamp:
     inputs: Mapping[str, str]
     output: str | None
     seconds: float | None = None
+    run_id: str = ""
+    made_at: float = 0.0
 
 
 class Versions:
@@ -68,7 +72,7 @@ class Versions:
         for key in unknown:
             event = found.get(key)
             made = event.asset_materialization if event is not None else None
-            self._stamps[key] = _stamp(made) if made is not None else None
+            self._stamps[key] = _stamp(made, event.run_id, event.timestamp) if event is not None and made is not None else None
 
     def partition_stamps(self, key: dg.AssetKey) -> dict[str, Stamp]:
         """The last materialization of each partition that has one. Looked up once."""
@@ -87,7 +91,7 @@ class Versions:
                 if name is None or name not in wanted or record.asset_materialization is None:
                     continue
                 wanted.discard(name)
-                stamp = _stamp(record.asset_materialization)
+                stamp = _stamp(record.asset_materialization, record.run_id, record.timestamp)
                 if stamp is not None:
                     found[name] = stamp
             if not page.has_more:
@@ -121,6 +125,14 @@ class Versions:
         self.look_up(parent for parent in parents if parent not in self._current)
         return {parent.to_user_string(): self.current(parent) for parent in parents}
 
+    def made_in(self, key: dg.AssetKey) -> dict[str, float]:
+        """The runs in which an asset, or each of its partitions, was last made, and when (seconds since 1970)."""
+        if self.graph.get(key).partitions_def is not None:
+            stamps = sorted(self.partition_stamps(key).values(), key=lambda stamp: stamp.made_at)
+        else:
+            stamps = [stamp for stamp in [self.stamp(key)] if stamp is not None]
+        return {stamp.run_id: stamp.made_at for stamp in stamps}
+
     def failed_checks(self, keys: Iterable[dg.AssetKey]) -> list[str]:
         """The blocking checks on these assets whose last evaluation failed, as ``asset: check``."""
         checks = [check for key in keys for check in self.graph.get(key).check_keys if self.graph.get(check).blocking]
@@ -138,7 +150,7 @@ def stamped(inputs: Mapping[str, str], data_version: str, output: str | None) ->
     return stamp | ({OUTPUT: output} if output else {})
 
 
-def _stamp(event: dg.AssetMaterialization) -> Stamp | None:
+def _stamp(event: dg.AssetMaterialization, run_id: str, made_at: float) -> Stamp | None:
     metadata: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
     if DATA_VERSION not in metadata:
         return None
@@ -148,4 +160,6 @@ def _stamp(event: dg.AssetMaterialization) -> Stamp | None:
         metadata.get(INPUTS) or {},
         metadata.get(OUTPUT),
         metadata.get("seconds"),
+        run_id,
+        made_at,
     )

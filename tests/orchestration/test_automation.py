@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,15 +17,17 @@ from assets.features import snapshots
 from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.monitoring.retraining_triggers import Event
 from assets.promotion import ledger, model_registry
+from assets.promotion.gates import GATE_RULES
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
 from orchestration import resources
-from orchestration.components.step import REASON, TRIGGER
-from orchestration.staleness.plan import plan
+from orchestration.staleness.kept import KEPT
 from orchestration.staleness.run_loop import QUIET
+from orchestration.staleness.run_tags import BY_HAND, LAUNCHER, REASON, RUN_KEY, TRIGGER
+from orchestration.staleness.waves import trained
 from tests.shop import customers, definitions, product, run_products
-from tests.world import REPOSITORY
 
 NOW = datetime(2024, 6, 3, 12, 0, tzinfo=UTC)
 ROWS = 4000
@@ -85,13 +84,20 @@ class Ticks:
         with dg.build_schedule_context(instance=self.instance, resources=given) as context:
             return _answer(self.definitions.resolve_schedule_def("churn_schedule").evaluate_tick(context))
 
-    def launch(self, request: dg.RunRequest) -> Any:
+    def loop(self) -> Any:
+        """One tick of the sensor of the whole loop."""
+        given = {"home": self.home, "graph": self.definitions.resources["graph"]}
+        with dg.build_sensor_context(instance=self.instance, resources=given) as context:
+            return _answer(self.definitions.resolve_sensor_def("loopline_loop").evaluate_tick(context))
+
+    def launch(self, request: dg.RunRequest, *, fails: bool = False) -> Any:
         """Run what was requested, as the daemon would."""
-        return self.definitions.resolve_job_def("churn").execute_in_process(
+        key = {} if request.run_key is None else {RUN_KEY: request.run_key}
+        return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=self.instance,
             asset_selection=request.asset_selection,
-            tags=dict(request.tags),
-            raise_on_error=True,
+            tags={**request.tags, **key},
+            raise_on_error=not fails,
             run_config=QUIET,
         )
 
@@ -132,6 +138,103 @@ def test_the_schedule_publishes_and_watches_and_leaves_training_to_triggers(tick
     assert isinstance(ticks.schedule(), dg.SkipReason)
 
 
+def test_the_loop_is_asked_for_once_and_leaves_training_to_triggers(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """The same change has the same run key; a run that is going on, or that was cancelled, is waited for or told."""
+    home, folder = shop
+    assert ticks.loop().skip_message == "nothing changed"
+    more_rows(folder)
+    with exclusive(home.root / "run.lock"):
+        assert "`loopline run` is going on" in str(ticks.loop().skip_message)
+    first, again = ticks.loop(), ticks.loop()
+    assert first.run_key == again.run_key
+    assert not {dg.AssetKey(["churn", name]) for name in trained()} & set(first.asset_selection)
+    job, tags = ticks.definitions.resolve_implicit_global_asset_job_def(), {RUN_KEY: first.run_key}
+    going = ticks.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.STARTED, asset_selection=frozenset(first.asset_selection), tags=tags
+    )
+    assert str(ticks.loop().skip_message).startswith(f"a run is going on: {going.run_id[:8]} (started)")
+    ticks.instance.report_run_canceled(going)
+    assert "ended as canceled and made nothing, and nothing changed since" in str(ticks.loop().skip_message)
+    more_rows(folder, ROWS - 1)
+    later = ticks.loop()
+    assert later.run_key != first.run_key
+    assert ticks.launch(later).success
+    assert ticks.loop().skip_message == "nothing changed"
+
+
+def test_a_dead_run_of_the_command_line_holds_nothing_up(ticks: Ticks) -> None:
+    """Its lock is free, so its process is gone."""
+    own = frozenset({dg.AssetKey(["churn", "model"])})
+    dead = ticks.instance.create_run_for_job(
+        ticks.definitions.resolve_job_def("churn"),
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=own,
+        tags={LAUNCHER: BY_HAND},
+    )
+    assert ticks.loop().skip_message == "nothing changed"
+    assert ticks.instance.get_run_by_id(dead.run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+
+
+def test_what_failed_is_asked_for_again_once_its_inputs_changed(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """And not before, however often the sensor ticks; its message is told."""
+    _, folder = shop
+    good = (folder / "customers.csv").read_text()
+    (folder / "customers.csv").write_text(good.replace("visits", "visitors", 1))
+    request = ticks.loop()
+    assert not ticks.launch(request, fails=True).success
+    for _ in range(2):
+        told = str(ticks.loop().skip_message)
+        assert told.startswith(
+            "failed when last tried, and nothing changed since (`loopline run` tries again): landing/churn/data"
+        )
+        assert "lacks ['visits'] and has undeclared ['visitors']" in told
+    more_rows(folder)
+    mended = ticks.loop()
+    assert mended.run_key != request.run_key
+    assert ticks.launch(mended).success
+    assert ticks.loop().skip_message == "nothing changed"
+
+
+def test_a_file_that_comes_after_the_definitions_were_loaded_is_seen(shop: tuple[Home, Path]) -> None:
+    """The daemon loads them once; the landing failed without the file, and is asked for again when it is there."""
+    home, folder = shop
+    text = (folder / "customers.csv").read_text()
+    (folder / "customers.csv").unlink()
+    with resources.instance(home) as instance:
+        ticks = Ticks(home, folder, churn(), instance)
+        assert not ticks.launch(ticks.loop(), fails=True).success
+        assert "customers.csv is missing. Put it there" in str(ticks.loop().skip_message)
+        (folder / "customers.csv").write_text(text.replace("C00000", "C99999", 1))
+        assert dg.AssetKey(["landing", "churn", "data"]) in ticks.loop().asset_selection
+
+
+def test_a_step_whose_inputs_turn_out_unchanged_keeps_what_it_made(shop: tuple[Home, Path]) -> None:
+    """A bad row more is another landing and the same snapshot: the run goes to the end, and nothing is trained or judged."""
+    home, folder = shop
+    with resources.instance(home) as instance:
+        ticks = Ticks(home, folder, churn(), instance)
+        model = read_json(home.models / "churn" / "current.json")
+        trained_at = (home.models / "churn" / "current.json").stat().st_mtime_ns
+        with (folder / "customers.csv").open("a") as stream:
+            stream.write("C99999,2024-05-01 00:00:00,1,500,free,1.0,yes,gold,1.0\n")
+        request = ticks.loop()
+        assert dg.AssetKey(["churn", "model"]) in request.asset_selection
+        done = ticks.launch(request)
+        kept = {
+            key.path[-1]
+            for key in request.asset_selection
+            if (made := instance.get_latest_materialization_event(key))
+            and made.asset_materialization
+            and KEPT in made.asset_materialization.metadata
+        }
+        assert {"model", "evaluation", "verdict", "champion", "parity", "monitoring"} <= kept
+        assert not {"data", "snapshot"} & kept
+        assert {item.check_name for item in done.get_asset_check_evaluations()} >= set(GATE_RULES), "checks are repeated"
+        assert read_json(home.models / "churn" / "current.json") == model
+        assert (home.models / "churn" / "current.json").stat().st_mtime_ns == trained_at
+        assert ticks.loop().skip_message == "nothing changed"
+
+
 def test_the_same_news_twice_starts_one_training_which_carries_its_reason(ticks: Ticks, shop: tuple[Home, Path]) -> None:
     """From the event through the run's tags to the registered version and the ledger; it goes through the gate."""
     home, folder = shop
@@ -167,7 +270,7 @@ def test_what_happens_during_a_run_is_decided_after_it(ticks: Ticks, shop: tuple
     going = ticks.instance.create_run_for_job(
         ticks.definitions.resolve_job_def("churn"), status=dg.DagsterRunStatus.STARTED, asset_selection=own
     )
-    assert "is going on" in str(ticks.sensor().skip_message)
+    assert "a run is going on" in str(ticks.sensor().skip_message)
     ticks.instance.report_run_failed(going)
     assert isinstance(ticks.sensor(), dg.RunRequest)
 
@@ -293,41 +396,3 @@ def test_declared_but_unseen_things_are_no_events(home: Home) -> None:
     """Nothing was monitored; nothing was trained."""
     write_json(home.snapshots / "churn" / "current.json", {"digest": "d", "rows": 1})
     assert retraining_triggers.events(home, churn("drift", "quality"), NOW) == []
-
-
-def test_the_daemon_starts_the_training(shop: tuple[Home, Path]) -> None:
-    """Really: `dagster-daemon` ticks the sensor, launches the run, and the version says why."""
-    home, folder = shop
-    more_rows(folder)
-    with resources.instance(home) as instance:
-        Ticks(home, folder, churn("new_data"), instance).watch()
-    environment = resources.dagster_environment(home) | {"SHOP": str(folder), "PYTHONPATH": str(REPOSITORY)}
-    world, programs = ["-m", "tests.orchestration.daemon_world"], Path(sys.executable).parent
-    start = [str(programs / "dagster"), "sensor", "start", "churn_retraining", *world]
-    subprocess.run(start, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
-    with (folder / "daemon.log").open("w") as log:
-        command = [str(programs / "dagster-daemon"), "run", *world]
-        daemon = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 240
-            while not _retrained(home) and time.monotonic() < deadline:
-                time.sleep(1)
-        finally:
-            daemon.terminate()
-            daemon.wait(timeout=60)
-    assert _retrained(home), (folder / "daemon.log").read_text()[-3000:]
-    with resources.instance(home) as instance:
-        (run,) = [run for run in instance.get_runs() if TRIGGER in run.tags]
-        assert run.status is dg.DagsterRunStatus.SUCCESS
-        graph = definitions(home, folder, churn("new_data")).resolve_asset_graph()
-        assert plan(graph, instance, home, {dg.AssetKey(["churn", "model"])}).is_empty
-
-
-def _retrained(home: Home) -> bool:
-    entries = ledger.standing(home, "churn").entries
-    if len(entries) < 2:
-        return False
-    with resources.instance(home) as instance:
-        return not instance.get_runs(
-            filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-        )

@@ -11,9 +11,11 @@ import assets
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.promotion.gates import GATE_RULES
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
-from orchestration.automation import trained
+from orchestration.declarations import products
 from orchestration.definitions import defs
+from orchestration.staleness import waves
 from orchestration.staleness.plan import product_names
+from orchestration.staleness.recorded_versions import TRIGGERED
 from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
@@ -88,7 +90,7 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
 def test_what_a_training_makes_are_assets_of_every_product() -> None:
     """A renamed one would be run by the schedule. Only a product that declares a search has a tuning."""
     for product in PRODUCTS:
-        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in trained() - {"tuning"})
+        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in waves.trained() - {"tuning"})
 
 
 def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
@@ -123,7 +125,7 @@ def test_every_folder_of_declarations_is_loaded() -> None:
 
 
 def test_each_product_has_a_group_a_job_and_a_schedule_that_is_off() -> None:
-    """What it rests on is shared; its own assets are together."""
+    """What it rests on is shared; its own assets are together. The schedule may land, the job has no partitions."""
     assert PRODUCTS == ["arrival_delay", "diamond_cut", "flight_delay"]
     for product in PRODUCTS:
         own = {key for key in GRAPH.toposorted_asset_keys if GRAPH.get(key).group_name == product}
@@ -131,4 +133,23 @@ def test_each_product_has_a_group_a_job_and_a_schedule_that_is_off() -> None:
         assert defs.resolve_job_def(product).name == product
         schedule = defs.resolve_schedule_def(f"{product}_schedule")
         assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
-        assert schedule.job_name == product
+        assert defs.resolve_job_def(product).partitions_def is None
+        looked_at = schedule.target.resolvable_to_job.selection.resolve(GRAPH)
+        assert looked_at == {key for key in waves.wanted_keys(GRAPH, product) if GRAPH.get(key).is_executable}, (
+            "the schedule may start all that it finds stale"
+        )
+
+
+def test_every_product_in_order_of_time_has_a_retraining_sensor_that_is_off() -> None:
+    """One without triggers has none: it would never start anything."""
+    sensors = {sensor.name: sensor for sensor in defs.sensors or []}
+    declared = {spec.name: spec for spec, _ in products()}
+    assert set(sensors) == {"loopline_loop"} | {
+        f"{name}_retraining" for name, spec in declared.items() if spec.split.by != "random"
+    }
+    assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())
+    assert all(
+        (TRIGGERED in GRAPH.get(key).tags) == (bool(declared[key.path[0]].retrain.triggers) and key.path[-1] in waves.trained())
+        for key in GRAPH.toposorted_asset_keys
+        if key.path[0] in declared
+    )

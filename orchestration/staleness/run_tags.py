@@ -1,0 +1,12 @@
+"""Run tags: what a Dagster run carries about why it was started, and how it is to go."""
+
+LAUNCHER, BY_HAND = "loopline/launcher", "loopline run"
+"""What started a run, and the value for `loopline run`."""
+REASON, TRIGGER = "loopline/reason", "loopline/trigger"
+"""Why a training was started, and the event that it is decided for."""
+KEEP_UNCHANGED = "loopline/keep_unchanged"
+"""That a step whose inputs turn out to be unchanged keeps what it made."""
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Dagster's own: the partitions of a run."""
+RUN_KEY = "dagster/run_key"
+"""Dagster's own: the key by which a sensor asks for a run once."""
