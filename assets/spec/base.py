@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringC
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from assets.spec.templates import templatable
+from assets.spec.editor_schema import editor_schema
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """A name that is safe as a folder, an asset key, a Python identifier and an SQL identifier."""
@@ -27,7 +27,7 @@ class Declaration(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The schema that editors and `dg check yaml` use: it also allows templates."""
-        return templatable(handler.resolve_ref_schema(handler(core_schema)))
+        return editor_schema(handler.resolve_ref_schema(handler(core_schema)))
 
 
 def unknown(verb: str, name: str, kind: str, known: Sequence[str]) -> str:

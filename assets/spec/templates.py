@@ -12,12 +12,6 @@ from assets.errors import LooplineError
 
 MARK = "{{"
 FORMS = "Write {{ env.NAME }} or {{ env('NAME', 'default') }}"
-SCALARS = {"type", "enum", "const"}
-"""What tells the schema of a single value from that of a choice or a reference."""
-NOT_TEMPLATED = ("object", "array", "null")
-NAMED_SCHEMAS, LISTED_SCHEMAS, INNER_SCHEMAS = {"properties", "patternProperties"}, {"anyOf"}, {"items", "additionalProperties"}
-"""The keywords of JSON Schema, of those that Pydantic writes, that hold schemas."""
-ABOUT = {"description", "title", "default", "examples"}
 Place = tuple[str | int, ...]
 
 
@@ -118,26 +112,3 @@ def _rendered(text: str, where: Place) -> Any:
     else:
         return found
     raise TemplateError(where, told, remedy)
-
-
-def templatable(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON Schema that allows a template in the place of each single value; mappings and lists stay as they are.
-
-    Examples
-    --------
-    >>> templatable({"type": "array", "items": {"type": "integer", "description": "Years."}})["items"]
-    {'description': 'Years.', 'if': {'type': 'string', 'pattern': '[{][{]'}, 'else': {'type': 'integer'}}
-    """
-    made = dict(schema)
-    for keyword in NAMED_SCHEMAS & schema.keys():
-        made[keyword] = {name: templatable(part) for name, part in schema[keyword].items()}
-    for keyword in LISTED_SCHEMAS & schema.keys():
-        made[keyword] = [templatable(part) for part in schema[keyword]]
-    for keyword in INNER_SCHEMAS & schema.keys():
-        if isinstance(schema[keyword], dict):
-            made[keyword] = templatable(schema[keyword])
-    constraints = {key: value for key, value in made.items() if key not in ABOUT}
-    if SCALARS.isdisjoint(constraints) or constraints.get("type") in NOT_TEMPLATED or constraints == {"type": "string"}:
-        return made
-    about = {key: value for key, value in made.items() if key in ABOUT}
-    return {**about, "if": {"type": "string", "pattern": "[{][{]"}, "else": constraints}
