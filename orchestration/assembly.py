@@ -9,28 +9,29 @@ import dagster as dg
 
 from assets.spec import ProductSpec, read_declaration
 from orchestration.automation import loop_sensor
-from orchestration.declarations import DEFS, declares_product
-from orchestration.resources import WholeGraph, home_from_environment
+from orchestration.dagster_resources import HomeResource, WholeGraph, declared_home
+from orchestration.declarations import DEFS, declares_product, is_changed_by_dagster
 
 for category in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=category)
 
 
-def assemble(declared: dg.Definitions, **resources: object) -> dg.Definitions:
+def assemble(declared: dg.Definitions, home: HomeResource | None = None) -> dg.Definitions:
     """Give declared assets what they run with.
 
     Parameters
     ----------
     declared : dagster.Definitions
         What the components built.
-    **resources
-        Resources that replace the usual ones, such as ``home``.
+    home : HomeResource, optional
+        The home in place of the one that the environment names.
     """
     graph = WholeGraph()
+    upstream = dg.ResourceDefinition.hardcoded_resource(graph, "All assets, to look upstream of a run; nothing to set.")
     graph.definitions = dg.Definitions.merge(
         declared,
         dg.Definitions(
-            resources={"home": home_from_environment(), "graph": graph, **resources},
+            resources={"home": home or declared_home(), "graph": upstream},
             sensors=[loop_sensor()],
             # every process of the multiprocess executor would pay the imports again
             executor=dg.in_process_executor,
@@ -52,12 +53,13 @@ def of_product(product: str, defs: Path = DEFS) -> dg.Definitions | None:
     Returns
     -------
     Definitions or None
-        None where the product rests on the warehouse, or lies elsewhere: then all definitions are needed.
+        None where the product rests on the warehouse, lies elsewhere, or has keys that only Dagster reads: then all
+        definitions are needed.
     """
     from orchestration.components.model_product import ModelProduct
 
     path = defs / product / "defs.yaml"
-    if not path.is_file() or not declares_product(path):
+    if not path.is_file() or not declares_product(path) or is_changed_by_dagster(path):
         return None
     spec = read_declaration(path, ProductSpec)
     if spec.name != product or spec.as_source() is None:

@@ -51,6 +51,11 @@ def declares_product(path: Path) -> bool:
     return _declares("ModelProduct", path)
 
 
+def is_changed_by_dagster(path: Path) -> bool:
+    """Whether Dagster changes the assets of a file once they are made (`post_processing`)."""
+    return re.search(r"^post_processing:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+
+
 def _declaring(component: str, defs: Path) -> list[Path]:
     return [path for path in sorted(defs.rglob("defs.yaml")) if _declares(component, path)]
 

@@ -6,11 +6,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assets.processes.settings import SETTINGS
 from assets.storage.drafts import draft_folder
@@ -21,20 +20,18 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-class WholeGraph:
-    """All assets and checks, for a step that must look upstream of its own run; resolved when first asked for."""
+HOME_VARIABLE = "LOOPLINE_HOME"
+DEFAULT_HOME = REPOSITORY / "data"
 
-    definitions: dg.Definitions
 
-    @cached_property
-    def assets(self) -> Any:
-        """The asset graph of all definitions."""
-        return self.definitions.resolve_asset_graph()
+def is_home_named() -> bool:
+    """Whether `LOOPLINE_HOME` is set."""
+    return bool(os.environ.get(HOME_VARIABLE))
 
 
 def home_from_environment() -> Home:
     """The folder that `LOOPLINE_HOME` names, or `data` in the repository; it is not made yet."""
-    return Home(Path(os.environ.get("LOOPLINE_HOME") or REPOSITORY / "data").expanduser().absolute())
+    return Home(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute())
 
 
 def actor() -> str:
@@ -54,7 +51,7 @@ def pushgateway() -> str | None:
 
 def dagster_environment(home: Home) -> dict[str, str]:
     """The environment of a Dagster process that shares this home's instance."""
-    return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), "LOOPLINE_HOME": str(home.root)}
+    return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), HOME_VARIABLE: str(home.root)}
 
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from assets.storage.home import Home
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct
+from orchestration.dagster_resources import HomeResource
 from orchestration.staleness.run_loop import Outcome, run
 
 
@@ -109,7 +110,7 @@ def product(name: str, **parts: Any) -> ProductSpec:
 def definitions(home: Home, folder: Path, *products: ProductSpec) -> dg.Definitions:
     """All assets of these products, whose files lie in a folder."""
     declared = dg.Definitions.merge(*(ModelProduct(spec, folder).build_defs(None) for spec in products))
-    return assemble(declared, home=home)
+    return assemble(declared, HomeResource(folder=str(home.root)))
 
 
 def run_products(home: Home, folder: Path, *products: ProductSpec, only: str | None = None) -> Outcome:

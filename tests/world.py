@@ -21,6 +21,7 @@ from assets.training import current_model
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
+from orchestration.dagster_resources import HomeResource
 from orchestration.operations.preview import Preview, preview
 from orchestration.staleness.run_loop import Outcome, run
 
@@ -106,7 +107,7 @@ class World:
             ModelProduct(self.product, DEFS),
         ]
         declared = dg.Definitions.merge(*(component.build_defs(None) for component in components))
-        return assemble(declared, home=home)
+        return assemble(declared, HomeResource(folder=str(home.root)))
 
     def run(self, home: Home, *, is_alone: bool = True, **hooks: Any) -> Outcome:
         """Run what is stale; where no other run goes on, its plan named what was made, and nothing else was."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from assets.spec.templates import escaped
+
 NESTED = ("source", "tables", "data", "features", "groups", "all", "columns", "target", "model", "gates")
 """The mappings that are written over several lines, but for columns, whatever a column is called."""
 LONGEST_KEY = 1000
@@ -62,8 +64,8 @@ def _lines(key: str, value: Any, indent: int, *, is_column: bool = False) -> lis
         within = (_lines(inner, item, indent + 2, is_column=key == "columns") for inner, item in value.items())
         return [f"{pad}{name}:{remark}", *(line for lines in within for line in lines)]
     if len(name) > LONGEST_KEY:
-        return [f"{pad}? {name}", f"{pad}: {_inline(value)}{remark}"]
-    return [f"{pad}{name}: {_inline(value)}{remark}"]
+        return [f"{pad}? {name}", f"{pad}: {_inline(escaped(value))}{remark}"]
+    return [f"{pad}{name}: {_inline(escaped(value))}{remark}"]
 
 
 def _inline(value: Any) -> str:

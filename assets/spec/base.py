@@ -6,7 +6,11 @@ import difflib
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from assets.spec.editor_schema import editor_schema
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """A name that is safe as a folder, an asset key, a Python identifier and an SQL identifier."""
@@ -19,6 +23,11 @@ class Declaration(BaseModel):
     """The base of everything that a YAML file may declare."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema that editors and `dg check yaml` use: it also allows templates."""
+        return editor_schema(handler.resolve_ref_schema(handler(core_schema)))
 
 
 def unknown(verb: str, name: str, kind: str, known: Sequence[str]) -> str:

@@ -14,12 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from assets.errors import SpecificationError
 from assets.spec.base import Declaration
+from assets.spec.templates import TemplateError, resolved
 
 Declared = TypeVar("Declared", bound=Declaration)
 
 
 def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) -> Declared:
-    """Read the `attributes` of a `defs.yaml` as `model`.
+    """Read the `attributes` of a `defs.yaml` as `model`, with its templates resolved.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) 
     Raises
     ------
     SpecificationError
-        If the file is not YAML, or declares something that `model` does not allow. The first mistake is told in full,
-        the others are counted.
+        If the file is not YAML, a template names what is not set, or something is declared that `model` does not allow.
+        The first mistake is told in full, the others are counted.
     """
     place = _short(path)
     try:
@@ -42,23 +43,30 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) 
         node = loader.get_single_node()
         document = loader.construct_document(node) if node is not None else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"{place}: not readable as YAML: {error}. Mend the syntax.") from error
+        remedy = 'Put templates in quotes: "{{ env.NAME }}"' if "unhashable key" in str(error) else "Mend the syntax"
+        raise SpecificationError(f"{place}: not readable as YAML: {error}. {remedy}.") from error
     attributes = document if whole or not isinstance(document, dict) else document.get("attributes")
     if not isinstance(attributes, dict):
         needed = "" if whole else " with 'type' and 'attributes'"
         raise SpecificationError(f"{place}: needs a mapping{needed}. See docs/guide.md.")
+    name = attributes.get("name", model.__name__)
+
+    def line(where: tuple[Any, ...]) -> str:
+        return f"{place}:{_line(node, where if whole else ('attributes', *where))}"
+
     try:
-        return model.model_validate(attributes)
+        return model.model_validate(resolved(attributes))
+    except TemplateError as error:
+        field = ".".join(str(part) for part in error.where)
+        raise SpecificationError(f"{name}: '{field}' {error.told} ({line(error.where)}). {error.remedy}.") from error
     except ValidationError as error:
         # an unknown field first: it is often the misspelling of one that is then missed
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         first = problems[0]
         where = tuple(first["loc"])
-        name = attributes.get("name", model.__name__)
-        line = _line(node, where if whole else ("attributes", *where))
         more = f" ({len(problems) - 1} more like this after it)" if len(problems) > 1 else ""
         text = _explain(first, where, model)
-        raise SpecificationError(f"{name}: {text.format(place=f'{place}:{line}')}{more}") from error
+        raise SpecificationError(f"{name}: {text.format(place=line(where))}{more}") from error
 
 
 def _explain(problem: Any, where: tuple[Any, ...], model: type[BaseModel]) -> str:

@@ -17,8 +17,8 @@ Spec = TypeVar("Spec", bound=Declaration)
 class DeclaredComponent(dg.Component, Generic[Spec]):
     """A component whose attributes are one of our declarations.
 
-    Dagster hands the attributes on as they are; they are read from the file once more by `read_declaration`, which knows
-    lines and remedies.
+    Dagster hands the attributes on as they are; they are read from the file once more by `read_declaration`, which resolves
+    templates and knows lines and remedies.
     """
 
     declaration: ClassVar[type[Declaration]]

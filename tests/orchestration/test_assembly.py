@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from orchestration.assembly import of_product
+from orchestration.declarations import DEFS
 from orchestration.definitions import defs
 
 
@@ -25,3 +29,12 @@ def test_a_product_on_the_warehouse_or_an_unknown_one_needs_all_definitions() ->
     assert of_product("flight_delay") is None
     assert of_product("sources") is None
     assert of_product("no_such_product") is None
+
+
+def test_a_product_whose_assets_dagster_changes_needs_all_definitions(tmp_path: Path) -> None:
+    """`post_processing` is Dagster's: read alone, the product would lack what it adds."""
+    shutil.copytree(DEFS / "diamond_cut", tmp_path / "diamond_cut")
+    assert of_product("diamond_cut", tmp_path) is not None
+    path = tmp_path / "diamond_cut" / "defs.yaml"
+    path.write_text(path.read_text() + "post_processing: {assets: [{attributes: {tags: {tier: gold}}}]}\n")
+    assert of_product("diamond_cut", tmp_path) is None

@@ -187,8 +187,9 @@ def test_the_schedule_runs_what_is_stale_and_nothing_else(
         with resources.instance(home) as instance:
             declared = definitions(home, where, *products)
             schedule: Any = declared.resolve_schedule_def("churn_schedule")
-            context = dg.build_schedule_context(instance=instance, resources=declared.resources, repository_def=None)
-            return schedule.evaluate_tick(context)
+            given = {"instance": instance, "resources": declared.resources, "repository_def": None}
+            with dg.build_schedule_context(**given) as context:
+                return schedule.evaluate_tick(context)
 
     assert asked(folder).skip_message == "nothing changed"
     frame = pd.read_csv(folder / "customers.csv")

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import dagster as dg
 import pytest
 import yaml
 from pydantic import BaseModel
 
 from assets.errors import SpecificationError
 from assets.spec import Declaration, ProductSpec, SourceSpec, WarehouseSpec, read_declaration
+from assets.spec.templates import resolved
 from tests.world import DEFS
 
 FLIGHT_DELAY = (DEFS / "flight_delay" / "defs.yaml").read_text(encoding="utf-8")
@@ -118,3 +120,62 @@ def test_the_example_is_read_as_it_stands() -> None:
     spec = read_declaration(DEFS / "flight_delay" / "defs.yaml", ProductSpec)
     declared = yaml.safe_load(FLIGHT_DELAY)["attributes"]["features"]["groups"]
     assert list(spec.columns) == [name for group in declared.values() for name in group]
+
+
+def templated(tmp_path: Path, old: str, new: str) -> Path:
+    """The example with one value replaced."""
+    assert old in FLIGHT_DELAY
+    path = tmp_path / "defs.yaml"
+    path.write_text(FLIGHT_DELAY.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def test_a_template_takes_its_value_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text, a number, and a default where the variable is not set."""
+    path = templated(tmp_path, "owner: team:operations", 'owner: "team:{{ env.FLIGHTS_TEAM }}"')
+    path.write_text(path.read_text().replace("max_iter: 120", "max_iter: \"{{ env('FLIGHTS_ITERATIONS', '7') }}\""))
+    monkeypatch.setenv("FLIGHTS_TEAM", "night-shift")
+    spec = read_declaration(path, ProductSpec)
+    assert (spec.owner, spec.model.parameters["max_iter"]) == ("team:night-shift", 7)
+    monkeypatch.setenv("FLIGHTS_ITERATIONS", "9")
+    assert read_declaration(path, ProductSpec).model.parameters["max_iter"] == 9
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ env.UNSET_OWNER }}", r"'owner' names the environment variable UNSET_OWNER, which is not set \(.*defs.yaml:(\d+)\)\. Set it, or write env\('UNSET_OWNER', 'default'\)\."),
+        ("{{ env('UNSET_OWNER') }}", r"'owner' names the environment variable UNSET_OWNER, which is not set"),
+        ("team:{{ owner }}", r"'owner' is a template in which 'owner' is undefined \(.*\)\. Write \{\{ env.NAME \}\} or"),
+        ("{{ owner }}", r"'owner' is a template in which 'owner' is undefined"),
+        ("{{ env.HOME", r"'owner' is a template that cannot be resolved: unexpected end of template.*\(.*defs.yaml:\d+\)\. Write"),
+        ("{{ 1 / 0 }}", r"'owner' is a template that cannot be resolved: division by zero \(.*\)\. Write"),
+    ],
+)  # fmt: skip
+def test_a_template_that_gives_no_value_is_told_with_its_place_and_remedy(tmp_path: Path, template: str, message: str) -> None:
+    """Never an empty value, as Dagster's own gives for a variable that is not set."""
+    path = templated(tmp_path, "owner: team:operations", f'owner: "{template}"')
+    line = next(number for number, text in enumerate(FLIGHT_DELAY.splitlines(), 1) if "owner:" in text)
+    with pytest.raises(SpecificationError, match=message) as told:
+        read_declaration(path, ProductSpec)
+    assert f"defs.yaml:{line})" in str(told.value)
+
+
+def test_a_template_without_quotes_is_told_to_need_them(tmp_path: Path) -> None:
+    """YAML reads its braces as mappings."""
+    path = templated(tmp_path, "owner: team:operations", "owner: {{ env.OWNER }}")
+    with pytest.raises(SpecificationError, match=r'Put templates in quotes: "\{\{ env.NAME \}\}"'):
+        read_declaration(path, ProductSpec)
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ env.PLAIN }}", "{{ env('PLAIN') }}", "{{ env('UNSET', 'other') }}", "a {{ env.PLAIN }} b", "{{ env.NUMBER }}", "'{{ env.NUMBER }}'", "{{ env.PLAIN | upper }}", "{{ 1 + 1 }}"],
+)  # fmt: skip
+def test_templates_give_what_dagster_makes_of_them(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same value and type, in a list of a mapping too."""
+    monkeypatch.setenv("PLAIN", "text")
+    monkeypatch.setenv("NUMBER", "12")
+    ours = resolved({"field": [template]})
+    assert ours == dg.ResolutionContext.default().resolve_value({"field": [template]})
+    assert ours["field"][0]

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -108,23 +104,6 @@ def test_dbt_that_cannot_be_parsed_is_one_clear_error(clone: Path, tmp_path: Pat
     assert "Traceback" not in told.stderr
 
 
-def test_dagsters_own_check_knows_our_schema(clone: Path) -> None:
-    """`dg check yaml` passes as it stands, and names a field that is not there: editors complete from the same schema."""
-
-    def check() -> subprocess.CompletedProcess[str]:
-        program = Path(sys.executable).with_name("dg")
-        return subprocess.run([program, "check", "yaml"], cwd=clone, capture_output=True, text=True, check=False)
-
-    assert check().returncode == 0
-    for other in ("arrival_delay", "diamond_cut"):  # it looks at one declaration of each component only
-        shutil.rmtree(clone / "orchestration" / "defs" / other)
-    path = clone / "orchestration" / "defs" / "flight_delay" / "defs.yaml"
-    path.write_text(path.read_text().replace("  owner:", "  ownr:"))
-    told = check()
-    assert told.returncode == 1
-    assert "'ownr' was unexpected" in told.stdout + told.stderr
-
-
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A newcomer's file."""
@@ -178,31 +157,6 @@ def test_a_staged_product_rests_on_the_warehouse_alone_and_not_on_the_flights(cl
     assert "staging/stg_churn" in ran.stdout
     assert "churn  champion v1" in ran.stdout
     assert "fct_flights" not in ran.stdout
-
-
-def test_dagsters_own_scaffolding_declares_a_product(clone: Path, shop: Path, tmp_path: Path) -> None:
-    """`dg scaffold defs` asks the same questions and writes the same file."""
-    program = Path(sys.executable).with_name("dg")
-    arguments = [
-        "scaffold",
-        "defs",
-        "orchestration.components.ModelProduct",
-        "churn",
-        "--data",
-        str(shop),
-        "--target",
-        "churned",
-    ]
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=clone,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LOOPLINE_HOME": str(tmp_path / "home")},
-    )
-    assert done.returncode == 0, done.stderr
-    assert loopline("check", "churn", home=tmp_path / "home", cwd=clone).stdout == "✓ churn\n"
 
 
 def test_a_mistake_is_checked_with_an_exit_code(clone: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_is_written_for_people_names_what_the_registries_hold() -> None:
     assert all(known.name in described for known in FILE_FORMATS.own)
     guide = (DOCS / "guide.md").read_text(encoding="utf-8")
     assert all(f"**{examination.name}**" in guide for examination in EXAMINATIONS.own)
-    completed = reference_docs.schema("ModelProduct")["$defs"]["RetrainSpec"]["properties"]["triggers"]["items"]["enum"]
+    completed = reference_docs.schema("ModelProduct")["$defs"]["RetrainSpec"]["properties"]["triggers"]["items"]["else"]["enum"]
     assert completed == list(registries.registry("RETRAINING_TRIGGERS"))
 
 
@@ -97,3 +97,18 @@ def test_a_schema_refuses_a_field_that_is_not_there() -> None:
     document["attributes"]["gate"] = {}
     (error,) = Draft202012Validator(reference_docs.schema("ModelProduct")).iter_errors(document)
     assert "'gate' was unexpected" in error.message
+
+
+def test_a_schema_allows_a_template_in_the_place_of_a_single_value_only() -> None:
+    """A number, a word of a list and an optional value; other text where a number stands is still an error."""
+    document = yaml.safe_load((DEFS / "flight_delay" / "defs.yaml").read_text())
+    check = Draft202012Validator(reference_docs.schema("ModelProduct")).iter_errors
+    attributes = document["attributes"]
+    attributes["split"]["train"] = attributes["target"]["kind"] = attributes["model"]["seed"] = "{{ env.SOMETHING }}"
+    assert list(check(document)) == []
+    attributes["split"]["train"] = "eight"
+    (error,) = check(document)
+    assert (error.message, list(error.path)) == ("'eight' is not of type 'number'", ["attributes", "split", "train"])
+    attributes["split"] = "{{ env.SOMETHING }}"
+    (error,) = check(document)
+    assert "is not of type 'object'" in error.message
