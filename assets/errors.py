@@ -26,7 +26,9 @@ Others are no part of the tree: `bentos` imports none of this, and `assets.stora
 
     Exception
     ├── FailedCheckError       a check failed while an asset was made: recorded, then the error that it holds is raised
-    ├── TamperedModelError     a model's bytes are not those that were promoted (`bentos.runtime`)
+    ├── ModelError             a model folder is not loaded (`bentos.runtime`)
+    │   ├── TamperedModelError its bytes are not those that were promoted
+    │   └── OutdatedModelError another version of Loopline made it
     ├── RefusedError           a request is not answered: status, error, fields (`bentos.refusals`)
     ├── OverloadedError        more requests wait than the service may take on (`bentos.batching`)
     └── ValueError

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from assets.errors import GateRefusedError, LooplineError
-from bentos.runtime import TamperedModelError
+from bentos.runtime import ModelError
 
 REFUSED = 3
 """The exit code of a refusal, by the gate or of a table that nothing can be learnt from: a result; errors have 1, and a wrong
@@ -23,7 +23,7 @@ def told() -> Iterator[None]:
 
     try:
         yield
-    except (LooplineError, TamperedModelError) as error:
+    except (LooplineError, ModelError) as error:
         is_refusal = isinstance(error, GateRefusedError) or getattr(error, "is_refusal", False)
         told = Text.assemble(("refused", "bold yellow") if is_refusal else ("error", "bold red"), f" {error}")
         Console(stderr=True).print(told, highlight=False, soft_wrap=True)

@@ -34,8 +34,13 @@ def run(product: str | None) -> None:
     from orchestration.cli.display import RunDisplay
 
     with told():
-        home = resources.home_from_environment().prepare()
+        home = resources.home_from_environment()
         display = RunDisplay(home)
+        from assets.storage.upgrade import upgrade
+
+        if (aside := upgrade(home, on_wait=display.waiting)) is not None:
+            display.upgraded(aside)
+        home.prepare()
         from orchestration.staleness import companions
 
         click.get_current_context().call_on_close(companions.end)
