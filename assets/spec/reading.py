@@ -18,9 +18,7 @@ from assets.spec.base import Declaration
 Declared = TypeVar("Declared", bound=Declaration)
 
 
-def read_declaration(
-    path: Path, model: type[Declared], *, whole: bool = False, drafted_for: str | None = None
-) -> Declared:
+def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, drafted_for: str | None = None) -> Declared:
     """Read the `attributes` of a `defs.yaml` as `model`.
 
     Parameters

@@ -100,6 +100,19 @@ def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def rests_on(manifest: Mapping[str, Any], relation: str) -> set[str]:
+    """The landed tables, as ``source.table``, that a relation, as ``schema.name``, is made of however far below."""
+    nodes, landed = manifest["nodes"], manifest["sources"]
+    waiting = [name for name, node in nodes.items() if f"{node['schema']}.{node['name']}" == relation]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += nodes.get(name, {}).get("depends_on", {}).get("nodes", [])
+    return {f"{landed[name]['source_name']}.{landed[name]['name']}" for name in seen & landed.keys()}
+
+
 def build(
     home: Home,
     project: Path,

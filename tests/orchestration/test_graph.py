@@ -11,9 +11,10 @@ import assets
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.promotion.gates import GATE_RULES
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
+from orchestration import declarations
 from orchestration.automation import trained
 from orchestration.definitions import defs
-from orchestration.staleness.plan import product_names
+from orchestration.staleness.plan import declared_in, product_names
 from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
@@ -113,6 +114,12 @@ def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     assert not any(GRAPH.get(check).blocking for check in gates | alarms)
     assert dg.AssetCheckKey(dg.AssetKey(["flight_delay", "snapshot"]), "contract") in checks
     assert dg.AssetCheckKey(dg.AssetKey(["features", "flight_delay"]), "features_precede_departure") in checks
+
+
+def test_what_is_declared_is_read_without_the_graph() -> None:
+    """The same tables, and the same of them under each product."""
+    assert declarations.declared() == declared_in(defs)
+    assert declarations.declared().products["diamond_cut"] == ["diamond_cut.data"]
 
 
 def test_every_folder_of_declarations_is_loaded() -> None:

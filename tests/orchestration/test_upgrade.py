@@ -15,9 +15,9 @@ from assets.storage.home import LAYOUT, Home
 from assets.storage.publishing import read_json, write_json
 from assets.storage.upgrade import upgrade
 from bentos.runtime import Model, OutdatedModelError, model_digest
-from orchestration import resources
 from orchestration.operations import decisions, doctor
 from orchestration.operations.status import status
+from orchestration.staleness.plan import declared_in
 from tests.shop import customers, definitions, product, run_products
 
 MADE = {"landing", "quarantine", "snapshots", "reports", "quality", "monitoring", "code_versions"}
@@ -88,8 +88,7 @@ def test_what_it_recorded_is_put_aside_once(home: Home, folder: Path) -> None:
     assert {path.name for path in (home.root / "earlier" / "1").iterdir()} == MADE
     assert home.prepare().layout == LAYOUT
     standing = ledger.standing(home, "churn")
-    with resources.instance(home) as instance:
-        found = status(definitions(home, folder, churn()), instance, home).products[0]
+    found = status(home, declared_in(definitions(home, folder, churn()))).products[0]
     assert (found.champion_version, found.champion_digest, found.metrics) == (1, standing.champion_digest, {})
     assert any("made by another version of Loopline" in finding.problem for finding in doctor.examine(home, ["churn"]))
     with pytest.raises(OutdatedModelError, match=r"has format 1, .* runs format 2\. What was built of it goes on serving"):
