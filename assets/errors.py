@@ -14,8 +14,25 @@
     ├── DigestError            stored bytes are not the bytes that were published
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
     ├── PackagingError         BentoML could not build the champion's bento
+    ├── TranslationError       a model's graph cannot be written as SQL
+    ├── ParityError            a way of serving answers otherwise than the promoted model
+    ├── ContainerError         no container engine, or it could not build or run the image
     ├── UpstreamError          something this step rests on failed its check
-    └── GateRefusedError       no version is good enough to be served
+    ├── GateRefusedError       no version is good enough to be served
+    ├── CompanionError         the process beside this one ended, or its answer cannot be handed over
+    └── RunFailedError         steps of a run failed (`orchestration.staleness.run_loop`: it holds what the run did)
+
+Others are no part of the tree: `bentos` imports none of this, and `assets.storage.asset_result` hands a check's result on::
+
+    Exception
+    ├── FailedCheckError       a check failed while an asset was made: recorded, then the error that it holds is raised
+    ├── ModelError             a model folder is not loaded (`bentos.runtime`)
+    │   ├── TamperedModelError its bytes are not those that were promoted
+    │   └── OutdatedModelError another version of Loopline made it
+    ├── RefusedError           a request is not answered: status, error, fields (`bentos.refusals`)
+    ├── OverloadedError        more requests wait than the service may take on (`bentos.batching`)
+    └── ValueError
+        └── InvalidRowError    a row that the wheel cannot answer (`bentos.embedded`)
 
 Each message says what is wrong, where, what is allowed and what to do.
 """
@@ -89,3 +106,7 @@ class UpstreamError(LooplineError):
 
 class GateRefusedError(LooplineError):
     """The gate refused the first version of a model: there is nothing to serve."""
+
+
+class CompanionError(LooplineError):
+    """The companion ended, or what it was asked failed with an error that cannot be handed over."""

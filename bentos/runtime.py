@@ -25,8 +25,31 @@ DOUBLE = {"precision": "double"}
 """What a graph says of itself in its metadata where it computes in double precision throughout."""
 
 
-class TamperedModelError(Exception):
+FORMAT = 2
+"""The version of a model folder, which its signature names. Raise it with a change after which earlier models cannot be run."""
+
+
+class ModelError(Exception):
+    """A model folder that is not loaded."""
+
+
+class TamperedModelError(ModelError):
     """The model folder's bytes are not those that were promoted."""
+
+
+class OutdatedModelError(ModelError):
+    """Another version of Loopline made the model, and this one cannot run it."""
+
+
+def read_signature(folder: Path) -> dict[str, Any]:
+    """What a model says of itself."""
+    signature: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return signature
+
+
+def is_outdated(signature: Mapping[str, Any]) -> bool:
+    """Whether another version of Loopline made the model; the first named none."""
+    return bool(signature.get("format", 1) != FORMAT)
 
 
 def model_digest(folder: Path) -> str:
@@ -70,6 +93,8 @@ class Model:
         ------
         TamperedModelError
             If the folder's digest is not `digest`, or a file is missing.
+        OutdatedModelError
+            If another version of Loopline made it.
         """
         import onnxruntime
 
@@ -80,13 +105,19 @@ class Model:
             raise TamperedModelError(
                 f"Model folder {folder} {reason}, promoted was {digest[:12]}. It is not loaded: package the champion again."
             )
+        signature = read_signature(folder)
+        if is_outdated(signature):
+            raise OutdatedModelError(
+                f"Model {digest[:12]} has format {signature.get('format', 1)}, this version of Loopline runs format {FORMAT}. "
+                "What was built of it goes on serving; `loopline run` trains its successor."
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(
             (folder / "model.onnx").read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
         )
-        return cls(json.loads((folder / "model.json").read_text(encoding="utf-8")), digest, session)
+        return cls(signature, digest, session)
 
     @property
     def kind(self) -> str:

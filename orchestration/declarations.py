@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from assets.errors import SpecificationError
 from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage.home import REPOSITORY
+from assets.warehouse import dbt_build
 
 DEFS = REPOSITORY / "orchestration" / "defs"
 FIRST_PORT = 3001
 """Where the first declared product is served; the next has the next port, and the Dagster UI the one before."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is declared: the landed tables, as ``source.table``, and for each product those that it rests on."""
+
+    tables: Sequence[str]
+    products: Mapping[str, Sequence[str]]
+
+
+def declared(defs: Path = DEFS) -> Declared:
+    """What is declared, read without building assets: dbt's manifest says what a product over the warehouse rests on."""
+    specs = [spec for spec, _ in products(defs=defs)]
+    rests_on = {spec.name: [f"{spec.name}.{table}" for table in own.tables] for spec in specs if (own := spec.as_source())}
+    tables = [f"{source.name}.{table}" for source in _shared(defs) for table in source.tables]
+    manifests = [dbt_build.manifest(REPOSITORY / house.project, house.parameters) for house in warehouses(defs)]
+    for spec in specs:
+        if spec.name not in rests_on:
+            relation = str(spec.features.relation)
+            rests_on[spec.name] = sorted({table for manifest in manifests for table in dbt_build.rests_on(manifest, relation)})
+    return Declared(sorted({*tables, *(table for own in rests_on.values() for table in own)}), dict(sorted(rests_on.items())))
 
 
 def products(wanted: str | None = None, defs: Path = DEFS) -> list[tuple[ProductSpec, Path]]:
@@ -42,8 +66,11 @@ def warehouses(defs: Path = DEFS) -> list[WarehouseSpec]:
 
 def sources(defs: Path = DEFS) -> list[SourceSpec]:
     """The declared sources, and those that products declare for themselves."""
-    shared = [read_declaration(path, SourceSpec) for path in _declaring("Source", defs)]
-    return shared + [own for spec, _ in products(defs=defs) if (own := spec.as_source()) is not None]
+    return _shared(defs) + [own for spec, _ in products(defs=defs) if (own := spec.as_source()) is not None]
+
+
+def _shared(defs: Path) -> list[SourceSpec]:
+    return [read_declaration(path, SourceSpec) for path in _declaring("Source", defs)]
 
 
 def declares_product(path: Path) -> bool:

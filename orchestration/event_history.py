@@ -1,12 +1,16 @@
-"""Dagster's history in SQLite: whole when a process is killed or the machine stops, with no wait for the disk at each event."""
+"""Dagster's history in SQLite: how it is kept open while runs write to it, and what is read of it without Dagster."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from assets.storage.home import Home
 
 
 @contextmanager
@@ -41,3 +45,31 @@ def held_open(folder: Path) -> Iterator[None]:
         event.remove(Engine, "connect", hold)
         for connection in held.values():
             connection.close()
+
+
+def last_run(home: Home) -> dict[str, str] | None:
+    """The run that was started last: ``run_id``, ``status``, ``ended_at``; None where there was none.
+
+    Read from the database itself, as to import Dagster takes longer than all else that `loopline status` does.
+    """
+    found = _read(home.dagster / "history" / "runs.db", "select run_id, status, end_time from runs order by id desc limit 1")
+    if not found:
+        return None
+    ((run_id, state, ended),) = found
+    ended_at = datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds") if ended else ""
+    return {"run_id": run_id, "status": state, "ended_at": ended_at}
+
+
+def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:
+    """When the last of some assets, each given by the parts of its key, was made; None where none ever was."""
+    names = [json.dumps(list(key)) for key in keys]
+    query = f"select max(last_materialization_timestamp) from asset_keys where asset_key in ({', '.join('?' * len(names))})"
+    found = _read(home.dagster / "history" / "runs" / "index.db", query, names)
+    return datetime.fromisoformat(found[0][0]).replace(tzinfo=UTC) if found and found[0][0] else None
+
+
+def _read(database: Path, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(query, tuple(values)).fetchall()

@@ -22,17 +22,13 @@ from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, ParamSpec, TypeVar
 
-from assets.errors import LooplineError
+from assets.errors import CompanionError
 from assets.storage.home import REPOSITORY
 
 PATIENCE = 0.5
 """Seconds between two looks at whether the owner is alive."""
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
-
-
-class CompanionError(LooplineError):
-    """The companion ended, or what it was asked failed with an error that cannot be handed over."""
 
 
 class Companion:

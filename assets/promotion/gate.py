@@ -22,7 +22,7 @@ from assets.promotion.verdicts import Verdict
 from assets.registries import registry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from bentos.runtime import Model
+from bentos.runtime import Model, OutdatedModelError
 
 TOLERATED_COST = 0.02
 """The share by which a challenger may cost more than the champion, unless a saving is asked."""
@@ -65,9 +65,10 @@ def judge(
     case = Case.load(home, spec, snapshot, challenger_digest)
     records: dict[str, Mapping[str, Any]] = {stage: item.record for stage, item in evidence.items()}
     findings = [_same_rows(case, records), _may_stand(challenger_digest, standing, by_hand=by_hand)]
-    known = records | _known_of_champion(home, spec, standing)
+    champion = _runnable(home, spec, standing.champion_digest)
+    known = records | (_known_of_champion(home, spec, standing) if champion else {})
     findings += [finding for rule in GATE_RULES.values() if rule.findings for finding in rule.findings(spec, known)]
-    findings += _compared(home, case, records, standing.champion_digest)
+    findings += _compared(case, records, standing.champion_digest, champion)
     findings += _unasked(findings)
     findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}
@@ -131,8 +132,16 @@ def _accepted(finding: Finding, challenger_digest: str, standing: Standing) -> F
     return replace(finding, accepted=entry.told)
 
 
+def _runnable(home: Home, spec: ProductSpec, digest: str | None) -> Model | None:
+    """The champion; None where nobody serves, or it is of an earlier version of Loopline and cannot be scored by this one."""
+    try:
+        return None if digest is None else Model.load(home.models / spec.name / digest, digest)
+    except OutdatedModelError:
+        return None
+
+
 def _compared(
-    home: Home, case: Case, records: Mapping[str, Mapping[str, Any]], champion_digest: str | None
+    case: Case, records: Mapping[str, Mapping[str, Any]], champion_digest: str | None, champion: Model | None
 ) -> Iterator[Finding]:
     """Against whoever serves: metric, money and slices; where nobody does, slices against the constant baseline."""
     rule, spec = case.spec.promotion, case.spec
@@ -140,15 +149,16 @@ def _compared(
     rival: champion_challenger.Rival | str = champion_challenger.Rival.constant(case)
     if champion_digest == case.model.digest:
         rival = "it is the champion itself: equal is not better"
-    elif champion_digest is not None:
-        rival = champion_challenger.Rival.champion(case, Model.load(home.models / spec.name / champion_digest, champion_digest))
+    elif champion is not None:
+        rival = champion_challenger.Rival.champion(case, champion)
     if isinstance(rival, str):
         yield Finding("champion", better, rival, passed=False)
         yield Finding("slices", "no slice is surely served worse", rival, passed=False)
         return
     outputs = case.model.predict(case.columns("test"))
-    if champion_digest is None:
-        yield Finding("champion", better, "nobody serves yet", passed=True)
+    if champion is None:
+        told = "it is of an earlier version of Loopline and cannot be scored" if champion_digest else "nobody serves yet"
+        yield Finding("champion", better, told, passed=True)
     else:
         yield from _better(spec, better, champion_challenger.against(case, rival, outputs), len(outputs))
         yield from _not_worse(spec, champion_challenger.where_watched(case, rival))

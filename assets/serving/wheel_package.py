@@ -61,7 +61,7 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
     home, spec
         Where the model lies, and its declaration.
     champion : Entry
-        The ledger's entry by which the version serves. The wheel's version is ``VERSION+DIGEST``, eight digits of it.
+        The ledger's entry by which the version serves.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
     digest, module = champion.model_digest, spec.module
     folder = home.models / spec.name / digest
     Model.load(folder, digest)
-    version = f"{champion.version}+{digest[:8]}"
+    version = wheel_version(champion)
     said = " ".join(spec.description.split()).replace("\\", "/").replace('"', "'")
     with draft_folder(home) as scratch:
         package = scratch / module
@@ -99,8 +99,16 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
     return done
 
 
+def wheel_version(champion: Entry) -> str:
+    """A wheel's version: ``VERSION+mDIGEST``, eight digits of it.
+
+    The letter keeps a digest of figures alone from being read as a number, which would lose its leading zeros (PEP 440).
+    """
+    return f"{champion.version}+m{champion.model_digest[:8]}"
+
+
 def withdraw(home: Home, product: str, digest: str) -> None:
     """Remove the wheels of a model, so that nobody installs them from here."""
     current_artifacts.forget(home.wheels / product, digest)
-    for wheel in (home.wheels / product).glob(f"*+{digest[:8]}-*.whl"):
+    for wheel in (home.wheels / product).glob(f"*+m{digest[:8]}-*.whl"):
         wheel.unlink()

@@ -19,7 +19,7 @@ from assets.spec.templates import TemplateError, resolved
 Declared = TypeVar("Declared", bound=Declaration)
 
 
-def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) -> Declared:
+def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, drafted_for: str | None = None) -> Declared:
     """Read the `attributes` of a `defs.yaml` as `model`, with its templates resolved.
 
     Parameters
@@ -30,6 +30,8 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) 
         What the file declares.
     whole : bool
         Whether the whole document is the declaration, not its `attributes`.
+    drafted_for : str, optional
+        The file that a draft is of. A mistake is told of this one, as nobody has the draft.
 
     Raises
     ------
@@ -66,7 +68,8 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False) 
         where = tuple(first["loc"])
         more = f" ({len(problems) - 1} more like this after it)" if len(problems) > 1 else ""
         text = _explain(first, where, model)
-        raise SpecificationError(f"{name}: {text.format(place=line(where))}{more}") from error
+        told = line(where) if drafted_for is None else f"drafted for {drafted_for}"
+        raise SpecificationError(f"{name}: {text.format(place=told)}{more}") from error
 
 
 def _explain(problem: Any, where: tuple[Any, ...], model: type[BaseModel]) -> str:

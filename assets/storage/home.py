@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assets.errors import HomeError
+from assets.storage.publishing import read_json, write_json
 
+LAYOUT = 2
+"""The version of a home's records. Raise it where earlier ones cannot be read any more; `upgrade` puts them aside."""
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 """The checkout, which a run reads and does not write."""
 
@@ -23,6 +26,11 @@ class Home:
     """
 
     root: Path
+
+    @property
+    def record(self) -> Path:
+        """Which version of Loopline's records lie in it."""
+        return self.root / "home.json"
 
     @property
     def landing(self) -> Path:
@@ -135,12 +143,12 @@ class Home:
         return self.root / "tmp"
 
     def prepare(self) -> Home:
-        """Make the folder and prove that it can be written.
+        """Make the folder, and prove that it can be written and that its records can be read.
 
         Raises
         ------
         HomeError
-            If the folder cannot be made or written.
+            If the folder cannot be made or written, or another version of Loopline wrote its records.
         """
         try:
             self.temporary.mkdir(parents=True, exist_ok=True)
@@ -151,7 +159,39 @@ class Home:
                 f"LOOPLINE_HOME={self.root} cannot be written ({error.strerror}). "
                 "Everything a run produces is kept there: point LOOPLINE_HOME at a folder you may write to."
             ) from error
+        layout = self.layout
+        if layout is None:
+            write_json(self.record, {"layout": LAYOUT})
+        elif layout < LAYOUT:
+            raise HomeError(
+                f"LOOPLINE_HOME={self.root} was written by an earlier version of Loopline (layout {layout}, this one reads "
+                f"{LAYOUT}). Run `loopline run`: it makes everything anew; who serves and the ledger stay."
+            )
+        elif layout > LAYOUT:
+            raise HomeError(
+                f"LOOPLINE_HOME={self.root} was written by a later version of Loopline (layout {layout}, this one reads "
+                f"{LAYOUT}). Use that version, or point LOOPLINE_HOME at another folder."
+            )
         return self
+
+    @property
+    def layout(self) -> int | None:
+        """The version of its records; None where there are none yet.
+
+        Raises
+        ------
+        HomeError
+            If its record is not one that Loopline wrote.
+        """
+        if not self.record.exists():
+            return 1 if self.dagster.exists() and self.landing.exists() else None  # the first version kept no record of it
+        try:
+            return int(read_json(self.record)["layout"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise HomeError(
+                f'{self.record} must hold a layout, such as {{"layout": {LAYOUT}}}. Restore it; or delete it, and everything '
+                "is made anew by `loopline run`."
+            ) from error
 
     def report_folder(self, product: str, model_digest: str, snapshot_digest: str) -> Path:
         """Where the evaluation of a model on a snapshot lies, with the verdicts that rest on it."""

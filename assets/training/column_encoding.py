@@ -74,11 +74,13 @@ def _target_means(spec: ProductSpec, labels: Any) -> Any:
 
     In fitting, each row is shown the means of other rows, so that trees do not trust a mean that holds the row's own label.
     """
+    from sklearn.model_selection import KFold, StratifiedKFold
     from sklearn.preprocessing import TargetEncoder
 
-    folds, told = 5, "continuous"
+    folds: Any = KFold(5, shuffle=True, random_state=spec.model.seed)
+    told = "continuous"
     if spec.kind != "regression":
         counts = np.unique(labels, return_counts=True)[1]
-        folds = int(np.clip(counts.max(initial=0), 2, 5))
+        folds = StratifiedKFold(int(np.clip(counts.max(initial=0), 2, 5)), shuffle=True, random_state=spec.model.seed)
         told = "binary" if len(counts) == 2 else "multiclass"
-    return TargetEncoder(target_type=told, cv=folds, random_state=spec.model.seed)
+    return TargetEncoder(target_type=told, cv=folds)

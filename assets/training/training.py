@@ -24,7 +24,7 @@ from assets.storage.publishing import write_json
 from assets.training import cross_fitting, onnx_export
 from assets.training.candidates import Choice, choose, raw_outputs
 from assets.training.estimators import candidates, fit, model_frame, outputs_of, trusted_types
-from bentos.runtime import Model, as_text, is_missing, model_digest
+from bentos.runtime import FORMAT, Model, as_text, is_missing, model_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,6 +215,7 @@ def _signature(
             entry["known"] = sorted({str(value) for value in learnt.rows[name].dropna().unique()})
         features[name] = entry
     return {
+        "format": FORMAT,
         "product": spec.name,
         "description": spec.description,
         "kind": spec.kind,

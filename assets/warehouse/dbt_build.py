@@ -108,6 +108,19 @@ def stamp(project: Path, parameters: Mapping[str, Any]) -> str:
     return value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
 
 
+def rests_on(manifest: Mapping[str, Any], relation: str) -> set[str]:
+    """The landed tables, as ``source.table``, that a relation, as ``schema.name``, is made of however far below."""
+    nodes, landed = manifest["nodes"], manifest["sources"]
+    waiting = [name for name, node in nodes.items() if f"{node['schema']}.{node['name']}" == relation]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += nodes.get(name, {}).get("depends_on", {}).get("nodes", [])
+    return {f"{landed[name]['source_name']}.{landed[name]['name']}" for name in seen & landed.keys()}
+
+
 def build(
     home: Home,
     project: Path,

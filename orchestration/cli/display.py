@@ -16,6 +16,8 @@ from assets.storage.home import Home
 from orchestration.cli.console import terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from assets.promotion.ledger_state import Entry, Standing
@@ -61,6 +63,13 @@ class RunDisplay(logging.Handler):
         found = of_plan(plan)
         self.console.print(_headline(found))
         _assets(self.console, [item for item in found.assets if item.reason != NEVER_MADE])
+
+    def upgraded(self, aside: Path) -> None:
+        """Say that the home is of an earlier version."""
+        self.console.print(
+            "[yellow]an earlier version of Loopline wrote this home[/]: everything is made anew; who serves and the ledger "
+            f"stay.\nWhat it recorded lies in {aside}, and may be deleted."
+        )
 
     def waiting(self, holder: str) -> None:
         """Say that another run holds this home."""

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from assets.errors import GateRefusedError, LooplineError
-from bentos.runtime import TamperedModelError
 
 REFUSED = 3
 """The exit code of a refusal, by the gate or of a table that nothing can be learnt from: a result; errors have 1, and a wrong
@@ -23,11 +22,19 @@ def told() -> Iterator[None]:
 
     try:
         yield
-    except (LooplineError, TamperedModelError) as error:
+    except Exception as error:
+        if not isinstance(error, LooplineError) and not _is_of_a_model(error):
+            raise
         is_refusal = isinstance(error, GateRefusedError) or getattr(error, "is_refusal", False)
         told = Text.assemble(("refused", "bold yellow") if is_refusal else ("error", "bold red"), f" {error}")
         Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(REFUSED if is_refusal else 1)
+
+
+def _is_of_a_model(error: Exception) -> bool:
+    from bentos.runtime import ModelError  # here, as it brings numpy, which most commands do not need
+
+    return isinstance(error, ModelError)
 
 
 def load_definitions(product: str | None = None) -> Any:

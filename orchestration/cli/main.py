@@ -34,14 +34,20 @@ def run(product: str | None) -> None:
     from orchestration.cli.display import RunDisplay
 
     with told():
-        home = resources.home_from_environment().prepare()
+        home = resources.home_from_environment()
         display = RunDisplay(home)
+        from assets.storage.upgrade import upgrade
+
+        if (aside := upgrade(home, on_wait=display.waiting)) is not None:
+            display.upgraded(aside)
+        home.prepare()
         from orchestration.staleness import companions
 
         click.get_current_context().call_on_close(companions.end)
         companions.prepare_first(home, product)
         definitions = load_definitions(product)
         from orchestration.operations.status import status as read_status
+        from orchestration.staleness.plan import declared_in
         from orchestration.staleness.run_loop import RunFailedError
         from orchestration.staleness.run_loop import run as run_loop
 
@@ -62,7 +68,7 @@ def run(product: str | None) -> None:
                 prometheus_metrics.push(collect(home), gateway)
             display.summary(
                 outcome,
-                read_status(definitions, instance, home),
+                read_status(home, declared_in(definitions)),
                 product,
                 failed=failure is not None,
                 is_refusal=failure is not None and failure.is_refusal,
@@ -100,11 +106,10 @@ def status(product: str | None, as_json: bool) -> None:
 
     with told():
         home = resources.home_from_environment().prepare()
-        definitions = load_definitions()
+        from orchestration.declarations import declared
         from orchestration.operations.status import status as read_status
 
-        with resources.instance(home) as instance:
-            found = read_status(definitions, instance, home)
+        found = read_status(home, declared())
         if as_json:
             click.echo(json.dumps(found.as_json(), indent=2))
         else:
@@ -136,11 +141,10 @@ def report(product: str, only_path: bool) -> None:
     """Open the model card of PRODUCT's champion; of the model that was refused last where nobody serves."""
     with told():
         home = resources.home_from_environment().prepare()
-        definitions = load_definitions()
+        from orchestration.declarations import declared
         from orchestration.operations.status import status as read_status
 
-        with resources.instance(home) as instance:
-            found = next((item for item in read_status(definitions, instance, home).products if item.product == product), None)
+        found = next((item for item in read_status(home, declared()).products if item.product == product), None)
         if found is None:
             raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
         if found.report is None:

@@ -18,7 +18,7 @@ from assets.errors import LooplineError, UpstreamError
 from assets.processes.settings import settle_process
 from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown
 from assets.storage.home import Home
-from bentos.runtime import TamperedModelError
+from bentos.runtime import ModelError
 from orchestration.staleness import code_parts, failed_attempts
 from orchestration.staleness.kept import kept
 from orchestration.staleness.recorded_versions import Versions, stamped
@@ -121,7 +121,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         CAUSE.set(context.run.tags.get(REASON, ""))
         with failed_attempts.recorded(context, versions):
             yield home, versions
-    except (LooplineError, TamperedModelError) as error:
+    except (LooplineError, ModelError) as error:
         raise dg.Failure(description=str(error), metadata={ERROR: type(error).__name__}, allow_retries=False) from error
 
 

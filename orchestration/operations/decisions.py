@@ -11,7 +11,7 @@ from assets.promotion.verdicts import Verdict
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from bentos.runtime import FILES, model_digest
+from bentos.runtime import FILES, is_outdated, model_digest, read_signature
 
 
 def following() -> list[str]:
@@ -87,7 +87,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
     LedgerError
         If there is none, it never served, it serves already, or it is invalid.
     DigestError
-        If its model is gone or was changed.
+        If its model is gone or was changed, or this version of Loopline cannot run it.
     """
     standing = ledger.standing(home, spec.name)
     if number is None:
@@ -101,7 +101,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
                 f"{spec.name}: version {number} never served, so there is no going back to it. "
                 f"Use `loopline promote {spec.name} {number} --reason …`."
             )
-    require_intact(home, spec.name, target.model_digest)
+    require_runnable(home, spec.name, target.model_digest)
     decision = Decision(
         target.version, target.model_digest, target.snapshot_digest, actor, reason, target.verdict, by_hand=True
     )
@@ -174,4 +174,21 @@ def require_intact(home: Home, product: str, digest: str) -> None:
         raise DigestError(
             f"{folder} has digest {found[:12]}: it was changed after it was published. Restore it from a backup, or choose "
             "another version."
+        )
+
+
+def require_runnable(home: Home, product: str, digest: str) -> None:
+    """Refuse a model that is not intact, or that this version of Loopline cannot run.
+
+    Raises
+    ------
+    DigestError
+        If it is the one or the other.
+    """
+    require_intact(home, product, digest)
+    folder = home.models / product / digest
+    if is_outdated(read_signature(folder)):
+        raise DigestError(
+            f"{folder} was made by another version of Loopline, and this one cannot run it. Choose another version, or train "
+            f"its successor: `loopline run {product}`."
         )

@@ -9,7 +9,7 @@ from assets.errors import LooplineError
 from assets.promotion import ledger, model_registry
 from assets.serving import bento_package
 from assets.storage.home import Home
-from orchestration.operations.decisions import require_intact
+from orchestration.operations.decisions import require_runnable
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     if champion is None:
         return
     try:
-        require_intact(home, product, champion.model_digest)
+        require_runnable(home, product, champion.model_digest)
         if model_registry.version(home, product, champion.version).model_digest != champion.model_digest:
             told = f"version {champion.version} is registered with another model than the ledger's {champion.model_digest[:12]}"
             yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)

@@ -86,7 +86,7 @@ def new_product(
         files[source_folder / "defs.yaml"] = made.staging["source"]
         files[staging / f"stg_{question.name}.sql"] = made.staging["model"]
         files[staging / f"stg_{question.name}.yml"] = made.staging["properties"]
-    _require_sound(home, made)
+    _require_sound(home, made, data)
     for path, kind in ((folder / "defs.yaml", "ModelProduct"), (source_folder / "defs.yaml", "Source")):
         if kind == "ModelProduct" or staged:
             near = os.path.relpath(schema_path(kind), path.parent)
@@ -126,11 +126,11 @@ def _name_in(path: Path) -> Any:
         return None
 
 
-def _require_sound(home: Home, made: draft.Draft) -> None:
+def _require_sound(home: Home, made: draft.Draft, data: str) -> None:
     """Read what was drafted the way it will be read."""
     with draft_folder(home) as scratch:
         for text, kind in ((made.text, ProductSpec), (made.staging.get("source"), SourceSpec)):
             if text is not None:
                 path = scratch / "defs.yaml"
                 path.write_text(text, encoding="utf-8")
-                read_declaration(path, kind)
+                read_declaration(path, kind, drafted_for=data)

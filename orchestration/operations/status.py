@@ -1,19 +1,18 @@
-"""What is served and how it came about, read from the instance and the published records."""
+"""What is served and how it came about, read from declarations, published records and the history of runs, without Dagster."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import dagster as dg
-
 from assets.ingestion import landed_tables
-from assets.promotion import ledger, verdicts
+from assets.promotion import current_artifacts, ledger, verdicts
 from assets.promotion.model_card import PAGE
+from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from orchestration.staleness.plan import keys_of, product_names
+from orchestration.declarations import Declared
+from orchestration.event_history import last_made, last_run
 
 SCHEMA = 1
 """The version of `loopline status --json`; a field is added under the same version, never renamed or removed."""
@@ -64,16 +63,13 @@ class Status:
         return {"schema": SCHEMA, **asdict(self)}
 
 
-def status(definitions: dg.Definitions, instance: dg.DagsterInstance, home: Home) -> Status:
-    """Read the present state; nothing is run and nothing is written."""
-    graph: Any = definitions.resolve_asset_graph()
-    tables = [key.path[1:] for key in graph.toposorted_asset_keys if key.path[0] == "landing"]
-    products = product_names(graph)
+def status(home: Home, declared: Declared) -> Status:
+    """Read the present state of what is declared; nothing is run and nothing is written."""
     return Status(
         str(home.root),
-        _last_run(instance),
-        [_source(home, source, table) for source, table in sorted(map(tuple, tables))],
-        [_product(graph, instance, home, product) for product in products],
+        last_run(home),
+        [_source(home, *table.split(".")) for table in sorted(declared.tables)],
+        [_product(home, product, sorted(tables)) for product, tables in sorted(declared.products.items())],
     )
 
 
@@ -88,13 +84,13 @@ def _source(home: Home, source: str, table: str) -> SourceStatus:
     )
 
 
-def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str) -> ProductStatus:
-    upstream = keys_of(graph, product)
+def _product(home: Home, product: str, tables: list[str]) -> ProductStatus:
     standing = ledger.standing(home, product)
     champion = standing.champion
-    bento, bento_time = _latest(instance, product, "bento")
-    predictions, predictions_time = _latest(instance, product, "predictions")
-    times = [time for time in (bento_time, predictions_time) if time is not None]
+    predictions = current_artifacts.found(home.predictions / product)
+    tag = bento_package.tag_of(champion) if champion else None
+    bento = tag if tag and bento_package.bento_folder(home, tag).exists() else None
+    made = last_made(home, [(product, "bento"), (product, "predictions")])
     record: dict[str, Any] = {}
     report = None
     if champion:  # the figures it was promoted on, not those of a later challenger
@@ -107,19 +103,19 @@ def _product(graph: Any, instance: dg.DagsterInstance, home: Home, product: str)
     refused = [entry for entry in standing.entries if entry.event == "refusal" and entry.number > since]
     return ProductStatus(
         product,
-        sorted(".".join(key.path[1:]) for key in upstream if key.path[0] == "landing"),
+        tables,
         champion.version if champion else None,
         champion.model_digest if champion else None,
         record.get("deciding_metric"),
         record.get("metrics", {}).get("model", {}),
         {name: figures for name, figures in record.get("metrics", {}).items() if name != "model"},
         record.get("rows"),
-        bento.get("tag"),
-        predictions.get("path"),
+        bento,
+        str(predictions) if predictions else None,
         report,
         f"version {refused[-1].version} {refused[-1].reason}" if refused else None,
         None if champion else standing.vacancy,
-        _iso(max(times)) if times else None,
+        made.isoformat(timespec="seconds") if made else None,
     )
 
 
@@ -130,23 +126,3 @@ def _refused_report(home: Home, product: str) -> str | None:
     verdict = verdicts.current(home, product)
     path = home.report_folder(product, verdict.challenger_digest, verdict.snapshot_digest) / PAGE
     return str(path) if path.exists() else None
-
-
-def _latest(instance: dg.DagsterInstance, product: str, name: str) -> tuple[dict[str, Any], float | None]:
-    event = instance.get_latest_materialization_event(dg.AssetKey([product, name]))
-    if event is None or event.asset_materialization is None:
-        return {}, None
-    return {key: value.value for key, value in event.asset_materialization.metadata.items()}, event.timestamp
-
-
-def _last_run(instance: dg.DagsterInstance) -> dict[str, str] | None:
-    records = instance.get_run_records(limit=1)
-    if not records:
-        return None
-    run = records[0]
-    ended = _iso(run.end_time) if run.end_time else ""
-    return {"run_id": run.dagster_run.run_id, "status": run.dagster_run.status.value, "ended_at": ended}
-
-
-def _iso(timestamp: float) -> str:
-    return datetime.fromtimestamp(timestamp, tz=UTC).isoformat(timespec="seconds")

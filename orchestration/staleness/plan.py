@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from assets.storage.home import Home
+from orchestration.declarations import Declared
 from orchestration.staleness import code_parts
 from orchestration.staleness.recorded_versions import KEPT_ON_NEW_DATA, Stamp, Versions
 
@@ -64,6 +65,18 @@ class Plan:
 def product_names(graph: Any) -> list[str]:
     """The products of a graph, by name."""
     return sorted({tag for key in graph.toposorted_asset_keys if (tag := graph.get(key).tags.get("product"))})
+
+
+def declared_in(definitions: dg.Definitions) -> Declared:
+    """What is declared, as `orchestration.declarations.declared` reads it, where definitions are at hand."""
+    graph: Any = definitions.resolve_asset_graph()
+
+    def landed(keys: Iterable[dg.AssetKey]) -> list[str]:
+        return sorted(".".join(key.path[1:]) for key in keys if key.path[0] == "landing")
+
+    return Declared(
+        landed(graph.toposorted_asset_keys), {product: landed(keys_of(graph, product)) for product in product_names(graph)}
+    )
 
 
 def keys_of(graph: Any, product: str) -> AbstractSet[dg.AssetKey]:

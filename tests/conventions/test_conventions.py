@@ -40,6 +40,20 @@ def test_loading_the_definitions_imports_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_status_imports_neither_dagster_nor_a_heavy_library(tmp_path: Path) -> None:
+    """What it shows stands in declarations, records and the history's database."""
+    code = (
+        "import sys; from orchestration.cli.main import loopline; loopline(['status'], standalone_mode=False); "
+        f"print([name for name in ('dagster', *{HEAVY}) if name in sys.modules])"
+    )
+    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "LOOPLINE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True, env=environment
+    )
+    assert "flight_delay" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_loading_the_definitions_makes_no_home(tmp_path: Path) -> None:
     """Nothing happens at import."""
     code = "import os; os.environ['LOOPLINE_HOME'] = os.getcwd() + '/home'; import orchestration.definitions"
@@ -79,7 +93,9 @@ def test_every_target_of_the_makefile_has_a_sentence_and_the_readme_names_real_o
 
 def test_the_locks_are_hashed_and_name_no_index() -> None:
     """Anyone can install from them, from wherever they install."""
-    for lock in (REPOSITORY / "requirements").glob("*.txt"):
+    declared = sorted((REPOSITORY / "requirements").glob("*.in"))
+    assert declared
+    for lock in (path.with_suffix(".txt") for path in declared):
         text = lock.read_text()
         assert "index-url" not in text
         assert "://" not in text

@@ -11,10 +11,10 @@ import assets
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.promotion.gates import GATE_RULES
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
-from orchestration.declarations import products
+from orchestration import declarations
 from orchestration.definitions import defs
 from orchestration.staleness import waves
-from orchestration.staleness.plan import product_names
+from orchestration.staleness.plan import declared_in, product_names
 from orchestration.staleness.recorded_versions import TRIGGERED
 from tests.world import DEFS
 
@@ -117,6 +117,12 @@ def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     assert dg.AssetCheckKey(dg.AssetKey(["features", "flight_delay"]), "features_precede_departure") in checks
 
 
+def test_what_is_declared_is_read_without_the_graph() -> None:
+    """The same tables, and the same of them under each product."""
+    assert declarations.declared() == declared_in(defs)
+    assert declarations.declared().products["diamond_cut"] == ["diamond_cut.data"]
+
+
 def test_every_folder_of_declarations_is_loaded() -> None:
     """A folder with a `defs.yaml` gives at least one asset."""
     keys = {part for key in GRAPH.toposorted_asset_keys for part in key.path}
@@ -143,7 +149,7 @@ def test_each_product_has_a_group_a_job_and_a_schedule_that_is_off() -> None:
 def test_every_product_in_order_of_time_has_a_retraining_sensor_that_is_off() -> None:
     """One without triggers has none: it would never start anything."""
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
-    declared = {spec.name: spec for spec, _ in products()}
+    declared = {spec.name: spec for spec, _ in declarations.products()}
     assert set(sensors) == {"loopline_loop"} | {
         f"{name}_retraining" for name, spec in declared.items() if spec.split.by != "random"
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from orchestration import resources
 from orchestration.operations.status import status
+from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError
 from tests.bentos.serving import serving, until_ready
 from tests.shop import AT_RANDOM, FOLLOWING, KINDS, customers, definitions, product, run_products
 from tests.world import found_out
 
+MADE_OF_IT = ("bento", "predictions")
 BY_HOUSEHOLD = {
     "split": {**AT_RANDOM, "group": "household"},
     "features": {"entity": "customer_id", "groups": {"all": {"age": {}, "plan": {}, "visits": {"max_missing": 0.3}}}},
@@ -57,8 +60,7 @@ def home(folder: Path, products: list[ProductSpec], tmp_path_factory: pytest.Tem
 
 def test_each_kind_goes_the_whole_way(home: Home, folder: Path, products: list[ProductSpec]) -> None:
     """From the file to a champion, a bento, a report and predictions; again, nothing is executed."""
-    with resources.instance(home) as instance:
-        found = status(definitions(home, folder, *products), instance, home)
+    found = status(home, declared_in(definitions(home, folder, *products)))
     assert {(item.table, item.rows_in, item.rows_quarantined) for item in found.sources} == {
         (f"{name}.data", 2000, 2) for name in KINDS
     }
@@ -68,6 +70,25 @@ def test_each_kind_goes_the_whole_way(home: Home, folder: Path, products: list[P
         assert Path(str(item.report)).exists()
         assert item.sources == [f"{item.product}.data"]
     assert run_products(home, folder, *products).executed == {}
+
+
+def test_status_reads_of_runs_what_dagster_knows_of_them(home: Home, folder: Path, products: list[ProductSpec]) -> None:
+    """It does so without Dagster."""
+    found = status(home, declared_in(definitions(home, folder, *products)))
+
+    def told(timestamp: float) -> str:
+        return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+    with resources.instance(home) as instance:
+        (run,) = instance.get_run_records(limit=1)
+        ended = told(run.end_time or 0.0)
+        assert found.last_run == {"run_id": run.dagster_run.run_id, "status": "SUCCESS", "ended_at": ended}
+        for item in found.products:
+            events = {name: instance.get_latest_materialization_event(dg.AssetKey([item.product, name])) for name in MADE_OF_IT}
+            recorded = {name: event.asset_materialization for name, event in events.items() if event is not None}
+            assert item.last_made_at == told(max(event.timestamp for event in events.values() if event is not None))
+            assert item.bento == recorded["bento"].metadata["tag"].value
+            assert item.predictions == recorded["predictions"].metadata["path"].value
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from assets.errors import DataError, LooplineError
-from assets.processes.companion import Beside, Companion, CompanionError
+from assets.errors import CompanionError, DataError, LooplineError
+from assets.processes.companion import Beside, Companion
 from assets.storage.digests import file_digest
 from assets.storage.publishing import read_json
 from bentos.runtime import is_missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,7 +216,11 @@ def test_target_means_are_shown_beside_the_codes_and_served_as_they_were_fitted(
     frame, labels = estimators.made_up(spec, 300)
     frame["plan"] = np.random.default_rng(1).permutation(np.repeat([f"p{number}" for number in range(30)], 10)).astype(object)
     labels = labels if spec.kind == "regression" else np.r_[np.zeros(298), 1.0, 1.0 if spec.kind == "binary" else 2.0]
-    fitted = estimators.fit(spec, frame, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)  # scikit-learn's would be printed in every run
+        fitted = estimators.fit(spec, frame, labels)
+    again = estimators.fit(spec, frame, labels)
+    assert np.array_equal(fitted.predict(frame), again.predict(frame)), "its folds are seeded"
     told = fitted.named_steps["columns"].transform(frame.assign(plan="never seen"))
     assert told.shape[1] == len(spec.columns) + (3 if spec.kind == "multiclass" else 1)
     assert told[:, -1] == pytest.approx(np.mean(labels if spec.kind == "regression" else labels == labels.max()))

@@ -26,6 +26,7 @@ from assets.storage.publishing import read_json, write_json
 from orchestration import resources
 from orchestration.operations import decisions, doctor, lineage
 from orchestration.operations.status import status
+from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run
 from tests.shop import FOLLOWING, customers, definitions, product, run_products
 
@@ -107,8 +108,7 @@ def test_after_a_rollback_everything_follows_and_the_gate_keeps_to_it(home: Home
     assert (refusal.event, refusal.version) == ("refusal", 2)
     assert "it was rolled back by tester on" in refusal.reason
     assert run_products(home, folder, churn()).executed == {}
-    with resources.instance(home) as instance:
-        (told,) = status(definitions(home, folder, churn()), instance, home).products
+    (told,) = status(home, declared_in(definitions(home, folder, churn()))).products
     assert (told.champion_version, told.open_refusal) == (1, f"version 2 {refusal.reason}")
 
 

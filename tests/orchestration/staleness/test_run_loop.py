@@ -21,6 +21,7 @@ from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json
 from orchestration import resources
 from orchestration.operations.status import ProductStatus, status
+from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError
 from tests.world import World
 
@@ -82,8 +83,7 @@ def test_a_window_length_rebuilds_the_features_and_what_follows(world: World, ra
 
 def product_status(world: World, home: Home) -> ProductStatus:
     """What `loopline status` shows of the one product."""
-    with resources.instance(home) as instance:
-        (found,) = status(world.definitions(home), instance, home).products
+    (found,) = status(home, declared_in(world.definitions(home))).products
     return found
 
 
