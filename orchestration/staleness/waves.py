@@ -123,8 +123,12 @@ def untried(
     failed: dict[dg.AssetKey, str] = {}
     while True:
         found = plan(graph, instance, home, wanted, versions)
-        told = {key: failed_attempts.standing(versions, key, found.partitions.get(key, ())) for key in found.moving}
-        again = {key: message for key, message in told.items() if message is not None}
+        again: dict[dg.AssetKey, str] = {}
+        for key in (key for key in found.order if key in found.moving):
+            if set(graph.get(key).parent_keys) & (found.moving - again.keys()):
+                continue  # what it rests on is made anew, so it may be another attempt
+            if (told := failed_attempts.standing(versions, key, found.partitions.get(key, ()))) is not None:
+                again[key] = told
         if not again:
             return found, failed
         failed |= again
