@@ -17,6 +17,7 @@
     ├── TranslationError       a model's graph cannot be written as SQL
     ├── ParityError            a way of serving answers otherwise than the promoted model
     ├── ContainerError         no container engine, or it could not build or run the image
+    ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
     ├── UpstreamError          something this step rests on failed its check
     ├── GateRefusedError       no version is good enough to be served
     ├── CompanionError         the process beside this one ended, or its answer cannot be handed over
