@@ -33,7 +33,7 @@ def defined() -> dict[str, str]:
                     base.endswith(("Error", "Exception")) for base in bases
                 ):
                     found[node.name] = bases[0].rpartition(".")[2]
-    return found
+    return {name: base for name, base in found.items() if not name.startswith("_")}
 
 
 def test_every_error_of_ours_stands_in_the_tree_at_its_place() -> None:
