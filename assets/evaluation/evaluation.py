@@ -191,4 +191,5 @@ EXAMINATION = Examination(
     "Metrics with intervals on the untouched test rows, against baselines; declared and weak slices; plots.",
     ("numpy", "onnxruntime", "scikit-learn", "matplotlib"),
     reads=frozenset(("baseline", "evaluation", "card")),
+    plots=plots.PLOTS,
 )

@@ -32,6 +32,8 @@ class Examination:
         The parts of the declaration that it reads, beside those that a model is learnt from.
     gate : str, optional
         The gate whose settings it reads.
+    plots : str, optional
+        The file of its plots beside the record: SVG by title.
     """
 
     name: str
@@ -41,3 +43,4 @@ class Examination:
     distributions: tuple[str, ...]
     reads: frozenset[str] = frozenset()
     gate: str | None = None
+    plots: str | None = None

@@ -6,8 +6,9 @@ from assets.evaluation.examination import Examination
 from assets.features import snapshots
 from assets.processes.compute_process import COMPUTE_PROCESS
 from assets.spec import ProductSpec
-from assets.storage.asset_result import AssetResult
+from assets.storage.asset_result import AssetResult, Markdown
 from assets.storage.home import Home
+from assets.storage.publishing import read_json
 from assets.training import current_model
 
 
@@ -16,4 +17,7 @@ def examine_model(home: Home, spec: ProductSpec, examination: Examination) -> As
     model_digest, snapshot_digest = current_model.current(home, spec.name)
     snapshot = snapshots.opened(home, spec.name, snapshot_digest)
     done = COMPUTE_PROCESS.ask(examination.look, home, spec, snapshot, model_digest)
-    return AssetResult(done.digest, examination.figures(spec, done.record), done.path)
+    figures = examination.figures(spec, done.record)
+    if examination.plots is not None:
+        figures["plots"] = Markdown.pictures(read_json(done.path.with_name(examination.plots)))
+    return AssetResult(done.digest, figures, done.path)

@@ -55,6 +55,15 @@ class Finding:
         return not self.passed and self.basis != "watched" and self.accepted is None
 
     @property
+    def outcome(self) -> str:
+        """Whether it is met, in a sign or a word."""
+        if self.passed:
+            return "✓"
+        if self.accepted is not None:
+            return f"accepted {self.accepted}"
+        return "✗" if self.refuses else "warns"
+
+    @property
     def missed(self) -> str:
         """A requirement that is not met, in a line."""
         return f"{self.requirement}: not met, {self.evidence}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
 
 from assets.errors import DigestError
 from assets.evaluation import evidence
+from assets.evaluation.findings import Finding
 from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, verdicts
 from assets.promotion.gates import GATE_RULES
 from assets.spec import ProductSpec
-from assets.storage.asset_result import AssetResult, CheckResult, Link
+from assets.storage.asset_result import AssetResult, CheckResult, Link, Markdown
 from assets.storage.home import Home
 
 PHASE = "crisp_ml_q/phase"
@@ -40,7 +41,7 @@ def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:
         "challenger_version": challenger.version,
         "promoted": verdict.promoted,
         "verdict": verdict.told,
-        "warnings": verdict.warnings,
+        "findings": _table(verdict.findings),
         "record": path,
         "page": Link(path.with_suffix(".html")),
     }
@@ -52,7 +53,16 @@ def _check(verdict: verdicts.Verdict, name: str) -> CheckResult:
     return CheckResult(
         name,
         bool(findings) and all(item.passed for item in findings),
-        {"findings": [asdict(item) for item in findings], PHASE: GATE_RULES[name].phase},
+        {"findings": _table(findings), PHASE: GATE_RULES[name].phase},
         description="; ".join(item.missed for item in findings if not item.passed) or None,
         warns=not any(item.refuses for item in findings),
     )
+
+
+def _table(findings: Iterable[Finding]) -> Markdown:
+    """What each gate requires and what was found, with what to do where it is missed."""
+    rows = [
+        (item.gate, item.outcome, f"{item.requirement} ({item.basis})", item.evidence, "" if item.passed else item.remedy)
+        for item in findings
+    ]
+    return Markdown.table(("gate", "", "required", "found", "what to do"), rows)

@@ -5,7 +5,8 @@ Dagster is not known here; `orchestration.components.step` shows each figure as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,27 @@ class Markdown(str):
     """Text that the UI renders as Markdown."""
 
     __slots__ = ()
+
+    @classmethod
+    def table(cls, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+        r"""A table of texts.
+
+        Examples
+        --------
+        >>> print(Markdown.table(["gate", "found"], [["slices", "0.1 | 0.2"]]))
+        | gate | found |
+        |---|---|
+        | slices | 0.1 \| 0.2 |
+        """
+        cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+        lines = [f"| {' | '.join(row)} |" for row in [list(columns), *cells]]
+        return cls("\n".join([lines[0], "|" + "---|" * len(columns), *lines[1:]]))
+
+    @classmethod
+    def pictures(cls, drawn: Mapping[str, str]) -> Markdown:
+        """SVG by title, as images that the UI shows inline."""
+        coded = {title: b64encode(svg.encode()).decode() for title, svg in drawn.items()}
+        return cls("\n\n".join(f"![{title}](data:image/svg+xml;base64,{text})" for title, text in coded.items()))
 
 
 @dataclass(frozen=True)

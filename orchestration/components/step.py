@@ -16,6 +16,7 @@ import dagster as dg
 
 from assets.errors import LooplineError, UpstreamError
 from assets.processes.settings import settle_process
+from assets.rendering.number_text import number_text
 from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown
 from assets.storage.home import Home
 from bentos.runtime import ModelError
@@ -78,7 +79,7 @@ def stage_asset(
 
 
 def shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures as Dagster shows them: paths and links by their kinds, Markdown rendered, lists and mappings as JSON."""
+    """Figures as Dagster shows them: numbers as in reports, paths and links by their kinds, lists and mappings as JSON."""
     return {name: _shown(value) for name, value in metadata.items()}
 
 
@@ -88,6 +89,8 @@ def _shown(value: Any) -> Any:
             return dg.MetadataValue.md(value)
         case Link(page):
             return dg.MetadataValue.url(page.as_uri())
+        case float():
+            return float(number_text(value).replace(",", ""))
         case Path():
             return dg.MetadataValue.path(str(value))
         case list() | tuple() | dict():

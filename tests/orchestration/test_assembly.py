@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import dagster as dg
+import pytest
+
 from orchestration.assembly import of_product
 from orchestration.declarations import DEFS
 from orchestration.definitions import defs
@@ -38,3 +41,20 @@ def test_a_product_whose_assets_dagster_changes_needs_all_definitions(tmp_path: 
     path = tmp_path / "diamond_cut" / "defs.yaml"
     path.write_text(path.read_text() + "post_processing: {assets: [{attributes: {tags: {tier: gold}}}]}\n")
     assert of_product("diamond_cut", tmp_path) is None
+
+
+def test_a_changed_variable_makes_stale_what_reads_the_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an edit of the file does: the model reads the seed, the snapshot does not."""
+    shutil.copytree(DEFS / "diamond_cut", tmp_path / "diamond_cut")
+    path = tmp_path / "diamond_cut" / "defs.yaml"
+    assert "seed: 7" in path.read_text()
+    path.write_text(path.read_text().replace("seed: 7", 'seed: "{{ env.SEED }}"'))
+
+    def code_version(name: str, seed: str) -> str | None:
+        monkeypatch.setenv("SEED", seed)
+        alone = of_product("diamond_cut", tmp_path)
+        assert alone is not None
+        return alone.resolve_asset_graph().get(dg.AssetKey(["diamond_cut", name])).code_version
+
+    assert code_version("model", "7") != code_version("model", "8")
+    assert code_version("snapshot", "7") == code_version("snapshot", "8")
