@@ -29,9 +29,7 @@ def defined() -> dict[str, str]:
         for path in (REPOSITORY / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 bases = [ast.unparse(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
-                if not getattr(node, "name", "").startswith("_") and any(
-                    base.endswith(("Error", "Exception")) for base in bases
-                ):
+                if isinstance(node, ast.ClassDef) and any(base.endswith(("Error", "Exception")) for base in bases):
                     found[node.name] = bases[0].rpartition(".")[2]
     return {name: base for name, base in found.items() if not name.startswith("_")}
 
