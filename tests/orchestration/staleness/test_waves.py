@@ -15,6 +15,7 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components.monthly import months_of
 from orchestration.components.step import stage_asset
+from orchestration.dagster_resources import HomeResource
 from orchestration.staleness import waves
 from orchestration.staleness.plan import Plan, plan
 from orchestration.staleness.run_loop import QUIET
@@ -42,7 +43,7 @@ class Chain:
 
         specs = (dg.AssetSpec(FIRST, code_version=codes[0]), dg.AssetSpec(SECOND, deps=[FIRST], code_version=codes[1]))
         declared = [stage_asset(body, spec=spec) for body, spec in zip((first, second), specs, strict=True)]
-        self.definitions = assemble(dg.Definitions(assets=declared), home=home)
+        self.definitions = assemble(dg.Definitions(assets=declared), HomeResource(folder=str(home.root)))
         self.graph: Any = self.definitions.resolve_asset_graph()
 
     def untried(self) -> tuple[Plan, dict[dg.AssetKey, str]]:
