@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.monitoring import retraining_decisions, retraining_triggers
+from assets.promotion import ledger
 from assets.spec import ProductSpec
 from orchestration.staleness import waves
 from orchestration.staleness.plan import Plan, plan
@@ -71,6 +72,8 @@ def retraining_sensor(spec: ProductSpec) -> dg.SensorDefinition:
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
         home, graph, now = context.resources.home, context.resources.graph.assets, datetime.now(UTC)
+        if ledger.standing(home, spec.name).champion_digest is None:
+            return dg.SkipReason(f"nobody serves {spec.name} yet; its first training is for `loopline_loop` or `loopline run`")
         own = {key for key in graph.toposorted_asset_keys if graph.get(key).tags.get("product") == spec.name}
         if told := going_on(context.instance, home, own):
             return dg.SkipReason(f"{told}; what happens meanwhile to {spec.name} is decided after it")
@@ -118,10 +121,11 @@ def loop_sensor() -> dg.SensorDefinition:
         launch = waves.whole(graph, found)
         if launch is None:
             return dg.SkipReason(told or "nothing changed")
-        if _only_asked(graph, found):
+        versions = Versions(graph, instance, home)
+        if _only_asked(versions, found):
             only = "nothing changed but what services were asked, which the products' schedules look at"
             return dg.SkipReason("; ".join(item for item in (only, told) if item))
-        key = waves.identity(Versions(graph, instance, home), launch)
+        key = waves.identity(versions, launch)
         if before := instance.get_runs(filters=dg.RunsFilter(tags={RUN_KEY: key}), limit=1):
             state = f"run {before[0].run_id[:8]} ended as {before[0].status.value.lower()} and made nothing"
             return dg.SkipReason(f"{state}, and nothing changed since (`loopline run` tries again)")
@@ -135,10 +139,18 @@ def learns_something(found: Plan, spec: ProductSpec) -> bool:
     return bool({dg.AssetKey([spec.name, name]) for name in ("model", "tuning")} & {*found.reasons, *found.waiting})
 
 
-def _only_asked(graph: Any, found: Plan) -> bool:
+def _only_asked(versions: Versions, found: Plan) -> bool:
     """Whether all that is stale is so because services were asked, which may be the case at any time."""
+    graph = versions.graph
     asked = {key.to_user_string() for key in graph.toposorted_asset_keys if ASKED_OF in graph.get(key).metadata}
-    return not found.partitions and all(reason.removesuffix(" changed") in asked for reason in found.reasons.values())
+    if found.partitions or not all(reason.removesuffix(" changed") in asked for reason in found.reasons.values()):
+        return False
+    stamps = {key: versions.stamp(key) for key in found.reasons}
+    return all(
+        name in asked or (stamp is not None and stamp.inputs.get(name) == version)
+        for key, stamp in stamps.items()
+        for name, version in versions.inputs(key).items()
+    )
 
 
 def _own(spec: ProductSpec) -> dg.AssetSelection:

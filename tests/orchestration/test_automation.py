@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,6 +162,31 @@ def test_the_loop_is_asked_for_once_and_leaves_training_to_triggers(ticks: Ticks
     assert later.run_key != first.run_key
     assert ticks.launch(later).success
     assert ticks.loop().skip_message == "nothing changed"
+
+
+def test_what_services_were_asked_alone_starts_no_run(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """It changes all the time; the schedule looks at it. With a change beside it, the loop does."""
+    home, folder = shop
+    log = home.served / "churn" / "2024-06-03.sqlite"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(log)) as connection:
+        connection.execute("create table predictions (answer text)")
+        connection.execute("insert into predictions values ('yes')")
+        connection.commit()
+    assert str(ticks.loop().skip_message).startswith("nothing changed but what services were asked")
+    assert dg.AssetKey(["churn", "monitoring"]) in ticks.schedule().asset_selection
+    more_rows(folder)
+    assert isinstance(ticks.loop(), dg.RunRequest)
+
+
+def test_before_anybody_serves_the_loop_trains_and_the_triggers_wait(shop: tuple[Home, Path]) -> None:
+    """On an empty home: nothing is there that an alarm could be of."""
+    _, folder = shop
+    empty = Home(folder / "empty").prepare()
+    with resources.instance(empty) as instance:
+        ticks = Ticks(empty, folder, churn("new_data", "drift"), instance)
+        assert str(ticks.sensor().skip_message).startswith("nobody serves churn yet")
+        assert dg.AssetKey(["churn", "model"]) in ticks.loop().asset_selection
 
 
 def test_a_dead_run_of_the_command_line_holds_nothing_up(ticks: Ticks) -> None:
