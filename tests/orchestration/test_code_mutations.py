@@ -32,6 +32,7 @@ NO_CONTENT = {
     "assets.scaffolding": "writes a new declaration",
     "assets.spec": "reads a declaration; what it says is in the versions by its values",
     "assets.storage.code_version": "takes the versions",
+    "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }
 """The modules in no asset's code, by the beginning of their names, with the reason."""

@@ -33,4 +33,4 @@ def test_every_feature_is_followed_from_the_snapshot_to_the_raw_files(world: Wor
     assert reached["temperature_fahrenheit"] >= {"weather.temp"}
     assert "flights.dep_delay" in reached["carrier_departures_mean_delay_minutes"]
     schema = graph.get(dg.AssetKey(["landing", "flights", "weather"])).metadata["dagster/column_schema"]
-    assert {column.name: column.type for column in schema.schema.columns}["temp"] == "number"
+    assert {column.name: column.type for column in schema.columns}["temp"] == "number"

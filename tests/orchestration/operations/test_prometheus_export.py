@@ -162,7 +162,8 @@ def test_metrics_are_kept_and_an_alert_arrives(ran: Home, world: World, tmp_path
                 f"--web.listen-address={place['prometheus']}",
             )
         )  # fmt: skip
-        assert soon(lambda: httpx.get(f"http://{place['prometheus-pushgateway']}/-/ready").status_code == 200)
+        for name in ("prometheus-pushgateway", "prometheus"):
+            assert soon(lambda name=name: httpx.get(f"http://{place[name]}/-/ready").status_code == 200)
         prometheus_metrics.push(prometheus_export.collect(ran), place["prometheus-pushgateway"])
         frame = snapshots.read(snapshots.current(ran, "flight_delay")).iloc[-20:]
         rows = json.loads(frame[list(world.product.columns)].to_json(orient="records", double_precision=15))
