@@ -33,6 +33,11 @@ class Home:
         return self.root / "home.json"
 
     @property
+    def run_lock(self) -> Path:
+        """The lock that a `loopline run` holds from its first plan to its end."""
+        return self.root / "run.lock"
+
+    @property
     def landing(self) -> Path:
         """Good rows of raw files, by source, table and partition."""
         return self.root / "landing"

@@ -31,7 +31,7 @@ def upgrade(home: Home, on_wait: Callable[[str], None] | None = None) -> Path | 
     """
     if not _is_earlier(home):
         return None
-    with exclusive(home.root / "run.lock", on_wait=on_wait):
+    with exclusive(home.run_lock, on_wait=on_wait):
         layout = home.layout
         if layout is None or not _is_earlier(home):  # another process was faster
             return None

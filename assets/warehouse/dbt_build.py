@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,27 @@ class Node:
 
 @dataclass(frozen=True)
 class Relation:
-    """A built relation: its rows, a version of its content that does not depend on their order, and what it is made of."""
+    """A built relation: its rows, a version of its content that does not depend on their order, and what it was built by.
+
+    Parameters
+    ----------
+    rows, version
+        How many there are, and the version.
+    query : str, optional
+        The SQL that was run; a seed has none.
+    known : sequence of (column, type)
+        The columns of all relations when it was built.
+    """
 
     rows: int
     version: str
-    lineage: Mapping[str, Sequence[Column]]
+    query: str | None
+    known: Sequence[tuple[Column, str]] = field(repr=False)
+
+    @property
+    def lineage(self) -> dict[str, list[Column]]:
+        """The columns of other relations that each column is made of; worked out when asked for."""
+        return lineage(self.query, self.known) if self.query else {}
 
 
 @dataclass(frozen=True)
@@ -78,10 +94,17 @@ def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     WarehouseError
         If dbt cannot parse the project.
     """
-    target, stamped = project / "target", stamp(project, parameters)
+    target = project / "target"
+    files = [
+        file
+        for name in BUILT_FROM
+        for file in ([project / name] if (project / name).is_file() else sorted((project / name).rglob("*")))
+        if file.is_file()
+    ]
+    stamp = value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
     kept, kept_stamp = target / "manifest.json", target / "manifest.sha256"
     found: dict[str, Any]
-    if kept.exists() and kept_stamp.exists() and kept_stamp.read_text(encoding="utf-8") == stamped:
+    if kept.exists() and kept_stamp.exists() and kept_stamp.read_text(encoding="utf-8") == stamp:
         found = read_json(kept)
         return found
     with tempfile.TemporaryDirectory() as scratch:
@@ -93,19 +116,8 @@ def manifest(project: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
             with publishing(kept) as temporary:
                 shutil.copyfile(parsed, temporary)
             with publishing(kept_stamp) as temporary:
-                temporary.write_text(stamped, encoding="utf-8")
+                temporary.write_text(stamp, encoding="utf-8")
     return found
-
-
-def stamp(project: Path, parameters: Mapping[str, Any]) -> str:
-    """A digest of all that the manifest follows from: the project's files, and its parameters."""
-    files = [
-        file
-        for name in BUILT_FROM
-        for file in ([project / name] if (project / name).is_file() else sorted((project / name).rglob("*")))
-        if file.is_file()
-    ]
-    return value_digest([[str(file.relative_to(project)), file_digest(file)] for file in files] + [dict(parameters)])
 
 
 def rests_on(manifest: Mapping[str, Any], relation: str) -> set[str]:
@@ -249,8 +261,7 @@ def _relation(connection: Any, node: Any, known: list[tuple[Column, str]]) -> Re
     rows, mixed, total = connection.execute(
         f'select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from "{node.schema}"."{node.alias}" as t'
     ).fetchone()
-    query = getattr(node, "compiled_code", None)  # a seed has none
-    return Relation(int(rows), value_digest([rows, mixed, str(total)]), lineage(query, known) if query else {})
+    return Relation(int(rows), value_digest([rows, mixed, str(total)]), getattr(node, "compiled_code", None), known)
 
 
 def _dbt(arguments: list[str], project: Path, target: Path, parameters: Mapping[str, Any]) -> Sequence[Any]:

@@ -20,7 +20,6 @@ from assets.spec import WarehouseSpec
 from assets.storage.code_version import code_version
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.publishing import read_json, write_json
-from assets.warehouse import dbt_build
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 PRIVATE = ("dagster_dbt/manifest", "dagster_dbt/dagster_dbt_translator", "dagster_dbt/project")
@@ -35,7 +34,7 @@ def specs(manifest: Node, spec: WarehouseSpec, project: Path) -> Specs:
     kept = project / "target" / "dagster_specs.json"
     stamp = value_digest(
         [
-            dbt_build.stamp(project, spec.parameters),
+            manifest["metadata"],  # names the moment of the parse, which is repeated when the project or a parameter changed
             spec.owner,
             str(project),
             [version("dagster"), version("dagster-dbt")],
@@ -47,12 +46,16 @@ def specs(manifest: Node, spec: WarehouseSpec, project: Path) -> Specs:
     else:
         from orchestration.components.dbt_translator import translate
 
-        assets, checks = translate(manifest, spec.owner, project)
+        assets, said = translate(manifest, spec.owner, project)
+        told = {"stamp": stamp, **_told(manifest, assets, said)}
+        checks = _restored(told)[1]
         # a read-only checkout keeps nothing: each process asks
         with contextlib.suppress(OSError):
-            write_json(kept, {"stamp": stamp, **_told(manifest, assets, checks)})
-    versions = {unique_id: code_version_of(manifest, node, spec.parameters) for unique_id, node in manifest["nodes"].items()}
-    return [asset.replace_attributes(code_version=versions[asset.metadata[UNIQUE_ID]]) for asset in assets], checks
+            write_json(kept, told)
+    nodes = [(asset, manifest["nodes"][asset.metadata[UNIQUE_ID]]) for asset in assets]
+    return [
+        asset.replace_attributes(code_version=code_version_of(manifest, node, spec.parameters)) for asset, node in nodes
+    ], checks
 
 
 def _told(manifest: Node, assets: Sequence[dg.AssetSpec], checks: Sequence[dg.AssetCheckSpec]) -> dict[str, Any]:

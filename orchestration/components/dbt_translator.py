@@ -13,8 +13,6 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from dagster_dbt.asset_utils import build_dbt_specs
 
-GROUPS = {"features": "features"}
-"""The group of a schema's relations, where it is not the warehouse."""
 Node = Mapping[str, Any]
 
 
@@ -39,7 +37,7 @@ class Translator(DagsterDbtTranslator):
 
     def get_group_name(self, dbt_resource_props: Node) -> str:
         """The group that dbt declares, else the features' or the warehouse's."""
-        return super().get_group_name(dbt_resource_props) or GROUPS.get(dbt_resource_props["schema"], "warehouse")
+        return super().get_group_name(dbt_resource_props) or _stage(dbt_resource_props)
 
     def get_owners(self, dbt_resource_props: Node) -> Sequence[str]:
         """Dbt's owners, else the project's."""
@@ -47,11 +45,14 @@ class Translator(DagsterDbtTranslator):
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
         """Dbt's tags, and the stage."""
-        stage = GROUPS.get(dbt_resource_props["schema"], "warehouse")
-        return {**super().get_tags(dbt_resource_props), "stage": stage}
+        return {**super().get_tags(dbt_resource_props), "stage": _stage(dbt_resource_props)}
 
     def get_code_version(self, dbt_resource_props: Node) -> None:
         """None: `dbt_nodes.code_version_of` knows macros and parameters, which dagster-dbt's checksum of the file does not."""
+
+
+def _stage(dbt_resource_props: Node) -> str:
+    return "features" if dbt_resource_props["schema"] == "features" else "warehouse"
 
 
 def translate(manifest: Node, owner: str, project: Path) -> tuple[Sequence[dg.AssetSpec], Sequence[dg.AssetCheckSpec]]:

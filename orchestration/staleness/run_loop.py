@@ -15,7 +15,7 @@ from assets.storage.locks import exclusive
 from orchestration.components.step import ERROR
 from orchestration.staleness.plan import Plan, plan, reachable
 from orchestration.staleness.run_tags import BY_HAND, LAUNCHER, RANGE_END, RANGE_START
-from orchestration.staleness.unfinished_runs import bury, run_lock
+from orchestration.staleness.unfinished_runs import bury
 from orchestration.staleness.waves import wanted_keys, wave
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -90,7 +90,7 @@ def run(
     wanted = wanted_keys(graph, product, names)
     job = definitions.resolve_implicit_global_asset_job_def()
     outcome = Outcome()
-    with exclusive(run_lock(home), on_wait=on_wait):
+    with exclusive(home.run_lock, on_wait=on_wait):
         bury(instance)
         sweep(home)
         failures: list[Failure] = []

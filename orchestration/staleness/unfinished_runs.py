@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 import dagster as dg
 
@@ -49,7 +48,7 @@ def going_on(instance: dg.DagsterInstance, home: Home, keys: AbstractSet[dg.Asse
         raise _HeldError(f"`loopline run` is going on (process {process})")
 
     try:
-        with exclusive(run_lock(home), on_wait=refuse):
+        with exclusive(home.run_lock, on_wait=refuse):
             bury(instance)
     except _HeldError as held:
         return str(held)
@@ -58,8 +57,3 @@ def going_on(instance: dg.DagsterInstance, home: Home, keys: AbstractSet[dg.Asse
             state = run.status.value.lower().replace("_", " ")
             return f"a run is going on: {run.run_id[:8]} ({state}). If its process is gone, cancel it in the UI"
     return None
-
-
-def run_lock(home: Home) -> Path:
-    """The lock that a `loopline run` holds from its first plan to its end."""
-    return home.root / "run.lock"

@@ -145,7 +145,7 @@ def test_the_loop_is_asked_for_once_and_leaves_training_to_triggers(ticks: Ticks
     home, folder = shop
     assert ticks.loop().skip_message == "nothing changed"
     more_rows(folder)
-    with exclusive(home.root / "run.lock"):
+    with exclusive(home.run_lock):
         assert "`loopline run` is going on" in str(ticks.loop().skip_message)
     first, again = ticks.loop(), ticks.loop()
     assert first.run_key == again.run_key

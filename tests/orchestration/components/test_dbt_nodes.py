@@ -43,6 +43,8 @@ def test_what_is_read_from_the_file_is_what_dagster_dbt_said(spec: WarehouseSpec
         schema = one.metadata["dagster/column_schema"]
         assert other.metadata["dagster/column_schema"].schema == schema  # type: ignore[union-attr]
     assert [(check.key, check.blocking) for check in asked_checks] == [(check.key, check.blocking) for check in read_checks]
+    assert [check.description for check in asked_checks] == [check.description for check in read_checks]
+    assert any(check.description for check in read_checks)
 
 
 def test_definitions_of_an_unchanged_project_import_neither_dbt_nor_dagster_dbt(spec: WarehouseSpec) -> None:
