@@ -8,6 +8,8 @@ from pathlib import Path
 from assets.evaluation.examinations import examined
 from assets.features import data_contract, publish
 from assets.ingestion import landed_tables, landing
+from assets.ingestion.quality_asset import measure_quality
+from assets.monitoring.monitoring_asset import watch_champion
 from assets.processes.settings import settle_process
 from assets.promotion import gate, ledger, model_card, model_registry, verdicts
 from assets.promotion.ledger_state import Decision
@@ -31,6 +33,7 @@ def main() -> None:
     (house,) = declarations.warehouses()
     for table in source.tables:
         landing.land(home, source, table, DEFS / "sources" / "flights")
+    measure_quality(home, source)
     landed = {(source.name, table): landed_tables.files(home, source.name, table) for table in source.tables}
     built = dbt_build.build(home, REPOSITORY / house.project, house.parameters, landed)
     if built.failed:
@@ -44,6 +47,7 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     files, own, landed = None, spec.as_source(), dbt_build.landed_files(home)
     if own is not None:
         landing.land(home, own, DATA, folder)
+        measure_quality(home, own)
         files = landed_tables.files(home, spec.name, DATA)
         landed = {f"{spec.name}.{DATA}": list(map(home.relative, files))}
     with publish.candidate(home, spec, files) as connection:
@@ -78,6 +82,7 @@ def make(home: Home, spec: ProductSpec, folder: Path) -> None:
     wheel_package.embed(home, spec, champion)
     sql_export.translate(home, spec, champion)
     parity.compare(home, spec, snapshot, champion)
+    watch_champion(home, spec)
 
 
 if __name__ == "__main__":
