@@ -20,7 +20,7 @@ from assets.errors import ExtensionError
 EXTENSIONS = "loopline_extensions"
 """The namespace package of extensions."""
 REGISTRIES = {
-    "GATE_RULES": "assets.promotion.gates",
+    "GATE_RULES": "assets.promotion.gate_rules",
     "EXAMINATIONS": "assets.evaluation.examinations",
     "FILE_FORMATS": "assets.ingestion.file_formats",
     "WAYS_OF_SERVING": "assets.serving.ways_of_serving",

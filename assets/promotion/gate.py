@@ -16,7 +16,7 @@ from assets.evaluation.evidence import found as evidence_found
 from assets.evaluation.findings import Basis, Finding
 from assets.features.snapshots import Snapshot
 from assets.promotion import champion_challenger
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
 from assets.registries import registry

@@ -1,6 +1,6 @@
 """Requirements: what each gate asks of the evidence, and whether it is there. What is missing is not there.
 
-One function a rule; each gives findings (`assets.evaluation.findings`). `gates` lists them; who weighs them is `gate`.
+One function a rule; each gives findings (`assets.evaluation.findings`), which `gate` weighs. The list at the end has them all.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ from typing import Any
 
 from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited, more_rows
 from assets.methods.regression import COVERAGE
-from assets.promotion.gate_rule import Records
+from assets.promotion.gate_rule import GateRule, Records
+from assets.promotion.leakage_rule import leakage
+from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.spec.gates import Leveled
 
-STRONG_COLUMN = 0.9
-"""The ROC AUC, or share of variance, from which a column that alone tells the target is suspicious."""
-
 LEAST_KEPT_WHEN_SERVED = 0.5
 """The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
-
-MOST_COPIES = 0.1
-"""The share of test rows that may be copies of training rows, where no limit is declared."""
 
 TOLERATED_SHARE = 0.05
 """The share of its gain over the constant by which a model may be worse than a table of means that only warns."""
@@ -110,77 +106,6 @@ def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
             basis="watched",
             remedy="Trees cannot follow a trend: predict the difference to the value before, or use a linear estimator.",
         )
-
-
-def leakage(spec: ProductSpec, records: Records) -> Iterator[Finding]:
-    """No feature knows the answer or the future; no test row was trained on."""
-    if (record := records.get("leakage")) is None:
-        yield Finding("leakage", "nothing leaks", "nobody looked for leaks", passed=False)
-        return
-    yield from _strong_columns(spec, record, records.get("champion_leakage"))
-    late = {name: rows for name, rows in record["known_too_late"].items() if rows}
-    told = "; ".join(f"{name} came later in {rows:,} rows" for name, rows in late.items())
-    yield Finding(
-        "leakage",
-        "every feature was known when the prediction is made",
-        told or f"{len(record['known_too_late'])} features say when they were known",
-        not late,
-    )
-    rows = record["rows"]
-    others = [name for name, digests in rows.items() if digests["said"] != digests["split"]]
-    yield Finding(
-        "leakage",
-        "it was trained and tuned on the rows of the declared split",
-        f"its rows for {' and '.join(others)} are others" if others else "its rows are those of the split",
-        passed=set(rows) == {"train", "validate"} and not others,
-    )
-    shared = {"entities": "shared_entities", "groups": "shared_groups", "moments": "before_training_ended"}
-    overlap = [f"{record[count]:,} by {name}" for name, count in shared.items() if record[count]]
-    yield Finding(
-        "leakage",
-        "no test row is shared with training, by entity, group or moment",
-        f"shared are {', '.join(overlap)}" if overlap else "none is shared",
-        not overlap,
-    )
-    yield _copies(spec, record["copies"])
-
-
-def _copies(spec: ProductSpec, copies: Mapping[str, int]) -> Finding:
-    """Few test rows are copies of training rows; in order of time, where events may truly recur, more of them only warn."""
-    gate, in_time = spec.gates.leakage, spec.split.by != "random"
-    remedy = "Write 'copies_together: true' under 'split', or remove rows that repeat others from the data."
-    if in_time or spec.split.group is not None:
-        remedy = "Remove rows that repeat others from the data, unless they are events of their own."
-    draft = Finding(
-        "leakage", "the share of test rows that are copies of training rows", "", passed=False, key="leakage:twins",
-        basis=declared(gate) if gate.max_twins is not None else "watched" if in_time else "required", remedy=remedy,
-    )  # fmt: skip
-    share, of = exactly(copies["rows"] / copies["of"]), f" ({copies['rows']:,} of {copies['of']:,} rows)"
-    limit = MOST_COPIES if gate.max_twins is None else gate.max_twins
-    return limited(draft, share, high=limit, as_share=True, of=of, is_usual=in_time and gate.max_twins is None)
-
-
-def _strong_columns(spec: ProductSpec, record: Mapping[str, Any], champion: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """No column alone tells the target: none beyond a declared limit, and none that is new since the champion."""
-    gate = spec.gates.leakage
-    limit = STRONG_COLUMN if gate.max_single_column is None else gate.max_single_column
-    strengths = {name: value for name, value in record["single_column"].items() if value is not None and name not in gate.known}
-    surely = record.get("single_column_low", {})
-    strong = sorted(name for name, value in strengths.items() if surely.get(name, value) > limit)
-    requirement = f"no column alone tells the target better than {limit:g}"
-    if not strong:
-        best = max(strengths, key=lambda name: strengths[name], default=None)
-        told = f"the best is {best}: {strengths[best]:.3f}" if best else "no column tells anything"
-        yield Finding("leakage", requirement, told, passed=True)
-    for name in strong:
-        told = f"{name} does: {strengths[name]:.3f}"
-        basis: Basis = "watched"
-        if gate.max_single_column is not None:
-            basis = declared(gate)
-        elif champion is not None and (champion.get("single_column", {}).get(name) or 0.0) <= limit:
-            basis, told = "required", f"{told}, and it did not for the champion"
-        remedy = f"Remove {name} if it is not known at prediction time; else list it in gates.leakage.known."
-        yield Finding("leakage", requirement, told, passed=False, basis=basis, key=f"leak:{name}", remedy=remedy)
 
 
 def robustness(spec: ProductSpec, records: Records) -> Iterator[Finding]:
@@ -280,3 +205,69 @@ def _usually(
         high=None if is_least else bound,
         is_usual=limit is None,
     )
+
+
+DATA, DEPLOYMENT = "2 Data engineering", "5 Deployment"
+GATE_RULES = Registry(
+    "GATE_RULES",
+    (
+        GateRule("evidence", "There is a record of every examination, of this model, on the very test rows."),
+        GateRule("standing", "The model is neither invalid, nor was it withdrawn by a person.", phase=DEPLOYMENT),
+        GateRule("quality", "Each test metric keeps its bounds.", quality, "gates.metrics"),
+        GateRule(
+            "baselines",
+            "The deciding metric is surely better than the constant baseline's and the table's; where `baseline.level` is "
+            "`warning`, the model must only not be surely worse than the table.",
+            baselines,
+            "baseline",
+        ),
+        GateRule(
+            "calibration",
+            "The calibration error, or the miss of the interval's coverage, is small.",
+            calibration,
+            "gates.calibration",
+        ),
+        GateRule(
+            "leakage",
+            "No column alone tells the target too well; every feature was known (`known_at`); the model was trained on the "
+            "rows of the split; no entity, group or moment is shared with the test rows; at most 10 % of the test rows are "
+            "copies of training rows (in order of time more of them warn).",
+            leakage,
+            "gates.leakage",
+            phase=DATA,
+        ),
+        GateRule(
+            "robustness",
+            "Enough of the gain over the constant baseline is kept under noise, gaps, unknown categories, shifted and shuffled "
+            "columns; `monotone` features stay so.",
+            robustness,
+            "gates.robustness",
+        ),
+        GateRule(
+            "explanations",
+            "Contributions add up to what is served, and their order survives redrawn rows.",
+            explanations,
+            "gates.explanations",
+        ),
+        GateRule(
+            "latency",
+            "The 99th percentiles of a row's and of a batch's time are short.",
+            latency,
+            "gates.latency",
+            phase=DEPLOYMENT,
+        ),
+        GateRule("size", "The model's files are small.", size, "gates.size", phase=DEPLOYMENT),
+        GateRule(
+            "slices",
+            "No slice surely loses against the champion (Bonferroni over all slices); where nobody serves, against the "
+            "constant baseline.",
+            declared_in="gates.slices",
+        ),
+        GateRule(
+            "champion",
+            "Metric and money are surely better than the champion's, on the same rows and draws.",
+            declared_in="promotion",
+        ),
+    ),
+)
+"""All that the gate asks of a challenger, in the order in which it is shown."""

@@ -9,7 +9,7 @@ from assets.evaluation import evidence
 from assets.evaluation.findings import Finding
 from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, verdicts
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, Link, Markdown
 from assets.storage.home import Home

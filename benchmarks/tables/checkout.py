@@ -51,7 +51,7 @@ class Checkout:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
 
-    def loopline(self, *arguments: str) -> Ended:
+    def loopline(self, *arguments: str, longest: float = LONGEST_SECONDS) -> Ended:
         """Run a command of the product as a person would; one that takes too long is ended, with code 124."""
         environment = {
             **os.environ, "LOOPLINE_HOME": str(self.home), "PYTHONPATH": str(self.tree), "COLUMNS": "200", "NO_COLOR": "1",
@@ -63,7 +63,7 @@ class Checkout:
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         try:
-            told, _ = process.communicate(timeout=LONGEST_SECONDS)
+            told, _ = process.communicate(timeout=longest)
             code = process.returncode
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
@@ -72,6 +72,12 @@ class Checkout:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         return Ended(code, told, time.perf_counter() - started)
+
+    def remove_examples(self) -> None:
+        """Remove what the repository declares, as a team does that declares its own."""
+        for folder in (self.tree / "orchestration" / "defs").iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
 
     def clear(self, product: str) -> None:
         """Remove the product and the home."""

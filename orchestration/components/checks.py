@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.monitoring_asset import ALARMS
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.verdict_asset import PHASE
 from assets.serving.parity_asset import PARITY
 

@@ -13,7 +13,7 @@ from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
 from assets.promotion.champion_asset import decide_champion
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.model_registry import show_trials
 from assets.promotion.report_asset import write_report
 from assets.promotion.verdict_asset import judge_challenger

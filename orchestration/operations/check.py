@@ -11,7 +11,7 @@ from typing import Any
 from assets.errors import LooplineError
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.ingestion import raw_files, row_validation
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
 from assets.training import estimators, onnx_export, training

@@ -15,7 +15,7 @@ from assets.errors import ExtensionError, SpecificationError
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.monitoring import retraining_triggers
 from assets.promotion.gate_rule import GateRule
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.registries import REGISTRIES, Registry
 from assets.spec import ProductSpec, read_declaration
 from assets.storage import code_version as versions

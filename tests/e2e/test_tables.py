@@ -7,7 +7,6 @@ judged apart from the product: `python -m benchmarks.tables.installed tests/e2e/
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,16 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def ran(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Question], dict[str, Any]]:
-    """What came of a table; each is run once."""
+def ran(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What came of each question: each is declared by `loopline new`, and one `loopline run` makes them all."""
     folder = tmp_path_factory.mktemp("tables")
-    checkout, known = Checkout(folder / "checkout"), {}
-
-    def run(item: Question) -> dict[str, Any]:
-        if called(item) not in known:
-            file = folder / "table.csv"
-            tables[item["name"]].to_csv(file, index=False)
-            known[called(item)] = runner.run(checkout, file, item)
-        return known[called(item)]
-
-    return run
+    asked: dict[str, tuple[Path, Question]] = {}
+    for number, item in enumerate(QUESTIONS):
+        file = folder / f"table_{number}.csv"
+        tables[item["name"]].to_csv(file, index=False)
+        asked[f"table_{number}"] = (file, item)
+    found = runner.run_together(Checkout(folder / "checkout"), asked)
+    return {called(item): found[product] for product, (_, item) in asked.items()}
 
 
 def test_the_list_is_of_many_shapes_and_of_targets_that_the_rule_draws(tables: dict[str, pd.DataFrame]) -> None:
@@ -64,11 +60,9 @@ def test_the_list_is_of_many_shapes_and_of_targets_that_the_rule_draws(tables: d
 
 
 @pytest.mark.parametrize("item", QUESTIONS, ids=called)
-def test_a_table_ends_served_or_refused_and_all_ways_answer_alike(
-    ran: Callable[[Question], dict[str, Any]], item: Question
-) -> None:
+def test_a_table_ends_served_or_refused_and_all_ways_answer_alike(ran: dict[str, dict[str, Any]], item: Question) -> None:
     """Never in an error; a refusal says by which findings."""
-    found = ran(item)
+    found = ran[called(item)]
     assert found["outcome"] != runner.FAILED, f"at {found['at']}: {found['error']}"
     assert found["outcome"] == runner.SERVED or found["refused_by"]
     assert max(found.get("differences", {}).values(), default=0.0) <= TOLERANCE, found["differences"]
@@ -76,8 +70,8 @@ def test_a_table_ends_served_or_refused_and_all_ways_answer_alike(
         assert set(found["differences"]) == {"onnx", "precomputed", "embedded", "sql", "service"}
 
 
-def test_what_can_be_learnt_is_served(ran: Callable[[Question], dict[str, Any]]) -> None:
+def test_what_can_be_learnt_is_served(ran: dict[str, dict[str, Any]]) -> None:
     """At the first run, of at least 95 % of the tables."""
-    refused = {called(item): found for item in LEARNABLE if (found := ran(item))["outcome"] != runner.SERVED}
+    refused = {called(item): found for item in LEARNABLE if (found := ran[called(item)])["outcome"] != runner.SERVED}
     told = {name: found.get("reasons") or found.get("error") for name, found in refused.items()}
     assert len(refused) <= (1 - SERVED_SHARE) * len(LEARNABLE), json.dumps(told, indent=1)

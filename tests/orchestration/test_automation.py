@@ -19,7 +19,7 @@ from assets.features import snapshots
 from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.monitoring.retraining_triggers import Event
 from assets.promotion import ledger, model_registry
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive

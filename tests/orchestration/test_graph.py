@@ -9,7 +9,7 @@ import dagster as dg
 
 import assets
 from assets.evaluation.examinations import EXAMINATIONS
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from orchestration import declarations
 from orchestration.definitions import defs

@@ -8,7 +8,7 @@ import re
 import dagster as dg
 import pytest
 
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.storage.asset_result import Markdown
 from assets.storage.home import Home
 from orchestration import resources

@@ -13,7 +13,7 @@ from assets.evaluation.examinations import examined
 from assets.evaluation.findings import Finding, limited
 from assets.features.snapshots import Snapshot, current
 from assets.promotion import gate, verdicts
-from assets.promotion.gates import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
 from assets.spec import ProductSpec

@@ -11,7 +11,7 @@ import pytest
 
 from assets.evaluation import leakage
 from assets.evaluation.findings import Finding
-from assets.promotion import gate_rules
+from assets.promotion import leakage_rule
 from assets.scaffolding.question import Question
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -51,7 +51,7 @@ def copies_found(home: Home, spec: ProductSpec, table: pd.DataFrame, **parts: An
     spec = changed(spec, model=small, evaluation={"bootstrap_replicates": 100}, **parts)
     snapshot = snapshot_of(home, spec, table.assign(source_row=range(len(table))))
     record = leakage.look(home, spec, snapshot, training.train(home, spec, snapshot).digest).record
-    (finding,) = (item for item in gate_rules.leakage(spec, {"leakage": record}) if item.key == KEY)
+    (finding,) = (item for item in leakage_rule.leakage(spec, {"leakage": record}) if item.key == KEY)
     return finding
 
 

@@ -115,7 +115,7 @@ def test_a_library_is_named_with_both_versions(world: World, ran: Home, monkeypa
     ("path", "change", "stale"),
     [
         ("assets/training/training.py", ("BACKGROUND = 32", "BACKGROUND = 33"), "model"),
-        ("assets/promotion/gate_rules.py", ("STRONG_COLUMN = ", "STRONG_COLUMN = 0.01 + "), "verdict"),
+        ("assets/promotion/leakage_rule.py", ("STRONG_COLUMN = ", "STRONG_COLUMN = 0.01 + "), "verdict"),
         ("assets/serving/wheel_package.py", ('"""', '"""A changed docstring. '), None),
     ],
     ids=["training", "gate", "docstring"],
