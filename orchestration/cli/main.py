@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -191,8 +190,6 @@ def main() -> None:
     The interpreter's own end would print DuckDB's notes on objects that outlive it (nanobind), which are no fault of the
     user's.
     """
-    # libraries leave a million objects that are looked through again and again; a sixth of a run's time
-    gc.set_threshold(20_000, 50, 100)
     code = 0
     try:
         loopline(standalone_mode=True)
