@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
+from orchestration import automation
 from orchestration.resources import home_from_environment
 from tests.world import DAYS, World, real_file
 
@@ -56,5 +57,6 @@ def daemon_world(folder: Path) -> World:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Made when the daemon asks: reading this file alone needs no files."""
+    """Made when the daemon asks: reading this file alone needs no files. Its sensors look more often than a user's."""
+    automation.SECONDS = 5
     return daemon_world(Path(os.environ[FILES])).definitions(home_from_environment())
