@@ -37,8 +37,9 @@ class ProcessGroup:
         return self._process.poll() is None
 
     def send(self, number: int) -> None:
-        """Send a signal to the program, which tells those that it started."""
-        self._process.send_signal(number)
+        """Send a signal to the program and to all that it started, as a terminal does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def wait(self) -> int:
         """Wait for the program's end, and give its exit code as a shell does: 128 and more after a signal."""
@@ -49,8 +50,7 @@ class ProcessGroup:
         """End whatever still runs of it: ask first, then kill."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             if members := self._members():
-                with suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, number)
+                self.send(number)
                 psutil.wait_procs(members, timeout=PATIENCE)
         self._process.wait()
 

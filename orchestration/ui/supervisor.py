@@ -14,7 +14,7 @@ from orchestration.ui.page_server import served
 from orchestration.ui.process_group import ProcessGroup
 
 PASSED_ON = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
-"""What `dagster dev` is sent for what this process is sent: on SIGHUP it would leave its own children behind."""
+"""What Dagster's processes are sent for what this one is sent: they handle no SIGHUP, so a run would not record its end."""
 
 
 def supervise(home: Home, workspace: Path, arguments: Sequence[str]) -> int:
