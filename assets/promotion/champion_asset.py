@@ -6,7 +6,7 @@ from assets.errors import GateRefusedError
 from assets.promotion import ledger, model_registry, verdicts
 from assets.promotion.ledger_state import GATE, Decision
 from assets.spec import ProductSpec
-from assets.storage.asset_result import AssetResult
+from assets.storage.asset_result import AssetResult, MlflowRun
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 
@@ -45,6 +45,7 @@ def decide_champion(home: Home, spec: ProductSpec) -> AssetResult:
         "version": champion.version,
         "digest": champion.model_digest,
         "snapshot_digest": champion.snapshot_digest,
+        "mlflow_run": MlflowRun(model_registry.version(home, spec.name, champion.version).run_id),
         "challenger_version": challenger.version,
         "promoted": verdict.promoted,
         "verdict": verdict.told,

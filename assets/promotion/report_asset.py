@@ -17,4 +17,4 @@ def write_report(home: Home, spec: ProductSpec) -> AssetResult:
         verdict = verdicts.opened(home, spec.name, serving)  # not what is said of it since: that it is itself
     page = model_card.report(home, spec, verdict.as_json())
     model_registry.attach(home, model_registry.require_challenger(home, spec.name), page, verdicts.record_path(home, verdict))
-    return AssetResult(value_digest([verdict.digest]), {"report": Link(page)}, page)
+    return AssetResult(value_digest([verdict.digest]), {"report": Link(home.relative(page))}, page)

@@ -28,7 +28,7 @@ def serve(product: str, host: str, port: int | None) -> None:
 
         products(product)
         port = service_port(product) if port is None else port
-        require_free(host, port, f"loopline serve {product} --port")
+        require_free(host, port, f"loopline serve {product} --port {{}}")
         tag, pointer = bento_package.served_tag(home, product), bento_package.pointer(home, product)
         environment = resources.service_environment(home, product, pointer)
     click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")

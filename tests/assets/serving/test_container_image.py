@@ -21,7 +21,7 @@ from assets.serving import bento_package, container_engine, container_image, kub
 from assets.serving.container_engine import Engine
 from assets.storage.home import Home
 from orchestration.operations import lineage
-from tests.bentos.serving import free_port
+from tests.ports import free_port
 from tests.world import World
 
 PRODUCT = "flight_delay"
