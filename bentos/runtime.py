@@ -143,6 +143,10 @@ class Model:
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             The probability of yes, the probability of each class, or the predicted value.
         """
+        return self.told(self.session_outputs(columns))
+
+    def session_outputs(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """What the graph itself gives for rows, of shape (n_samples, n_outputs)."""
         texts, numbers = self.inputs
         feeds = {name: as_text(columns[name]).reshape(-1, 1) for name in texts}
         if numbers:
@@ -152,6 +156,10 @@ class Model:
             feeds.update(zip(numbers, block, strict=True))
         (outputs,) = self.session.run([OUTPUTS], feeds)
         found: np.ndarray[Any, np.dtype[np.float64]] = outputs.astype(np.float64, copy=False)
+        return found
+
+    def told(self, found: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """What of the graph's outputs is the prediction: of two classes the chance of yes, of a value the value alone."""
         if self.kind == "multiclass":
             return found
         return found[:, 1] if self.kind == "binary" else found.reshape(-1)

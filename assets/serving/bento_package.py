@@ -5,6 +5,7 @@ BentoML builds in a process of its own, where no other copy of the service is lo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,11 +17,13 @@ from pathlib import Path
 from assets.errors import DigestError, PackagingError
 from assets.promotion.ledger import require_champion
 from assets.promotion.ledger_state import Entry
+from assets.serving.row_graph import row_graph
 from assets.spec import ProductSpec
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
+from bentos.row_graph import FILE
 from bentos.runtime import FILES, Model, model_digest
 
 PROMISE = "promoted.json"
@@ -58,19 +61,17 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     """
     digest, version = champion.model_digest, champion.version
     folder = home.models / spec.name / digest
-    Model.load(folder, digest)
+    model = Model.load(folder, digest)
     tag = tag_of(champion)
     with draft_folder(home) as scratch:
         package_folder = scratch / "bentos"
-        (package_folder / "model").mkdir(parents=True)
+        package_folder.mkdir(parents=True)
         for source in sources():
             shutil.copyfile(source, package_folder / source.name)
-        for name in FILES:
-            shutil.copyfile(folder / name, package_folder / "model" / name)
         promised = {
             "product": spec.name,
             "model_version": version,
-            "model_digest": digest,
+            **pack(model, folder, package_folder),
             "champion_since_utc": champion.recorded_at,
             "ledger_entry": champion.digest,
             "workers": spec.serving.workers,
@@ -101,6 +102,17 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
     return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def pack(model: Model, folder: Path, package_folder: Path) -> dict[str, str | None]:
+    """Write what a service answers with into its package: the model, and its graph for single rows; the digests to promise."""
+    (package_folder / "model").mkdir()
+    for name in FILES:
+        shutil.copyfile(folder / name, package_folder / "model" / name)
+    single = row_graph(model, (folder / "model.onnx").read_bytes())
+    if single is not None:
+        (package_folder / FILE).write_bytes(single)
+    return {"model_digest": model.digest, "row_graph_digest": None if single is None else hashlib.sha256(single).hexdigest()}
 
 
 def sources() -> list[Path]:

@@ -149,11 +149,12 @@ def test_the_schema_tells_types_and_ranges(service: httpx.Client) -> None:
 
 
 def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
-    """Two model files, the service, and what it imports."""
+    """Two model files, the graph for single rows, the service, and what it imports."""
     folder = bento_package.bento_folder(ran, champion_tag(ran))
     files = {path.relative_to(folder / "src").as_posix() for path in (folder / "src" / "bentos").rglob("*") if path.is_file()}
     sources = {f"bentos/{path.name}" for path in bento_package.SERVICE.glob("*.py")}
-    assert files == sources | {"bentos/promoted.json", "bentos/model/model.json", "bentos/model/model.onnx"}
+    made = {"bentos/promoted.json", "bentos/row.onnx", "bentos/model/model.json", "bentos/model/model.onnx"}
+    assert files == sources | made
     requirements = (folder / "env" / "python" / "requirements.txt").read_text().split()
     assert {line.split("==")[0] for line in requirements} == set(bento_package.REQUIREMENTS)
 
