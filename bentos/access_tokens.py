@@ -183,7 +183,7 @@ class AccessTokens:
     def _scope(self, claims: dict[str, Any]) -> str | None:
         """The widest scope that the claims give: `scope` (RFC 8693) or `scp`, a text or a list."""
         told = claims.get("scope", claims.get("scp", ""))
-        words = set(told.split() if isinstance(told, str) else map(str, told))
+        words = set(told.split() if isinstance(told, str) else map(str, told) if isinstance(told, list) else ())
         return next((scope for scope in reversed(SCOPES) if words & {scope, f"{self.product}:{scope}"}), None)
 
 

@@ -62,7 +62,8 @@ class Shop:
     def open(self, **options: Any) -> Iterator[httpx.Client]:
         """A client of the running service."""
         told = variables(self.home, PRODUCT, AccessOptions("127.0.0.1", **options), datetime.now(UTC))
-        app = ModelApp(promised(self.models, self.model, self.folder / "package"), log_folder=self.log, static=STATIC)
+        package = self.folder / f"package{len(list(self.folder.iterdir()))}"
+        app = ModelApp(promised(self.models, self.model, package), log_folder=self.log, static=STATIC)
         with answering(AccessSettings.of(told, PRODUCT).guard(app.asgi(), app.metrics)) as client:
             yield client
 
