@@ -35,6 +35,7 @@ PRUNED = (
     "bin",
     "**/tests",
     "**/*.pyi",
+    "onnxruntime/capi/libonnxruntime.so.*",  # for programs in C; Python's module holds a copy of its own
     *(f"onnxruntime/{name}" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
 )
 """What of the packages a service never needs."""
