@@ -18,6 +18,7 @@
     ├── ParityError            a way of serving answers otherwise than the promoted model
     ├── ContainerError         no container engine, or it could not build or run the image
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
+    ├── AccessError            a key, a certificate or an address by which a service is reached cannot be used
     ├── UpstreamError          something this step rests on failed its check
     ├── GateRefusedError       no version is good enough to be served
     ├── CompanionError         the process beside this one ended, or its answer cannot be handed over
@@ -33,7 +34,10 @@ Others are no part of the tree: `bentos` imports none of this, and `assets.stora
     ├── RefusedError           a request is not answered: status, error, fields (`bentos.refusals`)
     ├── OverloadedError        more requests wait than the service may take on (`bentos.batching`)
     └── ValueError
-        └── InvalidRowError    a row that the wheel cannot answer (`bentos.embedded`)
+        ├── InvalidRowError    a row that the wheel cannot answer (`bentos.embedded`)
+        ├── AccessSettingsError a variable that a service cannot start with (`bentos.access_settings`)
+        ├── KeyFileError       a list of API keys that cannot be used (`bentos.api_keys`)
+        └── IssuerError        an issuer of access tokens whose keys cannot be had (`bentos.access_tokens`)
 
 Each message says what is wrong, where, what is allowed and what to do.
 """
@@ -99,6 +103,10 @@ class ParityError(LooplineError):
 
 class ContainerError(LooplineError):
     """There is no container engine, or it could not build or run the image."""
+
+
+class AccessError(LooplineError):
+    """A key, a certificate or an address by which a service is to be reached cannot be used."""
 
 
 class UpstreamError(LooplineError):

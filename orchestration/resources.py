@@ -67,6 +67,11 @@ def pages_port() -> int:
     return int(given)
 
 
+def service_key() -> str | None:
+    """The API key in `LOOPLINE_KEY`, with which a service is asked."""
+    return os.environ.get("LOOPLINE_KEY")
+
+
 def dagster_environment(home: Home) -> dict[str, str]:
     """The environment of a Dagster process that shares this home's instance."""
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), HOME_VARIABLE: str(home.root)}

@@ -28,7 +28,10 @@ from bentos.runtime import FILES, Model, model_digest
 
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"
-REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "prometheus-client", "pydantic", "starlette", "typing-extensions")
+REQUIREMENTS = (
+    "bentoml", "cryptography", "numpy", "onnxruntime", "prometheus-client", "pydantic", "pyjwt", "starlette",
+    "typing-extensions", "uvicorn",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

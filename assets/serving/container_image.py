@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -23,6 +24,8 @@ from assets.spec import ProductSpec
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
+from bentos import api_keys
+from bentos.access_settings import KEY_HASHES
 from bentos.runtime import Model
 
 LOCK, CONTAINERFILE = REPOSITORY / "requirements" / "serving.txt", REPOSITORY / "deploy" / "Containerfile"
@@ -32,12 +35,14 @@ PRUNED = (
     "bin",
     "**/tests",
     "**/*.pyi",
+    "onnxruntime/capi/libonnxruntime.so.*",  # for programs in C; Python's module holds a copy of its own
     *(f"onnxruntime/{name}" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
 )
 """What of the packages a service never needs."""
 IMPORTED = """
 import sys, pathlib, py_compile
-import _bentoml_impl.server.serving, _bentoml_impl.worker.service, bentoml_cli.cli, bentos.probe, bentos.service
+import _bentoml_impl.server.serving, _bentoml_impl.worker.service, bentoml_cli.cli, jwt
+import bentos.admin_port, bentos.probe, bentos.service
 site = pathlib.Path(sys.argv[1])
 found = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
 for file in map(pathlib.Path, found):
@@ -101,7 +106,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
 
 
 def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> dict[str, Any]:
-    """Run the image hardened, wait until it is ready, ask it about its model's example, and stop it.
+    """Run the image hardened and with a key made for it, wait until it is ready, ask about its model's example, and stop it.
 
     Returns
     -------
@@ -115,16 +120,18 @@ def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> d
     """
     engine, url = Engine.found(), f"http://127.0.0.1:{port}"
     began = time.monotonic()
-    container = engine.start(reference, port, spec.serving.memory_mb)
+    token, key = api_keys.make("smoke", "predict", datetime.now(UTC))
+    known, sent = {KEY_HASHES: api_keys.write(spec.name, {key.id: key})}, {"Authorization": f"Bearer {token}"}
+    container = engine.start(reference, port, spec.serving.memory_mb, known)
     try:
         while not _ready(url):
             if time.monotonic() - began > 60:
                 raise ContainerError(f"{reference} is not ready after a minute; it says:\n{engine.stop(container)[-2000:]}")
             time.sleep(0.02)
         ready = time.monotonic() - began
-        with urlopen(f"{url}/docs.json", timeout=10) as described:  # noqa: S310 - the loopback
+        with urlopen(Request(f"{url}/docs.json", headers=sent), timeout=10) as described:  # noqa: S310 - the loopback
             example = json.load(described)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
-        body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json"})  # noqa: S310
+        body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json", **sent})  # noqa: S310
         with urlopen(body, timeout=10) as response:  # noqa: S310
             answered, answer = response.headers["X-Model-Digest"], json.load(response)
     finally:

@@ -78,6 +78,11 @@ class Home:
         return self.root / "served"
 
     @property
+    def keys(self) -> Path:
+        """The hashes of the API keys of services, by product."""
+        return self.root / "keys"
+
+    @property
     def models(self) -> Path:
         """Model folders, by product and digest."""
         return self.root / "models"

@@ -110,7 +110,8 @@ def lineage(product: str, url: str | None) -> None:
 
         links = chain(home, product)
         if url is not None:
-            links.append(header(product, next(link.digest for link in links if link.stage == "model"), url))
+            model = next(link.digest for link in links if link.stage == "model")
+            links.append(header(product, model, url, resources.service_key()))
     show_lineage(links)
     sys.exit(any(link.problem for link in links))
 

@@ -54,14 +54,18 @@ def chain(home: Home, product: str) -> list[Link]:
     return [link for step in steps for link in step(home, champion)]
 
 
-def header(product: str, digest: str, url: str) -> Link:
-    """Ask a running service which model answers."""
-    from urllib.request import urlopen
+def header(product: str, digest: str, url: str, key: str | None = None) -> Link:
+    """Ask a running service which model answers, with a key of scope admin where it asks for one."""
+    from urllib.request import Request, urlopen
 
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with urlopen(f"{url.rstrip('/')}/model", timeout=10) as answer:  # noqa: S310 - as given
+        with urlopen(Request(f"{url.rstrip('/')}/model", headers=headers), timeout=10) as answer:  # noqa: S310 - as given
             found = answer.headers.get("X-Model-Digest", "")
     except OSError as error:
+        if getattr(error, "code", None) in {401, 403}:
+            told = "the service asks for a key of scope admin: set LOOPLINE_KEY"
+            return Link("answer", f"{url}/model", "", told)
         return Link("answer", f"{url}/model", "", f"the service does not answer ({error}). Start it, or leave --url out")
     problem = "" if found == digest else f"model {found[:12] or 'unknown'} answers, of {product} {digest[:12]} should"
     return Link("answer", "X-Model-Digest", found, problem)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from assets.storage.home import Home
 from bentos.app import ModelApp
@@ -21,10 +22,10 @@ from tests.ports import free_port
 
 
 @contextmanager
-def answering(app: ModelApp) -> Iterator[httpx.Client]:
-    """A client of an application that answers in a thread of this process."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app.asgi(), host="127.0.0.1", port=port, log_config=None, lifespan="on"))
+def answering(app: ModelApp | ASGIApp) -> Iterator[httpx.Client]:
+    """A client of an application, behind its gate or without one, that answers in a thread of this process."""
+    port, asgi = free_port(), app.asgi() if isinstance(app, ModelApp) else app
+    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=port, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
