@@ -14,7 +14,9 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion.ledger import require_champion
+from assets.promotion.checkpoint import Checkpoint
+from assets.promotion.known_heads import HEAD
+from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.digests import file_digest, value_digest
@@ -67,12 +69,14 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             shutil.copyfile(source, package_folder / source.name)
         for name in FILES:
             shutil.copyfile(folder / name, package_folder / "model" / name)
+        head = head_of(home, champion)
         promised = {
             "product": spec.name,
             "model_version": version,
             "model_digest": digest,
             "champion_since_utc": champion.recorded_at,
             "ledger_entry": champion.digest,
+            HEAD: head,
             "workers": spec.serving.workers,
             "limits": spec.serving.limits,
         }
@@ -82,7 +86,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "service": "bentos.service:ModelService",
             "name": spec.name,
             "description": spec.description,
-            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63]},
+            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63], **_labels(head)},
             "include": ["bentos/**"],
             "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
         }
@@ -101,6 +105,14 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
     return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def _labels(head: str | None) -> dict[str, str]:
+    """The ledger's head as labels, which BentoML holds to 63 letters, digits, dots and dashes."""
+    if head is None:
+        return {}
+    read = Checkpoint.read(head)
+    return {"ledger_size": str(read.size), "ledger_root": read.root.hex()[:63]}
 
 
 def sources() -> list[Path]:
