@@ -1,8 +1,7 @@
 """Known heads: the checkpoints of the ledger that are kept outside it, where who rewrites the ledger must also reach.
 
 What is made of a champion carries the checkpoint at the entry by which it serves: the bento, the wheel, the records of
-predictions, SQL, images and monitoring, and the model version in the registry. The registered model has
-the latest one as a tag.
+predictions, SQL, images and monitoring. The version in the registry carries the head of when the registry last followed.
 """
 
 from __future__ import annotations

@@ -273,6 +273,17 @@ def _append_to(
     return now, record
 
 
+def trusted(home: Home, product: str) -> Standing:
+    """As `standing`, for whoever acts on it.
+
+    Raises
+    ------
+    DigestError, UntrustedLedgerError
+        As `verify`: nobody can say by such a ledger who serves.
+    """
+    return Standing.after(entry for entry in ledger_verification.require_trusted(home).entries if entry.product == product)
+
+
 def require_champion(home: Home, product: str) -> Entry:
     """The entry by which the present champion serves.
 
@@ -283,7 +294,7 @@ def require_champion(home: Home, product: str) -> Entry:
     UntrustedLedgerError
         If the ledger was shortened, replaced or rewritten: nobody can say by it who serves.
     """
-    found = Standing.after(entry for entry in ledger_verification.require_trusted(home).entries if entry.product == product)
+    found = trusted(home, product)
     if found.champion is None:
         raise LedgerError(f"{product}: {found.vacancy}")
     return found.champion

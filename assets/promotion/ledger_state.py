@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -91,7 +91,7 @@ class Entry:
     def content(self) -> dict[str, Any]:
         """All that is recorded, of which the digest is taken; without a finding, as before findings could be accepted."""
         left_out = {"digest"} if self.finding else {"digest", "finding"}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     @property
     def tag(self) -> str:

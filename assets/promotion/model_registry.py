@@ -116,17 +116,12 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
 
 
 @BESIDE.done
-def name_champion(
-    home: Home, product: str, version: int | None, *, head: str | None = None, latest: str | None = None
-) -> None:
-    """Let the alias follow the ledger: name the version that serves, or nobody.
-
-    A tag of the version keeps the ledger's head at the entry by which it serves, one of the model the latest head.
-    """
+def name_champion(home: Home, product: str, version: int | None, head: str | None = None) -> None:
+    """Let the alias follow the ledger: name the version that serves, or nobody; a tag of it keeps the ledger's head."""
     with connected(home) as client:
-        if latest is not None:
-            client.set_registered_model_tag(product, HEAD, latest)
         if version is None:
+            if head is not None:
+                client.set_registered_model_tag(product, HEAD, head)
             client.delete_registered_model_alias(product, CHAMPION)
             return
         if head is not None:
@@ -269,12 +264,9 @@ def follow_ledger(home: Home, product: str) -> Entry | None:
     UntrustedLedgerError
         If the ledger was shortened, replaced or rewritten; the alias stays then.
     """
-    latest = ledger.checkpoint(home).note if ledger.verify(home) else None
+    head = ledger.checkpoint(home).note if ledger.verify(home) else None
     champion = ledger.standing(home, product).champion
-    if champion is None:
-        name_champion(home, product, None, latest=latest)
-    else:
-        name_champion(home, product, champion.version, head=ledger.head_of(home, champion), latest=latest)
+    name_champion(home, product, champion.version if champion else None, head)
     return champion
 
 
