@@ -51,20 +51,22 @@ class Unusable:
 
 
 def known(home: Home) -> tuple[list[KnownHead], list[Unusable]]:
-    """All heads that the home keeps outside the ledger, and the places whose head is malformed or falsely signed."""
+    """All heads that the home keeps outside the ledger, and the places whose head is malformed or falsely signed.
+
+    The ledger must extend those that are falsely signed too: they may be of before a key that was replaced.
+    """
     key = signing_key.registered(home)
     heads: list[KnownHead] = []
     unusable: list[Unusable] = []
     for place, text in _texts(home):
         try:
             checkpoint = Checkpoint.read(str(text))
-            problem = "" if key is None else key.problem(checkpoint)
         except LedgerError as error:
-            problem = str(error)
-        if problem:
+            unusable.append(Unusable(place, str(error)))
+            continue
+        heads.append(KnownHead(checkpoint, place))
+        if key is not None and (problem := key.problem(checkpoint)):
             unusable.append(Unusable(place, problem))
-        else:
-            heads.append(KnownHead(checkpoint, place))
     return heads, unusable
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from assets.errors import LedgerError
 from assets.promotion import ledger_database, ledger_verification, signing_key
-from assets.promotion.checkpoint import Checkpoint, checkpoint_of, origin_of
+from assets.promotion.checkpoint import Checkpoint, checkpoint_of
 from assets.promotion.known_heads import KnownHead, known
 from assets.promotion.ledger_database import Recorded, opened, read, recorded
 from assets.promotion.ledger_state import LEDGER, Decision, Entry, Event, Standing
@@ -78,12 +78,6 @@ def checkpoint(home: Home, size: int | None = None) -> Checkpoint:
         )
     unsigned, key = checkpoint_of(found[:size]), signing_key.registered(home)
     return unsigned if key is None else key.sign(unsigned)
-
-
-def name(home: Home) -> str | None:
-    """The ledger's name among all ledgers; None where it has no entry yet."""
-    found = recorded(home).entries
-    return origin_of(found) if found else None
 
 
 def head_of(home: Home, champion: Entry) -> str | None:
@@ -229,8 +223,11 @@ def _appending(
 ) -> Iterator[tuple[Standing, Callable[[Event, Decision], Entry]]]:
     """The present standing, and a function that appends an entry. All that is appended is committed together, or nothing is.
 
-    Nothing is appended to a ledger that was changed or shortened, except by who takes it as it is.
+    Nothing is appended to a ledger that was changed or shortened, except by who takes it as it is, nor without the key that
+    signs what follows from it.
     """
+    if (key := signing_key.registered(home)) is not None:
+        key.private()
     if is_trusted and not recorded(home).entries:
         ledger_verification.require_trusted(home)  # before a file is made where one is missing
     with opened(home) as connection:

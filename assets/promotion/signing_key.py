@@ -54,7 +54,7 @@ class SigningKey:
         LedgerError
             If the private key is missing, cannot be read, or belongs to another public key.
         """
-        private = self._private()
+        private = self.private()
         signature = key_id(checkpoint.origin, self.public) + private.sign(checkpoint.body.encode())
         return checkpoint.signed(f"— {checkpoint.origin} {base64.b64encode(signature).decode()}")
 
@@ -65,14 +65,14 @@ class SigningKey:
             return "" if checkpoint.size <= self.since else "it is not signed with the ledger's key"
         return "" if all(verifies(self.public, checkpoint.body, signature) for signature in known) else "its signature is false"
 
-    def _ours(self, checkpoint: Checkpoint, line: str) -> bytes | None:
-        """The signature in a line, if it says that it is of this key."""
-        found = SIGNATURE.fullmatch(line)
-        signature = base64.b64decode(found["signature"]) if found else b""
-        is_ours = found is not None and found["name"] == checkpoint.origin
-        return signature[4:] if is_ours and signature[:4] == key_id(checkpoint.origin, self.public) else None
+    def private(self) -> Ed25519PrivateKey:
+        """The private key, read from its file.
 
-    def _private(self) -> Ed25519PrivateKey:
+        Raises
+        ------
+        LedgerError
+            If it is missing, cannot be read, or belongs to another public key.
+        """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -86,6 +86,13 @@ class SigningKey:
         if not isinstance(private, Ed25519PrivateKey) or private.public_key().public_bytes_raw() != self.public:
             raise LedgerError(f"{self.file}: this private key is not the one whose public key the home keeps. {again}")
         return private
+
+    def _ours(self, checkpoint: Checkpoint, line: str) -> bytes | None:
+        """The signature in a line, if it says that it is of this key."""
+        found = SIGNATURE.fullmatch(line)
+        signature = base64.b64decode(found["signature"]) if found else b""
+        is_ours = found is not None and found["name"] == checkpoint.origin
+        return signature[4:] if is_ours and signature[:4] == key_id(checkpoint.origin, self.public) else None
 
 
 def verifies(public: bytes, body: str, signature: bytes) -> bool:

@@ -12,6 +12,7 @@ from orchestration.cli.errors import told
 
 if TYPE_CHECKING:
     from assets.promotion.signing_key import SigningKey
+    from assets.storage.home import Home
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -46,11 +47,13 @@ def new(file: Path | None, *, replace: bool) -> None:
         home = resources.home_from_environment().prepare()
         from assets.promotion import ledger as records
         from assets.promotion import signing_key
+        from assets.promotion.ledger_database import recorded
 
-        size = records.verify(home)
-        made = signing_key.make(home, size, file, replace=replace)
+        if not replace:  # a record that cannot be read is what may have to be replaced
+            records.verify(home)
+        made = signing_key.make(home, len(recorded(home).entries), file, replace=replace)
         click.echo(f"private key: {made.file}. Keep a copy elsewhere; who has it can sign in your name.")
-        _show(made, records.name(home))
+        _show(made, home)
 
 
 @key.command()
@@ -59,16 +62,20 @@ def show() -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from assets.errors import LedgerError
-        from assets.promotion import ledger as records
         from assets.promotion import signing_key
 
         found = signing_key.registered(home)
         if found is None:
             raise LedgerError("the ledger has no key, so its checkpoints are not signed. Make one: `loopline ledger key new`.")
         click.echo(f"private key: {found.file}")
-        _show(found, records.name(home))
+        _show(found, home)
 
 
-def _show(key: SigningKey, name: str | None) -> None:
+def _show(key: SigningKey, home: Home) -> None:
+    from assets.promotion.checkpoint import origin_of
+    from assets.promotion.ledger_database import recorded
+
+    entries = recorded(home).entries
+    named = key.verifier(origin_of(entries)) if entries else "it is named after the first entry, which is still to come"
     click.echo(f"signs checkpoints of more than {key.since} entries")
-    click.echo(f"public key: {key.verifier(name) if name else 'named after the first entry, which is still to come'}")
+    click.echo(f"public key: {named}")

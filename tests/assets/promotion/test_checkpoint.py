@@ -160,7 +160,7 @@ def test_a_key_is_not_replaced_nor_overwritten_by_chance(home: Home, tmp_path: P
 def test_without_its_private_key_nothing_is_promoted_half_signed(
     home: Home, tmp_path: Path, content: bytes | str | None, told: str
 ) -> None:
-    """The head is not made, and the error says what to do."""
+    """Neither is the head made nor an entry, and the error says what to do."""
     promoted(home, 1)
     file = signing_key.make(home, 1, tmp_path / "key.pem").file
     if content is None:
@@ -169,8 +169,10 @@ def test_without_its_private_key_nothing_is_promoted_half_signed(
         file.write_bytes(content)
     else:
         file.write_bytes(signing_key.make(Home(tmp_path / "other"), 0).file.read_bytes())
-    with pytest.raises(LedgerError, match=rf"key\.pem: {told}.*`loopline ledger key new --replace`"):
-        ledger.checkpoint(home)
+    for attempt in (lambda: ledger.checkpoint(home), lambda: promoted(home, 2)):
+        with pytest.raises(LedgerError, match=rf"key\.pem: {told}.*`loopline ledger key new --replace`"):
+            attempt()
+    assert len(ledger.entries(home)) == 1
 
 
 def test_a_key_record_that_cannot_be_read_is_one_clear_error(home: Home) -> None:
