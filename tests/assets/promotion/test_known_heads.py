@@ -204,7 +204,7 @@ def test_a_malformed_head_or_record_ends_in_no_traceback(kept: Home) -> None:
 LENGTHS = st.tuples(st.integers(1, 12), st.integers(0, 12), st.lists(st.integers(1, 12), min_size=1, max_size=4))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=LENGTHS, changed=st.integers(0, 11))
 def test_a_ledger_agrees_with_a_head_if_and_only_if_it_extends_it(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[int, int, list[int]], changed: int
