@@ -13,6 +13,7 @@
     │   └── UnlearnableError   a table from which nothing can be learnt: `loopline new` refuses it
     ├── DigestError            stored bytes are not the bytes that were published
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
+    │   └── UntrustedLedgerError  the ledger was shortened, replaced or rewritten: a head that is kept elsewhere says so
     ├── PackagingError         BentoML could not build the champion's bento
     ├── TranslationError       a model's graph cannot be written as SQL
     ├── ParityError            a way of serving answers otherwise than the promoted model
@@ -87,6 +88,10 @@ class DigestError(LooplineError):
 
 class LedgerError(LooplineError):
     """The ledger cannot take an entry: the version never served, serves already, or is invalid."""
+
+
+class UntrustedLedgerError(LedgerError):
+    """The ledger does not extend a head of it that is kept elsewhere."""
 
 
 class PackagingError(LooplineError):

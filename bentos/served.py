@@ -28,7 +28,7 @@ class Served:
     Parameters
     ----------
     promise : dict
-        The content of ``promoted.json``: product, version, digest, when the ledger made it champion, limits.
+        The content of ``promoted.json``: product, version, digest, when the ledger made it champion, its head then, limits.
     model : Model
         Loaded only if its digest was the promised one.
     row_graph : RowGraph, optional
@@ -74,7 +74,10 @@ class Served:
     @cached_property
     def headers(self) -> dict[str, str]:
         """The stamp of every response, answers and refusals alike."""
-        return {"x-model-version": str(self.promise["model_version"]), "x-model-digest": self.model.digest}
+        stamp = {"x-model-version": str(self.promise["model_version"]), "x-model-digest": self.model.digest}
+        # a checkpoint's second and third line: how many entries the ledger had, and their root hash
+        head = str(self.promise.get("ledger_head") or "").split("\n")
+        return {**stamp, "x-ledger-head": " ".join(head[1:3])} if len(head) > 2 else stamp
 
     @cached_property
     def requests(self) -> dict[str, Any]:

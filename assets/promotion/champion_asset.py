@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assets.errors import GateRefusedError
 from assets.promotion import ledger, model_registry, verdicts
+from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import GATE, Decision
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, MlflowRun
@@ -51,4 +52,4 @@ def decide_champion(home: Home, spec: ProductSpec) -> AssetResult:
         "verdict": verdict.told,
         "ledger_entry": champion.number,
     }
-    return AssetResult(value_digest([champion.version, champion.model_digest]), figures, ledger.database(home))
+    return AssetResult(value_digest([champion.version, champion.model_digest]), figures, database(home))

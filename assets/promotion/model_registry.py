@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.errors import GateRefusedError, LedgerError
 from assets.promotion import ledger
+from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.promotion.mlflow_client import BESIDE, connected, database, experiment
 from assets.spec import ProductSpec
@@ -115,13 +116,17 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
 
 
 @BESIDE.done
-def name_champion(home: Home, product: str, version: int | None) -> None:
-    """Let the alias follow the ledger: name the version that serves, or nobody."""
+def name_champion(home: Home, product: str, version: int | None, head: str | None = None) -> None:
+    """Let the alias follow the ledger: name the version that serves, or nobody; a tag of it keeps the ledger's head."""
     with connected(home) as client:
         if version is None:
+            if head is not None:
+                client.set_registered_model_tag(product, HEAD, head)
             client.delete_registered_model_alias(product, CHAMPION)
-        else:
-            client.set_registered_model_alias(product, CHAMPION, str(version))
+            return
+        if head is not None:
+            client.set_model_version_tag(product, str(version), HEAD, head)
+        client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
 @BESIDE.done
@@ -252,9 +257,16 @@ def _log(
 
 
 def follow_ledger(home: Home, product: str) -> Entry | None:
-    """Let MLflow's alias name the ledger's champion, and return the entry by which it serves."""
+    """Let MLflow's alias name the ledger's champion, and return the entry by which it serves.
+
+    Raises
+    ------
+    UntrustedLedgerError
+        If the ledger was shortened, replaced or rewritten; the alias stays then.
+    """
+    head = ledger.checkpoint(home).note if ledger.verify(home) else None
     champion = ledger.standing(home, product).champion
-    name_champion(home, product, champion.version if champion else None)
+    name_champion(home, product, champion.version if champion else None, head)
     return champion
 
 

@@ -15,7 +15,9 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion.ledger import require_champion
+from assets.promotion.checkpoint import Checkpoint
+from assets.promotion.known_heads import HEAD
+from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger_state import Entry
 from assets.serving.row_graph import row_graph
 from assets.spec import ProductSpec
@@ -71,12 +73,14 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         package_folder.mkdir(parents=True)
         for source in sources():
             shutil.copyfile(source, package_folder / source.name)
+        head = head_of(home, champion)
         promised = {
             "product": spec.name,
             "model_version": version,
             **pack(model, folder, package_folder),
             "champion_since_utc": champion.recorded_at,
             "ledger_entry": champion.digest,
+            HEAD: head,
             "workers": spec.serving.workers,
             "limits": spec.serving.limits,
         }
@@ -86,7 +90,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "service": "bentos.service:ModelService",
             "name": spec.name,
             "description": spec.description,
-            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63]},
+            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63], **_labels(head)},
             "include": ["bentos/**"],
             "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
         }
@@ -116,6 +120,14 @@ def pack(model: Model, folder: Path, package_folder: Path) -> dict[str, str | No
     if single is not None:
         (package_folder / FILE).write_bytes(single)
     return {"model_digest": model.digest, "row_graph_digest": None if single is None else hashlib.sha256(single).hexdigest()}
+
+
+def _labels(head: str | None) -> dict[str, str]:
+    """The ledger's head as labels, which BentoML holds to 63 letters, digits, dots and dashes."""
+    if head is None:
+        return {}
+    read = Checkpoint.read(head)
+    return {"ledger_size": str(read.size), "ledger_root": read.root.hex()[:63]}
 
 
 def sources() -> list[Path]:

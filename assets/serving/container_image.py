@@ -16,7 +16,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from assets.errors import ContainerError
-from assets.promotion import current_artifacts
+from assets.promotion import current_artifacts, ledger
+from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.ledger_state import Entry
 from assets.serving import kubernetes_manifest
 from assets.serving.container_engine import Engine, run
@@ -91,6 +92,8 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         (context / "passwd").write_text(USER, encoding="utf-8")
         _install(context / "site", context / "bento" / "src")
         labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
+        if (head := ledger.head_of(home, champion)) is not None:
+            labels["loopline.ledger-head"] = Checkpoint.read(head).short
         engine.build(context, CONTAINERFILE, reference, labels)
         archive = scratch / "image.tar"
         engine.save(reference, archive)
@@ -99,9 +102,8 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
     found = engine.inspect(reference) or {}
     done = Image(reference, _digest(found), int(found["Size"]), folder)
     sbom = file_digest(folder / "sbom.cdx.json")
-    current_artifacts.name(
-        folder, done.digest, champion, reference=reference, size_bytes=done.size_bytes, engine=engine.runner, sbom_digest=sbom
-    )
+    more = {"reference": reference, "size_bytes": done.size_bytes, "engine": engine.runner, "sbom_digest": sbom}
+    current_artifacts.name(home, folder, done.digest, champion, **more)
     return done
 
 

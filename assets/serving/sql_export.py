@@ -74,7 +74,7 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(draft, folder)
     digest = digest_of(folder)
-    current_artifacts.name(folder, digest, champion)
+    current_artifacts.name(home, folder, digest, champion)
     return Translated(folder, digest, len(queries["duckdb"].encode()))
 
 

@@ -46,7 +46,7 @@ def promote(
         If there is no such version, it serves already, or it is invalid.
     """
     version = model_registry.version(home, spec.name, number)
-    standing = ledger.standing(home, spec.name)
+    standing = ledger.trusted(home, spec.name)
     if standing.champion_digest == version.model_digest:
         raise LedgerError(f"{spec.name}: version {number} serves already, so there is nothing to promote.")
     if (entry := standing.invalid.get(version.model_digest)) is not None:
@@ -89,7 +89,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
     DigestError
         If its model is gone or was changed, or this version of Loopline cannot run it.
     """
-    standing = ledger.standing(home, spec.name)
+    standing = ledger.trusted(home, spec.name)
     if number is None:
         target = standing.fallback
         if target is None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assets.errors import LooplineError
 from assets.promotion import ledger, model_registry
+from assets.promotion.known_heads import KnownHead, known
 from assets.serving import bento_package
 from assets.storage.home import Home
 from orchestration.operations.decisions import require_runnable
+
+AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,23 @@ class Finding:
     mended: bool
 
 
-def examine(home: Home, products: list[str]) -> list[Finding]:
-    """Look for disagreements, and mend those that the ledger settles; running it again finds those that are left."""
+def examine(home: Home, products: list[str], heads: Sequence[KnownHead] = ()) -> list[Finding]:
+    """Look for disagreements, and mend those that the ledger settles; running it again finds those that are left.
+
+    Nothing is mended by a ledger that was shortened, replaced or rewritten, nor while a head of it cannot be believed.
+
+    Parameters
+    ----------
+    home, products
+        What is looked at.
+    heads : sequence of KnownHead
+        Heads of the ledger that are known from elsewhere, beside those that the home keeps.
+    """
     try:
-        ledger.verify(home)
+        ledger.verify(home, *heads)
+        if unusable := known(home)[1]:
+            told = [f"the head in {item.place} cannot be used: {item.problem}. {AGAIN}" for item in unusable]
+            return [Finding("ledger", problem, mended=False) for problem in told]
     except LooplineError as error:
         return [Finding("ledger", str(error), mended=False)]
     return [finding for product in products for finding in _of(home, product)]

@@ -46,7 +46,8 @@ def chain(home: Home, product: str) -> list[Link]:
     LedgerError
         If nothing is served.
     """
-    champion = ledger.require_champion(home, product)
+    # one that stands in a ledger that was changed is shown, with what is wrong at the ledger's link
+    champion = ledger.standing(home, product).champion or ledger.require_champion(home, product)
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
         _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
         _followed, _image,

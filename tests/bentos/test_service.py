@@ -13,11 +13,14 @@ import httpx
 import numpy as np
 import pytest
 
+from assets.errors import LedgerError, UntrustedLedgerError
 from assets.features import snapshots
+from assets.promotion import known_heads, ledger
 from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.training import current_model
 from bentos.runtime import Model
+from tests.assets.promotion.test_ledger import promoted
 from tests.bentos.serving import serving, until_ready
 from tests.world import World
 
@@ -79,6 +82,20 @@ def test_each_answer_names_its_model(service: httpx.Client, ran: Home, rows: lis
         answer = service.request(method, path, json=body)
         assert answer.headers["X-Model-Digest"] == digest == answer.json()["model_digest"], path
         assert answer.headers["X-Model-Version"] == "1", path
+        assert answer.headers["X-Ledger-Head"] == ledger.checkpoint(ran, 1).short, path
+
+
+def test_the_ledger_is_held_against_the_head_that_a_service_answers_with(service: httpx.Client, ran: Home, home: Home) -> None:
+    """Its own ledger extends it; another one does not, and an address where nobody answers is an error."""
+    url = str(service.base_url)
+    head = known_heads.answered(url)
+    assert head is not None
+    assert ledger.verify(ran, head) == 1
+    promoted(home, 1)
+    with pytest.raises(UntrustedLedgerError, match=rf"entry 1 was rewritten, .*X-Ledger-Head of {url}/?/model keeps the head"):
+        ledger.verify(home, head)
+    with pytest.raises(LedgerError, match=r"http://127\.0\.0\.1:9/model: the service does not answer \(.*leave --url out"):
+        known_heads.answered("http://127.0.0.1:9")
 
 
 def test_an_unknown_category_is_answered_and_reported(service: httpx.Client, rows: list[dict[str, Any]]) -> None:

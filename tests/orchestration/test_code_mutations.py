@@ -28,6 +28,7 @@ NO_CONTENT = {
     "assets.monitoring.retraining_triggers": "decides when a run starts",
     "assets.observability": "exports what was found out; nothing is made of it",
     "assets.processes": "where a function is called changes nothing that it gives",
+    "assets.promotion.ledger_proofs": "proves to others what the ledger holds",
     "assets.replay": "runs the loop over the past in homes of its own",
     "assets.scaffolding": "writes a new declaration",
     "assets.serving.api_keys": "says who may ask a service; nothing is made of it",
