@@ -15,6 +15,7 @@ from assets.processes.settings import SETTINGS
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
+from assets.storage.publishing import publishing
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -70,8 +71,9 @@ def instance_folder(home: Home) -> Path:
     home.dagster.mkdir(parents=True, exist_ok=True)
     configuration = _configuration()
     written = home.dagster / "dagster.yaml"
-    if not written.exists() or written.read_text(encoding="utf-8") != configuration:
-        written.write_text(configuration, encoding="utf-8")
+    if not written.exists() or written.read_bytes() != configuration.encode():
+        with publishing(written) as temporary:
+            temporary.write_text(configuration, encoding="utf-8")
     return home.dagster
 
 

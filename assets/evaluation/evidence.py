@@ -21,6 +21,7 @@ from assets.methods.ranking import Array
 from assets.methods.stress import Columns
 from assets.registries import registry
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -129,7 +130,7 @@ class Case:
         if before is not None:
             write_json(kept(folder, stage, before.digest), before.record)
         done = _read(write_json(path, record))
-        kept(folder, stage, done.digest).unlink(missing_ok=True)
+        manifest.remove(kept(folder, stage, done.digest))
         return done
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.promotion.ledger_state import Entry
+from assets.storage import manifest
 from assets.storage.publishing import read_json, write_json
 
 RECORD = "current.json"
@@ -44,4 +45,4 @@ def forget(folder: Path, digest: str | None = None) -> None:
     """Let nothing be current in a folder; with a model's digest, only if what is current is of that model."""
     told = record(folder)
     if told is not None and digest in (None, told["model_digest"]):
-        (folder / RECORD).unlink()
+        manifest.remove(folder / RECORD)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from assets.storage import manifest
 from assets.storage.home import LAYOUT, Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import write_json
@@ -42,7 +43,7 @@ def upgrade(home: Home, on_wait: Callable[[str], None] | None = None) -> Path | 
             home.monitoring, home.code_versions, home.landing,
         ):  # fmt: skip
             if folder.exists():
-                folder.rename(aside / folder.name)
+                manifest.publish(folder, aside / folder.name)
         write_json(home.record, {"layout": LAYOUT})
         return aside
 

@@ -30,7 +30,7 @@ def history(product: str, as_json: bool) -> None:
     from orchestration.cli.display import show_history
 
     with told():
-        home, _ = _opened(product)
+        home = _home_of(product)
         from assets.promotion import ledger
 
         found = ledger.standing(home, product)
@@ -105,7 +105,7 @@ def lineage(product: str, url: str | None) -> None:
     from orchestration.cli.display import show_lineage
 
     with told():
-        home, _ = _opened(product)
+        home = _home_of(product)
         from orchestration.operations.lineage import chain, header
 
         links = chain(home, product)
@@ -122,15 +122,24 @@ def doctor() -> None:
 
     with told():
         home = resources.home_from_environment().prepare()
-        from orchestration.declarations import products
+        from orchestration.declarations import names
         from orchestration.operations.doctor import examine
 
-        found = examine(home, [spec.name for spec, _ in products()])
+        found = examine(home, names())
     show_findings(found)
     sys.exit(not all(finding.mended for finding in found))
 
 
 COMMANDS: tuple[click.Command, ...] = (history, promote, accept, rollback, invalidate, lineage, doctor)
+
+
+def _home_of(product: str) -> Home:
+    """The home, where the product is declared."""
+    home = resources.home_from_environment().prepare()
+    from orchestration.declarations import names
+
+    names(product)
+    return home
 
 
 def _opened(product: str) -> tuple[Home, ProductSpec]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assets.errors import DigestError, LedgerError
 from assets.evaluation.examinations import examined
 from assets.features import snapshots
-from assets.promotion import gate, ledger, model_registry, verdicts
+from assets.promotion import gate, ledger, model_registry, registered_versions, verdicts
 from assets.promotion.ledger_state import Decision, Entry
 from assets.promotion.verdicts import Verdict
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
@@ -45,7 +45,7 @@ def promote(
     LedgerError
         If there is no such version, it serves already, or it is invalid.
     """
-    version = model_registry.version(home, spec.name, number)
+    version = registered_versions.version(home, spec.name, number)
     standing = ledger.standing(home, spec.name)
     if standing.champion_digest == version.model_digest:
         raise LedgerError(f"{spec.name}: version {number} serves already, so there is nothing to promote.")
@@ -125,7 +125,7 @@ def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -
         raise LedgerError(
             f"{product}: the last verdict is not refused for a finding '{finding}'. {listed} See `loopline report {product}`."
         )
-    held = model_registry.holder(home, product, model_registry.CHALLENGER)
+    held = registered_versions.holder(home, product, registered_versions.CHALLENGER)
     version = held.version if held is not None and held.model_digest == verdict.challenger_digest else 0
     decision = Decision(
         version,
@@ -148,7 +148,7 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     LedgerError
         If there is no such version, or it is invalid already.
     """
-    version = model_registry.version(home, spec.name, number)
+    version = registered_versions.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
     made = ledger.invalidate(home, spec.name, decision)
     for way in WAYS_OF_SERVING.values():

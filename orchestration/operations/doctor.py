@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assets.errors import LooplineError
-from assets.promotion import ledger, model_registry
+from assets.promotion import ledger, model_registry, registered_versions
 from assets.serving import bento_package
 from assets.storage.home import Home
 from orchestration.operations.decisions import require_runnable
@@ -33,7 +33,7 @@ def examine(home: Home, products: list[str]) -> list[Finding]:
 def _of(home: Home, product: str) -> Iterator[Finding]:
     standing = ledger.standing(home, product)
     champion = standing.champion
-    named = model_registry.holder(home, product, model_registry.CHAMPION)
+    named = registered_versions.holder(home, product, registered_versions.CHAMPION)
     wanted = champion.version if champion else None
     if (named.version if named else None) != wanted:
         model_registry.follow_ledger(home, product)
@@ -46,7 +46,7 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
         return
     try:
         require_runnable(home, product, champion.model_digest)
-        if model_registry.version(home, product, champion.version).model_digest != champion.model_digest:
+        if registered_versions.version(home, product, champion.version).model_digest != champion.model_digest:
             told = f"version {champion.version} is registered with another model than the ledger's {champion.model_digest[:12]}"
             yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)
     except LooplineError as error:

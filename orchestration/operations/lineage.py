@@ -10,7 +10,7 @@ from assets.errors import LedgerError, LooplineError
 from assets.evaluation.evidence import read_by
 from assets.features import publish
 from assets.ingestion import landed_tables
-from assets.promotion import current_artifacts, ledger, model_registry, verdicts
+from assets.promotion import current_artifacts, ledger, registered_versions, verdicts
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package, container_image, sql_export
 from assets.storage.digests import file_digest, value_digest
@@ -141,8 +141,8 @@ def _ledger(home: Home, champion: Entry) -> Iterator[Link]:
 def _registered(home: Home, champion: Entry) -> Iterator[Link]:
     problem = ""
     try:
-        version = model_registry.version(home, champion.product, champion.version)
-        named = model_registry.holder(home, champion.product, model_registry.CHAMPION)
+        version = registered_versions.version(home, champion.product, champion.version)
+        named = registered_versions.holder(home, champion.product, registered_versions.CHAMPION)
         if version.model_digest != champion.model_digest:
             problem = f"it is registered with model {version.model_digest[:12]}"
         elif named is None or named.version != champion.version:

@@ -18,7 +18,7 @@ from assets.evaluation.examinations import EXAMINATIONS
 from assets.features import snapshots
 from assets.promotion import ledger, model_registry
 from assets.promotion.ledger_state import Decision
-from assets.promotion.model_registry import CHAMPION, holder
+from assets.promotion.registered_versions import CHAMPION, holder
 from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -270,7 +270,7 @@ def test_the_doctor_says_what_it_cannot_mend(home: Home) -> None:
 
 def test_killed_at_any_moment_the_doctor_finds_or_makes_a_consistent_state(home: Home) -> None:
     """Fifty kills while versions are rolled back, promoted and recorded, each at a random moment."""
-    model_registry.holder(home, "churn", CHAMPION)  # imports before the clock runs
+    model_registry.follow_ledger(home, "churn")  # imports before the clock runs
     chance, interrupted = random.Random(20130101), 0  # noqa: S311
     for _ in range(50):
         child = os.fork()
