@@ -63,6 +63,8 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
         "BENTOML_HOME": str(home.bentos),
         "LOOPLINE_CHAMPION": str(pointer),
         "LOOPLINE_PREDICTION_LOG": str(home.served / product),
+        # compiled modules beside a bento's own would be run instead of them, and no manifest names them
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

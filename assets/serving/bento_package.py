@@ -12,17 +12,20 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.errors import DigestError, PackagingError
 from assets.promotion.ledger import require_champion
 from assets.promotion.ledger_state import Entry
-from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
 from bentos.runtime import FILES, Model, model_digest
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec
 
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"

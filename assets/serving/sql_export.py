@@ -16,7 +16,7 @@ from assets.serving.dbt_package import KEPT, RELATION
 from assets.serving.sql_operators import number
 from assets.spec import ProductSpec
 from assets.storage import manifest
-from assets.storage.digests import file_digest, value_digest
+from assets.storage.digests import folder_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.sql import identifier, literal
@@ -70,7 +70,7 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
         for name, content in dbt_package.files(spec, _told(spec, champion), macros).items():
             _write(draft / "dbt" / name, content)
         manifest.publish(draft, folder, replaced=scratch / "replaced")
-    digest = digest_of(folder)
+    digest = folder_digest(folder)
     current_artifacts.name(folder, digest, champion)
     return Translated(folder, digest, len(queries["duckdb"].encode()))
 
@@ -189,12 +189,6 @@ def _told(spec: ProductSpec, champion: Entry) -> str:
 def _write(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
-
-
-def digest_of(folder: Path) -> str:
-    """The digest of a translation's files."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
 
 
 def withdraw(home: Home, product: str, digest: str | None = None) -> None:

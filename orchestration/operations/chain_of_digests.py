@@ -6,6 +6,7 @@ holds the digest too. Bytes are not read again: the digests are those of the man
 
 from __future__ import annotations
 
+import fnmatch
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from assets.errors import LooplineError
-from assets.evaluation.evidence import read_by
-from assets.promotion import current_artifacts, ledger, registered_versions, verdicts
+from assets.evaluation.evidence_files import read_by
+from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
 from assets.promotion.ledger_state import Entry, Standing
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY, Home
@@ -83,21 +84,21 @@ def disagreements(home: Home, known: Manifest, *, is_whole: bool) -> Iterator[Di
 def notes(known: Manifest) -> list[str]:
     """Bentos whose code is not that of this checkout: built by another version, or changed along with the manifest."""
     found = []
+    code = {path.name: file_digest(path) for path in (REPOSITORY / "bentos").glob("*.py")}
     for promise in _matching(known, "bentos/bentos/*/*/src/bentos/promoted.json"):
         folder = PurePosixPath(promise).parent
-        code = {path.name: file_digest(path) for path in (REPOSITORY / "bentos").glob("*.py")}
-        inside = {PurePosixPath(file).name: item for file, item in known.files.items() if PurePosixPath(file).parent == folder}
-        other = sorted(name for name, digest in code.items() if name not in inside or inside[name].digest != digest)
+        inside = {name.rpartition("/")[2]: known.files[name].digest for name in _matching(known, f"{folder}/*.py")}
+        other = sorted(name for name in {*code, *inside} if code.get(name) != inside.get(name))
         if other:
             found.append(
-                f"{folder.parent.parent}: its code is not this checkout's ({', '.join(other)}): another version of Loopline "
+                f"{folder.parents[1]}: its code is not this checkout's ({', '.join(other)}): another version of Loopline "
                 "built it, or somebody changed it. `loopline run` builds the champion's anew."
             )
     return found
 
 
 def _matching(known: Manifest, pattern: str) -> list[str]:
-    return [file for file in known.files if PurePosixPath(file).match(pattern)]
+    return fnmatch.filter(known.files, pattern)
 
 
 def _named_by_digest(records: Records) -> Iterator[Disagreement]:
@@ -135,21 +136,21 @@ def _verdicts(records: Records) -> Iterator[Disagreement]:
     """The verdict of every entry that is still there, the champions' in any case, and the evidence that each names."""
     home, champions = records.home, {entry.digest for entry in _champions(records)}
     for entry in records.entries:
-        folder = home.report_folder(entry.product, entry.model_digest, entry.snapshot_digest)
-        file = home.relative(folder / f"verdict-{str(entry.verdict)[:16]}.json")
+        path = verdict_records.place_of(home, entry)
+        file = home.relative(path)
         if entry.verdict is None or (file not in records.known.files and entry.digest not in champions):
             continue
         try:
-            verdict = verdicts.opened(home, entry.product, entry)
+            verdict = verdict_records.read(path, str(entry.verdict))
         except LooplineError as error:
             yield Disagreement(file, f"the ledger's entry {entry.number} rests on it: {error}")
             continue
-        for stage, digest in verdict.evidence.items():
-            path = read_by(folder, stage, digest)
-            found = value_digest(read_json(path)) if path.exists() else "nothing"
+        for stage, digest in verdict["evidence"].items():
+            read = read_by(path.parent, stage, digest)
+            found = value_digest(read_json(read)) if read.exists() else "nothing"
             if found != digest:
                 told = f"the verdict of the ledger's entry {entry.number} read digest {digest[:12]}, it has {found[:12]}"
-                yield Disagreement(home.relative(path), told)
+                yield Disagreement(home.relative(read), told)
 
 
 def _registered(records: Records) -> Iterator[Disagreement]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assets.errors import LooplineError
-from assets.promotion import ledger, model_registry, registered_versions
+from assets.promotion import ledger, registered_versions
 from assets.serving import bento_package
 from assets.storage.home import Home
-from orchestration.operations.decisions import require_runnable
+from orchestration.operations.intact_models import require_runnable
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     named = registered_versions.holder(home, product, registered_versions.CHAMPION)
     wanted = champion.version if champion else None
     if (named.version if named else None) != wanted:
+        from assets.promotion import model_registry
+
         model_registry.follow_ledger(home, product)
         told = f"MLflow's alias named {_version(named.version if named else None)}, the ledger says {_version(wanted)}"
         yield Finding(product, told, mended=True)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assets.errors import LedgerError, LooplineError
-from assets.evaluation.evidence import read_by
-from assets.features import publish
+from assets.evaluation.evidence_files import read_by
+from assets.features.snapshot_origin import origin
 from assets.ingestion import landed_tables
-from assets.promotion import current_artifacts, ledger, registered_versions, verdicts
+from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
 from assets.promotion.ledger_state import Entry
-from assets.serving import bento_package, container_image, sql_export
-from assets.storage.digests import file_digest, value_digest
+from assets.serving import bento_package
+from assets.storage.digests import file_digest, folder_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from bentos.runtime import model_digest
-from orchestration.operations.decisions import require_intact
+from orchestration.operations.intact_models import require_intact
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ def header(product: str, digest: str, url: str) -> Link:
 
 
 def _landed(home: Home, champion: Entry) -> Iterator[Link]:
-    origin = publish.origin(home, champion.product, champion.snapshot_digest)
-    if not origin.exists():
-        yield Link("landing", str(origin), "", "it is gone: nobody knows which files the snapshot rests on")
+    rests_on = origin(home, champion.product, champion.snapshot_digest)
+    if not rests_on.exists():
+        yield Link("landing", str(rests_on), "", "it is gone: nobody knows which files the snapshot rests on")
         return
-    for table, files in read_json(origin)["landed"].items():
+    for table, files in read_json(rests_on)["landed"].items():
         source, name = table.split(".")
         recorded = {record.file: record for record in landed_tables.records(home, source, name)}
         problems = [told for file in files if (told := _changed(home, file))]
@@ -107,7 +108,7 @@ def _model(home: Home, champion: Entry) -> Iterator[Link]:
 def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
     """Each record, as the verdict read it."""
     try:
-        told = verdicts.opened(home, champion.product, champion).evidence
+        told = _verdict_of(home, champion)["evidence"]
     except LooplineError:
         return  # told by the next link
     folder = home.report_folder(champion.product, champion.model_digest, champion.snapshot_digest)
@@ -121,12 +122,16 @@ def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
 def _verdict(home: Home, champion: Entry) -> Iterator[Link]:
     problem = ""
     try:
-        verdict = verdicts.opened(home, champion.product, champion)
-        if not verdict.promoted and not champion.overridden:
+        verdict = _verdict_of(home, champion)
+        if not verdict["promoted"] and not champion.overridden:
             problem = "it refuses the model, and nobody overrode it"
     except LooplineError as error:
         problem = str(error)
     yield Link("verdict", "overridden" if champion.overridden else "promoted", str(champion.verdict), problem)
+
+
+def _verdict_of(home: Home, champion: Entry) -> dict[str, Any]:
+    return verdict_records.read(verdict_records.place_of(home, champion), str(champion.verdict))
 
 
 def _ledger(home: Home, champion: Entry) -> Iterator[Link]:
@@ -165,6 +170,8 @@ def _bento(home: Home, champion: Entry) -> Iterator[Link]:
             problem = "it promises another model or version"
     except OSError as error:
         problem = f"{error.filename} is gone: run `loopline run {champion.product}`"
+    except LooplineError as error:
+        problem = str(error)
     yield Link("bento", tag, found, problem)
 
 
@@ -180,7 +187,7 @@ def _sql(home: Home, champion: Entry) -> Iterator[Link]:
     folder = home.sql / champion.product
     if current_artifacts.record(folder) is not None:
         # an estimator may have no translation
-        yield _published(home, champion, "sql", folder, digest_of=sql_export.digest_of)
+        yield _published(home, champion, "sql", folder, digest_of=folder_digest)
 
 
 def _published(home: Home, champion: Entry, stage: str, folder: Path, *, digest_of: Callable[[Path], str]) -> Link:
@@ -211,6 +218,8 @@ def _image(home: Home, champion: Entry) -> Iterator[Link]:
     record = current_artifacts.record(home.images / champion.product)
     if record is None:
         return
+    from assets.serving import container_image
+
     problem, again = "", f"run `loopline container {champion.product}`"
     try:
         found = container_image.digest_of(record["reference"])

@@ -24,7 +24,7 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration import resources
-from orchestration.operations import decisions, doctor, lineage
+from orchestration.operations import decisions, doctor, intact_models, lineage
 from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run
@@ -287,7 +287,7 @@ def test_killed_at_any_moment_the_doctor_finds_or_makes_a_consistent_state(home:
         assert standing.champion is not None
         assert standing.champion.version in (1, 2)
         assert standing.champion_digest not in standing.invalid
-        decisions.require_intact(home, "churn", standing.champion.model_digest)
+        intact_models.require_intact(home, "churn", standing.champion.model_digest)
         alias = holder(home, "churn", CHAMPION)
         assert alias is not None
         assert alias.version == standing.champion.version
