@@ -81,7 +81,8 @@ def _read(home: Home, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]
     if not database(home).exists():
         return []
     try:
-        with closing(sqlite3.connect(f"{database(home).resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
+        # to be written, as what a killed process left of a transaction is rolled back first
+        with closing(sqlite3.connect(f"{database(home).resolve().as_uri()}?mode=rw", uri=True, timeout=60)) as connection:
             return connection.execute(query, tuple(values)).fetchall()
     except sqlite3.Error as error:
         raise DigestError(f"{database(home)} cannot be read ({error}). Restore it from a backup.") from error

@@ -209,7 +209,7 @@ def _databases(home: Home, *, deep: bool) -> Iterator[Problem]:
     for pattern in (*DATABASES, *(MORE_DATABASES if deep else ())):
         for path in sorted(home.root.glob(pattern)):
             try:
-                with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
+                with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=60)) as connection:
                     told = "; ".join(str(row[0]) for row in connection.execute("pragma integrity_check(3)"))
             except sqlite3.Error as error:
                 told = str(error)
