@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 
 RECORD = "home.json"
 """The file by which a folder is known as a home."""
@@ -87,9 +88,11 @@ UNRECORDED = {
     "bentos/tmp/*": "drafts of BentoML",
     "bentos/prometheus_multiproc_dir/*": "counters of running services",
     "replays/*/policies/*": "drafts: the states of a policy that is played again",
+    "replays/*/shared/*": "what the policies of a replay share, with a manifest of its own",
     "earlier/*": "what an earlier version of Loopline recorded",
 }
 """The files that no manifest names, by pattern, with what they are."""
+_UNRECORDED = re.compile("|".join(map(translate, UNRECORDED)))
 
 
 def unrecorded(file: str) -> str | None:
@@ -106,7 +109,9 @@ def unrecorded(file: str) -> str | None:
     'drafts'
     >>> unrecorded("models/churn/current.json")
     """
-    return next((what for pattern, what in UNRECORDED.items() if fnmatchcase(file, pattern)), None)
+    if _UNRECORDED.match(file) is None:
+        return None
+    return next(what for pattern, what in UNRECORDED.items() if fnmatchcase(file, pattern))
 
 
 def kind_of(file: str) -> Kind:

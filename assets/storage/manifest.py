@@ -66,7 +66,7 @@ class Manifest:
 
     def within(self, place: str) -> list[str]:
         """The files that are, or lie in, a place."""
-        return [file for file in self.files if file == place or file.startswith(f"{place}/")]
+        return [place] if place in self.files else [file for file in self.files if file.startswith(f"{place}/")]
 
 
 _KNOWN: dict[Path, Manifest] = {}
@@ -127,9 +127,10 @@ def publish(draft: Path, target: Path, *, digest: str | None = None, replaced: P
         move()
         return
     new = {target / file.relative_to(draft): item for file, item in _measured(draft, digest).items()}
+    places = [draft, target] if draft.is_dir() else [target]
     with _appending(root) as append:
         move()
-        append({_named(root, file): item for file, item in new.items()}, [draft, target])
+        append({_named(root, file): item for file, item in new.items()}, places)
 
 
 def record(*paths: Path) -> None:
@@ -228,12 +229,12 @@ def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
                 item = known.files.get(file)
                 if (item is None or (item.digest, item.size) != (digest, size)) and unrecorded(file) is None:
                     lines.append((digest, size, file))
-            written, link = b"", known.head
+            written, link = [], known.head
             for line in lines:
                 told = json.dumps(line).encode()
                 link = _link(link, told)
-                written += link.encode() + b" " + told + b"\n"
-            _write_whole(stream, written, known.offset)
+                written.append(link.encode() + b" " + told + b"\n")
+            _write_whole(stream, b"".join(written), known.offset)
             _up_to_date(root, stream)
 
         yield append

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from assets.errors import LooplineError
+from assets.errors import DigestError, LooplineError
 from assets.evaluation.evidence_files import read_by
 from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
 from assets.promotion.ledger_state import Entry, Standing
@@ -49,7 +49,10 @@ class Records:
 
     def record(self, file: str) -> dict[str, Any]:
         """A record by its path, relative to the home."""
-        return dict(read_json(self.home.root / file))
+        found = read_json(self.home.root / file)
+        if not isinstance(found, dict):
+            raise DigestError(f"{self.home.root / file} holds no record.")
+        return found
 
 
 def disagreements(home: Home, known: Manifest, *, is_whole: bool) -> Iterator[Disagreement]:
@@ -193,14 +196,14 @@ def _bentos(records: Records) -> Iterator[Disagreement]:
     served = {entry.digest: entry for entry in records.entries}
     for file in _matching(records.known, "bentos/bentos/*/*/src/bentos/promoted.json"):
         folder, told = PurePosixPath(file).parent, records.record(file)
-        entry = served.get(told["ledger_entry"])
-        if entry is None or (entry.model_digest, entry.version) != (told["model_digest"], told["model_version"]):
+        entry = served.get(str(told.get("ledger_entry")))
+        if entry is None or (entry.model_digest, entry.version) != (told.get("model_digest"), told.get("model_version")):
             yield Disagreement(file, "it names no entry of the ledger")
         elif records.model_digest(f"{folder}/model") != entry.model_digest:
             yield Disagreement(f"{folder}/model", f"it is not model {entry.model_digest[:12]}")
     for file in _matching(records.known, "bentos/champions/*.json"):
         told = records.record(file)
-        if (entry := served.get(told["ledger_entry"])) is None or entry.model_digest != told["model_digest"]:
+        if (entry := served.get(str(told.get("ledger_entry")))) is None or entry.model_digest != told.get("model_digest"):
             yield Disagreement(file, "it names no entry of the ledger")
 
 
@@ -210,8 +213,8 @@ def _made_of_models(records: Records) -> Iterator[Disagreement]:
     for stage in ("predictions", "wheels", "sql", "images", "monitoring"):
         for file in _matching(records.known, f"{stage}/*/{current_artifacts.RECORD}"):
             told = records.record(file)
-            if (told["model_version"], told["model_digest"]) not in models:
+            if (told.get("model_version"), told.get("model_digest")) not in models:
                 yield Disagreement(file, "it is of no version of the ledger")
-            made = records.known.files.get(f"{PurePosixPath(file).parent}/{told['file']}")
-            if stage in ("predictions", "wheels") and (made is None or made.digest != told["digest"]):
-                yield Disagreement(file, f"{told['file']} is gone, or is not what was recorded")
+            made = records.known.files.get(f"{PurePosixPath(file).parent}/{told.get('file')}")
+            if stage in ("predictions", "wheels") and (made is None or made.digest != told.get("digest")):
+                yield Disagreement(file, f"{told.get('file')} is gone, or is not what was recorded")

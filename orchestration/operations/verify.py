@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,6 +109,10 @@ def verify(home: Home, *, deep: bool = False, head: str | None = None) -> Verifi
     for _ in range(LOOKS):
         known = _manifest(home)
         read, problems = _files(home, known, deep=deep)
+        for shared in sorted(home.replays.glob("*/*/shared")):
+            more, found = _files(Home(shared), manifest.read(shared, anew=True) or Manifest(), deep=deep)
+            read += more
+            problems += [replace(item, file=f"{home.relative(shared)}/{item.file}") for item in found]
         if not problems or _manifest(home).head == known.head:
             break
     if head is not None and head not in known.heads:
