@@ -11,6 +11,7 @@ from pathlib import Path
 
 from assets.storage import manifest
 from assets.storage.home import LAYOUT, Home
+from assets.storage.home_files import MANIFEST
 from assets.storage.locks import exclusive
 from assets.storage.publishing import write_json
 
@@ -44,7 +45,10 @@ def upgrade(home: Home, on_wait: Callable[[str], None] | None = None) -> Path | 
         ):  # fmt: skip
             if folder.exists():
                 manifest.publish(folder, aside / folder.name)
+        had_manifest = (home.root / MANIFEST).exists()
         write_json(home.record, {"layout": LAYOUT})
+        if not had_manifest:  # what stays is recorded as it is
+            manifest.record(*(path for path in home.root.iterdir() if path not in (home.temporary, aside.parent)))
         return aside
 
 
