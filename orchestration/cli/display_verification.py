@@ -28,7 +28,7 @@ def show_verified(found: Verified) -> None:
         console.print(f"[red]✗[/] {problem.state:<9} [bold]{escape(problem.file)}[/]: {told}", soft_wrap=True)
     for note in found.notes:
         console.print(f"[dim]look[/] {escape(note)}", soft_wrap=True)
-    mark, count = ("[red]✗[/]", f"{len(found.problems)} problems in") if found.problems else ("[green]✓[/]", "as published:")
+    mark, count = ("[red]✗[/]", f"{len(found.problems)} wrong in") if found.problems else ("[green]✓[/]", "as published:")
     looked = f"{found.bytes_read / 1e6:,.0f} MB read" + ("" if found.is_deep else "; larger files by size only, see --deep")
     console.print(f"{mark} {count} {found.files:,} files, {looked}")
     console.print(f"[dim]head[/] {found.head}")
