@@ -54,8 +54,12 @@ def is_outdated(signature: Mapping[str, Any]) -> bool:
 
 def model_digest(folder: Path) -> str:
     """SHA-256 over the names and digests of a model folder's files, in hexadecimal."""
-    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return digest_of({name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES})
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """The digest of a model folder of whose files, by name, these are the digests."""
+    return hashlib.sha256("".join(f"{files[name]}  {name}\n" for name in FILES).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from assets.processes.settings import SETTINGS
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
+from assets.storage.publishing import publishing
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -90,6 +91,8 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
         "BENTOML_HOME": str(home.bentos),
         "LOOPLINE_CHAMPION": str(pointer),
         "LOOPLINE_PREDICTION_LOG": str(home.served / product),
+        # compiled modules beside a bento's own would be run instead of them, and no manifest names them
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
@@ -98,8 +101,9 @@ def instance_folder(home: Home) -> Path:
     home.dagster.mkdir(parents=True, exist_ok=True)
     configuration = _configuration()
     written = home.dagster / "dagster.yaml"
-    if not written.exists() or written.read_text(encoding="utf-8") != configuration:
-        written.write_text(configuration, encoding="utf-8")
+    if not written.exists() or written.read_bytes() != configuration.encode():
+        with publishing(written) as temporary:
+            temporary.write_text(configuration, encoding="utf-8")
     return home.dagster
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assets.errors import GateRefusedError
-from assets.promotion import ledger, model_registry, verdicts
+from assets.promotion import ledger, model_registry, registered_versions, verdicts
 from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import GATE, Decision
 from assets.spec import ProductSpec
@@ -46,7 +46,7 @@ def decide_champion(home: Home, spec: ProductSpec) -> AssetResult:
         "version": champion.version,
         "digest": champion.model_digest,
         "snapshot_digest": champion.snapshot_digest,
-        "mlflow_run": MlflowRun(model_registry.version(home, spec.name, champion.version).run_id),
+        "mlflow_run": MlflowRun(registered_versions.version(home, spec.name, champion.version).run_id),
         "challenger_version": challenger.version,
         "promoted": verdict.promoted,
         "verdict": verdict.told,

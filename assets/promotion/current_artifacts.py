@@ -8,6 +8,7 @@ from typing import Any
 from assets.promotion import ledger
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
+from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 
@@ -50,4 +51,4 @@ def forget(folder: Path, digest: str | None = None) -> None:
     """Let nothing be current in a folder; with a model's digest, only if what is current is of that model."""
     told = record(folder)
     if told is not None and digest in (None, told["model_digest"]):
-        (folder / RECORD).unlink()
+        manifest.remove(folder / RECORD)

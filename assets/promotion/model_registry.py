@@ -1,40 +1,29 @@
 """Registry: versions of models in MLflow, and which of them is challenger and which champion.
 
-The connection to MLflow stands in `mlflow_client`. Whether a challenger is promoted is for the gate.
+The connection to MLflow stands in `mlflow_client`; what is read without MLflow, in `registered_versions`. Whether a challenger
+is promoted is for the gate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from assets.errors import GateRefusedError, LedgerError
+from assets.errors import GateRefusedError
 from assets.promotion import ledger
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
-from assets.promotion.mlflow_client import BESIDE, connected, database, experiment
+from assets.promotion.mlflow_client import BESIDE, connected, experiment
+from assets.promotion.registered_versions import CHALLENGER, CHAMPION, Version, holder
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.home import Home
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-CHAMPION, CHALLENGER = "champion", "challenger"
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version of a product's model."""
-
-    product: str
-    version: int
-    model_digest: str
-    snapshot_digest: str
-    evaluation_digest: str
-    run_id: str
-    trained_because: str = ""
 
 
 @BESIDE.done
@@ -130,28 +119,13 @@ def name_champion(home: Home, product: str, version: int | None, head: str | Non
 
 
 @BESIDE.done
-def version(home: Home, product: str, number: int) -> Version:
-    """A registered version by its number.
-
-    Raises
-    ------
-    LedgerError
-        If there is no such version.
-    """
-    with connected(home) as client:
-        known = {int(item.version): item for item in client.search_model_versions(f"name = '{product}'")}
-    if number not in known:
-        listed = ", ".join(map(str, sorted(known))) or "none"
-        raise LedgerError(f"{product}: there is no version {number}. Registered are: {listed}.")
-    return _version(known[number])
-
-
-@BESIDE.done
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
     with connected(home) as client:
         for file in files:
             client.log_artifact(version.run_id, str(file), "evidence")
+        folder = _place(client.get_run(version.run_id).info.artifact_uri) / "evidence"
+        manifest.record(*(folder / file.name for file in files))
 
 
 @BESIDE.done
@@ -160,22 +134,6 @@ def tag(home: Home, version: Version, **tags: str) -> None:
     with connected(home) as client:
         for key, value in tags.items():
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
-
-
-@BESIDE.done
-def holder(home: Home, product: str, alias: str) -> Version | None:
-    """The version that an alias names, or None."""
-    from mlflow.exceptions import MlflowException
-
-    if not database(home).exists():
-        return None
-    with connected(home) as client:
-        try:
-            return _version(client.get_model_version_by_alias(product, alias))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
 
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
@@ -195,6 +153,11 @@ def _version(found: Any) -> Version:
         found.run_id,
         found.tags.get("trained_because", ""),
     )
+
+
+def _place(uri: str) -> Path:
+    """Where MLflow lays artifacts: not in this home, if it is a copy of another."""
+    return Path(url2pathname(urlsplit(uri).path))
 
 
 def _log(
@@ -253,6 +216,7 @@ def _log(
     created = client.create_model_version(
         spec.name, source=logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
     )
+    manifest.record(_place(run.info.artifact_uri), _place(client.get_logged_model(logged.model_id).artifact_location))
     return _version(client.get_model_version(spec.name, created.version))
 
 

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.errors import DigestError, PackagingError
 from assets.promotion.checkpoint import Checkpoint
@@ -20,13 +21,16 @@ from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger_state import Entry
 from assets.serving.row_graph import row_graph
-from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
 from bentos.row_graph import FILE
 from bentos.runtime import FILES, Model, model_digest
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec
 
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"
@@ -102,10 +106,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
             raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
         path = bento_folder(home, tag)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            shutil.move(path, scratch / "replaced")
-        shutil.move(built, path)
+        manifest.publish(built, path, replaced=scratch / "replaced")
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
     return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
@@ -152,8 +153,8 @@ def withdraw(home: Home, product: str, digest: str) -> list[str]:
     for tag in held:
         if pointer(home, product).exists() and read_json(pointer(home, product))["tag"] == tag:
             # running services answer no more with it; where another version may serve, its bento follows
-            pointer(home, product).unlink()
-        shutil.rmtree(bento_folder(home, tag))
+            manifest.remove(pointer(home, product))
+        manifest.remove(bento_folder(home, tag))
     return held
 
 

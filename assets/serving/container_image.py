@@ -22,6 +22,7 @@ from assets.promotion.ledger_state import Entry
 from assets.serving import kubernetes_manifest
 from assets.serving.container_engine import Engine, run
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
@@ -99,6 +100,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         engine.save(reference, archive)
         _bill_of_materials(engine.archive, archive, folder / "sbom.cdx.json")
     (folder / MANIFEST).write_text(kubernetes_manifest.kubernetes(spec, champion, reference), encoding="utf-8")
+    manifest.record(folder)
     found = engine.inspect(reference) or {}
     done = Image(reference, _digest(found), int(found["Size"]), folder)
     sbom = file_digest(folder / "sbom.cdx.json")
@@ -147,7 +149,7 @@ def forget_if_gone(home: Home, product: str) -> None:
     """Let an image be built anew that someone removed from the engine."""
     record = current_artifacts.record(home.images / product)
     if record is not None and digest_of(record["reference"]) != record["digest"]:
-        shutil.rmtree(home.images / product)
+        manifest.remove(home.images / product)
 
 
 def digest_of(reference: str) -> str | None:

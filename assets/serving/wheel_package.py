@@ -11,6 +11,7 @@ from assets.promotion import current_artifacts, ledger
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
@@ -94,8 +95,7 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
             os.utime(file, (MOMENT, MOMENT))
         built = make_wheel_in(project, scratch)
         path = home.wheels / spec.name / built.file.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        built.file.replace(path)
+        manifest.publish(built.file, path)
     done = Wheel(path, file_digest(path), path.stat().st_size)
     current_artifacts.name(home, path, done.digest, champion)
     return done
@@ -113,4 +113,4 @@ def withdraw(home: Home, product: str, digest: str) -> None:
     """Remove the wheels of a model, so that nobody installs them from here."""
     current_artifacts.forget(home.wheels / product, digest)
     for wheel in (home.wheels / product).glob(f"*+m{digest[:8]}-*.whl"):
-        wheel.unlink()
+        manifest.remove(wheel)

@@ -26,6 +26,12 @@ def value_digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the paths and digests of a folder's files."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
+
+
 def verified(path: Path, digest: str) -> Path:
     """Return `path` if its bytes have this digest.
 

@@ -14,7 +14,7 @@ from assets.errors import DigestError, SpecificationError
 from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import data, key, ledger, monitoring, new, promotion, registries, replay, serving
+from orchestration.cli import data, key, ledger, monitoring, new, promotion, registries, replay, serving, verification
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
@@ -175,6 +175,7 @@ for command in (
     *serving.COMMANDS,
     *monitoring.COMMANDS,
     *data.COMMANDS,
+    *verification.COMMANDS,
     new.new,
     key.key,
     registries.registries,

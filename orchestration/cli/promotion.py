@@ -37,7 +37,7 @@ def history(product: str, as_json: bool, number: int | None, since: Path | None,
     from orchestration.cli.display import show_history
 
     with told():
-        home, _ = _opened(product)
+        home = _home_of(product)
         from assets.promotion import ledger, ledger_proofs
         from assets.promotion.ledger_state import LEDGER, Standing
 
@@ -118,7 +118,7 @@ def lineage(product: str, url: str | None) -> None:
     from orchestration.cli.display import show_lineage
 
     with told():
-        home, _ = _opened(product)
+        home = _home_of(product)
         from orchestration.operations.lineage import chain, header
 
         links = chain(home, product)
@@ -143,14 +143,14 @@ def doctor(accept_ledger: bool, reason: str | None, files: tuple[Path, ...], url
     with told():
         home = resources.home_from_environment().prepare()
         from assets.promotion import ledger
-        from orchestration.declarations import products
+        from orchestration.declarations import names
         from orchestration.operations.doctor import examine
 
         heads = _heads(home, url, *files)
         if reason is not None:
             for entry in ledger.accept_ledger(home, resources.actor(), reason, *heads):
                 show_entry(entry)
-        found = examine(home, [spec.name for spec, _ in products()], heads)
+        found = examine(home, names(), heads)
     show_findings(found)
     sys.exit(not all(finding.mended for finding in found))
 
@@ -166,6 +166,15 @@ def _heads(home: Home, url: str | None, *files: Path) -> list[KnownHead]:
     if url is not None and (answered := known_heads.answered(url)) is not None:
         heads.append(answered)
     return heads
+
+
+def _home_of(product: str) -> Home:
+    """The home, where the product is declared."""
+    home = resources.home_from_environment().prepare()
+    from orchestration.declarations import names
+
+    names(product)
+    return home
 
 
 def _opened(product: str) -> tuple[Home, ProductSpec]:

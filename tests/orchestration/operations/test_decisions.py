@@ -23,13 +23,13 @@ from assets.promotion.champion_asset import decide_champion
 from assets.promotion.ledger_database import Recorded
 from assets.promotion.ledger_state import Decision
 from assets.promotion.ledger_verification import disagreement
-from assets.promotion.model_registry import CHAMPION, holder
+from assets.promotion.registered_versions import CHAMPION, holder
 from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration import resources
-from orchestration.operations import decisions, doctor, lineage
+from orchestration.operations import decisions, doctor, intact_models, lineage
 from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run
@@ -357,7 +357,7 @@ def test_a_head_that_cannot_be_believed_keeps_the_doctor_from_mending(home: Home
 
 def test_killed_at_any_moment_the_doctor_finds_or_makes_a_consistent_state(home: Home) -> None:
     """Fifty kills while versions are rolled back, promoted and recorded, each at a random moment."""
-    model_registry.holder(home, "churn", CHAMPION)  # imports before the clock runs
+    model_registry.follow_ledger(home, "churn")  # imports before the clock runs
     started = time.perf_counter()
     for _ in range(4):
         _change(home)
@@ -380,7 +380,7 @@ def test_killed_at_any_moment_the_doctor_finds_or_makes_a_consistent_state(home:
         assert standing.champion is not None
         assert standing.champion.version in (1, 2)
         assert standing.champion_digest not in standing.invalid
-        decisions.require_intact(home, "churn", standing.champion.model_digest)
+        intact_models.require_intact(home, "churn", standing.champion.model_digest)
         alias = holder(home, "churn", CHAMPION)
         assert alias is not None
         assert alias.version == standing.champion.version
