@@ -16,16 +16,19 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from assets.errors import ContainerError
-from assets.promotion import current_artifacts, ledger
+from assets.promotion import current_artifacts
 from assets.promotion.checkpoint import Checkpoint
+from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.serving import kubernetes_manifest
+from assets.serving.bento_package import PROMISE
 from assets.serving.container_engine import Engine, run
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
+from assets.storage.publishing import read_json
 from bentos import api_keys
 from bentos.access_settings import KEY_HASHES
 from bentos.runtime import Model
@@ -93,7 +96,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         (context / "passwd").write_text(USER, encoding="utf-8")
         _install(context / "site", context / "bento" / "src")
         labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
-        if (head := ledger.head_of(home, champion)) is not None:
+        if (head := read_json(bento / "src" / "bentos" / PROMISE).get(HEAD)) is not None:
             labels["loopline.ledger-head"] = Checkpoint.read(head).short
         engine.build(context, CONTAINERFILE, reference, labels)
         archive = scratch / "image.tar"

@@ -78,13 +78,17 @@ def test_the_image_answers_read_only_and_without_privileges(
     assert [line["path"] for line in said if line["event"] == "request"] == ["/docs.json", "/predict"]
 
 
-def test_the_image_is_small_runs_as_nobody_and_names_its_model(image: container_image.Image, champion: Entry) -> None:
-    """At most 250 MB; a user that is not root; the model's digest as a label."""
+def test_the_image_is_small_runs_as_nobody_and_names_its_model(
+    image: container_image.Image, champion: Entry, ran: Home
+) -> None:
+    """At most 250 MB; a user that is not root; the model's digest and the ledger's head as labels."""
     found = Engine.found().inspect(image.reference)
     assert found is not None
     assert image.size_bytes <= 250_000_000
     assert found["Config"]["User"] == "1034:1034"
-    assert found["Config"]["Labels"]["loopline.model-digest"] == champion.model_digest
+    labels = found["Config"]["Labels"]
+    assert labels["loopline.model-digest"] == champion.model_digest
+    assert labels["loopline.ledger-head"] == ledger.checkpoint(ran, champion.number).short
 
 
 def test_the_bill_of_materials_lists_python_and_system_packages(image: container_image.Image) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from assets.errors import DigestError, LooplineError
 from assets.promotion import ledger
+from assets.promotion.ledger_database import database
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST, unrecorded
@@ -288,10 +289,10 @@ def test_without_deep_a_large_file_is_compared_by_size_only(spoilt: Home, monkey
         assert told(verify(spoilt)) == {spoilt.relative(path): "changed"}
 
 
-def test_a_bento_that_names_an_entry_that_the_ledger_lost_is_found(spoilt: Home) -> None:
-    """The tail of the ledger was cut."""
-    path = ledger.database(spoilt)
+def test_a_ledger_that_is_gone_is_found(spoilt: Home) -> None:
+    """By the heads that are kept of it."""
+    path = database(spoilt)
     with put_back(path):
         path.unlink()
         found = verify(spoilt).problems
-        assert any("names no entry of the ledger" in problem.told for problem in found), found
+        assert any("the ledger is gone" in problem.told for problem in found), found

@@ -20,7 +20,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from assets.promotion import model_registry
+from assets.promotion import registered_versions
 from assets.storage.home import REPOSITORY, Home
 from orchestration import resources
 from tests.clones import loopline
@@ -123,7 +123,7 @@ def test_links_in_metadata_open_and_nothing_is_left_after_the_end(ran_copy: Home
             place, text = opened(address)
             assert "<title>MLflow</title>" in text
             page = urlsplit(place)
-            registered = model_registry.version(ran_copy, "flight_delay", 1)
+            registered = registered_versions.version(ran_copy, "flight_delay", 1)
             assert page.fragment.rpartition("/runs/")[2] == registered.run_id == address.rpartition("/")[2]
             run = json.loads(opened(f"http://{page.netloc}/api/2.0/mlflow/runs/get?run_id={registered.run_id}")[1])["run"]
             assert {"key": "model_digest", "value": registered.model_digest} in run["data"]["tags"]
