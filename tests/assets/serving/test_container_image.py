@@ -146,7 +146,8 @@ def test_the_manifest_really_runs(image: container_image.Image, world: World, ch
         assert httpx.get(f"http://127.0.0.1:{port}/model", timeout=2).status_code == 401
     finally:
         container_engine.run(["podman", "play", "kube", "--down", str(path)], check=False)
-        container_engine.run(["podman", "secret", "rm", "flight-delay-keys"], check=False)
+        for kind in ("secret", "volume"):  # podman's volume of a Secret has its name
+            container_engine.run(["podman", kind, "rm", "flight-delay-keys"], check=False)
 
 
 def test_the_image_does_not_start_open_unless_that_is_said(image: container_image.Image, world: World) -> None:
