@@ -75,8 +75,8 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
         "containers": [container],
         "volumes": [
             {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}},
-            # a Secret that changes is mounted anew, and the service reads it again
-            {"name": "keys", "secret": {"secretName": f"{name}-keys"}},
+            # a Secret that changes is mounted and read anew; podman 4.3 crashes where "optional" is left out
+            {"name": "keys", "secret": {"secretName": f"{name}-keys", "optional": False}},
         ],
     }
     selector = {"app.kubernetes.io/name": name}
