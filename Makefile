@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 # processes of the tests; JOBS=0 for a debugger
 JOBS ?= 2
+# where it is set, each command would compile all that it imports
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 UV := $(BIN)/uv
 APT := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends

@@ -33,6 +33,7 @@ class Measured:
 def measure(arguments: Sequence[str], home: Path, cwd: Path = REPOSITORY) -> Measured:
     """Run a Python module or command in a home and measure it; it must succeed."""
     environment = {**os.environ, **SETTINGS, "LOOPLINE_HOME": str(home)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as in a user's shell: some machines that build set it
     started = time.perf_counter()
     before = _children_seconds()
     with tempfile.TemporaryFile("w+") as printed:

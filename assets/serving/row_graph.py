@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from bentos.row_graph import CODES, NUMBERS, RowGraph, categories
 from bentos.runtime import Model
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def row_graph(model: Model, content: bytes) -> bytes | None:
@@ -28,6 +29,9 @@ def row_graph(model: Model, content: bytes) -> bytes | None:
     bytes or None
         None if it does not give exactly the model's outputs: onnxruntime may then compute the larger graph in another order.
     """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
     graph = onnx.load_from_string(content)
     texts, numbers = model.inputs
     known = categories(model)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from assets.registries import EXTENSIONS, extending, extension_folders
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY
+from assets.storage.module_code import module_code
 
-CODE = (
-    "co_name", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_names", "co_varnames", "co_freevars",
-    "co_cellvars",
-)  # fmt: skip
-"""What of a code object is told as it is."""
 _PARTS: dict[str, dict[str, Any]] = {}
 
 
@@ -89,21 +83,11 @@ def _read(module: str) -> tuple[str, list[str]] | None:
     if path is None:
         return None
     source = path.read_text(encoding="utf-8")
-    tree = ast.parse(source)
-    imported: list[str] = []
-    for node in _statements(tree.body):
-        if isinstance(node, ast.ImportFrom):
-            # a relative import is of the module's own package, or of one above it
-            above = module.split(".")[: -node.level] if node.level else []
-            package = ".".join([*above, *([node.module] if node.module else [])])
-            imported += [package, *(f"{package}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names]
-        elif isinstance(made := getattr(node, "value", None), ast.Call) and getattr(made.func, "id", "") == "Registry":
-            # what extensions add to a registry is as good as imported where it is declared
-            imported += extending(str(ast.literal_eval(made.args[0])))
+    code = module_code(module, source)
+    # what extensions add to a registry is as good as imported where it is declared
+    imported = [*code.imports, *(name for registry in code.registries for name in extending(registry))]
     templates = [file_digest(file) for file in sorted(path.parent.glob("*.j2")) if file.name in source]
-    return value_digest([_described(compile(tree, module, "exec", optimize=2)), *templates]), imported
+    return value_digest([code.described, *templates]), imported
 
 
 def _source(module: str) -> Path | None:
@@ -114,28 +98,3 @@ def _source(module: str) -> Path | None:
     folders = extension_folders() if package == EXTENSIONS else [REPOSITORY / package]
     paths = [folder.joinpath(*below) for folder in folders]
     return next((file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
-
-
-def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Statements, however deep they stand in others; no expression holds an import."""
-    for node in body:
-        yield node
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            yield from _statements(getattr(node, part, ()))
-
-
-def _described(constant: Any) -> Any:
-    """A code object, or a constant of one, as JSON: what it does, without where it stands.
-
-    Compiled with ``optimize=2``, code has no docstrings; line numbers stand in fields that are not read. Compiling is several
-    times faster than to write out the syntax tree, and every command does it.
-    """
-    if isinstance(constant, CodeType):
-        return [getattr(constant, name) for name in CODE] + [
-            constant.co_code.hex(), constant.co_exceptiontable.hex(), _described(constant.co_consts)
-        ]  # fmt: skip
-    if isinstance(constant, tuple):
-        return [_described(item) for item in constant]
-    if isinstance(constant, frozenset):
-        return sorted(repr(item) for item in constant)  # the order of a set differs from process to process
-    return repr(constant)
