@@ -48,8 +48,8 @@ async def predict(row: Row) -> Answer:
     feeds = {
         name: np.array([[given[name] or ""]], dtype=object)
         if feature["type"] == "category"
-        else np.array([[np.nan if given[name] is None else given[name]]], dtype=np.float32)
+        else np.array([[np.nan if given[name] is None else given[name]]], dtype=np.float64)
         for name, feature in FEATURES.items()
     }
-    probability = float(session.run(["outputs"], feeds)[0][0, 1])
+    probability = float(session.run(None, feeds)[0][0, 1])
     return Answer(probability=probability, is_positive=probability >= SIGNATURE["decision"]["threshold"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,16 +23,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bentos import openapi, page
 from bentos.access import CALLER
 from bentos.batching import Batcher, OverloadedError
+from bentos.bodies import Row
+from bentos.deadlines import Deadlines
 from bentos.following import Follower
 from bentos.metrics import Metrics
 from bentos.prediction_log import PredictionLog
 from bentos.refusals import RefusedError, invalid
-from bentos.served import Row, Served
-from bentos.wire import answer_with, fit_id, say
+from bentos.served import Served
+from bentos.wire import fit_id, say, send_content
 
 TICK = 0.05
-"""How often the event loop's lag is measured, in seconds."""
-Handler = Callable[[Served, bytes, str], Awaitable[dict[str, Any]]]
+"""How often the event loop's lag is measured and late requests are ended, in seconds."""
+Handler = Callable[[Served, bytes, str], Awaitable[bytes]]
 
 
 class ModelApp:
@@ -61,6 +64,7 @@ class ModelApp:
         static: Path | None = None,
     ) -> None:
         self.limits = served.limits
+        self.deadlines = Deadlines(served.limits["timeout_seconds"])
         self.metrics = metrics or Metrics()
         self.batcher = Batcher(
             served.limits["max_batch_rows"], served.limits["max_waiting_rows"], self.metrics.batch_rows.observe
@@ -108,36 +112,36 @@ class ModelApp:
         version = None if served is None else served.promise["model_version"]
         say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
 
-    async def _predict(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
-        row = served.requests["/predict"].validate_json(body)["row"]
+    async def _predict(self, served: Served, body: bytes, request_id: str) -> bytes:
+        row = served.bodies.one(body)
         # one row takes microseconds: handing it to a thread would take longer
-        outputs, answers = served.predict([row])
-        self._answered(served, request_id, [row], outputs, answers)
-        return {"prediction": answers[0], **served.stamp}
+        scores, answers = served.predict([row])
+        self._answered(served, request_id, [row], scores, answers)
+        return b'{"prediction":' + to_json(answers[0]) + served.stamp_json
 
-    async def _predict_batch(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
-        rows = served.requests["/predict_batch"].validate_json(body)["rows"]
-        outputs, answers = await self.batcher.predict(served, rows)
-        self._answered(served, request_id, rows, outputs, answers)
-        return {"predictions": answers, **served.stamp}
+    async def _predict_batch(self, served: Served, body: bytes, request_id: str) -> bytes:
+        rows = served.bodies.many(body)
+        scores, answers = await self.batcher.predict(served, rows)
+        self._answered(served, request_id, rows, scores, answers)
+        return b'{"predictions":' + to_json(answers) + served.stamp_json
 
-    async def _explain(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
+    async def _explain(self, served: Served, body: bytes, request_id: str) -> bytes:
         del request_id
-        row = served.requests["/explain"].validate_json(body)["row"]
-        return {**await asyncio.to_thread(served.explain, row), **served.stamp}
+        row = served.bodies.one(body)
+        return to_json({**await asyncio.to_thread(served.explain, row), **served.stamp})
 
-    async def _model(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
+    async def _model(self, served: Served, body: bytes, request_id: str) -> bytes:
         del body, request_id
-        return served.describe()
+        return to_json(served.describe())
 
-    async def _docs(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
+    async def _docs(self, served: Served, body: bytes, request_id: str) -> bytes:
         del body, request_id
-        return openapi.describe(served)
+        return to_json(openapi.describe(served))
 
     def _answered(
-        self, served: Served, request_id: str, rows: Sequence[Row], outputs: Any, answers: Sequence[dict[str, Any]]
+        self, served: Served, request_id: str, rows: Sequence[Row], scores: Sequence[float], answers: Sequence[dict[str, Any]]
     ) -> None:
-        self.metrics.answered(served, outputs, answers)
+        self.metrics.answered(served, scores, answers)
         if self.log is not None and self.log.takes(request_id):
             self.log.add(request_id, served, rows, answers, CALLER.get())
 
@@ -149,12 +153,11 @@ class ModelApp:
             given = dict(scope["headers"])
             request_id = fit_id(given.get(b"x-request-id", b""))
             served, refusal = self.served, None
-            headers: dict[str, str] = {} if served is None else dict(served.headers)
             try:
                 self._require_capacity(served)
-                async with asyncio.timeout(self.limits["timeout_seconds"]):
+                with self.deadlines:
                     body = b"" if scope["method"] == "GET" else await self._body(given.get(b"content-type", b""), receive)
-                    answer, status = await handler(served, body, request_id), 200  # type: ignore[arg-type]
+                    content, status = await handler(served, body, request_id), 200  # type: ignore[arg-type]
             except ValidationError as error:
                 refusal = invalid(error)
                 self._count(served, error)
@@ -167,18 +170,23 @@ class ModelApp:
             except Exception as error:  # noqa: BLE001 - the client is told that it is ours, the log what it is
                 say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
                 refusal = RefusedError(500, "An error of the service; its log tells more under this request's id.")
+            lines = [(b"x-request-id", request_id.encode()), *([] if served is None else served.headers)]
             if refusal is not None:
-                status, answer = refusal.status, refusal.body(request_id)
+                status, content = refusal.status, to_json(refusal.body(request_id))
                 if status == 503:
-                    headers["retry-after"] = "1"
+                    lines.append((b"retry-after", b"1"))
             seconds = time.perf_counter() - started
             self.metrics.finished(path, status, seconds)
             if status >= 500 or self.limits["access_log"]:
-                told = {"model_version": headers.get("x-model-version"), **({"error": refusal.error} if refusal else {})}
-                line = {"request_id": request_id, "path": path, "status": status, "milliseconds": round(1000 * seconds, 3)}
-                asked = {} if (caller := CALLER.get()) is None else {"caller": caller}
-                say(event="request", **line, **asked, **told)
-            await answer_with(send, status, answer, {**headers, "x-request-id": request_id})
+                told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
+                told["milliseconds"] = round(1000 * seconds, 3)
+                if (caller := CALLER.get()) is not None:
+                    told["caller"] = caller
+                told["model_version"] = None if served is None else served.version
+                if refusal is not None:
+                    told["error"] = refusal.error
+                say(event="request", **told)
+            await send_content(send, status, content, lines)
 
         return endpoint
 
@@ -242,7 +250,7 @@ class ModelApp:
             self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
-        going = [asyncio.create_task(self._measure_lag())]
+        going = [asyncio.create_task(self._tick())]
         if self.follower is not None:
             await self.follower.look()
             going.append(asyncio.create_task(self.follower.follow()))
@@ -254,12 +262,13 @@ class ModelApp:
             if self.log is not None:
                 await asyncio.to_thread(self.log.close)
 
-    async def _measure_lag(self) -> None:
+    async def _tick(self) -> None:
         while True:
             due = time.monotonic() + TICK
             await asyncio.sleep(TICK)
             self.lag = max(0.0, time.monotonic() - due)
             self.metrics.lag.set(self.lag)
+            self.deadlines.look()
 
     def _cannot_switch(self, error: Exception) -> None:
         say(event="cannot switch", error=f"{type(error).__name__}: {error}")

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bentos.served import Row, Served
+from bentos.bodies import Row
+from bentos.served import Served
 
-Result = tuple[Any, list[dict[str, Any]]]
+Result = tuple[list[float], list[dict[str, Any]]]
 
 
 class OverloadedError(Exception):
@@ -47,7 +48,7 @@ class Batcher:
         self.worker: asyncio.Task[None] | None = None
 
     async def predict(self, served: Served, rows: list[Row]) -> Result:
-        """The outputs and the answers of these rows.
+        """The scores and the answers of these rows.
 
         Raises
         ------
@@ -69,7 +70,7 @@ class Batcher:
             rows = [row for item in batch for row in item.rows]
             self.on_batch(len(rows))
             try:
-                outputs, answers = await asyncio.to_thread(batch[0].served.predict, rows)
+                scores, answers = await asyncio.to_thread(batch[0].served.predict, rows)
             except Exception as error:  # noqa: BLE001 - it is told to whoever asked
                 for item in batch:
                     if not item.done.done():
@@ -79,7 +80,7 @@ class Batcher:
                 for item in batch:
                     end = start + len(item.rows)
                     if not item.done.done():
-                        item.done.set_result((outputs[start:end], answers[start:end]))
+                        item.done.set_result((scores[start:end], answers[start:end]))
                     start = end
             self.waiting_rows -= len(rows)
 

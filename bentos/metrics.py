@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter as Counts
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bentos.served import Served
 
@@ -30,7 +27,9 @@ class Metrics:
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.folder, self.registry = folder, CollectorRegistry()
+        # looking a time series up by its labels takes longer than counting in it
         self.known: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self.of_versions: dict[str, tuple[Any, list[Any]]] = {}
         made: dict[str, Any] = {"registry": self.registry, "namespace": "loopline"}
         self.requests = Counter("requests", "Requests by path and status", ["path", "status"], **made)
         self.seconds = Histogram(
@@ -53,12 +52,21 @@ class Metrics:
             "model_info", "1 for the version that answers", ["version", "digest"], multiprocess_mode="livemax", **made
         )
 
-    def answered(self, served: Served, outputs: np.ndarray[Any, Any], answers: Sequence[dict[str, Any]]) -> None:
+    def answered(self, served: Served, scores: Sequence[float], answers: Sequence[dict[str, Any]]) -> None:
         """Count rows, their scores and their unknown categories."""
-        version, edges = str(served.promise["model_version"]), served.model.signature["score_tenths"]
-        self.rows.labels(version).inc(len(answers))
-        for tenth, count in Counts(bisect_right(edges, score) for score in served.scores(outputs).tolist()).items():
-            self.scores.labels(version, str(tenth + 1)).inc(count)
+        version = served.version
+        if version not in self.of_versions:
+            tenths = [self.scores.labels(version, str(tenth)) for tenth in range(1, 11)]
+            self.of_versions[version] = self.rows.labels(version), tenths
+        rows, tenths = self.of_versions[version]
+        rows.inc(len(answers))
+        edges = served.model.signature["score_tenths"]
+        counted: dict[int, int] = {}
+        for score in scores:
+            tenth = bisect_right(edges, score)
+            counted[tenth] = counted.get(tenth, 0) + 1
+        for tenth, count in counted.items():
+            tenths[tenth].inc(count)
         for answer in answers:
             for name in answer["unknown_categories"]:
                 self.unknown.labels(name).inc()
@@ -76,7 +84,7 @@ class Metrics:
         """Say which version answers from now on."""
         for served, value in ((before, 0), (after, 1)):
             if served is not None:
-                self.serving.labels(str(served.promise["model_version"]), served.model.digest).set(value)
+                self.serving.labels(served.version, served.model.digest).set(value)
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format, of all workers."""

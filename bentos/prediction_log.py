@@ -18,7 +18,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from bentos.served import Row, Served
+from bentos.bodies import Row
+from bentos.served import Served
 
 TABLE = """
 create table if not exists predictions (
@@ -94,7 +95,7 @@ class PredictionLog:
             lines = [
                 (
                     request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
-                    served.model.digest, to_json(row).decode(), to_json(answer).decode(), caller,
+                    served.model.digest, to_json(served.bodies.named(row)).decode(), to_json(answer).decode(), caller,
                 )
                 for request_id, moment, served, rows, answers, caller in batch
                 if moment.date() == day

@@ -125,12 +125,12 @@ class Model:
             )
         return cls(signature, digest, session_of((folder / "model.onnx").read_bytes(), threads))
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """``binary``, ``multiclass`` or ``regression``."""
         return str(self.signature["kind"])
 
-    @property
+    @cached_property
     def decision(self) -> dict[str, Any]:
         """The decision rule that was chosen in training."""
         rule: dict[str, Any] = self.signature["decision"]
@@ -185,10 +185,6 @@ class Model:
     def decide(self, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Decide rows by their outputs: booleans, class numbers, or the values to plan with."""
         return decide(self.kind, outputs, self.decision)
-
-    def unknown_categories(self, row: Mapping[str, Any]) -> list[str]:
-        """Name the features of a row whose category was not seen in training; a missing one is not unknown."""
-        return [name for name, known in self.known.items() if (row.get(name) or None) not in known]
 
     @cached_property
     def known(self) -> dict[str, frozenset[str | None]]:

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic_core import to_json
 
-from bentos import schemas
+from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
 from bentos.row_graph import FILE, RowGraph
 from bentos.runtime import Model, TamperedModelError
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ class Served:
         model = Model.load(folder / "model", promise["model_digest"])
         served = cls(promise, model, _row_graph(folder, promise, model))
         # the first request finds everything made
-        served.predict([served.model.signature["background"][0]])
-        _ = served.requests, served.headers
+        served.predict([served.bodies.row(served.model.signature["background"][0])])
+        _ = served.headers, served.stamp_json
         return served
 
     @property
@@ -61,6 +59,11 @@ class Served:
         """What the service may take on, as declared under ``serving``."""
         found: dict[str, Any] = self.promise["limits"]
         return found
+
+    @cached_property
+    def version(self) -> str:
+        """The model's version, as texts name it."""
+        return str(self.promise["model_version"])
 
     @property
     def stamp(self) -> dict[str, Any]:
@@ -72,34 +75,48 @@ class Served:
         }
 
     @cached_property
-    def headers(self) -> dict[str, str]:
-        """The stamp of every response, answers and refusals alike."""
-        stamp = {"x-model-version": str(self.promise["model_version"]), "x-model-digest": self.model.digest}
-        # a checkpoint's second and third line: how many entries the ledger had, and their root hash
-        head = str(self.promise.get("ledger_head") or "").split("\n")
-        return {**stamp, "x-ledger-head": " ".join(head[1:3])} if len(head) > 2 else stamp
+    def stamp_json(self) -> bytes:
+        """The stamp as the end of an answer's JSON."""
+        return b"," + to_json(self.stamp)[1:]
 
     @cached_property
-    def requests(self) -> dict[str, Any]:
-        """What checks the body, by path."""
-        types = schemas.requests(self.model.signature, self.limits["max_batch_rows"])
-        return {path: TypeAdapter(kind) for path, kind in types.items()}
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The stamp of every response, answers and refusals alike."""
+        stamp = {"x-model-version": self.version, "x-model-digest": self.model.digest}
+        # a checkpoint's second and third line: how many entries the ledger had, and their root hash
+        head = str(self.promise.get("ledger_head") or "").split("\n")
+        if len(head) > 2:
+            stamp["x-ledger-head"] = " ".join(head[1:3])
+        return [(name.encode(), value.encode()) for name, value in stamp.items()]
 
-    def columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
-        """Rows as columns; what is left out is missing."""
-        if len(rows) == 1:
-            get = rows[0].get
-            return {name: [get(name)] for name in self.model.signature["features"]}
-        return {name: [row.get(name) for row in rows] for name in self.model.signature["features"]}
+    @cached_property
+    def bodies(self) -> Bodies:
+        """What decodes and checks the bodies of requests."""
+        return Bodies(self.model.signature, self.limits["max_batch_rows"])
 
-    def predict(self, rows: Sequence[Row]) -> tuple[np.ndarray[Any, Any], list[dict[str, Any]]]:
-        """The outputs and the answers of checked rows, in their order."""
+    def predict(self, rows: Sequence[Row]) -> tuple[list[float], list[dict[str, Any]]]:
+        """The scores and the answers of checked rows, in their order.
+
+        A score is one number to watch: the probability of yes, the largest of all classes', or the value.
+        """
         found = None if self.row_graph is None or len(rows) != 1 else self.row_graph.outputs(rows[0])
-        outputs = self.model.predict(self.columns(rows)) if found is None else self.model.told(found)
-        answers = self._answers(outputs)
-        for answer, row in zip(answers, rows, strict=True):
-            answer["unknown_categories"] = self.model.unknown_categories(row)
-        return outputs, answers
+        if found is None:
+            columns = zip(self.bodies.features, zip(*rows, strict=True), strict=True)
+            outputs = self.model.predict(dict(columns))
+        else:
+            outputs = self.model.told(found)
+        values = outputs.tolist()
+        answers = list(map(self._answer, values, self.model.decide(outputs).tolist()))
+        for place, name, known in self._categories:
+            for answer, row in zip(answers, rows, strict=True):
+                if (row[place] or None) not in known:
+                    answer["unknown_categories"].append(name)
+        return [max(value) for value in values] if self.model.kind == "multiclass" else values, answers
+
+    @cached_property
+    def _categories(self) -> list[tuple[int, str, frozenset[str | None]]]:
+        """Where a row has categories, and which texts of each were seen in training."""
+        return [(self.bodies.features.index(name), name, known) for name, known in self.model.known.items()]
 
     def explain(self, row: Row) -> dict[str, Any]:
         """What each feature adds to a row's output: to the probability of yes or of the class said, or to the value."""
@@ -115,7 +132,7 @@ class Served:
             found = self.model.predict(columns)
             return found if place is None else found[:, place]
 
-        whole = {name: row.get(name) for name in signature["features"]}
+        whole = dict(zip(self.bodies.features, row, strict=True))
         told = contributions(output, whole, signature["background"])
         order = sorted(told.values, key=lambda name: -abs(told.values[name]))
         return {
@@ -132,27 +149,17 @@ class Served:
         told = {name: value for name, value in self.model.signature.items() if name != "background"}
         return {**told, **self.stamp, "champion_since_utc": self.promise["champion_since_utc"], "limits": self.limits}
 
-    def scores(self, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """One number a row to watch: the probability of yes, the largest of all classes', or the value."""
-        return outputs.max(axis=1) if self.model.kind == "multiclass" else outputs
-
-    def _answers(self, outputs: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-        """The fields of each row's prediction, by kind of target."""
-        decided = self.model.decide(outputs).tolist()
+    def _answer(self, output: Any, said: Any) -> dict[str, Any]:
+        """A row's prediction, by kind of target: from its output, and what was decided by it."""
         if self.model.kind == "binary":
-            chances = np.clip(outputs, 0, 1).tolist()
-            return [{"probability": p, "is_positive": said} for p, said in zip(chances, decided, strict=True)]
-        if self.model.kind == "multiclass":
+            found = {"probability": min(max(output, 0.0), 1.0), "is_positive": said}
+        elif self.model.kind == "multiclass":
             names = self.model.signature["classes"]
-            return [
-                {"predicted_class": names[said], "probabilities": dict(zip(names, row, strict=True))}
-                for row, said in zip(outputs.tolist(), decided, strict=True)
-            ]
-        margin = self.model.decision["margin"]
-        return [
-            {"value": value, "planned": plan, "low": value - margin, "high": value + margin}
-            for value, plan in zip(outputs.tolist(), decided, strict=True)
-        ]
+            found = {"predicted_class": names[said], "probabilities": dict(zip(names, output, strict=True))}
+        else:
+            margin = self.model.decision["margin"]
+            found = {"value": output, "planned": said, "low": output - margin, "high": output + margin}
+        return {**found, "unknown_categories": []}
 
 
 def _row_graph(folder: Path, promise: Mapping[str, Any], model: Model) -> RowGraph | None:

@@ -6,20 +6,26 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
 from starlette.types import Send
 
+JSON = b"application/json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-async def answer_with(send: Send, status: int, answer: dict[str, Any], headers: dict[str, str]) -> None:
+async def answer_with(send: Send, status: int, answer: dict[str, Any], headers: Mapping[str, str]) -> None:
     """Send an answer as JSON."""
-    content = to_json(answer, inf_nan_mode="constants")
     lines = [(name.encode(), value.encode()) for name, value in headers.items()]
-    lines += [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send_content(send, status, to_json(answer), lines)
+
+
+async def send_content(send: Send, status: int, content: bytes, lines: list[tuple[bytes, bytes]], kind: bytes = JSON) -> None:
+    """Send what is encoded already, under these headers."""
+    lines = [*lines, (b"content-type", kind), (b"content-length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": content})
 
@@ -34,7 +40,7 @@ def say(**told: Any) -> None:
 def fit_id(given: bytes) -> str:
     """The client's id if it is fit for a log, or a new one."""
     text = given.decode("latin-1")
-    return text if REQUEST_ID.fullmatch(text) else os.urandom(16).hex()
+    return text if text and REQUEST_ID.fullmatch(text) else os.urandom(16).hex()
 
 
 @lru_cache(maxsize=2)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"
 REQUIREMENTS = (
-    "bentoml", "cryptography", "numpy", "onnxruntime", "prometheus-client", "pydantic", "pyjwt", "starlette",
-    "typing-extensions", "uvicorn",
+    "bentoml", "cryptography", "httptools", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pydantic", "pyjwt",
+    "starlette", "typing-extensions", "uvicorn", "uvloop",
 )  # fmt: skip
 
 
