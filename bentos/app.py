@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import openapi, page
+from bentos import arrow_batches, openapi, page
 from bentos.access import CALLER
 from bentos.batching import Batcher, OverloadedError
 from bentos.bodies import Row
@@ -29,8 +29,8 @@ from bentos.following import Follower
 from bentos.metrics import Metrics
 from bentos.prediction_log import PredictionLog
 from bentos.refusals import RefusedError, invalid
-from bentos.served import Served
-from bentos.wire import fit_id, say, send_content
+from bentos.served import Served, in_rows
+from bentos.wire import JSON, content_type, fit_id, say, send_content
 
 TICK = 0.05
 """How often the event loop's lag is measured and late requests are ended, in seconds."""
@@ -78,12 +78,13 @@ class ModelApp:
 
     def asgi(self) -> ASGIApp:
         """The application: what is asked often is answered at once, and all the rest is routed."""
+        batches = {JSON: self._predict_batch, **({arrow_batches.KIND: self._predict_arrow} if self.limits["arrow"] else {})}
         answered = {
-            ("POST", "/predict"): self._endpoint("/predict", self._predict),
-            ("POST", "/predict_batch"): self._endpoint("/predict_batch", self._predict_batch),
-            ("POST", "/explain"): self._endpoint("/explain", self._explain),
-            ("GET", "/model"): self._endpoint("/model", self._model),
-            ("GET", "/docs.json"): self._endpoint("/docs.json", self._docs),
+            ("POST", "/predict"): self._endpoint("/predict", {JSON: self._predict}),
+            ("POST", "/predict_batch"): self._endpoint("/predict_batch", batches),
+            ("POST", "/explain"): self._endpoint("/explain", {JSON: self._explain}),
+            ("GET", "/model"): self._endpoint("/model", {JSON: self._model}),
+            ("GET", "/docs.json"): self._endpoint("/docs.json", {JSON: self._docs}),
         }
         told = {"/metrics": self._metrics, "/livez": self._alive, "/healthz": self._alive, "/readyz": self._ready}
         routes: list[BaseRoute] = [
@@ -125,6 +126,15 @@ class ModelApp:
         self._answered(served, request_id, rows, scores, answers)
         return b'{"predictions":' + to_json(answers) + served.stamp_json
 
+    async def _predict_arrow(self, served: Served, body: bytes, request_id: str) -> bytes:
+        columns = arrow_batches.columns(body, served.model.signature["features"], self.limits["max_batch_rows"])
+        size = len(next(iter(columns.values())))
+        scores, fields = await self.batcher.predict_columns(served, size, columns)
+        self.metrics.answered(served, scores, fields["unknown_categories"])
+        if self.log is not None and self.log.takes(request_id):
+            self.log.add(request_id, served, arrow_batches.rows(columns), in_rows(fields), CALLER.get())
+        return arrow_batches.encoded(served, fields)
+
     async def _explain(self, served: Served, body: bytes, request_id: str) -> bytes:
         del request_id
         row = served.bodies.one(body)
@@ -141,12 +151,15 @@ class ModelApp:
     def _answered(
         self, served: Served, request_id: str, rows: Sequence[Row], scores: Sequence[float], answers: Sequence[dict[str, Any]]
     ) -> None:
-        self.metrics.answered(served, scores, answers)
+        self.metrics.answered(served, scores, [answer["unknown_categories"] for answer in answers])
         if self.log is not None and self.log.takes(request_id):
             self.log.add(request_id, served, rows, answers, CALLER.get())
 
-    def _endpoint(self, path: str, handler: Handler) -> ASGIApp:
-        """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line."""
+    def _endpoint(self, path: str, handlers: Mapping[bytes, Handler]) -> ASGIApp:
+        """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line.
+
+        A handler's content type is that of the bodies that it takes, and of its answers.
+        """
 
         async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
             started = time.perf_counter()
@@ -155,9 +168,10 @@ class ModelApp:
             served, refusal = self.served, None
             try:
                 self._require_capacity(served)
+                kind = JSON if scope["method"] == "GET" else content_type(given.get(b"content-type", b""), handlers)
                 with self.deadlines:
-                    body = b"" if scope["method"] == "GET" else await self._body(given.get(b"content-type", b""), receive)
-                    content, status = await handler(served, body, request_id), 200  # type: ignore[arg-type]
+                    body = b"" if scope["method"] == "GET" else await self._body(receive)
+                    content, status = await handlers[kind](served, body, request_id), 200  # type: ignore[arg-type]
             except ValidationError as error:
                 refusal = invalid(error)
                 self._count(served, error)
@@ -172,7 +186,7 @@ class ModelApp:
                 refusal = RefusedError(500, "An error of the service; its log tells more under this request's id.")
             lines = [(b"x-request-id", request_id.encode()), *([] if served is None else served.headers)]
             if refusal is not None:
-                status, content = refusal.status, to_json(refusal.body(request_id))
+                status, content, kind = refusal.status, to_json(refusal.body(request_id)), JSON
                 if status == 503:
                     lines.append((b"retry-after", b"1"))
             seconds = time.perf_counter() - started
@@ -186,7 +200,7 @@ class ModelApp:
                 if refusal is not None:
                     told["error"] = refusal.error
                 say(event="request", **told)
-            await send_content(send, status, content, lines)
+            await send_content(send, status, content, lines, kind)
 
         return endpoint
 
@@ -196,11 +210,8 @@ class ModelApp:
         if 1000 * self.lag > self.limits["max_lag_ms"]:
             raise RefusedError(503, f"Overloaded: requests wait longer than {self.limits['max_lag_ms']} ms. Try again.")
 
-    async def _body(self, content_type: bytes, receive: Receive) -> bytes:
-        """The body, if it is declared as JSON and within the limit."""
-        kind = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-        if kind != "application/json":
-            raise RefusedError(415, f"The content type is '{kind}', but must be application/json. Send JSON.")
+    async def _body(self, receive: Receive) -> bytes:
+        """The body, if it is within the limit."""
         most, body, more = self.limits["max_body_bytes"], b"", True
         while more:
             message = await receive()

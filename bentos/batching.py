@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 from bentos.bodies import Row
 from bentos.served import Served
 
 Result = tuple[list[float], list[dict[str, Any]]]
+Columns = tuple[list[float], dict[str, list[Any]]]
 
 
 class OverloadedError(Exception):
@@ -20,9 +22,13 @@ class OverloadedError(Exception):
 
 @dataclass
 class _Waiting:
+    """A request's rows, which may be answered with others', or its columns, which are answered alone."""
+
     served: Served
-    rows: list[Row]
-    done: asyncio.Future[Result]
+    size: int
+    rows: list[Row] | None
+    columns: Mapping[str, Any] | None
+    done: asyncio.Future[Any]
 
 
 class Batcher:
@@ -55,11 +61,22 @@ class Batcher:
         OverloadedError
             If too many rows wait already.
         """
-        if self.waiting_rows and self.waiting_rows + len(rows) > self.max_waiting_rows:
+        found: Result = await self._in_turn(served, len(rows), rows, None)
+        return found
+
+    async def predict_columns(
+        self, served: Served, size: int, columns: Mapping[str, Any]
+    ) -> tuple[list[float], dict[str, Any]]:
+        """The scores, and the fields of the answers, of so many rows as columns; raises like `predict`."""
+        found: tuple[list[float], dict[str, Any]] = await self._in_turn(served, size, None, columns)
+        return found
+
+    async def _in_turn(self, served: Served, size: int, rows: list[Row] | None, columns: Mapping[str, Any] | None) -> Any:
+        if self.waiting_rows and self.waiting_rows + size > self.max_waiting_rows:
             raise OverloadedError(f"{self.waiting_rows} rows wait already, at most {self.max_waiting_rows} may")
-        item = _Waiting(served, rows, asyncio.get_running_loop().create_future())
+        item = _Waiting(served, size, rows, columns, asyncio.get_running_loop().create_future())
         self.waiting.append(item)
-        self.waiting_rows += len(rows)
+        self.waiting_rows += size
         if self.worker is None or self.worker.done():
             self.worker = asyncio.create_task(self._work())
         return await item.done
@@ -67,27 +84,41 @@ class Batcher:
     async def _work(self) -> None:
         while self.waiting:
             batch = self._next()
-            rows = [row for item in batch for row in item.rows]
-            self.on_batch(len(rows))
+            size = sum(item.size for item in batch)
+            self.on_batch(size)
+            served, columns = batch[0].served, batch[0].columns
             try:
-                scores, answers = await asyncio.to_thread(batch[0].served.predict, rows)
+                if columns is not None:
+                    results = [await asyncio.to_thread(served.predict_columns, columns)]
+                else:
+                    rows = [row for item in batch for row in item.rows or ()]
+                    results = _apart(await asyncio.to_thread(served.predict, rows), batch)
             except Exception as error:  # noqa: BLE001 - it is told to whoever asked
                 for item in batch:
                     if not item.done.done():
                         item.done.set_exception(error)
             else:
-                start = 0
-                for item in batch:
-                    end = start + len(item.rows)
+                for item, result in zip(batch, results, strict=True):
                     if not item.done.done():
-                        item.done.set_result((scores[start:end], answers[start:end]))
-                    start = end
-            self.waiting_rows -= len(rows)
+                        item.done.set_result(result)
+            self.waiting_rows -= size
 
     def _next(self) -> list[_Waiting]:
         batch = [self.waiting.popleft()]
-        size = len(batch[0].rows)
-        while self.waiting and self.waiting[0].served is batch[0].served and size + len(self.waiting[0].rows) <= self.max_rows:
+        size = batch[0].size
+        while self.waiting and _fit(batch[0], self.waiting[0]) and size + self.waiting[0].size <= self.max_rows:
             batch.append(self.waiting.popleft())
-            size += len(batch[-1].rows)
+            size += batch[-1].size
         return batch
+
+
+def _fit(one: _Waiting, other: _Waiting) -> bool:
+    """Whether two requests may be answered by one call."""
+    return one.served is other.served and one.rows is not None and other.rows is not None
+
+
+def _apart(result: Result, batch: Sequence[_Waiting]) -> list[Any]:
+    """Each request's part of what was answered together."""
+    scores, answers = result
+    edges = pairwise(accumulate((item.size for item in batch), initial=0))
+    return [(scores[start:end], answers[start:end]) for start, end in edges]

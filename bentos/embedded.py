@@ -62,7 +62,7 @@ def predict(columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> Pred
         If the model's bytes are not those that were promoted.
     """
     model, promise = _loaded()
-    outputs = model.predict(_checked(columns, model.signature["features"]))
+    outputs = model.predict(checked(columns, model.signature["features"]))
     decided = model.decide(outputs)
     if model.kind == "multiclass":
         decided = np.array(model.signature["classes"])[decided]
@@ -87,8 +87,8 @@ def _loaded() -> tuple[Model, dict[str, Any]]:
     return Model.load(HERE / "model", promise["model_digest"]), promise
 
 
-def _checked(columns: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
-    """All features as columns, refusing what the service would refuse."""
+def checked(columns: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
+    """All features as columns, refusing what the service would refuse; raises like `predict`."""
     if unknown := sorted(set(columns).difference(features)):
         raise InvalidRowError(f"no feature is called {', '.join(unknown)}. Features are: {', '.join(features)}.")
     lengths = {len(values) for values in columns.values()}
@@ -100,7 +100,9 @@ def _checked(columns: Mapping[str, Any], features: Mapping[str, Any]) -> dict[st
         check = _category_problem if feature["type"] == "category" else _number_problem
         place, problem = check(found[name], feature)
         if problem:
-            raise InvalidRowError(f"row {place}, {name}: {problem}, got {found[name][place]!r}.")
+            value = found[name][place]
+            given = value.item() if isinstance(value, np.generic) else value
+            raise InvalidRowError(f"row {place}, {name}: {problem}, got {given!r}.")
     return found
 
 

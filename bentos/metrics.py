@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,14 @@ class Metrics:
             "model_info", "1 for the version that answers", ["version", "digest"], multiprocess_mode="livemax", **made
         )
 
-    def answered(self, served: Served, scores: Sequence[float], answers: Sequence[dict[str, Any]]) -> None:
-        """Count rows, their scores and their unknown categories."""
+    def answered(self, served: Served, scores: Sequence[float], unknown: Iterable[Sequence[str]]) -> None:
+        """Count rows, their scores, and the names of each row's unknown categories."""
         version = served.version
         if version not in self.of_versions:
             tenths = [self.scores.labels(version, str(tenth)) for tenth in range(1, 11)]
             self.of_versions[version] = self.rows.labels(version), tenths
         rows, tenths = self.of_versions[version]
-        rows.inc(len(answers))
+        rows.inc(len(scores))
         edges = served.model.signature["score_tenths"]
         counted: dict[int, int] = {}
         for score in scores:
@@ -67,8 +67,8 @@ class Metrics:
             counted[tenth] = counted.get(tenth, 0) + 1
         for tenth, count in counted.items():
             tenths[tenth].inc(count)
-        for answer in answers:
-            for name in answer["unknown_categories"]:
+        for names in unknown:
+            for name in names:
                 self.unknown.labels(name).inc()
 
     def finished(self, path: str, status: int, seconds: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bentos import schemas
+from bentos.arrow_batches import KIND
 from bentos.served import Served
 
 TOLD = {
@@ -17,11 +18,13 @@ TOLD = {
 REFUSALS = {
     "400": "The body is no JSON",
     "413": "The body is too large",
-    "415": "The body is not declared as JSON",
+    "415": "The body is not declared as something that this path takes",
     "422": "A field is missing, unknown, of another type or out of its range; the answer names it",
     "503": "Overloaded, or no model may be served; try again after Retry-After seconds",
     "504": "Not answered within the declared time",
 }
+ARROW_IN = "An Arrow IPC stream, not compressed: a column for each feature, null where a value is missing"
+ARROW_OUT = "An Arrow IPC stream: a column for each field of a prediction; the stamp stands in the schema's metadata"
 ERROR = {
     "type": "object",
     "required": ["error", "request_id"],
@@ -60,6 +63,10 @@ def describe(served: Served) -> dict[str, Any]:
     paths: dict[str, Any] = {
         path: _asked(path, schema_of[number], schema_of[len(bodies) + number], example) for number, path in enumerate(bodies)
     }
+    if served.limits["arrow"]:
+        batch = paths["/predict_batch"]["post"]
+        for told, what in ((batch["requestBody"], ARROW_IN), (batch["responses"]["200"], ARROW_OUT)):
+            told["content"][KIND.decode()] = {"schema": {"type": "string", "format": "binary", "description": what}}
     paths["/model"] = {"get": _told("Say which model answers: version, digest, since when, lineage, features and limits.")}
     return {
         "openapi": "3.1.0",

@@ -101,17 +101,17 @@ class Served:
         """
         found = None if self.row_graph is None or len(rows) != 1 else self.row_graph.outputs(rows[0])
         if found is None:
-            columns = zip(self.bodies.features, zip(*rows, strict=True), strict=True)
-            outputs = self.model.predict(dict(columns))
+            outputs = self.model.predict(dict(zip(self.bodies.features, zip(*rows, strict=True), strict=True)))
         else:
             outputs = self.model.told(found)
-        values = outputs.tolist()
-        answers = list(map(self._answer, values, self.model.decide(outputs).tolist()))
-        for place, name, known in self._categories:
-            for answer, row in zip(answers, rows, strict=True):
-                if (row[place] or None) not in known:
-                    answer["unknown_categories"].append(name)
-        return [max(value) for value in values] if self.model.kind == "multiclass" else values, answers
+        categories = [(name, known, [row[place] for row in rows]) for place, name, known in self._categories]
+        scores, fields = self._fields(outputs, categories)
+        return scores, in_rows(fields)
+
+    def predict_columns(self, columns: Mapping[str, Any]) -> tuple[list[float], dict[str, list[Any]]]:
+        """The scores of checked columns, and the fields of their answers as columns too."""
+        categories = [(name, known, columns[name]) for _, name, known in self._categories]
+        return self._fields(self.model.predict(columns), categories)
 
     @cached_property
     def _categories(self) -> list[tuple[int, str, frozenset[str | None]]]:
@@ -149,17 +149,33 @@ class Served:
         told = {name: value for name, value in self.model.signature.items() if name != "background"}
         return {**told, **self.stamp, "champion_since_utc": self.promise["champion_since_utc"], "limits": self.limits}
 
-    def _answer(self, output: Any, said: Any) -> dict[str, Any]:
-        """A row's prediction, by kind of target: from its output, and what was decided by it."""
+    def _fields(
+        self, outputs: np.ndarray[Any, Any], categories: Sequence[tuple[str, frozenset[str | None], Sequence[Any]]]
+    ) -> tuple[list[float], dict[str, list[Any]]]:
+        """Scores and answers by the outputs: the fields of a kind of target, and which categories are unknown."""
+        values, said = outputs.tolist(), self.model.decide(outputs).tolist()
+        scores, fields = values, {}
         if self.model.kind == "binary":
-            found = {"probability": min(max(output, 0.0), 1.0), "is_positive": said}
+            fields = {"probability": [min(max(value, 0.0), 1.0) for value in values], "is_positive": said}
         elif self.model.kind == "multiclass":
             names = self.model.signature["classes"]
-            found = {"predicted_class": names[said], "probabilities": dict(zip(names, output, strict=True))}
+            scores = [max(value) for value in values]
+            probabilities = [dict(zip(names, value, strict=True)) for value in values]
+            fields = {"predicted_class": [names[place] for place in said], "probabilities": probabilities}
         else:
-            margin = self.model.decision["margin"]
-            found = {"value": output, "planned": said, "low": output - margin, "high": output + margin}
-        return {**found, "unknown_categories": []}
+            low, high = ([value + sign * self.model.decision["margin"] for value in values] for sign in (-1, 1))
+            fields = {"value": values, "planned": said, "low": low, "high": high}
+        unknown: list[list[str]] = [[] for _ in values]
+        for name, known, texts in categories:
+            for place, text in enumerate(texts):
+                if (text or None) not in known:
+                    unknown[place].append(name)
+        return scores, {**fields, "unknown_categories": unknown}
+
+
+def in_rows(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Columns of answers as one answer for each row."""
+    return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
 
 
 def _row_graph(folder: Path, promise: Mapping[str, Any], model: Model) -> RowGraph | None:

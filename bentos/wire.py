@@ -6,12 +6,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
 from starlette.types import Send
+
+from bentos.refusals import RefusedError
 
 JSON = b"application/json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -41,6 +43,15 @@ def fit_id(given: bytes) -> str:
     """The client's id if it is fit for a log, or a new one."""
     text = given.decode("latin-1")
     return text if text and REQUEST_ID.fullmatch(text) else os.urandom(16).hex()
+
+
+def content_type(given: bytes, allowed: Collection[bytes]) -> bytes:
+    """The declared content type, if it is one of those that are allowed; otherwise a RefusedError."""
+    kind = given.partition(b";")[0].strip().lower()
+    if kind not in allowed:
+        names = " or ".join(name.decode() for name in allowed)
+        raise RefusedError(415, f"The content type is '{kind.decode('latin-1')}', but must be {names}. Send one of them.")
+    return kind
 
 
 @lru_cache(maxsize=2)

@@ -89,6 +89,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "limits": spec.serving.limits,
         }
         write_json(package_folder / PROMISE, promised)
+        requirements = [*REQUIREMENTS, *(["pyarrow"] if spec.serving.arrow else [])]
         # JSON is YAML: BentoML reads its bentofile as it is
         bentofile = {
             "service": "bentos.service:ModelService",
@@ -96,7 +97,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "description": spec.description,
             "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63], **_labels(head)},
             "include": ["bentos/**"],
-            "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
+            "python": {"packages": [f"{name}=={installed(name)}" for name in requirements], "lock_packages": False},
         }
         write_json(scratch / "bentofile.yaml", bentofile)
         # in a store of its own, so that the home's never lacks the bento that is being replaced

@@ -57,6 +57,8 @@ class ServingSpec(Declaration):
     """Give the memory that its container may take, in MB, with all its workers."""
     access_log: bool = Field(default=True, examples=[False])
     """Say whether each request leaves a line in the service's log; errors always do."""
+    arrow: bool = Field(default=False, examples=[True])
+    """Say whether `/predict_batch` also takes and gives Arrow IPC streams; this puts pyarrow, 150 MB, into the bento."""
     months: MonthsSpec | None = Field(default=None, examples=[{"start": "2013-01", "end": "2013-12"}])
     """Give the months whose predictions are an asset of the UI, made when asked for; needs features.event_time."""
     sql: Literal["auto", "required", "off"] = Field(default="auto", examples=["required"])

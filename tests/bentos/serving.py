@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,3 +61,11 @@ def until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             if httpx.get(f"{url}/readyz").status_code == 200:
                 return
     pytest.fail(f"not ready: {log.read_text()[-2000:]}")
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until it is true, at most ten seconds."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import sqlite3
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +24,7 @@ from bentos.access import bare_host
 from bentos.access_settings import AccessSettings, AccessSettingsError
 from bentos.app import ModelApp
 from bentos.runtime import Model
-from tests.bentos.serving import answering, free_port
+from tests.bentos.serving import answering, free_port, until
 from tests.models import promised, trained
 
 PRODUCT = "churn"
@@ -84,14 +83,6 @@ def ask(client: httpx.Client, path: str, headers: dict[str, str] | None = None) 
     if path not in PREDICTED:
         return client.get(path, headers=headers)
     return client.post(path, json={"rows": [ROW]} if path == "/predict_batch" else {"row": ROW}, headers=headers)
-
-
-def until(true: Any) -> None:
-    """Wait until it is true, at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_without_keys_the_loopback_answers_as_ever(service: Shop) -> None:

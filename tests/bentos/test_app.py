@@ -22,7 +22,7 @@ from assets.storage.publishing import write_json
 from bentos.app import ModelApp
 from bentos.runtime import Model
 from bentos.served import Served
-from tests.bentos.serving import answering
+from tests.bentos.serving import answering, until
 from tests.models import promised, trained
 from tests.shop import KINDS
 
@@ -330,11 +330,3 @@ def test_the_service_follows_the_champion_without_dropping_a_request(
 def small_model() -> dict[str, Any]:
     """The classifier's declaration, to be varied."""
     return {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "parameters": {"max_iter": 10}}
-
-
-def until(true: Any) -> None:
-    """Wait until it is true, at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
