@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from assets.storage.code_version import parts_of
-from assets.storage.home import Home
+from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
 
 MOST, LONGEST = 3, 40
@@ -37,10 +37,11 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for name, old, new in _changed(before["declaration"], now["declaration"]):
         yield f"{name}: {_short(old)} → {_short(new)}"
     for name, old, new in _changed(before["libraries"], now["libraries"]):
-        yield f"{name} {old or 'unknown'} → {new or 'no part'}"
+        yield f"{name} {old or 'not used'} → {new or 'not used'}"
     for name, old, new in _changed(before["code"], now["code"]):
         word = "new" if old is None else "no part any more" if new is None else "changed"
-        yield f"{name.replace('.', '/')}.py {word}"
+        path = name.replace(".", "/")
+        yield f"{path}{'/__init__' if (REPOSITORY / path).is_dir() else ''}.py {word}"
 
 
 def _changed(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
