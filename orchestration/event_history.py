@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.storage.home import Home
+from orchestration.staleness.run_tags import BY_HAND, LAUNCHER
 
 
 @contextmanager
@@ -58,6 +59,16 @@ def last_run(home: Home) -> dict[str, str] | None:
     ((run_id, state, ended),) = found
     ended_at = datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds") if ended else ""
     return {"run_id": run_id, "status": state, "ended_at": ended_at}
+
+
+def unfinished(home: Home) -> list[tuple[str, str]]:
+    """Runs that have not ended, each with its status; not those of `loopline run`, as the home's lock tells of them."""
+    return _read(
+        home.dagster / "history" / "runs.db",
+        "select run_id, lower(status) from runs where status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') "
+        "and run_id not in (select run_id from run_tags where key = ? and value = ?)",
+        (LAUNCHER, BY_HAND),
+    )
 
 
 def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assets.storage.home import LAYOUT, Home
 from assets.storage.locks import exclusive
-from assets.storage.publishing import write_json
+from assets.storage.publishing import read_json, write_json
 
 
 def upgrade(home: Home, on_wait: Callable[[str], None] | None = None) -> Path | None:
@@ -43,7 +43,7 @@ def upgrade(home: Home, on_wait: Callable[[str], None] | None = None) -> Path | 
         ):  # fmt: skip
             if folder.exists():
                 folder.rename(aside / folder.name)
-        write_json(home.record, {"layout": LAYOUT})
+        write_json(home.record, (read_json(home.record) if home.record.exists() else {}) | {"layout": LAYOUT})
         return aside
 
 

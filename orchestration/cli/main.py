@@ -15,7 +15,7 @@ from assets.errors import DigestError, SpecificationError
 from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import data, monitoring, new, promotion, registries, replay, serving
+from orchestration.cli import data, keeping, monitoring, new, promotion, registries, replay, serving
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
@@ -177,6 +177,7 @@ for command in (
     *serving.COMMANDS,
     *monitoring.COMMANDS,
     *data.COMMANDS,
+    *keeping.COMMANDS,
     new.new,
     registries.registries,
     replay.replay,

@@ -31,7 +31,9 @@ NO_CONTENT = {
     "assets.replay": "runs the loop over the past in homes of its own",
     "assets.scaffolding": "writes a new declaration",
     "assets.spec": "reads a declaration; what it says is in the versions by its values",
+    "assets.storage.backup": "copies a home",
     "assets.storage.code_version": "takes the versions",
+    "assets.storage.restore": "makes a home of a copy",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }

@@ -1,0 +1,54 @@
+"""`loopline` commands that keep a home: backup, restore."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from assets.errors import HomeError
+from orchestration import resources
+from orchestration.cli.errors import told
+
+FOLDER = click.argument("folder", type=click.Path(path_type=Path))
+
+
+@click.command()
+@FOLDER
+def backup(folder: Path) -> None:
+    """Add a backup of this home to FOLDER; what an earlier one holds already is not stored again."""
+    with told():
+        home = resources.home_from_environment()
+        if not home.record.exists():
+            raise HomeError(f"LOOPLINE_HOME={home.root} holds nothing to back up. Run `loopline run` first.")
+        home.prepare()
+        from assets.storage.backup import take
+        from orchestration.operations.quiet_home import quiet
+
+        with quiet(home, _waiting):
+            done = take(home, folder, datetime.now(UTC))
+    click.echo(
+        f"backup {done.name}: {done.files:,} files, {done.size_bytes / 1e6:,.1f} MB; "
+        f"{done.added:,} of them new, {done.added_bytes / 1e6:,.1f} MB"
+    )
+
+
+@click.command()
+@FOLDER
+@click.option("--at", metavar="TIME-OR-NAME", help="A backup by its name, or the last by a moment; left out, the last.")
+def restore(folder: Path, at: str | None) -> None:
+    """Make the home that LOOPLINE_HOME names of a backup in FOLDER; it must not exist, or be empty."""
+    with told():
+        home = resources.home_from_environment()
+        from assets.storage.restore import restore as make
+
+        name = make(folder, home, at)
+    click.echo(f"restored {name} to {home.root}")
+
+
+COMMANDS: tuple[click.Command, ...] = (backup, restore)
+
+
+def _waiting(process: str) -> None:
+    click.echo(f"waiting for the run of process {process}", err=True)

@@ -1,0 +1,105 @@
+"""A home that was backed up and restored elsewhere works as it did: nothing in it leads to where it lay."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from assets.errors import HomeError
+from assets.promotion import ledger, mlflow_client
+from assets.promotion.registry_location import ADDRESSES
+from assets.serving import bento_package
+from assets.storage.backup import take
+from assets.storage.home import REPOSITORY, Home
+from assets.storage.restore import restore
+from bentos.runtime import model_digest
+from orchestration import resources
+from orchestration.cli.main import loopline
+from orchestration.declarations import Declared
+from orchestration.operations import doctor, lineage
+from orchestration.operations.quiet_home import quiet
+from orchestration.operations.status import status
+from tests.world import World
+
+ATTACH = """
+import sys
+from pathlib import Path
+from assets.promotion import model_registry
+from assets.storage.home import Home
+home = Home(Path(sys.argv[1]))
+model_registry.attach(home, model_registry.version(home, sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))
+"""
+
+
+def test_a_home_restored_elsewhere_is_whole(ran_copy: Home, world: World, tmp_path: Path) -> None:
+    """The loop finds nothing to do, every link holds, the registry writes to the new place."""
+    product = world.product.name
+    take(ran_copy, tmp_path / "kept", datetime(2026, 11, 29, tzinfo=UTC))
+    there = Home(tmp_path / "else where")
+    restore(tmp_path / "kept", there)
+    before = status(ran_copy, Declared([], {product: []}))
+    shutil.move(ran_copy.root, tmp_path / "gone")
+    try:
+        assert world.run(there).executed == {}
+        assert [link.problem for link in lineage.chain(there, product) if link.problem] == []
+        assert doctor.examine(there, [product]) == []
+        assert status(there, Declared([], {product: []})).products[0].metrics == before.products[0].metrics
+        champion = ledger.require_champion(there, product)
+        served = (
+            bento_package.pointer(there, product).parent / "../bentos" / product / champion.tag / "src" / "bentos" / "model"
+        )
+        assert model_digest(served) == champion.model_digest
+        (tmp_path / "note.txt").write_text("new")
+        # MLflow keeps the address of a run's artifacts for the life of a process
+        asked = [str(there.root), product, str(champion.version), str(tmp_path / "note.txt")]
+        subprocess.run([sys.executable, "-c", ATTACH, *asked], cwd=REPOSITORY, check=True)
+        assert len(list(there.registry.rglob("note.txt"))) == 1
+        assert not ran_copy.root.exists()
+        with closing(sqlite3.connect(mlflow_client.database(there))) as connection:
+            for table, column in ADDRESSES.items():
+                found = [row[0] for row in connection.execute(f"select {column} from {table}")]
+                assert found
+                assert all(item.startswith((there.registry / "artifacts").as_uri() + "/") for item in found)
+    finally:
+        shutil.move(tmp_path / "gone", ran_copy.root)
+
+
+def test_backup_and_restore_from_the_command_line(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each says what it did; an error is one sentence."""
+    monkeypatch.setenv(resources.HOME_VARIABLE, str(home.root))
+    done = CliRunner().invoke(loopline, ["backup", str(tmp_path / "kept")])
+    assert done.exit_code == 0, done.output
+    assert "1 files" in done.output
+    monkeypatch.setenv(resources.HOME_VARIABLE, str(tmp_path / "new"))
+    nothing = CliRunner().invoke(loopline, ["backup", str(tmp_path / "kept")])
+    assert (nothing.exit_code, (tmp_path / "new").exists()) == (1, False)
+    assert "holds nothing to back up" in nothing.output
+    assert CliRunner().invoke(loopline, ["restore", str(tmp_path / "kept")]).exit_code == 0
+    again = CliRunner().invoke(loopline, ["restore", str(tmp_path / "kept")])
+    assert again.exit_code == 1
+    assert "exists and is not empty" in again.output
+
+
+@dg.job
+def nothing() -> None:
+    """No step."""
+
+
+def test_a_run_of_the_daemon_refuses_a_backup(home: Home) -> None:
+    """It may write at any moment; a killed `loopline run` does not refuse, as its lock is free."""
+    with resources.instance(home) as instance:
+        run = instance.create_run_for_job(nothing)
+        with pytest.raises(HomeError, match=f"a run is going on: {run.run_id[:8]}"), quiet(home, print):
+            pass
+        instance.report_run_failed(run)
+        with quiet(home, print):
+            pass
