@@ -71,6 +71,32 @@ def unfinished(home: Home) -> list[tuple[str, str]]:
     )
 
 
+def ended(home: Home) -> dict[str, float]:
+    """When each run that has ended did so (seconds since 1970), but for the one that was started last."""
+    return dict(
+        _read(
+            home.dagster / "history" / "runs.db",
+            "select run_id, end_time from runs where end_time is not null and id < (select max(id) from runs)",
+        )
+    )
+
+
+def recorded(home: Home) -> set[str]:
+    """All runs."""
+    return {row[0] for row in _read(home.dagster / "history" / "runs.db", "select run_id from runs")}
+
+
+def needed(home: Home) -> set[str]:
+    """The runs that hold the last materialization, observation or check of any asset or partition."""
+    latest = (
+        "select run_id from event_logs where id in (select max(id) from event_logs where dagster_event_type in "
+        "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION') group by asset_key, partition, dagster_event_type) "
+        "union select run_id from asset_check_executions where id in (select max(id) from asset_check_executions "
+        "group by asset_key, check_name, partition, execution_status)"
+    )
+    return {row[0] for row in _read(home.dagster / "history" / "runs" / "index.db", latest)}
+
+
 def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:
     """When the last of some assets, each given by the parts of its key, was made; None where none ever was."""
     names = [json.dumps(list(key)) for key in keys]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+PRUNED = "pruned"
+"""The tag of a version whose artifacts were removed; a model that is trained again is registered as a new version."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def holder(home: Home, product: str, alias: str) -> Version | None:
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
     for found in client.search_model_versions(f"name = '{product}'"):
-        if all(found.tags.get(key) == value for key, value in tags.items()):
+        if PRUNED not in found.tags and all(found.tags.get(key) == value for key, value in tags.items()):
             return _version(found)
     return None
 

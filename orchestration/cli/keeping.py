@@ -1,4 +1,4 @@
-"""`loopline` commands that keep a home: backup, restore."""
+"""`loopline` commands that keep a home: backup, restore, prune."""
 
 from __future__ import annotations
 
@@ -47,7 +47,28 @@ def restore(folder: Path, at: str | None) -> None:
     click.echo(f"restored {name} to {home.root}")
 
 
-COMMANDS: tuple[click.Command, ...] = (backup, restore)
+@click.command()
+@click.argument("product", required=False)
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would go, and remove nothing.")
+def prune(product: str | None, is_dry: bool) -> None:
+    """Remove what is older than the retention of PRODUCT, or of all, and neither serves nor can be rolled back to."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.declarations import products, sources
+        from orchestration.operations.prune import prune as remove
+
+        products(product)  # that it exists
+        specs, named = [spec for spec, _ in products()], [spec.name for spec in sources()]
+        done = remove(home, specs, named, product, is_dry=is_dry, on_wait=_waiting)
+    for kind in done.items:
+        click.echo(f"{kind:<20} {done.items[kind]:>7,}  {done.size_bytes[kind] / 1e6:>10,.1f} MB")
+    verb = "would go" if is_dry else "removed"
+    click.echo(
+        f"{verb}: {done.items.total():,}, {done.size_bytes.total() / 1e6:,.1f} MB" if done.items else "nothing to remove"
+    )
+
+
+COMMANDS: tuple[click.Command, ...] = (backup, restore, prune)
 
 
 def _waiting(process: str) -> None:

@@ -51,6 +51,7 @@ def promote(
         raise LedgerError(f"{spec.name}: version {number} serves already, so there is nothing to promote.")
     if (entry := standing.invalid.get(version.model_digest)) is not None:
         raise LedgerError(f"{spec.name}: version {number} was declared invalid {entry.told} and can never be served.")
+    require_intact(home, spec.name, version.model_digest)  # it may have been pruned
     snapshot = snapshots.current(home, spec.name)
     verdict = gate.judge(
         home,
