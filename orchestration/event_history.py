@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -86,15 +87,34 @@ def recorded(home: Home) -> set[str]:
     return {row[0] for row in _read(home.dagster / "history" / "runs.db", "select run_id from runs")}
 
 
+LATEST = (
+    "(select max(id) from event_logs where dagster_event_type in ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION') "
+    "group by asset_key, partition, dagster_event_type)"
+)
+"""The last materialization and observation of each asset or partition."""
+
+
+def code_versions(home: Home) -> set[str]:
+    """The code versions of what was made last of any asset or partition."""
+    made = _read(home.dagster / "history" / "runs" / "index.db", f"select event from event_logs where id in {LATEST}")
+    return {version for (event,) in made for version in re.findall(r'"dagster/code_version": "(\w+)"', event)}
+
+
 def needed(home: Home) -> set[str]:
     """The runs that hold the last materialization, observation or check of any asset or partition."""
     latest = (
-        "select run_id from event_logs where id in (select max(id) from event_logs where dagster_event_type in "
-        "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION') group by asset_key, partition, dagster_event_type) "
+        f"select run_id from event_logs where id in {LATEST} "
         "union select run_id from asset_check_executions where id in (select max(id) from asset_check_executions "
         "group by asset_key, check_name, partition, execution_status)"
     )
     return {row[0] for row in _read(home.dagster / "history" / "runs" / "index.db", latest)}
+
+
+def forget_checks(home: Home, run: str) -> None:
+    """Remove the checks of a run; Dagster leaves them when it deletes the run itself."""
+    index = home.dagster / "history" / "runs" / "index.db"
+    with closing(sqlite3.connect(index, timeout=60)) as connection, connection:
+        connection.execute("delete from asset_check_executions where run_id = ?", (run,))
 
 
 def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:

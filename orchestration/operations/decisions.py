@@ -104,7 +104,14 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
             )
     require_runnable(home, spec.name, target.model_digest)
     decision = Decision(
-        target.version, target.model_digest, target.snapshot_digest, actor, reason, target.verdict, by_hand=True
+        target.version,
+        target.model_digest,
+        target.snapshot_digest,
+        actor,
+        reason,
+        target.verdict,
+        by_hand=True,
+        overridden=bool(target.overridden),  # it serves against the gate again
     )
     entry = ledger.rollback(home, spec.name, decision)
     model_registry.follow_ledger(home, spec.name)

@@ -81,6 +81,9 @@ def prune(
         chosen = [rule for rule in rules if product in (None, rule.spec.name)]
         found = [item for rule in chosen for item in rule.obsolete()]
         found += obsolete_landings(home, rules, [name for name in sources if product in (None, name)])
+        before = now.timestamp() - max(spec.retention.runs_days for spec in specs) * DAY
+        if product is None:
+            found += _code_versions(home, before)
         for item in found:
             done.add(item.kind, item.path)
         if not is_dry:
@@ -90,8 +93,7 @@ def prune(
                 registry_retention.mark(home, rule.spec.name, versions, f"{now:%Y-%m-%d}")
             _remove(home, found)
         if product is None:
-            days = max(spec.retention.runs_days for spec in specs)
-            _prune_runs(home, now.timestamp() - days * DAY, done, is_dry=is_dry)
+            _prune_runs(home, before, done, is_dry=is_dry)
     return done
 
 
@@ -102,6 +104,13 @@ def _remove(home: Home, found: list[Obsolete]) -> None:
             target = scratch / str(number)
             item.path.rename(target)
             shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+
+def _code_versions(home: Home, before: float) -> list[Obsolete]:
+    """The records of code versions by which nothing that is there was made."""
+    old = [path for path in sorted(home.code_versions.glob("*.json")) if path.stat().st_mtime <= before]
+    known = event_history.code_versions(home) if old else set()
+    return [Obsolete("code versions", path) for path in old if path.stem not in known]
 
 
 def _prune_runs(home: Home, before: float, done: Pruned, *, is_dry: bool) -> None:
@@ -124,6 +133,7 @@ def _delete(instance: dg.DagsterInstance, home: Home, run: str, *, is_recorded: 
     else:
         instance.event_log_storage.delete_events(run)
     instance.event_log_storage.dispose()
+    event_history.forget_checks(home, run)
     for path in _files(home, run):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
