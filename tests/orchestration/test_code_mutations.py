@@ -28,6 +28,7 @@ NO_CONTENT = {
     "assets.monitoring.retraining_triggers": "decides when a run starts",
     "assets.observability": "exports what was found out; nothing is made of it",
     "assets.processes": "where a function is called changes nothing that it gives",
+    "assets.promotion.registry_retention": "tells what a prune may remove",
     "assets.replay": "runs the loop over the past in homes of its own",
     "assets.scaffolding": "writes a new declaration",
     "assets.spec": "reads a declaration; what it says is in the versions by its values",
