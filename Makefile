@@ -36,7 +36,7 @@ status: .venv/core.stamp ## Show what is served: champion, digest, metrics, last
 	@$(BIN)/loopline status
 
 .PHONY: ui
-ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000
+ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000, with the pages and MLflow runs it links to
 	@$(BIN)/loopline ui
 
 .PHONY: test

@@ -14,11 +14,13 @@
     ├── DigestError            stored bytes are not the bytes that were published
     ├── BackupError            a folder holds no backup of this home, or what it holds cannot be restored
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
+    │   └── UntrustedLedgerError  the ledger was shortened, replaced or rewritten: a head that is kept elsewhere says so
     ├── PackagingError         BentoML could not build the champion's bento
     ├── TranslationError       a model's graph cannot be written as SQL
     ├── ParityError            a way of serving answers otherwise than the promoted model
     ├── ContainerError         no container engine, or it could not build or run the image
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
+    ├── AccessError            a key, a certificate or an address by which a service is reached cannot be used
     ├── UpstreamError          something this step rests on failed its check
     ├── GateRefusedError       no version is good enough to be served
     ├── CompanionError         the process beside this one ended, or its answer cannot be handed over
@@ -34,7 +36,10 @@ Others are no part of the tree: `bentos` imports none of this, and `assets.stora
     ├── RefusedError           a request is not answered: status, error, fields (`bentos.refusals`)
     ├── OverloadedError        more requests wait than the service may take on (`bentos.batching`)
     └── ValueError
-        └── InvalidRowError    a row that the wheel cannot answer (`bentos.embedded`)
+        ├── InvalidRowError    a row that the wheel cannot answer (`bentos.embedded`)
+        ├── AccessSettingsError a variable that a service cannot start with (`bentos.access_settings`)
+        ├── KeyFileError       a list of API keys that cannot be used (`bentos.api_keys`)
+        └── IssuerError        an issuer of access tokens whose keys cannot be had (`bentos.access_tokens`)
 
 Each message says what is wrong, where, what is allowed and what to do.
 """
@@ -90,6 +95,10 @@ class LedgerError(LooplineError):
     """The ledger cannot take an entry: the version never served, serves already, or is invalid."""
 
 
+class UntrustedLedgerError(LedgerError):
+    """The ledger does not extend a head of it that is kept elsewhere."""
+
+
 class PackagingError(LooplineError):
     """BentoML could not build the champion's bento."""
 
@@ -104,6 +113,10 @@ class ParityError(LooplineError):
 
 class ContainerError(LooplineError):
     """There is no container engine, or it could not build or run the image."""
+
+
+class AccessError(LooplineError):
+    """A key, a certificate or an address by which a service is to be reached cannot be used."""
 
 
 class UpstreamError(LooplineError):

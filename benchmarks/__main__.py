@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from assets.storage.home import REPOSITORY
-from benchmarks import judging, loop, new_data, quality
+from benchmarks import judging, looking, loop, new_data, quality
 from benchmarks.measuring import machine, measure, table
 
 PAGE = """# Benchmarks
@@ -20,6 +20,12 @@ Machine: {machine}.
 The bare script (`benchmarks/bare_loop.py`) calls the same stage functions in the same order, each run in a fresh home.
 
 {loop}
+
+## Looking at a home
+
+After one run of the repository's products; each command is a process of its own (`benchmarks/looking.py`).
+
+{looking}
 
 ## A newcomer's data
 
@@ -58,6 +64,7 @@ def main() -> None:
             machine=machine(),
             replicates=500,
             small="10,000",
+            looking=table(("figure", "measured", "goal"), looking.rows(Path(scratch) / "home")),
             judging=table(("stage", "measured", "goal"), judging.rows()),
             new_data=table(("figure", "measured", "goal"), new_data.rows()),
             quality=table(("features", "ROC AUC", "average precision"), quality.rows()),

@@ -19,7 +19,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import openapi
+from bentos import openapi, page
+from bentos.access import CALLER
 from bentos.batching import Batcher, OverloadedError
 from bentos.following import Follower
 from bentos.metrics import Metrics
@@ -138,7 +139,7 @@ class ModelApp:
     ) -> None:
         self.metrics.answered(served, outputs, answers)
         if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, rows, answers)
+            self.log.add(request_id, served, rows, answers, CALLER.get())
 
     def _endpoint(self, path: str, handler: Handler) -> ASGIApp:
         """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line."""
@@ -175,7 +176,8 @@ class ModelApp:
             if status >= 500 or self.limits["access_log"]:
                 told = {"model_version": headers.get("x-model-version"), **({"error": refusal.error} if refusal else {})}
                 line = {"request_id": request_id, "path": path, "status": status, "milliseconds": round(1000 * seconds, 3)}
-                say(event="request", **line, **told)
+                asked = {} if (caller := CALLER.get()) is None else {"caller": caller}
+                say(event="request", **line, **asked, **told)
             await answer_with(send, status, answer, {**headers, "x-request-id": request_id})
 
         return endpoint
@@ -214,8 +216,7 @@ class ModelApp:
         return Response(await asyncio.to_thread(self.metrics.text), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _page(self, request: Request) -> Response:
-        del request
-        return HTMLResponse(openapi.PAGE)
+        return HTMLResponse(page.PAGE, headers=page.headers(request.url.scheme))
 
     async def _alive(self, request: Request) -> Response:
         del request

@@ -40,6 +40,7 @@ class Metrics:
         self.rows = Counter("predicted_rows", "Rows answered, by model version", ["version"], **made)
         self.unknown = Counter("unknown_categories", "Rows with a category not seen in training", ["feature"], **made)
         self.refused = Counter("refused_inputs", "Values that were refused", ["feature", "problem"], **made)
+        self.denied = Counter("denied_requests", "Requests that the gate refused, by what was wrong", ["reason"], **made)
         self.scores = Counter(
             "scores", "Rows by the tenth of the validation rows' outputs that theirs lies in", ["version", "tenth"], **made
         )

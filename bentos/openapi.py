@@ -46,15 +46,6 @@ IDENTIFIED = {
     "description": "Comes back in the answer's header, if it is 1 to 64 letters, digits, '_', '.' or '-'; else one is made",
 }
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Model service</title><link rel="stylesheet" href="static/swagger-ui.css"></head>
-<body><div id="page"></div><script src="static/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "docs.json", dom_id: "#page", tryItOutEnabled: true})</script></body>
-</html>
-"""
-"""The description for people: each path can be tried out. Its script and style are BentoML's copies of Swagger UI."""
-
 
 def describe(served: Served) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a served model."""

@@ -23,10 +23,12 @@ from bentos.served import Row, Served
 TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
-    model_digest text not null, features text not null, prediction text not null, primary key (request_id, row_number)
+    model_digest text not null, features text not null, prediction text not null, caller text,
+    primary key (request_id, row_number)
 ) strict
 """
-Entry = tuple[str, datetime, Served, Sequence[Row], Sequence[Any]]
+COLUMNS = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller"
+Entry = tuple[str, datetime, Served, Sequence[Row], Sequence[Any], str | None]
 MOST, TOGETHER = 4_000, 4_000
 """How many requests may wait to be written, and how many are written together."""
 SECONDS = 0.25
@@ -58,10 +60,17 @@ class PredictionLog:
         """Whether this request is in the sample."""
         return zlib.crc32(request_id.encode()) < self.sample * 2**32
 
-    def add(self, request_id: str, served: Served, rows: Sequence[Row], answers: Sequence[dict[str, Any]]) -> None:
-        """Hand over a request's rows and their answers."""
+    def add(
+        self,
+        request_id: str,
+        served: Served,
+        rows: Sequence[Row],
+        answers: Sequence[dict[str, Any]],
+        caller: str | None = None,
+    ) -> None:
+        """Hand over a request's rows and their answers, and who asked."""
         if len(self.entries) < MOST:
-            self.entries.append((request_id, datetime.now(UTC), served, rows, answers))
+            self.entries.append((request_id, datetime.now(UTC), served, rows, answers, caller))
         else:
             self.on_dropped(len(rows))
 
@@ -85,9 +94,9 @@ class PredictionLog:
             lines = [
                 (
                     request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
-                    served.model.digest, to_json(row).decode(), to_json(answer).decode(),
+                    served.model.digest, to_json(row).decode(), to_json(answer).decode(), caller,
                 )
-                for request_id, moment, served, rows, answers in batch
+                for request_id, moment, served, rows, answers, caller in batch
                 if moment.date() == day
                 for number, (row, answer) in enumerate(zip(rows, answers, strict=True))
             ]  # fmt: skip
@@ -95,5 +104,8 @@ class PredictionLog:
             with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute(TABLE)
+                if "caller" not in {column[1] for column in connection.execute("pragma table_info(predictions)")}:
+                    # a day that a service began which knew no callers
+                    connection.execute("alter table predictions add column caller text")
                 # a client may repeat its request's id; its first answer stands
-                connection.executemany("insert or ignore into predictions values (?, ?, ?, ?, ?, ?, ?)", lines)
+                connection.executemany(f"insert or ignore into predictions ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)", lines)

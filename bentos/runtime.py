@@ -54,8 +54,12 @@ def is_outdated(signature: Mapping[str, Any]) -> bool:
 
 def model_digest(folder: Path) -> str:
     """SHA-256 over the names and digests of a model folder's files, in hexadecimal."""
-    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return digest_of({name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES})
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """The digest of a model folder of whose files, by name, these are the digests."""
+    return hashlib.sha256("".join(f"{files[name]}  {name}\n" for name in FILES).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,10 @@ class Model:
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             The probability of yes, the probability of each class, or the predicted value.
         """
+        return self.told(self.session_outputs(columns))
+
+    def session_outputs(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """What the graph itself gives for rows, of shape (n_samples, n_outputs)."""
         texts, numbers = self.inputs
         feeds = {name: as_text(columns[name]).reshape(-1, 1) for name in texts}
         if numbers:
@@ -152,6 +160,10 @@ class Model:
             feeds.update(zip(numbers, block, strict=True))
         (outputs,) = self.session.run([OUTPUTS], feeds)
         found: np.ndarray[Any, np.dtype[np.float64]] = outputs.astype(np.float64, copy=False)
+        return found
+
+    def told(self, found: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """What of the graph's outputs is the prediction: of two classes the chance of yes, of a value the value alone."""
         if self.kind == "multiclass":
             return found
         return found[:, 1] if self.kind == "binary" else found.reshape(-1)

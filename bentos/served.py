@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pydantic import TypeAdapter
 
 from bentos import schemas
 from bentos.contributions import contributions
-from bentos.runtime import Model
+from bentos.row_graph import FILE, RowGraph
+from bentos.runtime import Model, TamperedModelError
 
 Row = Mapping[str, Any]
 
@@ -26,13 +28,16 @@ class Served:
     Parameters
     ----------
     promise : dict
-        The content of ``promoted.json``: product, version, digest, when the ledger made it champion, limits.
+        The content of ``promoted.json``: product, version, digest, when the ledger made it champion, its head then, limits.
     model : Model
         Loaded only if its digest was the promised one.
+    row_graph : RowGraph, optional
+        The same model for single rows, if it was packaged with one.
     """
 
     promise: dict[str, Any]
     model: Model
+    row_graph: RowGraph | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Served:
@@ -44,7 +49,8 @@ class Served:
             If the model's bytes are not those that were promoted.
         """
         promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
-        served = cls(promise, Model.load(folder / "model", promise["model_digest"]))
+        model = Model.load(folder / "model", promise["model_digest"])
+        served = cls(promise, model, _row_graph(folder, promise, model))
         # the first request finds everything made
         served.predict([served.model.signature["background"][0]])
         _ = served.requests, served.headers
@@ -68,7 +74,10 @@ class Served:
     @cached_property
     def headers(self) -> dict[str, str]:
         """The stamp of every response, answers and refusals alike."""
-        return {"x-model-version": str(self.promise["model_version"]), "x-model-digest": self.model.digest}
+        stamp = {"x-model-version": str(self.promise["model_version"]), "x-model-digest": self.model.digest}
+        # a checkpoint's second and third line: how many entries the ledger had, and their root hash
+        head = str(self.promise.get("ledger_head") or "").split("\n")
+        return {**stamp, "x-ledger-head": " ".join(head[1:3])} if len(head) > 2 else stamp
 
     @cached_property
     def requests(self) -> dict[str, Any]:
@@ -85,7 +94,8 @@ class Served:
 
     def predict(self, rows: Sequence[Row]) -> tuple[np.ndarray[Any, Any], list[dict[str, Any]]]:
         """The outputs and the answers of checked rows, in their order."""
-        outputs = self.model.predict(self.columns(rows))
+        found = None if self.row_graph is None or len(rows) != 1 else self.row_graph.outputs(rows[0])
+        outputs = self.model.predict(self.columns(rows)) if found is None else self.model.told(found)
         answers = self._answers(outputs)
         for answer, row in zip(answers, rows, strict=True):
             answer["unknown_categories"] = self.model.unknown_categories(row)
@@ -143,3 +153,17 @@ class Served:
             {"value": value, "planned": plan, "low": value - margin, "high": value + margin}
             for value, plan in zip(outputs.tolist(), decided, strict=True)
         ]
+
+
+def _row_graph(folder: Path, promise: Mapping[str, Any], model: Model) -> RowGraph | None:
+    """The graph for single rows, if the promise names one."""
+    promised = promise.get("row_graph_digest")
+    if promised is None:
+        return None
+    content = (folder / FILE).read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != promised:
+        raise TamperedModelError(
+            f"{folder / FILE} has digest {found[:12]}, promised was {promised[:12]}. It is not loaded: package the champion "
+            "again."
+        )
+    return RowGraph(content, model)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import bentoml
 
+from bentos.access_settings import AccessSettings
 from bentos.served import Served
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 POINTER, LOG = "LOOPLINE_CHAMPION", "LOOPLINE_PREDICTION_LOG"
 """The variables that name the pointer to follow and the folder of the prediction log."""
 PROMISE: dict[str, Any] = json.loads((HERE / "promoted.json").read_text(encoding="utf-8"))
+SETTINGS = AccessSettings.of(os.environ, PROMISE["product"])
+"""Who may ask; read where the module is loaded, so that a service that nobody asked to be open does not even start."""
 
 
 class DirectService(bentoml.Service[Any]):
@@ -44,15 +47,16 @@ class DirectService(bentoml.Service[Any]):
         from bentos.app import ModelApp
         from bentos.metrics import Metrics
 
+        metrics = Metrics(shared)
         pointer, log = os.environ.get(POINTER), os.environ.get(LOG)
         app = ModelApp(
             Served.load(HERE),
             pointer=Path(pointer) if pointer else None,
             log_folder=Path(log) if log else None,
-            metrics=Metrics(shared),
+            metrics=metrics,
             static=Path(bentoml.__file__).parent / "_internal" / "server" / "static_content",
         )
-        return app.asgi()
+        return SETTINGS.guard(app.asgi(), metrics, workers)
 
 
 @bentoml.service(name=PROMISE["product"], workers=PROMISE["workers"], service_class=DirectService)

@@ -18,7 +18,7 @@ picture monitor 1100 1100 "file://$($loopline monitor flight_delay --path)"
 picture replay 1100 1260 "file://$($loopline replay flight_delay --from 2013-04 --to 2013-12 --path)"
 
 set -m # a group of its own; and what is started so hears a signal
-$loopline ui --port "$port" >"$scratch/ui.log" 2>&1 &
+LOOPLINE_PAGES_PORT=$((port + 1)) $loopline ui --port "$port" >"$scratch/ui.log" 2>&1 &
 ui=$!
 trap 'kill -- -$ui && wait $ui; rm -rf "$scratch"' EXIT
 for _ in $(seq 60); do

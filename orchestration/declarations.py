@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.errors import SpecificationError
-from assets.spec import ProductSpec, SourceSpec, WarehouseSpec, read_declaration
 from assets.storage.home import REPOSITORY
-from assets.warehouse import dbt_build
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec, SourceSpec, WarehouseSpec
 
 DEFS = REPOSITORY / "orchestration" / "defs"
 FIRST_PORT = 3001
@@ -27,6 +29,8 @@ class Declared:
 
 def declared(defs: Path = DEFS) -> Declared:
     """What is declared, read without building assets: dbt's manifest says what a product over the warehouse rests on."""
+    from assets.warehouse import dbt_build
+
     specs = [spec for spec, _ in products(defs=defs)]
     rests_on = {spec.name: [f"{spec.name}.{table}" for table in own.tables] for spec in specs if (own := spec.as_source())}
     tables = [f"{source.name}.{table}" for source in _shared(defs) for table in source.tables]
@@ -46,12 +50,38 @@ def products(wanted: str | None = None, defs: Path = DEFS) -> list[tuple[Product
     SpecificationError
         If a declaration cannot be read, or there is no such product.
     """
+    from assets.spec import ProductSpec, read_declaration
+
     found = [(read_declaration(path, ProductSpec), path.parent) for path in _declaring("ModelProduct", defs)]
     chosen = [item for item in found if wanted in (None, item[0].name)]
     if not chosen and wanted is not None:
-        names = ", ".join(spec.name for spec, _ in found) or "none"
-        raise SpecificationError(f"there is no product '{wanted}'. Declared are: {names}.")
+        raise _unknown(wanted, [spec.name for spec, _ in found])
     return chosen
+
+
+def names(wanted: str | None = None, defs: Path = DEFS) -> list[str]:
+    """The names of the declared products, or one of them; nothing else of a declaration is read, nor need it be right.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such product.
+    """
+    found = []
+    for path in _declaring("ModelProduct", defs):
+        named = re.search(r"^  name:\s*[\"']?([a-z0-9_]+)[\"']?\s*(#.*)?$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if named is None:  # not written as usual: a template, for example
+            found = [spec.name for spec, _ in products(defs=defs)]
+            break
+        found.append(named[1])
+    if wanted not in (None, *found):
+        raise _unknown(str(wanted), found)
+    return found if wanted is None else [wanted]
+
+
+def _unknown(wanted: str, declared_names: Sequence[str]) -> SpecificationError:
+    listed = ", ".join(declared_names) or "none"
+    return SpecificationError(f"there is no product '{wanted}'. Declared are: {listed}.")
 
 
 def service_port(product: str, defs: Path = DEFS) -> int:
@@ -61,6 +91,8 @@ def service_port(product: str, defs: Path = DEFS) -> int:
 
 def warehouses(defs: Path = DEFS) -> list[WarehouseSpec]:
     """The declared warehouses."""
+    from assets.spec import WarehouseSpec, read_declaration
+
     return [read_declaration(path, WarehouseSpec) for path in _declaring("Warehouse", defs)]
 
 
@@ -70,6 +102,8 @@ def sources(defs: Path = DEFS) -> list[SourceSpec]:
 
 
 def _shared(defs: Path) -> list[SourceSpec]:
+    from assets.spec import SourceSpec, read_declaration
+
     return [read_declaration(path, SourceSpec) for path in _declaring("Source", defs)]
 
 

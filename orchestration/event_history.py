@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from assets.errors import DigestError
 from assets.storage.home import Home
 from orchestration.staleness.run_tags import BY_HAND, LAUNCHER
 
@@ -128,5 +129,11 @@ def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:
 def _read(database: Path, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
     if not database.exists():
         return []
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        return connection.execute(query, tuple(values)).fetchall()
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(query, tuple(values)).fetchall()
+    except sqlite3.DatabaseError as error:
+        raise DigestError(
+            f"{database} cannot be read ({error}). Restore it from a backup, or delete the folder dagster of this home: "
+            "`loopline run` then makes everything anew."
+        ) from error

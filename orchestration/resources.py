@@ -11,10 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.errors import HomeError
 from assets.processes.settings import SETTINGS
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
+from assets.storage.publishing import publishing
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 HOME_VARIABLE = "LOOPLINE_HOME"
 DEFAULT_HOME = REPOSITORY / "data"
+PAGES_VARIABLE = "LOOPLINE_PAGES_PORT"
+PAGES_PORT = 2980
+"""Where `loopline ui` serves a home's pages; the ports from here to that of the Dagster UI are for those of other homes."""
 
 
 def is_home_named() -> bool:
@@ -49,9 +54,33 @@ def pushgateway() -> str | None:
     return os.environ.get("LOOPLINE_PUSHGATEWAY")
 
 
+def pages_port() -> int:
+    """The port of the pages that `loopline ui` serves: `LOOPLINE_PAGES_PORT`, or 2980.
+
+    Raises
+    ------
+    HomeError
+        If the variable holds no port.
+    """
+    given = os.environ.get(PAGES_VARIABLE) or str(PAGES_PORT)
+    if not (given.isascii() and given.isdigit() and 0 < int(given) < 65536):
+        raise HomeError(f"{PAGES_VARIABLE}={given} must be a port from 1 to 65535. Mend it, or leave it out for {PAGES_PORT}.")
+    return int(given)
+
+
+def service_key() -> str | None:
+    """The API key in `LOOPLINE_KEY`, with which a service is asked."""
+    return os.environ.get("LOOPLINE_KEY")
+
+
 def dagster_environment(home: Home) -> dict[str, str]:
     """The environment of a Dagster process that shares this home's instance."""
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), HOME_VARIABLE: str(home.root)}
+
+
+def mlflow_environment() -> dict[str, str]:
+    """The environment of MLflow's server; its jobs judge language models, and would be processes of their own."""
+    return {**os.environ, **SETTINGS, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
@@ -62,6 +91,8 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
         "BENTOML_HOME": str(home.bentos),
         "LOOPLINE_CHAMPION": str(pointer),
         "LOOPLINE_PREDICTION_LOG": str(home.served / product),
+        # compiled modules beside a bento's own would be run instead of them, and no manifest names them
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
@@ -70,8 +101,9 @@ def instance_folder(home: Home) -> Path:
     home.dagster.mkdir(parents=True, exist_ok=True)
     configuration = _configuration()
     written = home.dagster / "dagster.yaml"
-    if not written.exists() or written.read_text(encoding="utf-8") != configuration:
-        written.write_text(configuration, encoding="utf-8")
+    if not written.exists() or written.read_bytes() != configuration.encode():
+        with publishing(written) as temporary:
+            temporary.write_text(configuration, encoding="utf-8")
     return home.dagster
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 from assets.processes.settings import settle_process
 from assets.storage.home import Home
 from assets.storage.locks import exclusive, warehouse_lock
+from tests.ports import free_port
 from tests.world import World, write_files
 
 settle_process()
+# links of these tests name a port of their own, one for all their processes: a developer's `loopline ui` may be running
+os.environ.setdefault("LOOPLINE_PAGES_PORT", str(free_port()))
 
 
 @pytest.fixture(scope="session")

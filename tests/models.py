@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training import training
-from bentos.runtime import FILES, Model
+from bentos.runtime import Model
 from bentos.served import Served
 from tests.shop import customers, product
 
@@ -47,13 +46,11 @@ def champion_of(model: Model, version: int = 1) -> Entry:
 def promised(home: Home, model: Model, folder: Path, **limits: Any) -> Served:
     """A service's package of a model, with some limits changed, loaded."""
     name = model.signature["product"]
-    (folder / "model").mkdir(parents=True)
-    for file in FILES:
-        shutil.copyfile(home.models / name / model.digest / file, folder / "model" / file)
+    folder.mkdir(parents=True)
     promise = {
         "product": name,
         "model_version": 1,
-        "model_digest": model.digest,
+        **bento_package.pack(model, home.models / name / model.digest, folder),
         "champion_since_utc": "2024-01-01T00:00:00+00:00",
         "workers": 1,
         # however busy the machine of a test is, it is not what is tested

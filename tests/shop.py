@@ -16,6 +16,7 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct
 from orchestration.dagster_resources import HomeResource
+from orchestration.operations.verify import verify
 from orchestration.staleness.run_loop import Outcome, run
 
 
@@ -113,10 +114,12 @@ def definitions(home: Home, folder: Path, *products: ProductSpec) -> dg.Definiti
     return assemble(declared, HomeResource(folder=str(home.root)))
 
 
-def run_products(home: Home, folder: Path, *products: ProductSpec, only: str | None = None) -> Outcome:
-    """Run what is stale of these products."""
+def run_products(home: Home, folder: Path, *products: ProductSpec, only: str | None = None, agrees: bool = True) -> Outcome:
+    """Run what is stale of these products; afterwards every file is as it was published, and agrees with the ledger."""
     with resources.instance(home.prepare()) as instance:
-        return run(definitions(home, folder, *products), instance, home, only)
+        outcome = run(definitions(home, folder, *products), instance, home, only)
+    assert [problem for problem in verify(home).problems if agrees or problem.state != "disagrees"] == []
+    return outcome
 
 
 def drafted(path: Path) -> ProductSpec:

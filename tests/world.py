@@ -23,6 +23,7 @@ from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
 from orchestration.dagster_resources import HomeResource
 from orchestration.operations.preview import Preview, preview
+from orchestration.operations.verify import verify
 from orchestration.staleness.run_loop import Outcome, run
 
 DEFS = REPOSITORY / "orchestration" / "defs"
@@ -115,6 +116,7 @@ class World:
             definitions = self.definitions(home)
             foreseen = preview(definitions, instance, home, hooks.get("product")).assets
             outcome = run(definitions, instance, home, **hooks)
+        assert verify(home).problems == []
         if not is_alone:
             return outcome
         made = {name.split("[")[0] for name in outcome.executed}

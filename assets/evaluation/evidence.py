@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError, DigestError
+from assets.evaluation.evidence_files import kept
 from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
 from assets.methods.kinds import KINDS, sign_of
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns
 from assets.registries import registry
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -129,7 +131,7 @@ class Case:
         if before is not None:
             write_json(kept(folder, stage, before.digest), before.record)
         done = _read(write_json(path, record))
-        kept(folder, stage, done.digest).unlink(missing_ok=True)
+        manifest.remove(kept(folder, stage, done.digest))
         return done
 
 
@@ -138,12 +140,6 @@ def found(home: Home, product: str, model_digest: str, snapshot_digest: str) -> 
     folder = home.report_folder(product, model_digest, snapshot_digest)
     records = {name: folder / f"{name}.json" for name in registry("EXAMINATIONS")}
     return {stage: _read(path) for stage, path in records.items() if path.exists()}
-
-
-def read_by(folder: Path, stage: str, digest: str) -> Path:
-    """Where the record of a stage lies that a verdict read: the current one, or one that it replaced."""
-    earlier = kept(folder, stage, digest)
-    return earlier if earlier.exists() else folder / f"{stage}.json"
 
 
 def require(home: Home, product: str, model_digest: str, snapshot_digest: str, stage: str) -> Evidence:
@@ -174,8 +170,3 @@ def _column(values: Any, *, is_text: bool) -> np.ndarray[Any, Any]:
     found: np.ndarray[Any, Any] = values.astype(object).to_numpy(copy=True)
     found[values.isna().to_numpy()] = None
     return found
-
-
-def kept(folder: Path, stage: str, digest: str) -> Path:
-    """Where a record lies that another replaced."""
-    return folder / f"{stage}.{digest[:16]}.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import WarehouseError
+from assets.features.snapshot_origin import origin
 from assets.features.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage.drafts import draft_folder
@@ -104,11 +105,6 @@ def publish(
     write_json(origin(home, spec.name, snapshot.digest), {"landed": dict(landed)})
     write_json(home.snapshots / spec.name / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
     return snapshot
-
-
-def origin(home: Home, product: str, digest: str) -> Path:
-    """The file that says which landed files a snapshot rests on."""
-    return home.snapshots / product / f"{digest}.json"
 
 
 def write(home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection) -> Snapshot:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assets.errors import DigestError
-from assets.ingestion.csv_dialect import distinct_names
-from assets.ingestion.row_validation import UNASSIGNED
 from assets.storage.digests import verified
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
@@ -45,6 +43,8 @@ def names_in_quarantine(names: Sequence[str]) -> list[str]:
     >>> names_in_quarantine(["reasons", "reasons_2", "price"])
     ['reasons_3', 'reasons_2', 'price']
     """
+    from assets.ingestion.csv_dialect import distinct_names
+
     return distinct_names([*QUARANTINE, *names])[len(QUARANTINE) :]
 
 
@@ -61,6 +61,8 @@ def files(home: Home, source: str, table: str) -> list[Path]:
     DigestError
         If a landed file has gone or was changed.
     """
+    from assets.ingestion.row_validation import UNASSIGNED
+
     found = [
         verified(home.root / record.file, record.digest)
         for record in records(home, source, table)

@@ -20,4 +20,4 @@ def measure_quality(home: Home, source: SourceSpec) -> AssetResult:
         for table, found in record["tables"].items()
         for dimension, score in found["scores"].items()
     }
-    return AssetResult(value_digest(record), {**scores, "page": Link(page)}, path)
+    return AssetResult(value_digest(record), {**scores, "page": Link(home.relative(page))}, path)

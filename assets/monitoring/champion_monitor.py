@@ -58,7 +58,7 @@ def keep(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry, rec
     """Publish what was found, as the current record."""
     digest = value_digest(record)
     path = write_json(home.monitoring / spec.name / f"{champion.tag}-{snapshot.digest[:12]}.json", record)
-    current_artifacts.name(path, digest, champion, snapshot_digest=snapshot.digest)
+    current_artifacts.name(home, path, digest, champion, snapshot_digest=snapshot.digest)
     return Watched(record, path, digest)
 
 

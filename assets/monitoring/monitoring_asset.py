@@ -23,7 +23,7 @@ def watch_champion(home: Home, spec: ProductSpec) -> AssetResult:
     figures: dict[str, Any] = {
         "periods": len(record["periods"]),
         "alarms": Markdown("\n".join(f"- **{alarm['kind']}** {alarm['what']}: {alarm['told']}" for alarm in alarms)),
-        "page": Link(page),
+        "page": Link(home.relative(page)),
         "record": watched.path,
     }
     if record["periods"]:

@@ -14,6 +14,7 @@ from assets.monitoring import champion_monitor, evidently_report, monitor_page
 from assets.monitoring.scored_rows import Monitored
 from assets.promotion import ledger
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 
@@ -70,4 +71,5 @@ def second_opinion(home: Home, spec: ProductSpec) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DataError(f"{spec.name}: Evidently failed: {done.stderr.strip().splitlines()[-1]}")
+    manifest.record(page)
     return page

@@ -6,7 +6,7 @@ from assets.evaluation import evidence
 from assets.processes.compute_process import COMPUTE_PROCESS
 from assets.promotion import mlflow_client, model_registry
 from assets.spec import ProductSpec
-from assets.storage.asset_result import AssetResult
+from assets.storage.asset_result import AssetResult, MlflowRun
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.training import current_model, tuning
@@ -41,5 +41,10 @@ def register_challenger(home: Home, spec: ProductSpec, *, code_version: str, cau
     )
     if cause:
         model_registry.tag(home, version, trained_because=cause)
-    figures = {"version": version.version, "digest": digest, "mlflow_run": version.run_id, "trained_because": cause or None}
+    figures = {
+        "version": version.version,
+        "digest": digest,
+        "mlflow_run": MlflowRun(version.run_id),
+        "trained_because": cause or None,
+    }
     return AssetResult(value_digest([version.version, digest, done.digest]), figures, mlflow_client.database(home))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from assets.errors import GateRefusedError
-from assets.promotion import ledger, model_registry, verdicts
+from assets.promotion import ledger, model_registry, registered_versions, verdicts
+from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import GATE, Decision
 from assets.spec import ProductSpec
-from assets.storage.asset_result import AssetResult
+from assets.storage.asset_result import AssetResult, MlflowRun
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 
@@ -45,9 +46,10 @@ def decide_champion(home: Home, spec: ProductSpec) -> AssetResult:
         "version": champion.version,
         "digest": champion.model_digest,
         "snapshot_digest": champion.snapshot_digest,
+        "mlflow_run": MlflowRun(registered_versions.version(home, spec.name, champion.version).run_id),
         "challenger_version": challenger.version,
         "promoted": verdict.promoted,
         "verdict": verdict.told,
         "ledger_entry": champion.number,
     }
-    return AssetResult(value_digest([champion.version, champion.model_digest]), figures, ledger.database(home))
+    return AssetResult(value_digest([champion.version, champion.model_digest]), figures, database(home))

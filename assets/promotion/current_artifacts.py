@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assets.promotion import ledger
+from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
+from assets.storage import manifest
+from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 
 RECORD = "current.json"
 
 
-def name(made: Path, digest: str, champion: Entry, **more: Any) -> None:
+def name(home: Home, made: Path, digest: str, champion: Entry, **more: Any) -> None:
     """Record what is current in the folder that it lies in.
 
     Parameters
     ----------
+    home : Home
+        Whose ledger's head the record keeps.
     made : Path
         The file or folder that was made.
     digest : str
@@ -26,7 +32,8 @@ def name(made: Path, digest: str, champion: Entry, **more: Any) -> None:
         What else is worth knowing.
     """
     told = {"file": made.name, "digest": digest, "model_version": champion.version, "model_digest": champion.model_digest}
-    write_json(made.parent / RECORD, {**told, **more})
+    head = {HEAD: ledger.head_of(home, champion)}
+    write_json(made.parent / RECORD, {**told, **head, **more})
 
 
 def record(folder: Path) -> dict[str, Any] | None:
@@ -44,4 +51,4 @@ def forget(folder: Path, digest: str | None = None) -> None:
     """Let nothing be current in a folder; with a model's digest, only if what is current is of that model."""
     told = record(folder)
     if told is not None and digest in (None, told["model_digest"]):
-        (folder / RECORD).unlink()
+        manifest.remove(folder / RECORD)

@@ -9,56 +9,22 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from assets.errors import DigestError, LedgerError
-from assets.promotion.ledger_state import Decision, Entry, Event, Standing
+from assets.errors import LedgerError
+from assets.promotion import ledger_database, ledger_verification, signing_key
+from assets.promotion.checkpoint import Checkpoint, checkpoint_of
+from assets.promotion.known_heads import KnownHead, known
+from assets.promotion.ledger_database import Recorded, opened, read, recorded
+from assets.promotion.ledger_state import LEDGER, Decision, Entry, Event, Standing
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
-
-FIRST = "0" * 64
-"""What the first entry names as the digest of the entry before it."""
-
-COLUMNS = [field.name for field in fields(Entry)]
-SCHEMA = """
-create table if not exists entries (
-    number integer primary key,
-    recorded_at text not null,
-    product text not null,
-    event text not null check (event in ('promotion', 'refusal', 'rollback', 'invalidation', 'acceptance')),
-    version integer not null,
-    model_digest text not null,
-    snapshot_digest text not null,
-    replaced integer,
-    verdict text,
-    actor text not null,
-    reason text not null,
-    by_hand integer not null,
-    overridden integer not null,
-    previous text not null unique,
-    digest text not null unique,
-    finding text
-);
-create trigger if not exists entries_are_kept before delete on entries
-begin select raise(abort, 'the ledger is append-only'); end;
-create trigger if not exists entries_stay_as_they_are before update on entries
-begin select raise(abort, 'the ledger is append-only'); end;
-"""
-
-
-def database(home: Home) -> Path:
-    """The ledger's file."""
-    return home.ledger / "ledger.db"
 
 
 def entries(home: Home, product: str | None = None) -> list[Entry]:
     """All entries in order, of one product or of all."""
-    if not database(home).exists():
-        return []
-    with _open(home) as connection:
-        return [entry for entry in _entries(connection) if product in (None, entry.product)]
+    return [entry for entry in recorded(home).entries if product in (None, entry.product)]
 
 
 def standing(home: Home, product: str) -> Standing:
@@ -71,8 +37,8 @@ def decisions_digest(home: Home, product: str) -> str:
     return value_digest([entry.digest for entry in entries(home, product) if entry.by_hand])
 
 
-def verify(home: Home) -> int:
-    """Recompute the chain of digests.
+def verify(home: Home, *more: KnownHead) -> int:
+    """Recompute the chain of digests, and hold it against the known heads: those of the home, and more.
 
     Returns
     -------
@@ -83,16 +49,44 @@ def verify(home: Home) -> int:
     ------
     DigestError
         Naming the first entry that was changed, or that follows one that was taken out.
+    UntrustedLedgerError
+        If the ledger was shortened, replaced or rewritten.
     """
-    before, found = FIRST, entries(home)
-    for place, entry in enumerate(found, start=1):
-        if entry.number != place or entry.previous != before or entry.digest != _digest(entry):
-            raise DigestError(
-                f"{database(home)}: entry {place} is not as it was recorded, or one before it was taken out. Restore the file "
-                "from a backup; until then nobody can say who should be served."
-            )
-        before = entry.digest
-    return len(found)
+    return len(ledger_verification.require_trusted(home, more=more).entries)
+
+
+def checkpoint(home: Home, size: int | None = None) -> Checkpoint:
+    """The head of the ledger, signed if the home has a key.
+
+    Parameters
+    ----------
+    home : Home
+        Whose ledger.
+    size : int, optional
+        Of how many entries; left out, of all.
+
+    Raises
+    ------
+    LedgerError
+        If there are not so many, or the key cannot sign.
+    """
+    found = recorded(home).entries
+    size = len(found) if size is None else size
+    if not 1 <= size <= len(found):
+        raise LedgerError(
+            f"the ledger holds {len(found)} entries, so there is no head of {size}. `loopline history` lists them."
+        )
+    unsigned, key = checkpoint_of(found[:size]), signing_key.registered(home)
+    return unsigned if key is None else key.sign(unsigned)
+
+
+def head_of(home: Home, champion: Entry) -> str | None:
+    """The checkpoint at the entry by which a version serves, as what is made of the version carries it.
+
+    It does not change with later entries, so that these make nothing stale. None for a version that another ledger promoted.
+    """
+    held = recorded(home).entries[champion.number - 1 : champion.number]
+    return checkpoint(home, champion.number).note if held == (champion,) else None
 
 
 def promote(home: Home, product: str, decision: Decision, *, instead_of: str | None) -> Entry:
@@ -184,6 +178,33 @@ def accept(home: Home, product: str, decision: Decision) -> Entry:
         return append("acceptance", decision)
 
 
+def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list[Entry]:
+    """Record that a person takes the ledger as it is, although it lacks heads that are kept elsewhere.
+
+    Returns
+    -------
+    list of Entry
+        An acceptance for each head that is given up.
+
+    Raises
+    ------
+    DigestError
+        If an entry is not as it was recorded: that is for a backup to mend.
+    LedgerError
+        If there is nothing to accept.
+    """
+    heads, found = [*known(home)[0], *more], recorded(home)
+    ledger_verification.require_chain(home, found.entries)
+    problem = ledger_verification.disagreement(found, heads)
+    if problem is None:
+        raise LedgerError("the ledger agrees with all heads that are known of it, so there is nothing to accept.")
+    decisions = [
+        Decision(0, "", "", actor, f"{reason} ({problem.kind})", by_hand=True, finding=finding) for finding in problem.findings
+    ]
+    with _appending(home, LEDGER, is_trusted=False) as (_, append):
+        return [append("acceptance", decision) for decision in decisions]
+
+
 def _require_valid(product: str, now: Standing, decision: Decision) -> None:
     if (entry := now.invalid.get(decision.model_digest)) is not None:
         raise LedgerError(
@@ -197,74 +218,67 @@ def _named(digest: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _open(home: Home) -> Iterator[sqlite3.Connection]:
-    database(home).parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(database(home), timeout=60, isolation_level=None)
-    try:
-        connection.execute("pragma synchronous = full")
-        if connection.execute("select count(*) from sqlite_master where type = 'trigger'").fetchone()[0] < 2:
-            connection.executescript(SCHEMA)
-        _bring_up_to_date(connection)
-        yield connection
-    finally:
-        connection.close()
+def _appending(
+    home: Home, product: str, *, is_trusted: bool = True
+) -> Iterator[tuple[Standing, Callable[[Event, Decision], Entry]]]:
+    """The present standing, and a function that appends an entry. All that is appended is committed together, or nothing is.
 
-
-def _entries(connection: sqlite3.Connection) -> list[Entry]:
-    return [Entry(*row) for row in connection.execute(f"select {', '.join(COLUMNS)} from entries order by number")]
-
-
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Copy the entries of a ledger that was written before findings could be accepted into a table that can hold those."""
-    if "finding" in {row[1] for row in connection.execute("pragma table_info(entries)")}:
-        return
-    before = ", ".join(name for name in COLUMNS if name != "finding")
-    connection.executescript(
-        f"begin immediate; alter table entries rename to entries_before; drop trigger entries_are_kept; "
-        f"drop trigger entries_stay_as_they_are; {SCHEMA} "
-        f"insert into entries ({before}) select {before} from entries_before order by number; "
-        "drop table entries_before; commit;"
-    )
-
-
-def _digest(entry: Entry) -> str:
-    """Over all that is recorded; an entry that accepts no finding has the digest it had before findings could be accepted."""
-    left_out = {"digest"} if entry.finding else {"digest", "finding"}
-    return value_digest({name: value for name, value in asdict(entry).items() if name not in left_out})
-
-
-@contextlib.contextmanager
-def _appending(home: Home, product: str) -> Iterator[tuple[Standing, Callable[[Event, Decision], Entry]]]:
-    """The present standing, and a function that appends an entry. All that is appended is committed together, or nothing is."""
-    with _open(home) as connection:
+    Nothing is appended to a ledger that was changed or shortened, except by who takes it as it is, nor without the key that
+    signs what follows from it.
+    """
+    if (key := signing_key.registered(home)) is not None:
+        key.private()
+    if is_trusted and not recorded(home).entries:
+        ledger_verification.require_trusted(home)  # before a file is made where one is missing
+    with opened(home) as connection:
         connection.execute("begin immediate")
-        found = _entries(connection)
-        now = Standing.after(entry for entry in found if entry.product == product)
-
-        def append(event: Event, decision: Decision) -> Entry:
-            told = {**asdict(decision), "by_hand": int(decision.by_hand), "overridden": int(decision.overridden)}
-            at = told.pop("at")
-            draft = Entry(
-                number=len(found) + 1,
-                recorded_at=(at or datetime.now(UTC)).isoformat(timespec="milliseconds"),
-                product=product,
-                event=event,
-                replaced=now.champion.version if now.champion else None,
-                previous=found[-1].digest if found else FIRST,
-                digest="",
-                **told,
-            )
-            entry = replace(draft, digest=_digest(draft))
-            connection.execute(f"insert into entries values ({', '.join('?' * len(COLUMNS))})", list(asdict(entry).values()))
-            found.append(entry)
-            return entry
-
         try:
-            yield now, append
+            found = read(connection)
+            if is_trusted:
+                ledger_verification.require_trusted(home, found)
+            yield _append_to(connection, found, product)
         except BaseException:
             connection.execute("rollback")
             raise
         connection.execute("commit")
+
+
+def _append_to(
+    connection: sqlite3.Connection, found: Recorded, product: str
+) -> tuple[Standing, Callable[[Event, Decision], Entry]]:
+    held = list(found.entries)
+    now = Standing.after(entry for entry in held if entry.product == product)
+
+    def record(event: Event, decision: Decision) -> Entry:
+        told = {**asdict(decision), "by_hand": int(decision.by_hand), "overridden": int(decision.overridden)}
+        at = told.pop("at")
+        draft = Entry(
+            number=len(held) + 1,
+            recorded_at=(at or datetime.now(UTC)).isoformat(timespec="milliseconds"),
+            product=product,
+            event=event,
+            replaced=now.champion.version if now.champion else None,
+            previous=held[-1].digest if held else ledger_verification.FIRST,
+            digest="",
+            **told,
+        )
+        entry = replace(draft, digest=value_digest(draft.content))
+        ledger_database.append(connection, entry)
+        held.append(entry)
+        return entry
+
+    return now, record
+
+
+def trusted(home: Home, product: str) -> Standing:
+    """As `standing`, for whoever acts on it.
+
+    Raises
+    ------
+    DigestError, UntrustedLedgerError
+        As `verify`: nobody can say by such a ledger who serves.
+    """
+    return Standing.after(entry for entry in ledger_verification.require_trusted(home).entries if entry.product == product)
 
 
 def require_champion(home: Home, product: str) -> Entry:
@@ -274,8 +288,10 @@ def require_champion(home: Home, product: str) -> Entry:
     ------
     LedgerError
         If nobody is served, with what to do.
+    UntrustedLedgerError
+        If the ledger was shortened, replaced or rewritten: nobody can say by it who serves.
     """
-    found = standing(home, product)
+    found = trusted(home, product)
     if found.champion is None:
         raise LedgerError(f"{product}: {found.vacancy}")
     return found.champion

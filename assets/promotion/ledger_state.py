@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 Event = Literal["promotion", "refusal", "rollback", "invalidation", "acceptance"]
 
 
 GATE = "gate"
 """Who decides when nobody else does."""
+LEDGER = "*"
+"""What stands for a product in an entry about the ledger itself; no product can be called so."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ class Entry:
     previous: str
     digest: str
     finding: str | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that is recorded, of which the digest is taken; without a finding, as before findings could be accepted."""
+        left_out = {"digest"} if self.finding else {"digest", "finding"}
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     @property
     def tag(self) -> str:

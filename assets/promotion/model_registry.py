@@ -1,41 +1,32 @@
 """Registry: versions of models in MLflow, and which of them is challenger and which champion.
 
-The connection to MLflow stands in `mlflow_client`. Whether a challenger is promoted is for the gate.
+The connection to MLflow stands in `mlflow_client`; what is read without MLflow, in `registered_versions`. Whether a challenger
+is promoted is for the gate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from assets.errors import GateRefusedError, LedgerError
+from assets.errors import GateRefusedError
 from assets.promotion import ledger
+from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
-from assets.promotion.mlflow_client import BESIDE, connected, database, experiment
+from assets.promotion.mlflow_client import BESIDE, connected, experiment
+from assets.promotion.registered_versions import CHALLENGER, CHAMPION, Version, holder
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.home import Home
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-CHAMPION, CHALLENGER = "champion", "challenger"
 PRUNED = "pruned"
 """The tag of a version whose artifacts were removed; a model that is trained again is registered as a new version."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version of a product's model."""
-
-    product: str
-    version: int
-    model_digest: str
-    snapshot_digest: str
-    evaluation_digest: str
-    run_id: str
-    trained_because: str = ""
 
 
 @BESIDE.done
@@ -117,30 +108,17 @@ def show_trials(home: Home, product: str, study: str, trials: Sequence[tuple[int
 
 
 @BESIDE.done
-def name_champion(home: Home, product: str, version: int | None) -> None:
-    """Let the alias follow the ledger: name the version that serves, or nobody."""
+def name_champion(home: Home, product: str, version: int | None, head: str | None = None) -> None:
+    """Let the alias follow the ledger: name the version that serves, or nobody; a tag of it keeps the ledger's head."""
     with connected(home) as client:
         if version is None:
+            if head is not None:
+                client.set_registered_model_tag(product, HEAD, head)
             client.delete_registered_model_alias(product, CHAMPION)
-        else:
-            client.set_registered_model_alias(product, CHAMPION, str(version))
-
-
-@BESIDE.done
-def version(home: Home, product: str, number: int) -> Version:
-    """A registered version by its number.
-
-    Raises
-    ------
-    LedgerError
-        If there is no such version.
-    """
-    with connected(home) as client:
-        known = {int(item.version): item for item in client.search_model_versions(f"name = '{product}'")}
-    if number not in known:
-        listed = ", ".join(map(str, sorted(known))) or "none"
-        raise LedgerError(f"{product}: there is no version {number}. Registered are: {listed}.")
-    return _version(known[number])
+            return
+        if head is not None:
+            client.set_model_version_tag(product, str(version), HEAD, head)
+        client.set_registered_model_alias(product, CHAMPION, str(version))
 
 
 @BESIDE.done
@@ -149,6 +127,8 @@ def attach(home: Home, version: Version, *files: Path) -> None:
     with connected(home) as client:
         for file in files:
             client.log_artifact(version.run_id, str(file), "evidence")
+        folder = _place(client.get_run(version.run_id).info.artifact_uri) / "evidence"
+        manifest.record(*(folder / file.name for file in files))
 
 
 @BESIDE.done
@@ -157,22 +137,6 @@ def tag(home: Home, version: Version, **tags: str) -> None:
     with connected(home) as client:
         for key, value in tags.items():
             client.set_model_version_tag(version.product, str(version.version), key, value[:5000])
-
-
-@BESIDE.done
-def holder(home: Home, product: str, alias: str) -> Version | None:
-    """The version that an alias names, or None."""
-    from mlflow.exceptions import MlflowException
-
-    if not database(home).exists():
-        return None
-    with connected(home) as client:
-        try:
-            return _version(client.get_model_version_by_alias(product, alias))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
 
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
@@ -192,6 +156,11 @@ def _version(found: Any) -> Version:
         found.run_id,
         found.tags.get("trained_because", ""),
     )
+
+
+def _place(uri: str) -> Path:
+    """Where MLflow lays artifacts: not in this home, if it is a copy of another."""
+    return Path(url2pathname(urlsplit(uri).path))
 
 
 def _log(
@@ -250,13 +219,21 @@ def _log(
     created = client.create_model_version(
         spec.name, source=logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
     )
+    manifest.record(_place(run.info.artifact_uri), _place(client.get_logged_model(logged.model_id).artifact_location))
     return _version(client.get_model_version(spec.name, created.version))
 
 
 def follow_ledger(home: Home, product: str) -> Entry | None:
-    """Let MLflow's alias name the ledger's champion, and return the entry by which it serves."""
+    """Let MLflow's alias name the ledger's champion, and return the entry by which it serves.
+
+    Raises
+    ------
+    UntrustedLedgerError
+        If the ledger was shortened, replaced or rewritten; the alias stays then.
+    """
+    head = ledger.checkpoint(home).note if ledger.verify(home) else None
     champion = ledger.standing(home, product).champion
-    name_champion(home, product, champion.version if champion else None)
+    name_champion(home, product, champion.version if champion else None, head)
     return champion
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assets.promotion.mlflow_client import BESIDE, connected, database
-from assets.promotion.model_registry import CHALLENGER, PRUNED
+from assets.promotion.model_registry import PRUNED
+from assets.promotion.registered_versions import CHALLENGER
 from assets.storage.home import Home
 
 

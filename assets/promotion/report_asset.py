@@ -14,7 +14,7 @@ def write_report(home: Home, spec: ProductSpec) -> AssetResult:
     verdict = verdicts.current(home, spec.name)
     serving = ledger.standing(home, spec.name).champion
     if serving is not None and serving.verdict is not None and serving.model_digest == verdict.challenger_digest:
-        verdict = verdicts.opened(home, spec.name, serving)  # not what is said of it since: that it is itself
+        verdict = verdicts.opened(home, serving)  # not what is said of it since: that it is itself
     page = model_card.report(home, spec, verdict.as_json())
     model_registry.attach(home, model_registry.require_challenger(home, spec.name), page, verdicts.record_path(home, verdict))
-    return AssetResult(value_digest([verdict.digest]), {"report": Link(page)}, page)
+    return AssetResult(value_digest([verdict.digest]), {"report": Link(home.relative(page))}, page)

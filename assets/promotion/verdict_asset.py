@@ -43,7 +43,7 @@ def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:
         "verdict": verdict.told,
         "findings": _table(verdict.findings),
         "record": path,
-        "page": Link(path.with_suffix(".html")),
+        "page": Link(home.relative(path.with_suffix(".html"))),
     }
     return AssetResult(verdict.digest, figures, path, [_check(verdict, name) for name in GATE_RULES])
 

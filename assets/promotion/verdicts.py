@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from assets.errors import DigestError
 from assets.evaluation.findings import Finding
+from assets.promotion import verdict_records
 from assets.promotion.ledger_state import Entry
 from assets.rendering import html_page
 from assets.storage.digests import value_digest
@@ -99,8 +99,7 @@ def record(home: Home, verdict: Verdict) -> Path:
 
 def record_path(home: Home, verdict: Verdict) -> Path:
     """Where a verdict lies: its name is its digest."""
-    folder = home.report_folder(verdict.product, verdict.challenger_digest, verdict.snapshot_digest)
-    return folder / f"verdict-{verdict.digest[:16]}.json"
+    return verdict_records.place(home, verdict.product, verdict.challenger_digest, verdict.snapshot_digest, verdict.digest)
 
 
 def current(home: Home, product: str) -> Verdict:
@@ -115,7 +114,7 @@ def current(home: Home, product: str) -> Verdict:
     return _read(home.root / pointer["verdict"], pointer["digest"])
 
 
-def opened(home: Home, product: str, entry: Entry) -> Verdict:
+def opened(home: Home, entry: Entry) -> Verdict:
     """The verdict that an entry of the ledger rests on.
 
     Raises
@@ -123,14 +122,11 @@ def opened(home: Home, product: str, entry: Entry) -> Verdict:
     DigestError
         If it is gone, or was changed.
     """
-    folder = home.report_folder(product, entry.model_digest, entry.snapshot_digest)
-    return _read(folder / f"verdict-{str(entry.verdict)[:16]}.json", str(entry.verdict))
+    return _read(verdict_records.place_of(home, entry), str(entry.verdict))
 
 
 def _read(path: Path, digest: str) -> Verdict:
-    record = published(path, "a verdict is gone")
-    if value_digest(record) != digest:
-        raise DigestError(f"{path} was changed after it was published. Delete it and run `loopline run` again.")
+    record = verdict_records.read(path, digest)
     return Verdict(
         **{
             **{field.name: record[field.name] for field in fields(Verdict)},

@@ -83,7 +83,8 @@ class Scorer:
             raise DataError(f"{spec.name}: the test part holds no rows to score. Land more rows, or change split.")
         name = "test" if window is None else f"{window.start:%Y-%m-%d}_{window.end:%Y-%m-%d}"
         done = self._write(self.home.predictions / spec.name / f"{name}.parquet", mask)
-        current_artifacts.name(done.path, done.digest, self.champion, rows=done.rows, snapshot_digest=self.snapshot.digest)
+        more = {"rows": done.rows, "snapshot_digest": self.snapshot.digest}
+        current_artifacts.name(self.home, done.path, done.digest, self.champion, **more)
         return done
 
     def batch(self, month: str | None = None) -> Predictions:

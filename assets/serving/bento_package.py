@@ -5,6 +5,7 @@ BentoML builds in a process of its own, where no other copy of the service is lo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -12,20 +13,31 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion.ledger import require_champion
+from assets.promotion.checkpoint import Checkpoint
+from assets.promotion.known_heads import HEAD
+from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger_state import Entry
-from assets.spec import ProductSpec
+from assets.serving.row_graph import row_graph
+from assets.storage import manifest
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
+from bentos.row_graph import FILE
 from bentos.runtime import FILES, Model, model_digest
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec
 
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"
-REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "prometheus-client", "pydantic", "starlette", "typing-extensions")
+REQUIREMENTS = (
+    "bentoml", "cryptography", "numpy", "onnxruntime", "prometheus-client", "pydantic", "pyjwt", "starlette",
+    "typing-extensions", "uvicorn",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,21 +70,21 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     """
     digest, version = champion.model_digest, champion.version
     folder = home.models / spec.name / digest
-    Model.load(folder, digest)
+    model = Model.load(folder, digest)
     tag = tag_of(champion)
     with draft_folder(home) as scratch:
         package_folder = scratch / "bentos"
-        (package_folder / "model").mkdir(parents=True)
+        package_folder.mkdir(parents=True)
         for source in sources():
             shutil.copyfile(source, package_folder / source.name)
-        for name in FILES:
-            shutil.copyfile(folder / name, package_folder / "model" / name)
+        head = head_of(home, champion)
         promised = {
             "product": spec.name,
             "model_version": version,
-            "model_digest": digest,
+            **pack(model, folder, package_folder),
             "champion_since_utc": champion.recorded_at,
             "ledger_entry": champion.digest,
+            HEAD: head,
             "workers": spec.serving.workers,
             "limits": spec.serving.limits,
         }
@@ -82,7 +94,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "service": "bentos.service:ModelService",
             "name": spec.name,
             "description": spec.description,
-            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63]},
+            "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63], **_labels(head)},
             "include": ["bentos/**"],
             "python": {"packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS], "lock_packages": False},
         }
@@ -94,13 +106,29 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
             raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
         path = bento_folder(home, tag)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            shutil.move(path, scratch / "replaced")
-        shutil.move(built, path)
+        manifest.publish(built, path, replaced=scratch / "replaced")
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
     return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def pack(model: Model, folder: Path, package_folder: Path) -> dict[str, str | None]:
+    """Write what a service answers with into its package: the model, and its graph for single rows; the digests to promise."""
+    (package_folder / "model").mkdir()
+    for name in FILES:
+        shutil.copyfile(folder / name, package_folder / "model" / name)
+    single = row_graph(model, (folder / "model.onnx").read_bytes())
+    if single is not None:
+        (package_folder / FILE).write_bytes(single)
+    return {"model_digest": model.digest, "row_graph_digest": None if single is None else hashlib.sha256(single).hexdigest()}
+
+
+def _labels(head: str | None) -> dict[str, str]:
+    """The ledger's head as labels, which BentoML holds to 63 letters, digits, dots and dashes."""
+    if head is None:
+        return {}
+    read = Checkpoint.read(head)
+    return {"ledger_size": str(read.size), "ledger_root": read.root.hex()[:63]}
 
 
 def sources() -> list[Path]:
@@ -125,8 +153,8 @@ def withdraw(home: Home, product: str, digest: str) -> list[str]:
     for tag in held:
         if pointer(home, product).exists() and read_json(pointer(home, product))["tag"] == tag:
             # running services answer no more with it; where another version may serve, its bento follows
-            pointer(home, product).unlink()
-        shutil.rmtree(bento_folder(home, tag))
+            manifest.remove(pointer(home, product))
+        manifest.remove(bento_folder(home, tag))
     return held
 
 

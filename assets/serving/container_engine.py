@@ -107,13 +107,16 @@ class Engine:
         """The form of what `save` writes, as the bill of materials' maker calls it; Docker has one form only."""
         return "docker-archive" if self.runner == "docker" else "oci-archive"
 
-    def start(self, tag: str, port: int, memory_mb: int) -> str:
-        """Run an image on a port of the loopback, hardened; its container's id."""
+    def start(self, tag: str, port: int, memory_mb: int, variables: Mapping[str, str]) -> str:
+        """Run an image on a port of the loopback, hardened, with variables in its environment; its container's id."""
         # podman inside another container has no network of its own to give
         where = ["-p", f"127.0.0.1:{port}:3000"] if self.runner == "docker" else ["--network", "host"]
         command = [] if self.runner == "docker" else ["--host", "127.0.0.1", "--port", str(port)]
         limits = [*HARDENED, "--memory", f"{memory_mb}m"]
-        return run([self.runner, "run", "-d", *where, *limits, tag, *command]).stdout.strip()
+        # by name only: what a command line holds, any user of this machine can read
+        named = [part for name in variables for part in ("--env", name)]
+        done = run([self.runner, "run", "-d", *where, *limits, *named, tag, *command], variables=variables)
+        return done.stdout.strip()
 
     def stop(self, container: str) -> str:
         """Stop a container as an orchestrator does, and remove it; what it had logged."""

@@ -10,19 +10,27 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 from assets.errors import ContainerError
 from assets.promotion import current_artifacts
+from assets.promotion.checkpoint import Checkpoint
+from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.serving import kubernetes_manifest
+from assets.serving.bento_package import PROMISE
 from assets.serving.container_engine import Engine, run
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
+from assets.storage.publishing import read_json
+from bentos import api_keys
+from bentos.access_settings import KEY_HASHES
 from bentos.runtime import Model
 
 LOCK, CONTAINERFILE = REPOSITORY / "requirements" / "serving.txt", REPOSITORY / "deploy" / "Containerfile"
@@ -32,12 +40,14 @@ PRUNED = (
     "bin",
     "**/tests",
     "**/*.pyi",
+    "onnxruntime/capi/libonnxruntime.so.*",  # for programs in C; Python's module holds a copy of its own
     *(f"onnxruntime/{name}" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
 )
 """What of the packages a service never needs."""
 IMPORTED = """
 import sys, pathlib, py_compile
-import _bentoml_impl.server.serving, _bentoml_impl.worker.service, bentoml_cli.cli, bentos.probe, bentos.service
+import _bentoml_impl.server.serving, _bentoml_impl.worker.service, bentoml_cli.cli, jwt
+import bentos.admin_port, bentos.probe, bentos.service
 site = pathlib.Path(sys.argv[1])
 found = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
 for file in map(pathlib.Path, found):
@@ -86,22 +96,24 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         (context / "passwd").write_text(USER, encoding="utf-8")
         _install(context / "site", context / "bento" / "src")
         labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
+        if (head := read_json(bento / "src" / "bentos" / PROMISE).get(HEAD)) is not None:
+            labels["loopline.ledger-head"] = Checkpoint.read(head).short
         engine.build(context, CONTAINERFILE, reference, labels)
         archive = scratch / "image.tar"
         engine.save(reference, archive)
         _bill_of_materials(engine.archive, archive, folder / "sbom.cdx.json")
     (folder / MANIFEST).write_text(kubernetes_manifest.kubernetes(spec, champion, reference), encoding="utf-8")
+    manifest.record(folder)
     found = engine.inspect(reference) or {}
     done = Image(reference, _digest(found), int(found["Size"]), folder)
     sbom = file_digest(folder / "sbom.cdx.json")
-    current_artifacts.name(
-        folder, done.digest, champion, reference=reference, size_bytes=done.size_bytes, engine=engine.runner, sbom_digest=sbom
-    )
+    more = {"reference": reference, "size_bytes": done.size_bytes, "engine": engine.runner, "sbom_digest": sbom}
+    current_artifacts.name(home, folder, done.digest, champion, **more)
     return done
 
 
 def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> dict[str, Any]:
-    """Run the image hardened, wait until it is ready, ask it about its model's example, and stop it.
+    """Run the image hardened and with a key made for it, wait until it is ready, ask about its model's example, and stop it.
 
     Returns
     -------
@@ -115,16 +127,18 @@ def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> d
     """
     engine, url = Engine.found(), f"http://127.0.0.1:{port}"
     began = time.monotonic()
-    container = engine.start(reference, port, spec.serving.memory_mb)
+    token, key = api_keys.make("smoke", "predict", datetime.now(UTC))
+    known, sent = {KEY_HASHES: api_keys.write(spec.name, {key.id: key})}, {"Authorization": f"Bearer {token}"}
+    container = engine.start(reference, port, spec.serving.memory_mb, known)
     try:
         while not _ready(url):
             if time.monotonic() - began > 60:
                 raise ContainerError(f"{reference} is not ready after a minute; it says:\n{engine.stop(container)[-2000:]}")
             time.sleep(0.02)
         ready = time.monotonic() - began
-        with urlopen(f"{url}/docs.json", timeout=10) as described:  # noqa: S310 - the loopback
+        with urlopen(Request(f"{url}/docs.json", headers=sent), timeout=10) as described:  # noqa: S310 - the loopback
             example = json.load(described)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
-        body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json"})  # noqa: S310
+        body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json", **sent})  # noqa: S310
         with urlopen(body, timeout=10) as response:  # noqa: S310
             answered, answer = response.headers["X-Model-Digest"], json.load(response)
     finally:
@@ -138,7 +152,7 @@ def forget_if_gone(home: Home, product: str) -> None:
     """Let an image be built anew that someone removed from the engine."""
     record = current_artifacts.record(home.images / product)
     if record is not None and digest_of(record["reference"]) != record["digest"]:
-        shutil.rmtree(home.images / product)
+        manifest.remove(home.images / product)
 
 
 def digest_of(reference: str) -> str | None:

@@ -8,8 +8,10 @@ import yaml
 
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
+from bentos.access_settings import KEYS
 
 PORT = 3000
+KEY_FOLDER = "/etc/loopline"
 
 
 class _Plain(yaml.SafeDumper):
@@ -22,7 +24,7 @@ class _Plain(yaml.SafeDumper):
 
 
 def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PORT) -> str:
-    """A Deployment and a Service: nothing is privileged, and nothing is written but to memory.
+    """A Deployment and a Service: nothing is privileged, nothing is written but to memory, and keys come from a Secret.
 
     Parameters
     ----------
@@ -55,7 +57,11 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
         },
         "readinessProbe": _probe("/readyz", port, 5),
         "livenessProbe": _probe("/livez", port, 10),
-        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - the one place to write
+        "env": [{"name": KEYS, "value": f"{KEY_FOLDER}/keys.json"}],
+        "volumeMounts": [
+            {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - the one place to write
+            {"name": "keys", "mountPath": KEY_FOLDER, "readOnly": True},
+        ],
     }
     pod = {
         "automountServiceAccountToken": False,
@@ -67,7 +73,11 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
         },
         "terminationGracePeriodSeconds": 30,
         "containers": [container],
-        "volumes": [{"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}],
+        "volumes": [
+            {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}},
+            # a Secret that changes is mounted and read anew; podman 4.3 crashes where "optional" is left out
+            {"name": "keys", "secret": {"secretName": f"{name}-keys", "optional": False}},
+        ],
     }
     selector = {"app.kubernetes.io/name": name}
     documents: list[dict[str, Any]] = [

@@ -19,6 +19,7 @@ from assets.promotion.ledger_state import Entry
 from assets.serving.way_of_serving import Answers, Question, Rows, WayOfServing
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from bentos.runtime import Model, is_missing
@@ -86,7 +87,7 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
     tolerance = TOLERANCE[model.is_double]
     path = home.reports / spec.name / "parity.json"
     # a way that cannot answer leaves no record, rather than an earlier one
-    path.unlink(missing_ok=True)
+    manifest.remove(path)
 
     question = Question(home, spec, model, rows, keys)
 

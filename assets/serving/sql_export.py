@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from assets.serving import dbt_package, onnx_to_sql
 from assets.serving.dbt_package import KEPT, RELATION
 from assets.serving.sql_operators import number
 from assets.spec import ProductSpec
-from assets.storage.digests import file_digest, value_digest
+from assets.storage import manifest
+from assets.storage.digests import folder_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.sql import identifier, literal
@@ -69,12 +69,9 @@ def translate(home: Home, spec: ProductSpec, champion: Entry) -> Translated:
             _write(draft / f"{name}.sql", f"-- {_told(spec, champion)}\n{text}\n")
         for name, content in dbt_package.files(spec, _told(spec, champion), macros).items():
             _write(draft / "dbt" / name, content)
-        if folder.exists():
-            shutil.move(folder, scratch / "replaced")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(draft, folder)
-    digest = digest_of(folder)
-    current_artifacts.name(folder, digest, champion)
+        manifest.publish(draft, folder, replaced=scratch / "replaced")
+    digest = folder_digest(folder)
+    current_artifacts.name(home, folder, digest, champion)
     return Translated(folder, digest, len(queries["duckdb"].encode()))
 
 
@@ -194,14 +191,8 @@ def _write(path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
 
 
-def digest_of(folder: Path) -> str:
-    """The digest of a translation's files."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
-
-
 def withdraw(home: Home, product: str, digest: str | None = None) -> None:
     """Let no translation be current, as the champion has none; or remove those of a model, so that nobody takes them."""
     current_artifacts.forget(home.sql / product, digest)
     for written in (home.sql / product).glob(f"v*-{digest[:8]}") if digest else ():
-        shutil.rmtree(written)
+        manifest.remove(written)

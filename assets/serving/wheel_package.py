@@ -7,9 +7,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets.promotion import current_artifacts
+from assets.promotion import current_artifacts, ledger
+from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
@@ -82,7 +84,8 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
             shutil.copyfile(Path(embedded.__file__).parent / name, package / name)
         for name in FILES:
             shutil.copyfile(folder / name, package / "model" / name)
-        write_json(package / "promoted.json", {"model_version": champion.version, "model_digest": digest})
+        promised = {"model_version": champion.version, "model_digest": digest, HEAD: ledger.head_of(home, champion)}
+        write_json(package / "promoted.json", promised)
         (package / "__init__.py").write_text(FRONT.format(description=said, module=module, version=version), encoding="utf-8")
         (package / "py.typed").touch()
         project = scratch / "pyproject.toml"
@@ -92,10 +95,9 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
             os.utime(file, (MOMENT, MOMENT))
         built = make_wheel_in(project, scratch)
         path = home.wheels / spec.name / built.file.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        built.file.replace(path)
+        manifest.publish(built.file, path)
     done = Wheel(path, file_digest(path), path.stat().st_size)
-    current_artifacts.name(path, done.digest, champion)
+    current_artifacts.name(home, path, done.digest, champion)
     return done
 
 
@@ -111,4 +113,4 @@ def withdraw(home: Home, product: str, digest: str) -> None:
     """Remove the wheels of a model, so that nobody installs them from here."""
     current_artifacts.forget(home.wheels / product, digest)
     for wheel in (home.wheels / product).glob(f"*+m{digest[:8]}-*.whl"):
-        wheel.unlink()
+        manifest.remove(wheel)

@@ -19,9 +19,16 @@ ROWS = "dagster/row_count"
 
 @dataclass(frozen=True)
 class Link:
-    """A page that the UI links to."""
+    """A page that the UI links to, named relative to its home."""
 
-    page: Path
+    page: str
+
+
+@dataclass(frozen=True)
+class MlflowRun:
+    """A run of the registry that the UI links to."""
+
+    run_id: str
 
 
 class Markdown(str):
@@ -85,7 +92,7 @@ class AssetResult:
     data_version : str
         The version of the content: equal content has an equal version.
     metadata : mapping
-        Figures for the UI: numbers and texts, a `Path` as a path, a `Link` as a link, lists and mappings as JSON.
+        Figures for the UI: numbers and texts, a `Path` as a path, `Link` and `MlflowRun` as links, lists and mappings as JSON.
     output : Path, optional
         A file without which the asset counts as missing.
     checks : sequence of CheckResult

@@ -16,10 +16,20 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def canonical(value: Any) -> bytes:
+    """A JSON-compatible value in canonical form (sorted keys, no spaces, ASCII)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
+
+
 def value_digest(value: Any) -> str:
-    """SHA-256 of a JSON-compatible value in canonical form (sorted keys, no spaces)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 of a JSON-compatible value in canonical form."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the paths and digests of a folder's files."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return value_digest([[file.relative_to(folder).as_posix(), file_digest(file)] for file in files])
 
 
 def verified(path: Path, digest: str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from assets.errors import HomeError
-from assets.storage.publishing import read_json, write_json
+from assets.storage.home_files import RECORD
+from assets.storage.publishing import write_json
 
 LAYOUT = 2
 """The version of a home's records. Raise it where earlier ones cannot be read any more; `upgrade` puts them aside."""
@@ -30,7 +32,7 @@ class Home:
     @property
     def record(self) -> Path:
         """Which version of Loopline's records lie in it."""
-        return self.root / "home.json"
+        return self.root / RECORD
 
     @property
     def run_lock(self) -> Path:
@@ -76,6 +78,11 @@ class Home:
     def served(self) -> Path:
         """What services were asked and answered, by product: one SQLite file a day."""
         return self.root / "served"
+
+    @property
+    def keys(self) -> Path:
+        """The hashes of the API keys of services, by product."""
+        return self.root / "keys"
 
     @property
     def models(self) -> Path:
@@ -191,7 +198,7 @@ class Home:
         if not self.record.exists():
             return 1 if self.dagster.exists() and self.landing.exists() else None  # the first version kept no record of it
         try:
-            return int(read_json(self.record)["layout"])
+            return int(json.loads(self.record.read_bytes())["layout"])  # before its digest can be looked up
         except (ValueError, TypeError, KeyError) as error:
             raise HomeError(
                 f'{self.record} must hold a layout, such as {{"layout": {LAYOUT}}}. Restore it; or delete it, and everything '

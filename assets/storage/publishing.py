@@ -1,4 +1,4 @@
-"""Atomic publishing: a reader meets a whole file or none."""
+"""Atomic publishing: a reader meets a whole file or none, and the bytes that the home's manifest names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import DigestError
+from assets.storage import manifest
 from assets.storage.digests import file_digest
+from assets.storage.home_files import kind_of
 
 
 @contextlib.contextmanager
 def publishing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; rename it into place when the block succeeds.
+    """Yield a temporary path beside `target`; rename it into place and record it when the block succeeds.
 
     A block that raises, or a process that is killed, leaves `target` as it was.
     """
@@ -23,20 +25,16 @@ def publishing(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        temporary.replace(target)
+        manifest.publish(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def publish_by_digest(temporary: Path, folder: Path, suffix: str) -> tuple[Path, str]:
-    """Move a finished file to `folder/<digest><suffix>`; an equal file already there stays."""
+    """Move a finished file to `folder/<digest><suffix>`; it takes the place of an equal one, which may have been damaged."""
     digest = file_digest(temporary)
     target = folder / f"{digest}{suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        temporary.unlink()
-    else:
-        temporary.replace(target)
+    manifest.publish(temporary, target, digest=digest)
     return target, digest
 
 
@@ -48,8 +46,20 @@ def write_json(target: Path, record: Any) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """Read a record written by `write_json`."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a record written by `write_json`.
+
+    Raises
+    ------
+    DigestError
+        If it is missing, was changed after it was published, or is no JSON.
+    """
+    try:
+        return json.loads(manifest.require(path, path.read_bytes()))
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else f"not the JSON that was written: {error}"
+        root = manifest.home_of(path)
+        remedy = kind_of(path.relative_to(root).as_posix()).remedy if root else "restore it"
+        raise DigestError(f"{path} cannot be read ({told}); {remedy}.") from error
 
 
 def published(path: Path, lacking: str) -> Any:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from assets.storage import manifest
 from assets.storage.home import LAYOUT, Home
+from assets.storage.home_files import MANIFEST
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
 
@@ -42,8 +44,11 @@ def upgrade(home: Home, on_wait: Callable[[str], None] | None = None) -> Path | 
             home.monitoring, home.code_versions, home.landing,
         ):  # fmt: skip
             if folder.exists():
-                folder.rename(aside / folder.name)
+                manifest.publish(folder, aside / folder.name)
+        had_manifest = (home.root / MANIFEST).exists()
         write_json(home.record, (read_json(home.record) if home.record.exists() else {}) | {"layout": LAYOUT})
+        if not had_manifest:  # what stays is recorded as it is
+            manifest.record(*(path for path in home.root.iterdir() if path not in (home.temporary, aside.parent)))
         return aside
 
 

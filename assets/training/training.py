@@ -6,7 +6,6 @@ Calibration and the decision rule are part of the model: they are chosen here, o
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, 
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
@@ -121,8 +121,7 @@ def train_on(
         digest = model_digest(draft)
         folder = home.models / spec.name / digest
         if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(draft, folder)
+            manifest.publish(draft, folder)
         elif model_digest(folder) != digest:
             raise DigestError(f"{folder} was changed after it was published. Delete it and run `loopline run` again.")
     write_json(home.models / spec.name / "current.json", {"digest": digest, "snapshot_digest": snapshot.digest})

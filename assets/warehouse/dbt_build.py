@@ -19,6 +19,7 @@ from assets.errors import WarehouseError
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.locks import warehouse_lock
+from assets.storage.manifest import remove
 from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.sql import parquet
 from assets.warehouse.column_lineage import Column, lineage
@@ -173,7 +174,7 @@ def build(
 
     record = build_record(home)
     with warehouse_lock(home):
-        record.unlink(missing_ok=True)
+        remove(record)
         with duckdb.connect(str(home.warehouse)) as connection:
             for (source, table), files in landed.items():
                 connection.execute(f'create schema if not exists "{LANDING}{source}"')

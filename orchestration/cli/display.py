@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from rich.markup import escape
 from rich.table import Table
 
+from assets.promotion.ledger_state import LEDGER
 from assets.rendering.number_text import number_text
 from assets.storage.home import Home
 from orchestration.cli.console import terminal
@@ -154,6 +155,9 @@ def show_entry(entry: Entry) -> None:
     """Show one decision."""
     console = terminal()
     word = {"promotion": "[green]promoted[/]", "refusal": "[yellow]refused[/]", "rollback": "[green]rolled back to[/]"}
+    if entry.product == LEDGER:
+        console.print(f"[yellow]accepted[/] the ledger without {entry.finding}, {entry.told}", soft_wrap=True)
+        return
     if entry.event == "acceptance":
         console.print(f"[yellow]accepted[/] {entry.product} v{entry.version} {entry.finding}, {entry.told}", soft_wrap=True)
         return
@@ -172,7 +176,8 @@ def show_history(standing: Standing) -> None:
     for entry in standing.entries:
         what = f"{entry.event}{' (override)' if entry.overridden else ''}{f' of {entry.finding}' if entry.finding else ''}"
         when = entry.recorded_at[:16].replace("T", " ")
-        table.add_row(str(entry.number), when, what, f"v{entry.version}", entry.model_digest[:8], entry.actor, entry.reason)
+        version = "" if entry.product == LEDGER else f"v{entry.version}"
+        table.add_row(str(entry.number), when, what, version, entry.model_digest[:8], entry.actor, entry.reason)
     console.print(table)
     champion = standing.champion
     console.print(f"[bold]serves[/] v{champion.version} since {champion.recorded_at[:16]}" if champion else "nobody serves")

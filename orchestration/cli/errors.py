@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ def told() -> Iterator[None]:
 
     try:
         yield
+    except sqlite3.DatabaseError as error:
+        if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
+            raise
+        message = f" a database cannot be read ({error}). `loopline verify --deep` says which."
+        Console(stderr=True).print(Text.assemble(("error", "bold red"), message), highlight=False, soft_wrap=True)
+        sys.exit(1)
     except Exception as error:
         if not isinstance(error, LooplineError) and not _is_of_a_model(error):
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,19 @@ from assets.errors import DigestError, SpecificationError
 from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import data, keeping, monitoring, new, promotion, registries, replay, serving
+from orchestration.cli import (
+    data,
+    keeping,
+    key,
+    ledger,
+    monitoring,
+    new,
+    promotion,
+    registries,
+    replay,
+    serving,
+    verification,
+)  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
@@ -156,20 +167,19 @@ def report(product: str, only_path: bool) -> None:
 @loopline.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ui(arguments: tuple[str, ...]) -> None:
-    """Open the Dagster UI on this home's history; ARGUMENTS go to `dagster dev`."""
+    """Open the Dagster UI on this home's history, with the pages it links to; ARGUMENTS go to `dagster dev`."""
     with told():
         home = resources.home_from_environment().prepare()
         workspace = REPOSITORY / "workspace.yaml"
         if not workspace.exists():
             raise SpecificationError(f"{workspace} is missing. Run from a clone of Loopline.")
         if not any(word.startswith(("-p", "--port")) for word in arguments):
-            require_free("127.0.0.1", UI, "loopline ui -p")
-        environment = resources.dagster_environment(home)
-    program = Path(sys.executable).with_name("dagster")
-    os.chdir(REPOSITORY)
-    for stopping in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it starts in the background ignore them
-        signal.signal(stopping, signal.SIG_DFL)
-    os.execve(program, [str(program), "dev", "-w", str(workspace), *arguments], environment)  # noqa: S606 - ours
+            require_free("127.0.0.1", UI, "loopline ui -p {}")
+        require_free("127.0.0.1", resources.pages_port(), f"{resources.PAGES_VARIABLE}={{}} loopline ui")
+        from orchestration.ui.supervisor import supervise
+
+        code = supervise(home, workspace, arguments)
+    sys.exit(code)
 
 
 for command in (
@@ -178,8 +188,11 @@ for command in (
     *monitoring.COMMANDS,
     *data.COMMANDS,
     *keeping.COMMANDS,
+    *verification.COMMANDS,
     new.new,
+    key.key,
     registries.registries,
+    ledger.ledger,
     replay.replay,
 ):
     loopline.add_command(command)

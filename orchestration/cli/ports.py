@@ -19,7 +19,7 @@ def require_free(host: str, port: int, command: str) -> None:
     host, port
         Where a server is about to listen.
     command : str
-        The command to repeat with another port, without its number, such as ``loopline serve churn --port``.
+        The command to repeat, with braces for another port, such as ``loopline serve churn --port {}``.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def require_free(host: str, port: int, command: str) -> None:
     if problem is None:
         return
     free = next((other for other in range(port + 1, MOST + 1) if _problem(host, other) is None), None)
-    remedy = f"Stop what listens there, or use `{command} {free}`." if free else "Choose another address."
+    remedy = f"Stop what listens there, or use `{command.format(free)}`." if free else "Choose another address."
     raise HomeError(f"port {port} of {host} cannot be listened on ({problem}). {remedy}")
 
 

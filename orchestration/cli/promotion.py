@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,29 +16,41 @@ from orchestration import resources
 from orchestration.cli.errors import load_definitions, told
 
 if TYPE_CHECKING:
+    from assets.promotion.known_heads import KnownHead
     from assets.promotion.ledger_state import Entry
     from assets.spec import ProductSpec
     from assets.storage.home import Home
 
+FILE = click.Path(dir_okay=False, path_type=Path)
+URL = click.option("--url", help="Also hold the ledger against the head that the service at this address answers with.")
 REASON = click.option("--reason", required=True, help="Why; it is kept for ever.")
 
 
 @click.command()
 @click.argument("product")
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON instead.")
-def history(product: str, as_json: bool) -> None:
+@click.option("--prove", "number", type=int, help="Print a proof, as JSON, that the ledger holds the entry of this number.")
+@click.option("--since", type=FILE, help="Print a proof, as JSON, that the ledger extends the checkpoint in this file.")
+@URL
+def history(product: str, as_json: bool, number: int | None, since: Path | None, url: str | None) -> None:
     """Show who served when: every promotion, refusal, rollback and invalidation of PRODUCT."""
     from orchestration.cli.display import show_history
 
     with told():
-        home, _ = _opened(product)
-        from assets.promotion import ledger
+        home = _home_of(product)
+        from assets.promotion import ledger, ledger_proofs
+        from assets.promotion.ledger_state import LEDGER, Standing
 
-        found = ledger.standing(home, product)
-    if as_json:
-        click.echo(json.dumps([asdict(entry) for entry in found.entries], indent=2))
-    else:
-        show_history(found)
+        if number is not None or since is not None:
+            since_head = None if since is None else ledger_proofs.opened(home, since)
+            click.echo(json.dumps(ledger_proofs.prove(home, number, since_head), indent=2))
+            return
+        found = Standing.after(entry for entry in ledger.entries(home) if entry.product in (product, LEDGER))
+        if as_json:
+            click.echo(json.dumps([asdict(entry) for entry in found.entries], indent=2))
+        else:
+            show_history(found)
+        ledger.verify(home, *_heads(home, url))
 
 
 @click.command()
@@ -105,32 +118,63 @@ def lineage(product: str, url: str | None) -> None:
     from orchestration.cli.display import show_lineage
 
     with told():
-        home, _ = _opened(product)
+        home = _home_of(product)
         from orchestration.operations.lineage import chain, header
 
         links = chain(home, product)
         if url is not None:
-            links.append(header(product, next(link.digest for link in links if link.stage == "model"), url))
+            model = next(link.digest for link in links if link.stage == "model")
+            links.append(header(product, model, url, resources.service_key()))
     show_lineage(links)
     sys.exit(any(link.problem for link in links))
 
 
 @click.command()
-def doctor() -> None:
+@click.option("--accept-ledger", is_flag=True, help="Take the ledger as it is although it lacks a known head; it is recorded.")
+@click.option("--reason", help="Why the ledger is taken as it is; it is kept for ever.")
+@click.option("--head", "files", type=FILE, multiple=True, help="A file with a checkpoint that the ledger must extend.")
+@URL
+def doctor(accept_ledger: bool, reason: str | None, files: tuple[Path, ...], url: str | None) -> None:
     """Find what disagrees with the ledger, after a kill between two writes for example, and mend what can be."""
-    from orchestration.cli.display import show_findings
+    from orchestration.cli.display import show_entry, show_findings
 
+    if accept_ledger == (reason is None):
+        raise click.UsageError("--accept-ledger and --reason belong together.")
     with told():
         home = resources.home_from_environment().prepare()
-        from orchestration.declarations import products
+        from assets.promotion import ledger
+        from orchestration.declarations import names
         from orchestration.operations.doctor import examine
 
-        found = examine(home, [spec.name for spec, _ in products()])
+        heads = _heads(home, url, *files)
+        if reason is not None:
+            for entry in ledger.accept_ledger(home, resources.actor(), reason, *heads):
+                show_entry(entry)
+        found = examine(home, names(), heads)
     show_findings(found)
     sys.exit(not all(finding.mended for finding in found))
 
 
 COMMANDS: tuple[click.Command, ...] = (history, promote, accept, rollback, invalidate, lineage, doctor)
+
+
+def _heads(home: Home, url: str | None, *files: Path) -> list[KnownHead]:
+    """The heads of the ledger that are known outside the home: what a service answers, and checkpoints in files."""
+    from assets.promotion import known_heads, ledger_proofs
+
+    heads = [ledger_proofs.opened(home, file) for file in files]
+    if url is not None and (answered := known_heads.answered(url)) is not None:
+        heads.append(answered)
+    return heads
+
+
+def _home_of(product: str) -> Home:
+    """The home, where the product is declared."""
+    home = resources.home_from_environment().prepare()
+    from orchestration.declarations import names
+
+    names(product)
+    return home
 
 
 def _opened(product: str) -> tuple[Home, ProductSpec]:

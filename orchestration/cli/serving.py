@@ -6,7 +6,9 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,21 +21,43 @@ from orchestration.cli.ports import require_free
 @click.argument("product")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=int, help="The port to listen on; left out, the product's own, from 3001 in the order of names.")
-def serve(product: str, host: str, port: int | None) -> None:
+@click.option("--without-keys", is_flag=True, help="Let anyone ask, also on an address that strangers can reach.")
+@click.option("--allowed-host", "allowed_hosts", multiple=True, help="A further name under which it is asked; * for any.")
+@click.option("--tls-cert", "tls_certificate", type=click.Path(path_type=Path), help="Speak TLS with this certificate (PEM).")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="The certificate's key (PEM).")
+@click.option("--admin-port", type=click.IntRange(1, 65_535), help="Answer /model and /metrics on this port instead.")
+@click.option("--rate-limit", type=float, help="How many requests a second each key may make; without keys, all together.")
+@click.option("--oidc-issuer", help="Take the access tokens of this issuer (its URL).")
+@click.option("--audience", help="What the tokens' audience must name.")
+@click.option("--jwks-url", help="Where the issuer's keys are; left out, its discovery document says where.")
+def serve(product: str, host: str, port: int | None, **options: Any) -> None:
     """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.serving import bento_package
+        from assets.serving import bento_package, service_access
         from orchestration.declarations import products, service_port
 
         products(product)
+        access = service_access.AccessOptions(service_access.address(host), **options)
         port = service_port(product) if port is None else port
-        require_free(host, port, f"loopline serve {product} --port")
+        require_free(access.host, port, f"loopline serve {product} --port {{}}")
+        if access.admin_port is not None:
+            require_free(access.host, access.admin_port, f"loopline serve {product} --admin-port {{}}")
+        variables = service_access.variables(home, product, access, datetime.now(UTC))
         tag, pointer = bento_package.served_tag(home, product), bento_package.pointer(home, product)
-        environment = resources.service_environment(home, product, pointer)
-    click.echo(f"{tag} on http://{host}:{port}: /predict, /predict_batch, /explain, /model, /metrics, and / for all of them.")
+        environment = {**resources.service_environment(home, product, pointer), **variables}
+    scheme = "http" if access.tls_certificate is None else "https"
+    admin = "" if access.admin_port is None else f"; /model and /metrics on port {access.admin_port}"
+    told_paths = "/predict, /predict_batch, /explain" + ("" if admin else ", /model, /metrics")
+    click.echo(f"{tag} on {scheme}://{host}:{port}: {told_paths}, and / for all of them{admin}.")
+    if not ip_address(access.host).is_loopback:
+        click.echo(f"Asked under these names only: {', '.join(service_access.hosts(access))} (--allowed-host).", err=True)
+        if access.tls_certificate is None:
+            click.echo("Keys and rows travel in the clear: use --tls-cert and --tls-key, or a proxy that speaks TLS.", err=True)
     program = Path(sys.executable).with_name("bentoml")
-    where = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
+    where = ["--host", access.host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
+    if access.tls_certificate is not None:
+        where += ["--ssl-certfile", str(access.tls_certificate.absolute()), "--ssl-keyfile", str(options["tls_key"].absolute())]
     os.execve(program, [str(program), "serve", str(bento_package.bento_folder(home, tag)), *where], environment)  # noqa: S606 - ours
 
 

@@ -17,13 +17,14 @@ import dagster as dg
 from assets.errors import LooplineError, UpstreamError
 from assets.processes.settings import settle_process
 from assets.rendering.number_text import number_text
-from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown
+from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown, MlflowRun
 from assets.storage.home import Home
 from bentos.runtime import ModelError
 from orchestration.staleness import code_parts, failed_attempts
 from orchestration.staleness.kept import kept
 from orchestration.staleness.recorded_versions import Versions, stamped
 from orchestration.staleness.run_tags import REASON
+from orchestration.ui.page_addresses import page_address, run_address
 
 progress = logging.getLogger("loopline.progress")
 CAUSE: ContextVar[str] = ContextVar("cause", default="")
@@ -88,7 +89,9 @@ def _shown(value: Any) -> Any:
         case Markdown():
             return dg.MetadataValue.md(value)
         case Link(page):
-            return dg.MetadataValue.url(page.as_uri())
+            return dg.MetadataValue.url(page_address(page))
+        case MlflowRun(run_id):
+            return dg.MetadataValue.url(run_address(run_id))
         case float():
             return float(number_text(value).replace(",", ""))
         case Path():

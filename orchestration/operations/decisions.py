@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from assets.errors import DigestError, LedgerError
+from assets.errors import LedgerError
 from assets.evaluation.examinations import examined
 from assets.features import snapshots
-from assets.promotion import gate, ledger, model_registry, verdicts
+from assets.promotion import gate, ledger, model_registry, registered_versions, verdicts
 from assets.promotion.ledger_state import Decision, Entry
 from assets.promotion.verdicts import Verdict
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from bentos.runtime import FILES, is_outdated, model_digest, read_signature
+from orchestration.operations.intact_models import require_intact, require_runnable
 
 
 def following() -> list[str]:
@@ -45,8 +45,8 @@ def promote(
     LedgerError
         If there is no such version, it serves already, or it is invalid.
     """
-    version = model_registry.version(home, spec.name, number)
-    standing = ledger.standing(home, spec.name)
+    version = registered_versions.version(home, spec.name, number)
+    standing = ledger.trusted(home, spec.name)
     if standing.champion_digest == version.model_digest:
         raise LedgerError(f"{spec.name}: version {number} serves already, so there is nothing to promote.")
     if (entry := standing.invalid.get(version.model_digest)) is not None:
@@ -90,7 +90,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
     DigestError
         If its model is gone or was changed, or this version of Loopline cannot run it.
     """
-    standing = ledger.standing(home, spec.name)
+    standing = ledger.trusted(home, spec.name)
     if number is None:
         target = standing.fallback
         if target is None:
@@ -133,7 +133,7 @@ def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -
         raise LedgerError(
             f"{product}: the last verdict is not refused for a finding '{finding}'. {listed} See `loopline report {product}`."
         )
-    held = model_registry.holder(home, product, model_registry.CHALLENGER)
+    held = registered_versions.holder(home, product, registered_versions.CHALLENGER)
     version = held.version if held is not None and held.model_digest == verdict.challenger_digest else 0
     decision = Decision(
         version,
@@ -156,7 +156,7 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     LedgerError
         If there is no such version, or it is invalid already.
     """
-    version = model_registry.version(home, spec.name, number)
+    version = registered_versions.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
     made = ledger.invalidate(home, spec.name, decision)
     for way in WAYS_OF_SERVING.values():
@@ -164,39 +164,3 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
             way.withdraw(home, spec.name, version.model_digest)
     model_registry.follow_ledger(home, spec.name)
     return made
-
-
-def require_intact(home: Home, product: str, digest: str) -> None:
-    """Refuse a model whose bytes are gone or changed.
-
-    Raises
-    ------
-    DigestError
-        Naming the file that is missing, or the folder that was changed.
-    """
-    folder = home.models / product / digest
-    missing = [name for name in FILES if not (folder / name).exists()]
-    if missing:
-        raise DigestError(f"{folder} lacks {', '.join(missing)}. Restore it from a backup, or choose another version.")
-    if (found := model_digest(folder)) != digest:
-        raise DigestError(
-            f"{folder} has digest {found[:12]}: it was changed after it was published. Restore it from a backup, or choose "
-            "another version."
-        )
-
-
-def require_runnable(home: Home, product: str, digest: str) -> None:
-    """Refuse a model that is not intact, or that this version of Loopline cannot run.
-
-    Raises
-    ------
-    DigestError
-        If it is the one or the other.
-    """
-    require_intact(home, product, digest)
-    folder = home.models / product / digest
-    if is_outdated(read_signature(folder)):
-        raise DigestError(
-            f"{folder} was made by another version of Loopline, and this one cannot run it. Choose another version, or train "
-            f"its successor: `loopline run {product}`."
-        )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assets.errors import LooplineError
-from assets.promotion import ledger, model_registry
+from assets.promotion import ledger, registered_versions
+from assets.promotion.known_heads import KnownHead, known
 from assets.serving import bento_package
 from assets.storage.home import Home
-from orchestration.operations.decisions import require_runnable
+from orchestration.operations.intact_models import require_runnable
+
+AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,23 @@ class Finding:
     mended: bool
 
 
-def examine(home: Home, products: list[str]) -> list[Finding]:
-    """Look for disagreements, and mend those that the ledger settles; running it again finds those that are left."""
+def examine(home: Home, products: list[str], heads: Sequence[KnownHead] = ()) -> list[Finding]:
+    """Look for disagreements, and mend those that the ledger settles; running it again finds those that are left.
+
+    Nothing is mended by a ledger that was shortened, replaced or rewritten, nor while a head of it cannot be believed.
+
+    Parameters
+    ----------
+    home, products
+        What is looked at.
+    heads : sequence of KnownHead
+        Heads of the ledger that are known from elsewhere, beside those that the home keeps.
+    """
     try:
-        ledger.verify(home)
+        ledger.verify(home, *heads)
+        if unusable := known(home)[1]:
+            told = [f"the head in {item.place} cannot be used: {item.problem}. {AGAIN}" for item in unusable]
+            return [Finding("ledger", problem, mended=False) for problem in told]
     except LooplineError as error:
         return [Finding("ledger", str(error), mended=False)]
     return [finding for product in products for finding in _of(home, product)]
@@ -33,9 +49,11 @@ def examine(home: Home, products: list[str]) -> list[Finding]:
 def _of(home: Home, product: str) -> Iterator[Finding]:
     standing = ledger.standing(home, product)
     champion = standing.champion
-    named = model_registry.holder(home, product, model_registry.CHAMPION)
+    named = registered_versions.holder(home, product, registered_versions.CHAMPION)
     wanted = champion.version if champion else None
     if (named.version if named else None) != wanted:
+        from assets.promotion import model_registry
+
         model_registry.follow_ledger(home, product)
         told = f"MLflow's alias named {_version(named.version if named else None)}, the ledger says {_version(wanted)}"
         yield Finding(product, told, mended=True)
@@ -46,7 +64,7 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
         return
     try:
         require_runnable(home, product, champion.model_digest)
-        if model_registry.version(home, product, champion.version).model_digest != champion.model_digest:
+        if registered_versions.version(home, product, champion.version).model_digest != champion.model_digest:
             told = f"version {champion.version} is registered with another model than the ledger's {champion.model_digest[:12]}"
             yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)
     except LooplineError as error:

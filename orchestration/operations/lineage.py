@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assets.errors import LedgerError, LooplineError
-from assets.evaluation.evidence import read_by
-from assets.features import publish
+from assets.evaluation.evidence_files import read_by
+from assets.features.snapshot_origin import origin
 from assets.ingestion import landed_tables
-from assets.promotion import current_artifacts, ledger, model_registry, verdicts
+from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
 from assets.promotion.ledger_state import Entry
-from assets.serving import bento_package, container_image, sql_export
-from assets.storage.digests import file_digest, value_digest
+from assets.serving import bento_package
+from assets.storage.digests import file_digest, folder_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from bentos.runtime import model_digest
-from orchestration.operations.decisions import require_intact
+from orchestration.operations.intact_models import require_intact
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def chain(home: Home, product: str) -> list[Link]:
     LedgerError
         If nothing is served.
     """
-    champion = ledger.require_champion(home, product)
+    # one that stands in a ledger that was changed is shown, with what is wrong at the ledger's link
+    champion = ledger.standing(home, product).champion or ledger.require_champion(home, product)
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
         _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
         _followed, _image,
@@ -54,25 +56,29 @@ def chain(home: Home, product: str) -> list[Link]:
     return [link for step in steps for link in step(home, champion)]
 
 
-def header(product: str, digest: str, url: str) -> Link:
-    """Ask a running service which model answers."""
-    from urllib.request import urlopen
+def header(product: str, digest: str, url: str, key: str | None = None) -> Link:
+    """Ask a running service which model answers, with a key of scope admin where it asks for one."""
+    from urllib.request import Request, urlopen
 
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with urlopen(f"{url.rstrip('/')}/model", timeout=10) as answer:  # noqa: S310 - as given
+        with urlopen(Request(f"{url.rstrip('/')}/model", headers=headers), timeout=10) as answer:  # noqa: S310 - as given
             found = answer.headers.get("X-Model-Digest", "")
     except OSError as error:
+        if getattr(error, "code", None) in {401, 403}:
+            told = "the service asks for a key of scope admin: set LOOPLINE_KEY"
+            return Link("answer", f"{url}/model", "", told)
         return Link("answer", f"{url}/model", "", f"the service does not answer ({error}). Start it, or leave --url out")
     problem = "" if found == digest else f"model {found[:12] or 'unknown'} answers, of {product} {digest[:12]} should"
     return Link("answer", "X-Model-Digest", found, problem)
 
 
 def _landed(home: Home, champion: Entry) -> Iterator[Link]:
-    origin = publish.origin(home, champion.product, champion.snapshot_digest)
-    if not origin.exists():
-        yield Link("landing", str(origin), "", "it is gone: nobody knows which files the snapshot rests on")
+    rests_on = origin(home, champion.product, champion.snapshot_digest)
+    if not rests_on.exists():
+        yield Link("landing", str(rests_on), "", "it is gone: nobody knows which files the snapshot rests on")
         return
-    for table, files in read_json(origin)["landed"].items():
+    for table, files in read_json(rests_on)["landed"].items():
         source, name = table.split(".")
         recorded = {record.file: record for record in landed_tables.records(home, source, name)}
         problems = [told for file in files if (told := _changed(home, file))]
@@ -107,7 +113,7 @@ def _model(home: Home, champion: Entry) -> Iterator[Link]:
 def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
     """Each record, as the verdict read it."""
     try:
-        told = verdicts.opened(home, champion.product, champion).evidence
+        told = _verdict_of(home, champion)["evidence"]
     except LooplineError:
         return  # told by the next link
     folder = home.report_folder(champion.product, champion.model_digest, champion.snapshot_digest)
@@ -121,12 +127,16 @@ def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
 def _verdict(home: Home, champion: Entry) -> Iterator[Link]:
     problem = ""
     try:
-        verdict = verdicts.opened(home, champion.product, champion)
-        if not verdict.promoted and not champion.overridden:
+        verdict = _verdict_of(home, champion)
+        if not verdict["promoted"] and not champion.overridden:
             problem = "it refuses the model, and nobody overrode it"
     except LooplineError as error:
         problem = str(error)
     yield Link("verdict", "overridden" if champion.overridden else "promoted", str(champion.verdict), problem)
+
+
+def _verdict_of(home: Home, champion: Entry) -> dict[str, Any]:
+    return verdict_records.read(verdict_records.place_of(home, champion), str(champion.verdict))
 
 
 def _ledger(home: Home, champion: Entry) -> Iterator[Link]:
@@ -141,8 +151,8 @@ def _ledger(home: Home, champion: Entry) -> Iterator[Link]:
 def _registered(home: Home, champion: Entry) -> Iterator[Link]:
     problem = ""
     try:
-        version = model_registry.version(home, champion.product, champion.version)
-        named = model_registry.holder(home, champion.product, model_registry.CHAMPION)
+        version = registered_versions.version(home, champion.product, champion.version)
+        named = registered_versions.holder(home, champion.product, registered_versions.CHAMPION)
         if version.model_digest != champion.model_digest:
             problem = f"it is registered with model {version.model_digest[:12]}"
         elif named is None or named.version != champion.version:
@@ -165,6 +175,8 @@ def _bento(home: Home, champion: Entry) -> Iterator[Link]:
             problem = "it promises another model or version"
     except OSError as error:
         problem = f"{error.filename} is gone: run `loopline run {champion.product}`"
+    except LooplineError as error:
+        problem = str(error)
     yield Link("bento", tag, found, problem)
 
 
@@ -180,7 +192,7 @@ def _sql(home: Home, champion: Entry) -> Iterator[Link]:
     folder = home.sql / champion.product
     if current_artifacts.record(folder) is not None:
         # an estimator may have no translation
-        yield _published(home, champion, "sql", folder, digest_of=sql_export.digest_of)
+        yield _published(home, champion, "sql", folder, digest_of=folder_digest)
 
 
 def _published(home: Home, champion: Entry, stage: str, folder: Path, *, digest_of: Callable[[Path], str]) -> Link:
@@ -211,6 +223,8 @@ def _image(home: Home, champion: Entry) -> Iterator[Link]:
     record = current_artifacts.record(home.images / champion.product)
     if record is None:
         return
+    from assets.serving import container_image
+
     problem, again = "", f"run `loopline container {champion.product}`"
     try:
         found = container_image.digest_of(record["reference"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from assets.promotion import registry_retention
 from assets.spec import ProductSpec
+from assets.storage import manifest
 from assets.storage.drafts import draft_folder, sweep
 from assets.storage.home import Home
 from orchestration import event_history, resources
@@ -101,9 +102,7 @@ def _remove(home: Home, found: list[Obsolete]) -> None:
     """Each is moved among the drafts first, so that nobody meets half of it; what a killed prune left there is swept."""
     with draft_folder(home) as scratch:
         for number, item in enumerate(found):
-            target = scratch / str(number)
-            item.path.rename(target)
-            shutil.rmtree(target) if target.is_dir() else target.unlink()
+            manifest.withdraw(item.path, scratch / str(number))
 
 
 def _code_versions(home: Home, before: float) -> list[Obsolete]:

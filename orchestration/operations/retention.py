@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from assets.features import publish
+from assets.features.snapshot_origin import origin
 from assets.promotion import current_artifacts, ledger
 from assets.promotion.registry_retention import Stored
 from assets.serving import bento_package
@@ -107,7 +107,7 @@ class Retention:
                 path
                 for file in (home.snapshots / product).glob("*.parquet")
                 if file.stem not in self.snapshots
-                for path in (file, publish.origin(home, product, file.stem))
+                for path in (file, origin(home, product, file.stem))
             ),
         )
         batch = [record["digest"][:16] for record in _record(home.snapshots / product / "current.json")]
@@ -151,7 +151,7 @@ def obsolete_landings(home: Home, retentions: Iterable[Retention], wanted: Itera
     rules = [*retentions]
     needed = {file for files in dbt_build.landed_files(home).values() for file in files}
     for rule in rules:
-        origins = [publish.origin(home, rule.spec.name, digest) for digest in rule.snapshots]
+        origins = [origin(home, rule.spec.name, digest) for digest in rule.snapshots]
         landed = [record["landed"] for path in origins for record in _record(path)]
         needed |= {file for tables in landed for files in tables.values() for file in files}
     days = max(rule.spec.retention.snapshots_days for rule in rules)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -15,24 +14,18 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from assets.storage.home import Home
 from bentos.app import ModelApp
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+from tests.ports import free_port
 
 
 @contextmanager
-def answering(app: ModelApp) -> Iterator[httpx.Client]:
-    """A client of an application that answers in a thread of this process."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app.asgi(), host="127.0.0.1", port=port, log_config=None, lifespan="on"))
+def answering(app: ModelApp | ASGIApp) -> Iterator[httpx.Client]:
+    """A client of an application, behind its gate or without one, that answers in a thread of this process."""
+    port, asgi = free_port(), app.asgi() if isinstance(app, ModelApp) else app
+    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=port, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

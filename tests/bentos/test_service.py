@@ -13,11 +13,14 @@ import httpx
 import numpy as np
 import pytest
 
+from assets.errors import LedgerError, UntrustedLedgerError
 from assets.features import snapshots
+from assets.promotion import known_heads, ledger
 from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.training import current_model
 from bentos.runtime import Model
+from tests.assets.promotion.test_ledger import promoted
 from tests.bentos.serving import serving, until_ready
 from tests.world import World
 
@@ -79,6 +82,20 @@ def test_each_answer_names_its_model(service: httpx.Client, ran: Home, rows: lis
         answer = service.request(method, path, json=body)
         assert answer.headers["X-Model-Digest"] == digest == answer.json()["model_digest"], path
         assert answer.headers["X-Model-Version"] == "1", path
+        assert answer.headers["X-Ledger-Head"] == ledger.checkpoint(ran, 1).short, path
+
+
+def test_the_ledger_is_held_against_the_head_that_a_service_answers_with(service: httpx.Client, ran: Home, home: Home) -> None:
+    """Its own ledger extends it; another one does not, and an address where nobody answers is an error."""
+    url = str(service.base_url)
+    head = known_heads.answered(url)
+    assert head is not None
+    assert ledger.verify(ran, head) == 1
+    promoted(home, 1)
+    with pytest.raises(UntrustedLedgerError, match=rf"entry 1 was rewritten, .*X-Ledger-Head of {url}/?/model keeps the head"):
+        ledger.verify(home, head)
+    with pytest.raises(LedgerError, match=r"http://127\.0\.0\.1:9/model: the service does not answer \(.*leave --url out"):
+        known_heads.answered("http://127.0.0.1:9")
 
 
 def test_an_unknown_category_is_answered_and_reported(service: httpx.Client, rows: list[dict[str, Any]]) -> None:
@@ -149,11 +166,12 @@ def test_the_schema_tells_types_and_ranges(service: httpx.Client) -> None:
 
 
 def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
-    """Two model files, the service, and what it imports."""
+    """Two model files, the graph for single rows, the service, and what it imports."""
     folder = bento_package.bento_folder(ran, champion_tag(ran))
     files = {path.relative_to(folder / "src").as_posix() for path in (folder / "src" / "bentos").rglob("*") if path.is_file()}
     sources = {f"bentos/{path.name}" for path in bento_package.SERVICE.glob("*.py")}
-    assert files == sources | {"bentos/promoted.json", "bentos/model/model.json", "bentos/model/model.onnx"}
+    made = {"bentos/promoted.json", "bentos/row.onnx", "bentos/model/model.json", "bentos/model/model.onnx"}
+    assert files == sources | made
     requirements = (folder / "env" / "python" / "requirements.txt").read_text().split()
     assert {line.split("==")[0] for line in requirements} == set(bento_package.REQUIREMENTS)
 

@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from assets.storage.home import REPOSITORY
-from tests.bentos.serving import free_port, until_ready
+from tests.bentos.serving import until_ready
+from tests.ports import free_port
 
 
 def loopline(home: Path, *arguments: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 from assets.features import snapshots
 from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.monitoring.retraining_triggers import Event
-from assets.promotion import ledger, model_registry
+from assets.promotion import ledger, registered_versions
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -276,7 +276,7 @@ def test_the_same_news_twice_starts_one_training_which_carries_its_reason(ticks:
     assert isinstance(last, dg.SkipReason)
     assert [item.outcome for item in retraining_decisions.decisions(home, "churn")] == ["requested"]
     assert first.tags[REASON].startswith("new data: snapshot ")
-    version = model_registry.version(home, "churn", 2)
+    version = registered_versions.version(home, "churn", 2)
     assert version.trained_because == first.tags[REASON]
     entry = ledger.standing(home, "churn").entries[-1]
     assert (entry.version, entry.event in ("promotion", "refusal")) == (2, True)

@@ -19,7 +19,7 @@ import pytest
 
 from assets.ingestion import landed_tables
 from assets.monitoring import retraining_decisions
-from assets.promotion import ledger, model_registry
+from assets.promotion import ledger, registered_versions
 from assets.storage.home import REPOSITORY, Home
 from orchestration import resources
 from orchestration.staleness import waves
@@ -93,4 +93,4 @@ def test_a_month_that_arrives_is_landed_watched_and_trained_on(ran_copy: Home, s
     entry = ledger.standing(ran_copy, "flight_delay").entries[-1]
     assert entry.event in ("promotion", "refusal")
     assert f"Trained because of {training.tags[REASON]}" in entry.reason
-    assert model_registry.version(ran_copy, "flight_delay", entry.version).trained_because == training.tags[REASON]
+    assert registered_versions.version(ran_copy, "flight_delay", entry.version).trained_because == training.tags[REASON]

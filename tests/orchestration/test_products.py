@@ -15,7 +15,7 @@ import pytest
 
 from assets.features import snapshots
 from assets.promotion.model_card import PAGE
-from assets.promotion.model_registry import CHAMPION, holder
+from assets.promotion.registered_versions import CHAMPION, holder
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from orchestration import resources

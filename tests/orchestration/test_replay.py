@@ -36,6 +36,7 @@ from assets.warehouse import dbt_build
 from orchestration.cli import console
 from orchestration.cli.display_replay import show_policies
 from orchestration.declarations import products
+from orchestration.operations.verify import verify
 from tests.models import snapshot_of
 from tests.shop import COLUMNS, KINDS, customers, product, run_products
 from tests.world import REPOSITORY, World
@@ -125,6 +126,7 @@ def test_policies_do_what_they_say(home: Home, journals: dict[str, list[dict[str
     costs = {name: sum(sum(step["answers"]["days"].values()) for step in told[1:]) for name, told in journals.items()}
     assert costs["always"] < 0.9 * costs["never"]
     assert len({step["trained"]["digest"] for step in journals["always"]}) == 4
+    assert verify(home, deep=True).problems == []
 
 
 def test_a_champion_answers_only_what_comes_after_its_promotion(journals: dict[str, list[dict[str, Any]]]) -> None:

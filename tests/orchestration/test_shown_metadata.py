@@ -9,10 +9,11 @@ import dagster as dg
 import pytest
 
 from assets.promotion.gate_rules import GATE_RULES
-from assets.storage.asset_result import Markdown
+from assets.storage.asset_result import Link, Markdown, MlflowRun
 from assets.storage.home import Home
 from orchestration import resources
 from orchestration.components.step import shown
+from tests.world import World
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,35 @@ def test_a_table_is_shown_as_markdown() -> None:
     """With cells that hold what would end them."""
     found = shown({"findings": Markdown.table(["gate", "found"], [["a|b", "two\nlines"]])})["findings"]
     assert found == dg.MetadataValue.md("| gate | found |\n|---|---|\n| a\\|b | two lines |")
+
+
+def test_a_page_and_a_run_of_mlflow_are_links_to_the_server_of_loopline_ui(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the fixed port, or on the one that is set."""
+    given = {"page": Link("reports/churn/a b.html"), "run": MlflowRun("0123")}
+    monkeypatch.delenv(resources.PAGES_VARIABLE)
+    assert shown(given) == {
+        "page": dg.MetadataValue.url("http://127.0.0.1:2980/reports/churn/a%20b.html"),
+        "run": dg.MetadataValue.url("http://127.0.0.1:2980/mlflow/0123"),
+    }
+    monkeypatch.setenv(resources.PAGES_VARIABLE, "2981")
+    assert shown(given)["run"] == dg.MetadataValue.url("http://127.0.0.1:2981/mlflow/0123")
+
+
+def test_an_address_is_no_part_of_the_content(ran_copy: Home, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same page behind another port: the link changes, the data version does not."""
+    key, found = dg.AssetKey(["quality", "flights"]), []
+    for port in ("2981", "2982"):
+        monkeypatch.setenv(resources.PAGES_VARIABLE, port)
+        assert world.materialize(ran_copy, list(key.path)).success
+        with resources.instance(ran_copy) as instance:
+            event = instance.get_latest_materialization_event(key)
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert event.asset_materialization.metadata["page"] == dg.MetadataValue.url(
+            f"http://127.0.0.1:{port}/quality/flights.html"
+        )
+        found.append((event.asset_materialization.tags or {})["dagster/data_version"])
+    assert found[0] == found[1]
 
 
 def test_a_run_shows_plots_and_findings(ran: Home) -> None:

@@ -51,7 +51,7 @@ def ask(shop: Shop, rows: pd.DataFrame, features: Sequence[str] = ("age", "plan"
     given = rows[[*features]].astype(object).where(rows[[*features]].notna(), None)
     for number, start in enumerate(range(0, len(rows), 10)):
         several: Any = given.iloc[start : start + 10].to_dict("records")
-        log.entries.append((f"r{number}", START + timedelta(minutes=2 * number), served, several, [{}] * len(several)))
+        log.entries.append((f"r{number}", START + timedelta(minutes=2 * number), served, several, [{}] * len(several), None))
     log.close()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from assets.errors import DigestError, LedgerError
 from assets.promotion import ledger
+from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import Decision
 from assets.storage.home import Home
 
@@ -124,7 +125,7 @@ def test_no_entry_can_be_changed_or_taken_out(home: Home, statement: str) -> Non
     """SQLite refuses it."""
     promoted(home, 1, 2, 3)
     with (
-        sqlite3.connect(ledger.database(home)) as connection,
+        sqlite3.connect(database(home)) as connection,
         pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"),
     ):
         connection.execute(statement)
@@ -141,7 +142,7 @@ def test_no_entry_can_be_changed_or_taken_out(home: Home, statement: str) -> Non
 def test_who_takes_the_triggers_away_is_found_out(home: Home, tamper: Callable[[sqlite3.Connection], None]) -> None:
     """By the chain of digests, which names the entry."""
     promoted(home, 1, 2, 3)
-    with sqlite3.connect(ledger.database(home)) as connection:
+    with sqlite3.connect(database(home)) as connection:
         connection.execute("drop trigger entries_are_kept")
         connection.execute("drop trigger entries_stay_as_they_are")
         tamper(connection)

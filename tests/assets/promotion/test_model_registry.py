@@ -10,14 +10,14 @@ import mlflow
 import pytest
 from mlflow.artifacts import list_artifacts
 
-from assets.promotion import mlflow_client, model_registry
-from assets.promotion.model_registry import CHALLENGER, CHAMPION
+from assets.promotion import mlflow_client, model_registry, registered_versions
+from assets.promotion.registered_versions import CHALLENGER, CHAMPION
 from assets.storage.home import Home
 from assets.training import current_model, estimators
 from tests.world import World, found_out
 
 
-def registered(world: World, home: Home) -> model_registry.Version:
+def registered(world: World, home: Home) -> registered_versions.Version:
     """Register what was evaluated last, as the loop does."""
     done = found_out(home)
     digest = done.record["model_digest"]
@@ -37,8 +37,8 @@ def registered(world: World, home: Home) -> model_registry.Version:
 
 def test_the_first_version_is_challenger_and_champion(ran: Home) -> None:
     """The gate let it pass."""
-    champion = model_registry.holder(ran, "flight_delay", CHAMPION)
-    assert champion == model_registry.holder(ran, "flight_delay", CHALLENGER)
+    champion = registered_versions.holder(ran, "flight_delay", CHAMPION)
+    assert champion == registered_versions.holder(ran, "flight_delay", CHALLENGER)
     assert champion is not None
     assert champion.version == 1
     assert champion.model_digest == current_model.current(ran, "flight_delay")[0]
@@ -46,13 +46,13 @@ def test_the_first_version_is_challenger_and_champion(ran: Home) -> None:
 
 def test_the_same_evaluated_model_is_not_registered_again(world: World, ran_copy: Home) -> None:
     """A run that was killed after registering finds its version."""
-    before = model_registry.holder(ran_copy, "flight_delay", CHALLENGER)
+    before = registered_versions.holder(ran_copy, "flight_delay", CHALLENGER)
     assert registered(world, ran_copy) == before
 
 
 def test_a_run_carries_parameters_metrics_and_artifacts(ran: Home) -> None:
     """What a reader of MLflow looks for, and no pickle among it."""
-    champion = model_registry.holder(ran, "flight_delay", CHAMPION)
+    champion = registered_versions.holder(ran, "flight_delay", CHAMPION)
     assert champion is not None
     run = mlflow.get_run(champion.run_id)
     assert run.data.params["max_iter"] == "30"
@@ -76,8 +76,8 @@ def test_the_verdict_is_on_the_version(ran: Home) -> None:
 
 def test_an_alias_of_nobody_is_none(ran: Home, home: Home) -> None:
     """Of a product without versions, and in a home without a registry."""
-    assert model_registry.holder(ran, "unheard_of", CHAMPION) is None
-    assert model_registry.holder(home, "flight_delay", CHAMPION) is None
+    assert registered_versions.holder(ran, "unheard_of", CHAMPION) is None
+    assert registered_versions.holder(home, "flight_delay", CHAMPION) is None
 
 
 def test_a_database_whose_making_was_interrupted_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

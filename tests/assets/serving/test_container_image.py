@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package, container_engine, container_image, kubernetes_manifest
 from assets.serving.container_engine import Engine
 from assets.storage.home import Home
+from bentos import api_keys
 from orchestration.operations import lineage
-from tests.bentos.serving import free_port
+from tests.ports import free_port
 from tests.world import World
 
 PRODUCT = "flight_delay"
@@ -75,13 +78,17 @@ def test_the_image_answers_read_only_and_without_privileges(
     assert [line["path"] for line in said if line["event"] == "request"] == ["/docs.json", "/predict"]
 
 
-def test_the_image_is_small_runs_as_nobody_and_names_its_model(image: container_image.Image, champion: Entry) -> None:
-    """At most 250 MB; a user that is not root; the model's digest as a label."""
+def test_the_image_is_small_runs_as_nobody_and_names_its_model(
+    image: container_image.Image, champion: Entry, ran: Home
+) -> None:
+    """At most 250 MB; a user that is not root; the model's digest and the ledger's head as labels."""
     found = Engine.found().inspect(image.reference)
     assert found is not None
     assert image.size_bytes <= 250_000_000
     assert found["Config"]["User"] == "1034:1034"
-    assert found["Config"]["Labels"]["loopline.model-digest"] == champion.model_digest
+    labels = found["Config"]["Labels"]
+    assert labels["loopline.model-digest"] == champion.model_digest
+    assert labels["loopline.ledger-head"] == ledger.checkpoint(ran, champion.number).short
 
 
 def test_the_bill_of_materials_lists_python_and_system_packages(image: container_image.Image) -> None:
@@ -119,23 +126,60 @@ def test_the_manifest_is_strictly_valid_and_demands_what_the_image_can(
 
 
 def test_the_manifest_really_runs(image: container_image.Image, world: World, champion: Entry, tmp_path: Path) -> None:
-    """`podman play kube` starts it, and it answers."""
+    """`podman play kube` starts it with the keys of a Secret, and it answers those who have one."""
     if Engine.found().runner != "podman":
         pytest.skip("Docker plays no Kubernetes manifests")
     port, path = free_port(), tmp_path / "kubernetes.yaml"
     path.write_text(kubernetes_manifest.kubernetes(world.product, champion, image.reference, port=port))
-    container_engine.run(["podman", "play", "kube", "--network", "host", str(path)])
+    token, key = api_keys.make("manifest", "admin", datetime.now(UTC))
+    secret = tmp_path / "secret.yaml"
+    content = api_keys.write(PRODUCT, {key.id: key})
+    # a cluster decodes a Secret's data; Debian 12's podman mounts it as it is written
+    is_old = " 4.3." in container_engine.run(["podman", "--version"]).stdout
+    held = {"keys.json": content if is_old else b64encode(content.encode()).decode()}
+    metadata = {"name": "flight-delay-keys"}
+    secret.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": held}))
+    container_engine.run(["podman", "secret", "create", "flight-delay-keys", str(secret)])
     try:
+        container_engine.run(["podman", "play", "kube", "--network", "host", str(path)])
         deadline, answer = time.monotonic() + 60, None
+        while answer is None and time.monotonic() < deadline:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/model", timeout=2, headers={"Authorization": f"Bearer {token}"})
+            except httpx.TransportError:
+                time.sleep(0.1)
+        assert answer is not None
+        assert answer.json()["model_digest"] == champion.model_digest
+        assert httpx.get(f"http://127.0.0.1:{port}/model", timeout=2).status_code == 401
+    finally:
+        container_engine.run(["podman", "play", "kube", "--down", str(path)], check=False)
+        for kind in ("secret", "volume"):  # podman's volume of a Secret has its name
+            container_engine.run(["podman", kind, "rm", "flight-delay-keys"], check=False)
+
+
+def test_the_image_does_not_start_open_unless_that_is_said(image: container_image.Image, world: World) -> None:
+    """Without keys it ends, and says what it lacks; with the word it answers anyone."""
+    engine, port = Engine.found(), free_port()
+    closed = engine.start(image.reference, port, world.product.serving.memory_mb, {})
+    deadline = time.monotonic() + 60
+    while "knows no keys" not in (said := container_engine.run([engine.runner, "logs", closed]).stderr):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1)
+    engine.stop(closed)
+    opened = engine.start(image.reference, port, world.product.serving.memory_mb, {"LOOPLINE_ACCESS": "open"})
+    try:
+        answer = None
         while answer is None and time.monotonic() < deadline:
             try:
                 answer = httpx.get(f"http://127.0.0.1:{port}/model", timeout=2)
             except httpx.TransportError:
                 time.sleep(0.1)
         assert answer is not None
-        assert answer.json()["model_digest"] == champion.model_digest
+        assert answer.status_code == 200
     finally:
-        container_engine.run(["podman", "play", "kube", "--down", str(path)])
+        engine.stop(opened)
 
 
 def test_lineage_ends_in_the_image_and_finds_another_of_its_name(

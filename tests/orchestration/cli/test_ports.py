@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from assets.errors import HomeError
-from orchestration import declarations
+from orchestration import declarations, resources
 from orchestration.cli.ports import UI, require_free
 
 
@@ -18,7 +18,7 @@ def test_a_taken_port_is_refused_with_the_next_free_one() -> None:
         first.listen()
         port = first.getsockname()[1]
         with pytest.raises(HomeError, match=rf"port {port} of 127.0.0.1 .*use `loopline serve churn --port (\d+)`") as told:
-            require_free("127.0.0.1", port, "loopline serve churn --port")
+            require_free("127.0.0.1", port, "loopline serve churn --port {}")
         free = int(str(told.value).rstrip("`.").rpartition(" ")[2])
         assert free > port
         require_free("127.0.0.1", free, "")
@@ -28,4 +28,4 @@ def test_a_taken_port_is_refused_with_the_next_free_one() -> None:
 def test_no_two_services_and_no_interface_want_one_port() -> None:
     """By the declarations of this repository."""
     ports = [declarations.service_port(spec.name) for spec, _ in declarations.products()]
-    assert len(ports) == len({*ports, UI}) - 1 >= 2
+    assert len(ports) == len({*ports, UI, resources.PAGES_PORT}) - 2 >= 2

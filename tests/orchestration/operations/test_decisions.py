@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -12,22 +13,27 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
-from assets.errors import DigestError, LedgerError
+from assets.errors import DigestError, LedgerError, UntrustedLedgerError
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.features import snapshots
-from assets.promotion import ledger, model_registry
+from assets.promotion import known_heads, ledger, model_registry
+from assets.promotion.champion_asset import decide_champion
+from assets.promotion.ledger_database import Recorded
 from assets.promotion.ledger_state import Decision
-from assets.promotion.model_registry import CHAMPION, holder
+from assets.promotion.ledger_verification import disagreement
+from assets.promotion.registered_versions import CHAMPION, holder
 from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration import resources
-from orchestration.operations import decisions, doctor, lineage
+from orchestration.operations import decisions, doctor, intact_models, lineage
 from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run
+from tests.assets.promotion.test_known_heads import cut, fork, gone, older, rewrite
 from tests.shop import FOLLOWING, customers, definitions, product, run_products
 
 WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
@@ -268,15 +274,102 @@ def test_the_doctor_says_what_it_cannot_mend(home: Home) -> None:
     assert "it was changed after it was published. Restore it from a backup, or choose another version" in finding.problem
 
 
+def test_every_form_of_a_champion_carries_the_head_of_its_entry(twice: Home) -> None:
+    """Bento, wheel and registry of both versions, and the records of what is current; each alone tells a missing ledger."""
+    heads, unusable = known_heads.known(twice)
+    found: dict[str, set[int]] = {}
+    for head in heads:
+        found.setdefault(re.sub(r"v?\d-[0-9a-f]{8}|1?2?\+m[0-9a-f]{8}|\d$", "V", head.place), set()).add(head.checkpoint.size)
+        assert disagreement(Recorded(), [head]) is not None
+    assert unusable == []
+    assert found == {
+        "bentos/bentos/churn/V/src/bentos/promoted.json": {1, 2},
+        "predictions/churn/current.json": {2},
+        "wheels/churn/current.json": {2},
+        "wheels/churn/churn_model-V-py3-none-any.whl, churn_model/promoted.json": {1, 2},
+        "sql/churn/current.json": {2},
+        "monitoring/churn/current.json": {2},
+        "registry, tag ledger_head of churn version V": {1, 2},
+    }
+    labels = yaml.safe_load((twice.bentos / "bentos/churn" / str(bento_tag(twice)) / "bento.yaml").read_text())["labels"]
+    head = ledger.checkpoint(twice, 2)
+    assert (labels["ledger_size"], labels["ledger_root"]) == ("2", head.root.hex()[:63])
+
+
+def bento_tag(home: Home) -> str:
+    """What follows the name in the tag of the champion's bento."""
+    champion = ledger.standing(home, "churn").champion
+    assert champion is not None
+    return champion.tag
+
+
+@pytest.mark.parametrize(
+    ("manipulate", "told"),
+    [
+        (cut, r"its last entries were cut off: it holds 1, but its header says that it has held 2"),
+        (gone, r"the ledger is gone: it holds no entry, but .* keeps the head of 2 entries"),
+        (older, r"it is an older copy: it holds 1 entries and has held no more, but .* keeps the head of 2 entries"),
+        (rewrite, r"entry 1 was rewritten, and all digests were computed anew: .* keeps the head of 1 entries"),
+        (fork, r"there are two histories, and no ledger extends both: .* of 2 entries, \w+ and .* keeps the head of 3 entries"),
+    ],
+    ids=["cut", "gone", "older", "rewritten", "forked"],
+)
+def test_the_doctor_mends_nothing_by_a_ledger_that_was_tampered_with(
+    home: Home, folder: Path, manipulate: Callable[[Home], None], told: str
+) -> None:
+    """It says what was done and what to do; who serves goes on serving, in the registry and for running services."""
+    before = served(home)[1:], bento_package.followed(home, "churn")
+    manipulate(home)
+    (finding,) = doctor.examine(home, ["churn"])
+    assert not finding.mended
+    assert re.search(f"{told}.*Restore the ledger from a backup.*doctor --accept-ledger", finding.problem)
+    for attempt in (
+        lambda: decisions.invalidate(home, churn(), 1, **WHO),
+        lambda: decisions.rollback(home, churn(), 1, **WHO),
+        lambda: decide_champion(home, churn()),
+        lambda: model_registry.follow_ledger(home, "churn"),
+    ):
+        with pytest.raises(UntrustedLedgerError, match=told):
+            attempt()
+    assert (served(home)[1:], bento_package.followed(home, "churn")) == before
+
+
+def test_who_takes_a_lost_ledger_as_it_is_is_told_what_follows(home: Home) -> None:
+    """Then, and only then, nobody serves any more."""
+    gone(home)
+    ledger.accept_ledger(home, "tester", "the disk broke")
+    (finding,) = doctor.examine(home, ["churn"])
+    assert finding.mended
+    assert finding.problem == "MLflow's alias named version 2, the ledger says nobody"
+    assert doctor.examine(home, ["churn"]) == []
+
+
+def test_a_head_that_cannot_be_believed_keeps_the_doctor_from_mending(home: Home) -> None:
+    """It names the place."""
+    path = home.predictions / "churn" / "current.json"
+    write_json(path, {**read_json(path), "ledger_head": "none"})
+    model_registry.name_champion(home, "churn", 1)
+    (finding,) = doctor.examine(home, ["churn"])
+    assert not finding.mended
+    assert "the head in predictions/churn/current.json cannot be used: it is no checkpoint" in finding.problem
+    assert served(home)[1] == 1
+
+
 def test_killed_at_any_moment_the_doctor_finds_or_makes_a_consistent_state(home: Home) -> None:
     """Fifty kills while versions are rolled back, promoted and recorded, each at a random moment."""
-    model_registry.holder(home, "churn", CHAMPION)  # imports before the clock runs
+    model_registry.follow_ledger(home, "churn")  # imports before the clock runs
+    started = time.perf_counter()
+    for _ in range(4):
+        _change(home)
+    # so long that on the slowest machine several changes fall between two kills
+    longest = max(0.25, 3 * (time.perf_counter() - started))
     chance, interrupted = random.Random(20130101), 0  # noqa: S311
     for _ in range(50):
         child = os.fork()
         if child == 0:
-            _to_and_fro(home)
-        time.sleep(chance.uniform(0.0, 0.25))
+            while True:  # it is going to be killed
+                _change(home)
+        time.sleep(chance.uniform(0.0, longest))
         os.kill(child, signal.SIGKILL)
         _, ended = os.waitpid(child, 0)
         interrupted += os.WIFSIGNALED(ended)
@@ -287,23 +380,22 @@ def test_killed_at_any_moment_the_doctor_finds_or_makes_a_consistent_state(home:
         assert standing.champion is not None
         assert standing.champion.version in (1, 2)
         assert standing.champion_digest not in standing.invalid
-        decisions.require_intact(home, "churn", standing.champion.model_digest)
+        intact_models.require_intact(home, "churn", standing.champion.model_digest)
         alias = holder(home, "churn", CHAMPION)
         assert alias is not None
         assert alias.version == standing.champion.version
     assert interrupted == 50
-    assert len(ledger.entries(home)) > 50, "the kills came in the middle of work"
+    assert len(ledger.entries(home)) > 56, "the kills came in the middle of work"
 
 
-def _to_and_fro(home: Home) -> None:
-    """Roll back and promote for ever, in a process that is going to be killed."""
-    while True:
-        standing = ledger.standing(home, "churn")
-        number = 1 if standing.champion and standing.champion.version == 2 else 2
-        entry = next(entry for entry in standing.served if entry.version == number)
-        if number == 1:
-            decisions.rollback(home, churn(), 1, **WHO)
-        else:
-            decision = Decision(2, entry.model_digest, entry.snapshot_digest, "tester", "again", entry.verdict, by_hand=True)
-            ledger.promote(home, "churn", decision, instead_of=standing.champion_digest)
-            model_registry.follow_ledger(home, "churn")
+def _change(home: Home) -> None:
+    """Roll the champion back, or promote the better version again."""
+    standing = ledger.standing(home, "churn")
+    number = 1 if standing.champion and standing.champion.version == 2 else 2
+    entry = next(entry for entry in standing.served if entry.version == number)
+    if number == 1:
+        decisions.rollback(home, churn(), 1, **WHO)
+    else:
+        decision = Decision(2, entry.model_digest, entry.snapshot_digest, "tester", "again", entry.verdict, by_hand=True)
+        ledger.promote(home, "churn", decision, instead_of=standing.champion_digest)
+        model_registry.follow_ledger(home, "churn")

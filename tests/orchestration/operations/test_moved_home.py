@@ -28,15 +28,16 @@ from orchestration.declarations import Declared
 from orchestration.operations import doctor, lineage
 from orchestration.operations.quiet_home import quiet
 from orchestration.operations.status import status
+from orchestration.operations.verify import verify
 from tests.world import World
 
 ATTACH = """
 import sys
 from pathlib import Path
-from assets.promotion import model_registry
+from assets.promotion import model_registry, registered_versions
 from assets.storage.home import Home
 home = Home(Path(sys.argv[1]))
-model_registry.attach(home, model_registry.version(home, sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))
+model_registry.attach(home, registered_versions.version(home, sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))
 """
 
 
@@ -52,6 +53,7 @@ def test_a_home_restored_elsewhere_is_whole(ran_copy: Home, world: World, tmp_pa
         assert world.run(there).executed == {}
         assert [link.problem for link in lineage.chain(there, product) if link.problem] == []
         assert doctor.examine(there, [product]) == []
+        assert verify(there, deep=True).problems == []
         assert status(there, Declared([], {product: []})).products[0].metrics == before.products[0].metrics
         champion = ledger.require_champion(there, product)
         served = (

@@ -24,8 +24,9 @@ from assets.observability import grafana_dashboards, prometheus_metrics
 from assets.promotion import ledger
 from assets.storage.home import Home
 from orchestration.operations import prometheus_export
-from tests.bentos.serving import free_port, serving, until_ready
+from tests.bentos.serving import serving, until_ready
 from tests.bentos.test_service import champion_tag
+from tests.ports import free_port
 from tests.world import World
 
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "prometheus-pushgateway")

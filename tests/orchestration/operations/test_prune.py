@@ -13,12 +13,13 @@ import pytest
 from pydantic import ValidationError
 
 from assets.errors import DigestError
-from assets.promotion import ledger, model_registry, registry_retention
+from assets.promotion import ledger, registered_versions, registry_retention
 from assets.storage.home import REPOSITORY, Home
 from benchmarks.retention import RETENTION, declared, made, retrained, size
 from orchestration import event_history
 from orchestration.operations import decisions, doctor, lineage
 from orchestration.operations.prune import prune
+from orchestration.operations.verify import verify
 from tests.conftest import made_once
 
 TRAININGS = 5
@@ -48,9 +49,10 @@ def copy(kept: Path, tmp_path: Path) -> Home:
 
 
 def broken(home: Home) -> list[str]:
-    """What is wrong with the chain of digests, and with the ledger."""
+    """What is wrong with the chain of digests, with the ledger, and with any file."""
     problems = [f"{link.stage}: {link.problem}" for link in lineage.chain(home, LAST.name) if link.problem]
-    return problems + [finding.problem for finding in doctor.examine(home, [LAST.name])]
+    problems += [finding.problem for finding in doctor.examine(home, [LAST.name])]
+    return problems + [f"{problem.file}: {problem.told}" for problem in verify(home, deep=True).problems]
 
 
 def test_the_home_is_flat(kept: Path) -> None:
@@ -122,23 +124,20 @@ from pathlib import Path
 from assets.storage.home import Home
 from orchestration.operations import prune
 from tests.orchestration.operations.test_prune import SPARING
-count, before = 0, getattr(prune, sys.argv[2])
+where = prune.manifest if sys.argv[2] == "withdraw" else prune
+count, before = 0, getattr(where, sys.argv[2])
 def counted(*given, **named):
     global count
     count += 1
     if count == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
     return before(*given, **named)
-if sys.argv[2] == "shutil":
-    before = prune.shutil.rmtree
-    prune.shutil.rmtree = counted
-else:
-    setattr(prune, sys.argv[2], counted)
+setattr(where, sys.argv[2], counted)
 prune.prune(Home(Path(sys.argv[1])), [SPARING], [SPARING.name])
 """
 
 
-@pytest.mark.parametrize(("function", "call"), [("_remove", 1), ("shutil", 1), ("shutil", 3), ("_delete", 1)])
+@pytest.mark.parametrize(("function", "call"), [("_remove", 1), ("withdraw", 1), ("withdraw", 3), ("_delete", 1)])
 def test_a_killed_prune_leaves_a_home_that_works_and_the_next_ends_it(function: str, call: int, kept: Path, copy: Home) -> None:
     """Killed with versions tagged and nothing removed, between two removals, and with runs still there."""
     if function == "_delete":  # a run that a killed prune left without its record
@@ -161,7 +160,7 @@ def test_a_killed_prune_leaves_a_home_that_works_and_the_next_ends_it(function: 
     assert made(copy, kept, SPARING).executed == {}
     stored = {path.stem for path in (copy.dagster / "history" / "runs").glob("*-*.db")}
     assert stored == event_history.recorded(copy)
-    assert model_registry.holder(copy, LAST.name, model_registry.CHAMPION) is not None
+    assert registered_versions.holder(copy, LAST.name, registered_versions.CHAMPION) is not None
 
 
 def test_a_retention_that_would_break_a_rollback_is_refused() -> None:

@@ -16,7 +16,7 @@ from assets.errors import LedgerError, SpecificationError
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.features import snapshots
 from assets.promotion import ledger
-from assets.promotion.model_registry import CHALLENGER, CHAMPION, holder
+from assets.promotion.registered_versions import CHALLENGER, CHAMPION, holder
 from assets.serving import bento_package
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json

@@ -1,0 +1,128 @@
+"""Home's files: what breaks when a file of a folder is damaged, how it is made again, and which files no manifest names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase, translate
+
+RECORD = "home.json"
+"""The file by which a folder is known as a home."""
+MANIFEST = "manifest.jsonl"
+"""The file that names the digest of every other."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files of one kind.
+
+    Parameters
+    ----------
+    breaks : str
+        What cannot be trusted when one of them is damaged.
+    remedy : str
+        How it is made again; ``{2}`` stands for the first two parts of its path, and so on.
+    """
+
+    breaks: str
+    remedy: str
+
+
+BACKUP = "restore it from a backup"
+AGAIN = "delete {1} and run `loopline run`"
+KINDS = {
+    "landing/*": Kind("everything that is made of these rows", AGAIN.replace("1", "3")),
+    "quarantine/*": Kind("what is known of refused rows", AGAIN.replace("{1}", "{3} and the same folder of landing")),
+    "snapshots/*": Kind("training, scoring and monitoring on this snapshot", f"{BACKUP}, or {AGAIN.replace('1', '2')}"),
+    "models/*": Kind("what is served, and every figure of this model", f"{BACKUP}, or roll back to another version"),
+    "tuning/*": Kind("the parameters that a search found", AGAIN.replace("1", "2")),
+    "reports/*/parity.json": Kind("the proof that all ways of serving agree", "delete bentos/champions and run `loopline run`"),
+    "reports/*/report.html": Kind("a page that people read", AGAIN.replace("1", "4")),
+    "reports/*": Kind("the evidence of a verdict", f"{BACKUP}, or delete {{3}} and run `loopline run`: it is judged anew"),
+    "registry/*": Kind("MLflow's copy of a version, which is not what is served", BACKUP),
+    "bentos/champions/*": Kind("which bento services follow", AGAIN.replace("1", "3")),
+    "bentos/*": Kind("the service of this version", AGAIN.replace("1", "4")),
+    "wheels/*": Kind("this wheel", AGAIN.replace("1", "2")),
+    "sql/*": Kind("this SQL", AGAIN.replace("1", "2")),
+    "images/*": Kind("what is known of an image", "delete {2} and run `loopline container PRODUCT`"),
+    "predictions/*": Kind("these predictions", AGAIN.replace("1", "2")),
+    "monitoring/*": Kind("the alarms, and the triggers of retraining", AGAIN.replace("1", "2")),
+    "quality/*": Kind("what is known of landed rows", AGAIN),
+    "replays/*": Kind("the figures of this replay", "delete {3} and run `loopline replay PRODUCT`"),
+    "warehouse/*": Kind("nothing that lasts: the warehouse is built again", AGAIN),
+    "code_versions/*": Kind("the reasons that `loopline plan` gives", "delete {2}"),
+    "ledger/*": Kind("who should be served, and why", BACKUP),
+    "dagster/dagster.yaml": Kind("the settings of Dagster's instance", "delete {2}: the next run writes it again"),
+    "dagster/*": Kind("when which asset was made", "delete {1} and run `loopline run`: everything is made anew"),
+    "served/*": Kind("what a service was asked that day", f"{BACKUP}, or delete {{3}}: those requests are lost"),
+    "streams/*": Kind("what came row by row", f"{BACKUP}, or delete {{3}}: the rows are read again"),
+    RECORD: Kind("the version of this home's records", BACKUP),
+}
+"""What a home holds, by pattern: the first that matches holds."""
+OTHER = Kind("nothing that Loopline reads", "delete it")
+
+UNRECORDED = {
+    MANIFEST: "the manifest itself, whose lines are chained",
+    f"{MANIFEST}.damaged": "a manifest that was damaged, until it is deleted",
+    "tmp/*": "drafts",
+    "replays/*/tmp/*": "drafts",
+    "replays/*.lock": "locks",
+    ".*.[0-9]*.tmp": "drafts",
+    "*/.*.[0-9]*.tmp": "drafts",
+    "run.lock": "a lock",
+    "registry/registry.lock": "a lock",
+    "warehouse/warehouse.lock": "a lock",
+    "ledger/ledger.db*": "a database, whose entries are chained",
+    "ledger/retraining.db*": "a database: when and why a training was started",
+    "registry/mlflow.db*": "a database, which is held against the ledger and against its own copies",
+    "dagster/history/*": "databases: Dagster's history",
+    "dagster/schedules/*": "databases: Dagster's schedules",
+    "dagster/storage/*": "logs of runs",
+    "dagster/.*": "what Dagster keeps of its processes",
+    "served/*": "databases: what services were asked and answered",
+    "streams/*": "databases: what came row by row",
+    "tuning/*.journal": "logs of searches",
+    "tuning/*.journal.lock": "locks",
+    "warehouse/warehouse.duckdb*": "a cache, which a run builds again from the landed files",
+    "warehouse/target/*": "a cache: what dbt compiled",
+    "bentos/tmp/*": "drafts of BentoML",
+    "bentos/prometheus_multiproc_dir/*": "counters of running services",
+    "replays/*/policies/*": "drafts: the states of a policy that is played again",
+    "replays/*/shared/*": "what the policies of a replay share, with a manifest of its own",
+    "earlier/*": "what an earlier version of Loopline recorded",
+}
+"""The files that no manifest names, by pattern, with what they are."""
+_UNRECORDED = re.compile("|".join(map(translate, UNRECORDED)))
+
+
+def unrecorded(file: str) -> str | None:
+    """What a file is that no manifest names; None if a manifest must name it.
+
+    Parameters
+    ----------
+    file : str
+        Its path, relative to the home.
+
+    Examples
+    --------
+    >>> unrecorded("tmp/12@here-x/rows.parquet")
+    'drafts'
+    >>> unrecorded("models/churn/current.json")
+    """
+    if _UNRECORDED.match(file) is None:
+        return None
+    return next(what for pattern, what in UNRECORDED.items() if fnmatchcase(file, pattern))
+
+
+def kind_of(file: str) -> Kind:
+    """What a file is, and how just this one is made again.
+
+    Examples
+    --------
+    >>> kind_of("wheels/churn/current.json").remedy
+    'delete wheels/churn and run `loopline run`'
+    """
+    kind = next((kind for pattern, kind in KINDS.items() if fnmatchcase(file, pattern)), OTHER)
+    parts = file.split("/")
+    places = ["/".join(parts[:count]) for count in range(5)]
+    return Kind(kind.breaks, kind.remedy.format(*places))
