@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .runtime import OUTPUTS, Model
+from .runtime import OUTPUTS, Model, session_of
 
 FILE = "row.onnx"
 NUMBERS, CODES = "/row_numbers", "/row_codes"
@@ -39,10 +39,7 @@ class RowGraph:
     def __init__(self, content: bytes, model: Model) -> None:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
+        self.session = session_of(content)
         self.numbers = model.inputs[1]
         self.codes = [(name, {text: code for code, text in enumerate(texts)}) for name, texts in categories(model).items()]
         self._numbers = np.zeros((1, len(self.numbers)), dtype=np.float64 if model.is_double else np.float32)

@@ -52,6 +52,16 @@ def is_outdated(signature: Mapping[str, Any]) -> bool:
     return bool(signature.get("format", 1) != FORMAT)
 
 
+def session_of(graph: bytes, threads: int = 1) -> Any:
+    """A session of onnxruntime that runs a graph on the processor, with so many threads for one call."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, sess_options=options, providers=["CPUExecutionProvider"])
+
+
 def model_digest(folder: Path) -> str:
     """SHA-256 over the names and digests of a model folder's files, in hexadecimal."""
     return digest_of({name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES})
@@ -100,8 +110,6 @@ class Model:
         OutdatedModelError
             If another version of Loopline made it.
         """
-        import onnxruntime
-
         missing = [name for name in FILES if not (folder / name).exists()]
         found = "" if missing else model_digest(folder)
         if found != digest:
@@ -115,13 +123,7 @@ class Model:
                 f"Model {digest[:12]} has format {signature.get('format', 1)}, this version of Loopline runs format {FORMAT}. "
                 "What was built of it goes on serving; `loopline run` trains its successor."
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            (folder / "model.onnx").read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-        return cls(signature, digest, session)
+        return cls(signature, digest, session_of((folder / "model.onnx").read_bytes(), threads))
 
     @property
     def kind(self) -> str:

@@ -35,8 +35,8 @@ def test_it_gives_what_a_function_gives_and_raises_what_it_raises(tmp_path: Path
     assert companion.call(file_digest, tmp_path / "file") == file_digest(tmp_path / "file")
     assert companion.call(is_missing, math.nan) is True
     with pytest.raises(FileNotFoundError, match=r"absent\.json") as raised:
-        companion.call(read_json, tmp_path / "absent.json")
-    assert "in read_json" in "".join(raised.value.__notes__)
+        companion.call(file_digest, tmp_path / "absent.json")
+    assert "in file_digest" in "".join(raised.value.__notes__)
     assert companion.call(is_missing, 1.0) is False
     companion.close()
 

@@ -9,13 +9,15 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from assets.errors import DigestError, LooplineError
-from assets.promotion import ledger
+from assets.promotion import ledger, signing_key
 from assets.promotion.ledger_database import database
+from assets.serving import api_keys
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST, unrecorded
@@ -152,7 +154,7 @@ def test_what_no_manifest_names_is_a_cache_a_log_a_database_a_lock_or_a_draft(sp
     known = manifest.read(spoilt.root, anew=True)
     assert known is not None
     left = {path.relative_to(spoilt.root).as_posix() for path in spoilt.root.rglob("*") if path.is_file()} - set(known.files)
-    kinds = ("cache", "log", "database", "lock", "draft", "manifest", "history")
+    kinds = ("cache", "log", "database", "lock", "draft", "manifest", "history", "counters")
     assert all(any(kind in str(unrecorded(file)) for kind in kinds) for file in left), left
     first = {file.split("/")[0] for file in known.files}
     assert first >= {
@@ -296,3 +298,13 @@ def test_a_ledger_that_is_gone_is_found(spoilt: Home) -> None:
         path.unlink()
         found = verify(spoilt).problems
         assert any("the ledger is gone" in problem.told for problem in found), found
+
+
+def test_keys_are_accounted_for(ran_copy: Home) -> None:
+    """Those of services, and the one that signs the ledger; a key that is slipped in is found."""
+    api_keys.create(ran_copy, PRODUCT, "predict", datetime.now(UTC))
+    signing_key.make(ran_copy, len(ledger.entries(ran_copy)))
+    assert verify(ran_copy, deep=True).problems == []
+    file = api_keys.file_of(ran_copy, PRODUCT)
+    file.write_text(file.read_text().replace('"predict"', '"admin"'))
+    assert told(verify(ran_copy)) == {ran_copy.relative(file): "changed"}

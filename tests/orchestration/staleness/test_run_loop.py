@@ -118,6 +118,7 @@ def test_a_worse_model_is_refused_and_the_champion_stays_served(world: World, ra
 def test_a_first_model_below_the_floor_fails_the_run(world: World, ran_copy: Home) -> None:
     """There is nothing to serve, and that is no success."""
     shutil.rmtree(ran_copy.ledger)
+    ledger.accept_ledger(ran_copy, "tester", "the first model is judged once more")
     hopeless = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.99}}})
     with pytest.raises(RunFailedError, match=r"nothing is served yet\.\n  roc_auc is at least 0.99: not met, 0\.\d+ \["):
         hopeless.run(ran_copy)
