@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -116,6 +117,26 @@ def forget_checks(home: Home, run: str) -> None:
     index = home.dagster / "history" / "runs" / "index.db"
     with closing(sqlite3.connect(index, timeout=60)) as connection, connection:
         connection.execute("delete from asset_check_executions where run_id = ?", (run,))
+
+
+def forget_snapshots(home: Home) -> None:
+    """Remove what Dagster recorded of jobs and plans of runs that are gone; it leaves that when it deletes a run."""
+    history = home.dagster / "history" / "runs.db"
+    stored = {
+        name: (number, zlib.decompress(body).decode())
+        for number, name, body in _read(history, "select id, snapshot_id, snapshot_body from snapshots")
+    }
+    texts = [body for (body,) in _read(history, "select run_body from runs")]
+    needed: set[str] = set()
+    while texts:  # a job names the one that it is a part of
+        named = {name for text in texts for name in re.findall(r'"\w*snapshot_id": "(\w+)"', text)} & stored.keys() - needed
+        needed |= named
+        texts = [stored[name][1] for name in named]
+    last = max((stored[name][0] for name in needed), default=0)  # those after it may be of a run that is about to start
+    gone = [(name,) for name, (number, _) in stored.items() if name not in needed and number < last]
+    if gone:
+        with closing(sqlite3.connect(history, timeout=60)) as connection, connection:
+            connection.executemany("delete from snapshots where snapshot_id = ?", gone)
 
 
 def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:

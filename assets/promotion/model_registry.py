@@ -125,10 +125,12 @@ def name_champion(home: Home, product: str, version: int | None, head: str | Non
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
     with connected(home) as client:
-        for file in files:
-            client.log_artifact(version.run_id, str(file), "evidence")
-        folder = _place(client.get_run(version.run_id).info.artifact_uri) / "evidence"
-        manifest.record(*(folder / file.name for file in files))
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        address = client.get_run(version.run_id).info.artifact_uri
+        for file in files:  # not by the client: it keeps a run's address for the life of a process, also where the home moves
+            get_artifact_repository(address).log_artifact(str(file), "evidence")
+        manifest.record(*(_place(address) / "evidence" / file.name for file in files))
 
 
 @BESIDE.done
@@ -159,7 +161,7 @@ def _version(found: Any) -> Version:
 
 
 def _place(uri: str) -> Path:
-    """Where MLflow lays artifacts: not in this home, if it is a copy of another."""
+    """The folder that an address of MLflow's names."""
     return Path(url2pathname(urlsplit(uri).path))
 
 

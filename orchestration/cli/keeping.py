@@ -60,6 +60,10 @@ def prune(product: str | None, is_dry: bool) -> None:
         products(product)  # that it exists
         specs, named = [spec for spec, _ in products()], [spec.name for spec in sources()]
         done = remove(home, specs, named, product, is_dry=is_dry, on_wait=_waiting)
+    if done.lines:
+        click.echo(f"manifest: {done.lines:,} superseded lines left out; keep this head instead of earlier ones: {done.head}")
+    if done.given_back:
+        click.echo(f"databases: {done.given_back / 1e6:,.1f} MB of free pages given back")
     for kind in done.items:
         click.echo(f"{kind:<20} {done.items[kind]:>7,}  {done.size_bytes[kind] / 1e6:>10,.1f} MB")
     verb = "would go" if is_dry else "removed"

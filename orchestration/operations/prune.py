@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.promotion import registry_retention
+from assets.promotion.mlflow_client import database
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.drafts import draft_folder, sweep
+from assets.storage.free_pages import give_back
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 from orchestration import event_history, resources
 from orchestration.operations.quiet_home import quiet
 from orchestration.operations.retention import DAY, Obsolete, Retention, obsolete_landings
@@ -30,10 +33,25 @@ RUNS = "Dagster runs"
 
 @dataclass
 class Pruned:
-    """What went, or would go: how many items and bytes, by kind."""
+    """What went, or would go.
+
+    Parameters
+    ----------
+    items, size_bytes : Counter of str
+        How many items and bytes, by kind.
+    lines : int
+        How many superseded lines the manifest lost.
+    head : str
+        The digest of its last line then.
+    given_back : int
+        By how many bytes databases became smaller.
+    """
 
     items: Counter[str] = field(default_factory=Counter)
     size_bytes: Counter[str] = field(default_factory=Counter)
+    lines: int = 0
+    head: str = ""
+    given_back: int = 0
 
     def add(self, kind: str, *paths: Path) -> None:
         """Count one item."""
@@ -76,33 +94,45 @@ def prune(
         If a run goes on that is not waited for.
     """
     now = now or datetime.now(UTC)
+    before = now.timestamp() - max(spec.retention.runs_days for spec in specs) * DAY
     done = Pruned()
     with quiet(home, on_wait):
-        rules = [Retention(home, spec, registry_retention.stored(home, spec.name), now) for spec in specs]
-        chosen = [rule for rule in rules if product in (None, rule.spec.name)]
-        found = [item for rule in chosen for item in rule.obsolete()]
-        found += obsolete_landings(home, rules, [name for name in sources if product in (None, name)])
-        before = now.timestamp() - max(spec.retention.runs_days for spec in specs) * DAY
-        if product is None:
-            found += _code_versions(home, before)
-        for item in found:
-            done.add(item.kind, item.path)
-        if not is_dry:
-            sweep(home)
-            for rule in chosen:
-                versions = [item.version for item in rule.unneeded_versions() if not item.is_pruned]
-                registry_retention.mark(home, rule.spec.name, versions, f"{now:%Y-%m-%d}")
-            _remove(home, found)
+        with exclusive(home.decision_lock), draft_folder(home) as scratch:  # nobody may promote what is about to go
+            rules = [Retention(home, spec, registry_retention.stored(home, spec.name), now) for spec in specs]
+            chosen = [rule for rule in rules if product in (None, rule.spec.name)]
+            found = [item for rule in chosen for item in rule.obsolete()]
+            found += obsolete_landings(home, rules, [name for name in sources if product in (None, name)])
+            if product is None:
+                found += _code_versions(home, before)
+            for item in found:
+                done.add(item.kind, item.path)
+            if not is_dry:
+                for rule in chosen:
+                    versions = [item for item in rule.unneeded_versions() if not item.is_pruned]
+                    registry_retention.retire(home, rule.spec.name, versions, f"{now:%Y-%m-%d}")
+                _remove(found, scratch)
         if product is None:
             _prune_runs(home, before, done, is_dry=is_dry)
+        if not is_dry:
+            sweep(home)
+            _compact(home, done)
     return done
 
 
-def _remove(home: Home, found: list[Obsolete]) -> None:
+def _remove(found: list[Obsolete], scratch: Path) -> None:
     """Each is moved among the drafts first, so that nobody meets half of it; what a killed prune left there is swept."""
+    for number, item in enumerate(found):
+        manifest.withdraw(item.path, scratch / str(number))
+
+
+def _compact(home: Home, done: Pruned) -> None:
+    """Leave out what the manifest says of files that are gone, and the free pages of databases."""
     with draft_folder(home) as scratch:
-        for number, item in enumerate(found):
-            manifest.withdraw(item.path, scratch / str(number))
+        done.lines = manifest.compact(home.root, scratch / "manifest")
+    done.head = manifest.head(home.root)
+    history = home.dagster / "history"
+    databases = (database(home), history / "runs.db", history / "runs" / "index.db")
+    done.given_back = sum(give_back(path) for path in databases)
 
 
 def _code_versions(home: Home, before: float) -> list[Obsolete]:
@@ -124,6 +154,7 @@ def _prune_runs(home: Home, before: float, done: Pruned, *, is_dry: bool) -> Non
         with resources.instance(home) as instance:
             for run in unneeded:
                 _delete(instance, home, run, is_recorded=run in known)
+        event_history.forget_snapshots(home)
 
 
 def _delete(instance: dg.DagsterInstance, home: Home, run: str, *, is_recorded: bool) -> None:

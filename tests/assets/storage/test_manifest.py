@@ -14,12 +14,13 @@ from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST
+from assets.storage.manifest_lines import Manifest
 from assets.storage.publishing import publish_by_digest, publishing, read_json, write_json
 
 
 def recorded(home: Home) -> dict[str, str]:
     """The digest of each file."""
-    return {file: item.digest for file, item in (manifest.read(home.root, anew=True) or manifest.Manifest()).files.items()}
+    return {file: item.digest for file, item in (manifest.read(home.root, anew=True) or Manifest()).files.items()}
 
 
 def test_what_is_published_is_recorded_with_its_digest(home: Home) -> None:
