@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -90,6 +90,13 @@ def locked(root: Path, mode: int) -> Iterator[IO[bytes]]:
             if _is_in_place(stream, path):
                 yield stream
                 return
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Let nobody publish or remove a file in a home."""
+    with locked(root, fcntl.LOCK_SH) if (root / MANIFEST).exists() else nullcontext():
+        yield
 
 
 def up_to_date(root: Path, stream: IO[bytes]) -> Manifest:

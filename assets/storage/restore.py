@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from assets.errors import BackupError, HomeError
+from assets.errors import BackupError, DigestError, HomeError
 from assets.storage.backup import manifests, object_path, opened
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder, sweep
@@ -16,7 +17,9 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json
 
 
-def restore(folder: Path, home: Home, at: str | None = None) -> str:
+def restore(
+    folder: Path, home: Home, at: str | None = None, check: Callable[[Home, dict[str, Any]], None] = lambda *_: None
+) -> str:
     """Make a home of a backup.
 
     Parameters
@@ -28,6 +31,8 @@ def restore(folder: Path, home: Home, at: str | None = None) -> str:
     at : str, optional
         The name of a backup, or a moment (ISO 8601, UTC unless it says otherwise): the last one taken by then. Left out, the
         last.
+    check : callable, optional
+        Called with the home before it is in its place, and the backup's manifest; what it raises leaves nothing behind.
 
     Returns
     -------
@@ -48,15 +53,19 @@ def restore(folder: Path, home: Home, at: str | None = None) -> str:
             f"LOOPLINE_HOME={home.root} exists and is not empty; a backup is restored into a new home only. Point "
             "LOOPLINE_HOME at another folder, or move this one away."
         )
-    files = _files(manifest)
+    record = opened_manifest(manifest)
     beside = Home(home.root.with_name(f".{home.root.name}.restoring"))
     try:
         sweep(beside)  # what a killed restore left
         with draft_folder(beside) as scratch:
             draft = scratch / "home"
             draft.mkdir()
-            for file in files:
+            for file in record["files"]:
                 _write(folder, draft, file)
+            check(Home(draft), record)
+            for place in sorted(record["folders"], reverse=True):  # what lies in a folder before it
+                (draft / place).mkdir(parents=True, exist_ok=True)
+                (draft / place).chmod(int(record["folders"][place], 8))
             os.sync()
             draft.rename(home.root)
     except OSError as error:
@@ -97,21 +106,26 @@ def _taken_at(name: str) -> datetime:
     return datetime.strptime(name.split(".", maxsplit=1)[0], "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
 
 
-def _files(path: Path) -> list[dict[str, Any]]:
-    """The files that a manifest names."""
+def opened_manifest(path: Path) -> dict[str, Any]:
+    """A backup's manifest.
+
+    Raises
+    ------
+    BackupError
+        If it was changed, or names a place outside a home.
+    """
     again = "Choose another with --at."
     try:
-        record = read_json(path)
-        told, files = record.pop("digest"), list(record["files"])
-        if told != value_digest(record):
+        record: dict[str, Any] = read_json(path)
+        if record.pop("digest") != value_digest(record):
             raise BackupError(f"{path} was changed after the backup was taken. {again}")
-        for file in files:
-            place = PurePosixPath(file["path"])
+        for name in (*(file["path"] for file in record["files"]), *record["folders"]):
+            place = PurePosixPath(name)
             if place.is_absolute() or ".." in place.parts:
                 raise BackupError(f"{path} names '{place}', which lies outside a home. {again}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DigestError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(f"{path} is no manifest of a backup any more. {again}") from error
-    return files
+    return record
 
 
 def _write(folder: Path, draft: Path, file: dict[str, Any]) -> None:

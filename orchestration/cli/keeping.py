@@ -1,15 +1,20 @@
-"""`loopline` commands that keep a home: backup, restore, prune."""
+"""`loopline` commands that keep a home: backup, restore, prune, upgrade."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from assets.errors import HomeError
 from orchestration import resources
 from orchestration.cli.errors import told
+
+if TYPE_CHECKING:
+    from assets.storage.home import Home
+    from orchestration.cli.display import RunDisplay
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path))
 
@@ -23,11 +28,9 @@ def backup(folder: Path) -> None:
         if not home.record.exists():
             raise HomeError(f"LOOPLINE_HOME={home.root} holds nothing to back up. Run `loopline run` first.")
         home.prepare()
-        from assets.storage.backup import take
-        from orchestration.operations.quiet_home import quiet
+        from orchestration.operations.backups import back_up
 
-        with quiet(home, _waiting):
-            done = take(home, folder, datetime.now(UTC))
+        done = back_up(home, folder, datetime.now(UTC), _waiting)
     click.echo(
         f"backup {done.name}: {done.files:,} files, {done.size_bytes / 1e6:,.1f} MB; "
         f"{done.added:,} of them new, {done.added_bytes / 1e6:,.1f} MB"
@@ -41,7 +44,7 @@ def restore(folder: Path, at: str | None) -> None:
     """Make the home that LOOPLINE_HOME names of a backup in FOLDER; it must not exist, or be empty."""
     with told():
         home = resources.home_from_environment()
-        from assets.storage.restore import restore as make
+        from orchestration.operations.backups import restore as make
 
         name = make(folder, home, at)
     click.echo(f"restored {name} to {home.root}")
@@ -72,7 +75,33 @@ def prune(product: str | None, is_dry: bool) -> None:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (backup, restore, prune)
+@click.command()
+@click.option("--backup", "folder", type=click.Path(path_type=Path), help="Where the backup goes; left out, beside the home.")
+def upgrade(folder: Path | None) -> None:
+    """Make a home of an earlier version ready for this one, as `loopline run` does; a backup is taken before it is touched."""
+    from orchestration.cli.display import RunDisplay
+
+    with told():
+        home = resources.home_from_environment()
+        if not upgrade_first(home, RunDisplay(home), folder):
+            click.echo(f"{home.root} is of this version: nothing to do")
+
+
+def upgrade_first(home: Home, display: RunDisplay, folder: Path | None = None) -> bool:
+    """Upgrade a home if it is of an earlier version, and say where the backup lies."""
+    from assets.storage.upgrade import backups_of, is_earlier
+    from assets.storage.upgrade import upgrade as make_ready
+
+    if not is_earlier(home):
+        return False
+    folder = folder or backups_of(home)
+    display.upgrading(folder)
+    if (done := make_ready(home, folder, datetime.now(UTC), on_wait=display.waiting)) is not None:
+        display.upgraded(done)
+    return done is not None
+
+
+COMMANDS: tuple[click.Command, ...] = (backup, restore, prune, upgrade)
 
 
 def _waiting(process: str) -> None:

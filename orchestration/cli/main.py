@@ -46,10 +46,7 @@ def run(product: str | None) -> None:
     with told():
         home = resources.home_from_environment()
         display = RunDisplay(home)
-        from assets.storage.upgrade import upgrade
-
-        if (aside := upgrade(home, on_wait=display.waiting)) is not None:
-            display.upgraded(aside)
+        keeping.upgrade_first(home, display)
         home.prepare()
         from orchestration.staleness import companions
 

@@ -37,6 +37,7 @@ NO_CONTENT = {
     "assets.serving.tls_files": "says who may ask a service; nothing is made of it",
     "assets.spec": "reads a declaration; what it says is in the versions by its values",
     "assets.storage.backup": "copies a home",
+    "assets.storage.free_pages": "gives back what databases do not use",
     "assets.storage.code_version": "takes the versions",
     "assets.storage.restore": "makes a home of a copy",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",

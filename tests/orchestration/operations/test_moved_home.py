@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,39 +12,32 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from assets.errors import HomeError
-from assets.promotion import ledger, mlflow_client
+from assets.errors import HomeError, UntrustedLedgerError
+from assets.promotion import ledger, ledger_database, ledger_proofs, mlflow_client, model_registry, registered_versions
+from assets.promotion.ledger_state import Decision
 from assets.promotion.registry_location import ADDRESSES
 from assets.serving import bento_package
-from assets.storage.backup import take
-from assets.storage.home import REPOSITORY, Home
-from assets.storage.restore import restore
+from assets.storage.backup import manifests
+from assets.storage.digests import value_digest
+from assets.storage.home import Home
+from assets.storage.publishing import read_json, write_json
 from bentos.runtime import model_digest
 from orchestration import resources
 from orchestration.cli.main import loopline
 from orchestration.declarations import Declared
-from orchestration.operations import doctor, lineage
+from orchestration.operations import backups, doctor, lineage
 from orchestration.operations.quiet_home import quiet
 from orchestration.operations.status import status
 from orchestration.operations.verify import verify
 from tests.world import World
 
-ATTACH = """
-import sys
-from pathlib import Path
-from assets.promotion import model_registry, registered_versions
-from assets.storage.home import Home
-home = Home(Path(sys.argv[1]))
-model_registry.attach(home, registered_versions.version(home, sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))
-"""
-
 
 def test_a_home_restored_elsewhere_is_whole(ran_copy: Home, world: World, tmp_path: Path) -> None:
     """The loop finds nothing to do, every link holds, the registry writes to the new place."""
     product = world.product.name
-    take(ran_copy, tmp_path / "kept", datetime(2026, 11, 29, tzinfo=UTC))
+    backups.back_up(ran_copy, tmp_path / "kept", datetime(2026, 11, 29, tzinfo=UTC))
     there = Home(tmp_path / "else where")
-    restore(tmp_path / "kept", there)
+    backups.restore(tmp_path / "kept", there)
     before = status(ran_copy, Declared([], {product: []}))
     shutil.move(ran_copy.root, tmp_path / "gone")
     try:
@@ -61,9 +52,8 @@ def test_a_home_restored_elsewhere_is_whole(ran_copy: Home, world: World, tmp_pa
         )
         assert model_digest(served) == champion.model_digest
         (tmp_path / "note.txt").write_text("new")
-        # MLflow keeps the address of a run's artifacts for the life of a process
-        asked = [str(there.root), product, str(champion.version), str(tmp_path / "note.txt")]
-        subprocess.run([sys.executable, "-c", ATTACH, *asked], cwd=REPOSITORY, check=True)
+        version = registered_versions.version(there, product, champion.version)
+        model_registry.attach(there, version, tmp_path / "note.txt")
         assert len(list(there.registry.rglob("note.txt"))) == 1
         assert not ran_copy.root.exists()
         with closing(sqlite3.connect(mlflow_client.database(there))) as connection:
@@ -75,12 +65,41 @@ def test_a_home_restored_elsewhere_is_whole(ran_copy: Home, world: World, tmp_pa
         shutil.move(tmp_path / "gone", ran_copy.root)
 
 
+def test_a_backup_vouches_for_the_ledger(home: Home, tmp_path: Path) -> None:
+    """A ledger that was cut after a backup goes into no further one; one that a forged manifest brings is not restored."""
+    for number in (1, 2):
+        decision = Decision(number, f"{number}" * 64, "s" * 64, "ann", "for a test", by_hand=True)
+        ledger.promote(home, "churn", decision, instead_of="1" * 64 if number == 2 else None)
+    kept = tmp_path / "kept"
+    name = backups.back_up(home, kept, datetime(2026, 11, 29, tzinfo=UTC)).name
+    (told,) = manifests(kept).values()
+    assert read_json(told)["ledger_head"] == ledger.checkpoint(home).note
+    with closing(sqlite3.connect(ledger_database.database(home), isolation_level=None)) as connection:
+        connection.executescript("drop trigger entries_are_kept; delete from entries where number = 2; pragma user_version = 1")
+    with pytest.raises(UntrustedLedgerError, match=r"an older copy: it holds 1 entries .* the backup .*kept/manifests"):
+        backups.back_up(home, kept, datetime(2026, 11, 30, tzinfo=UTC))
+    assert [*manifests(kept)] == [name]
+    cut = backups.back_up(home, tmp_path / "cut", datetime(2026, 11, 30, tzinfo=UTC)).name
+    forged = read_json(manifests(tmp_path / "cut")[cut])
+    forged.pop("digest")
+    forged["ledger_head"] = read_json(told)["ledger_head"]
+    write_json(tmp_path / "cut" / "manifests" / f"{cut}.json", {**forged, "digest": value_digest(forged)})
+    with pytest.raises(UntrustedLedgerError, match=r"an older copy: it holds 1 entries .* the backup's manifest"):
+        backups.restore(tmp_path / "cut", Home(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    assert not list(tmp_path.glob(".new*"))
+    ledger.accept_ledger(home, "ann", "an entry of a test", ledger_proofs.opened(home, told))
+    assert backups.back_up(home, kept, datetime(2026, 11, 30, tzinfo=UTC)).files
+    backups.restore(kept, Home(tmp_path / "new"), name)
+    assert ledger.entries(Home(tmp_path / "new"))[1].version == 2
+
+
 def test_backup_and_restore_from_the_command_line(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each says what it did; an error is one sentence."""
     monkeypatch.setenv(resources.HOME_VARIABLE, str(home.root))
     done = CliRunner().invoke(loopline, ["backup", str(tmp_path / "kept")])
     assert done.exit_code == 0, done.output
-    assert "1 files" in done.output
+    assert "2 files" in done.output
     monkeypatch.setenv(resources.HOME_VARIABLE, str(tmp_path / "new"))
     nothing = CliRunner().invoke(loopline, ["backup", str(tmp_path / "kept")])
     assert (nothing.exit_code, (tmp_path / "new").exists()) == (1, False)
