@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,46 @@ def test_a_killed_prune_leaves_a_home_that_works_and_the_next_ends_it(function: 
     stored = {path.stem for path in (copy.dagster / "history" / "runs").glob("*-*.db")}
     assert stored == event_history.recorded(copy)
     assert registered_versions.holder(copy, LAST.name, registered_versions.CHAMPION) is not None
+
+
+PAUSED = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from assets.storage.home import Home
+from orchestration.operations import prune
+from tests.orchestration.operations.test_prune import SPARING
+before = prune._remove
+def paused(*given):
+    print("removing", flush=True)
+    sys.stdin.readline()
+    return before(*given)
+prune._remove = paused
+prune.prune(Home(Path(sys.argv[1])), [SPARING], [SPARING.name])
+"""
+
+
+def test_a_model_that_is_decided_about_is_not_pruned_meanwhile(copy: Home, kept: Path) -> None:
+    """A rollback to a model that is about to go waits, and then finds it gone, with the ledger as it was; the other way round it stays."""
+    going, staying = TRAININGS - 2, TRAININGS - 1
+    pruning = subprocess.Popen(
+        [sys.executable, "-c", PAUSED, str(copy.root)], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert pruning.stdout is not None
+    assert pruning.stdout.readline() == "removing\n"
+    with ThreadPoolExecutor(1) as pool:
+        decided = pool.submit(decisions.rollback, copy, LAST, going, actor="ann", reason="back")
+        with pytest.raises(TimeoutError):
+            decided.result(timeout=2)
+        assert ledger.standing(copy, LAST.name).champion == ledger.entries(copy, LAST.name)[-1]
+        pruning.communicate("go\n")
+        assert pruning.returncode == 0
+        with pytest.raises(DigestError, match=r"lacks model\.json, model\.onnx"):
+            decided.result(timeout=60)
+    decisions.rollback(copy, LAST, staying, actor="ann", reason="back")
+    prune(copy, [SPARING], [SPARING.name])  # before what is served has followed
+    made(copy, kept, SPARING)
+    assert broken(copy) == []
 
 
 def test_a_retention_that_would_break_a_rollback_is_refused() -> None:
