@@ -97,7 +97,7 @@ def prune(
     before = now.timestamp() - max(spec.retention.runs_days for spec in specs) * DAY
     done = Pruned()
     with quiet(home, on_wait):
-        with exclusive(home.decision_lock), draft_folder(home) as scratch:  # nobody may promote what is about to go
+        with draft_folder(home) as scratch, exclusive(home.decision_lock):  # nobody may promote what is about to go
             rules = [Retention(home, spec, registry_retention.stored(home, spec.name), now) for spec in specs]
             chosen = [rule for rule in rules if product in (None, rule.spec.name)]
             found = [item for rule in chosen for item in rule.obsolete()]
