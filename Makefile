@@ -119,6 +119,10 @@ bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, 
 bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for docs/measured/tables.md (hours; ARGS="--sample 40" takes some)
 	@$(BIN)/python -m benchmarks.tables $(ARGS)
 
+.PHONY: bench-retention
+bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings, for docs/measured/retention.md (about 40 minutes)
+	@$(BIN)/python -m benchmarks.retention $(ARGS)
+
 .PHONY: soak
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md
 	@$(BIN)/python -m benchmarks.soak

@@ -12,6 +12,7 @@
     ├── DataError              there is nothing to train on, to evaluate or to score
     │   └── UnlearnableError   a table from which nothing can be learnt: `loopline new` refuses it
     ├── DigestError            stored bytes are not the bytes that were published
+    ├── BackupError            a folder holds no backup of this home, or what it holds cannot be restored
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
     │   └── UntrustedLedgerError  the ledger was shortened, replaced or rewritten: a head that is kept elsewhere says so
     ├── PackagingError         BentoML could not build the champion's bento
@@ -84,6 +85,10 @@ class UnlearnableError(DataError):
 
 class DigestError(LooplineError):
     """A stored file's bytes differ from those its digest was taken of."""
+
+
+class BackupError(LooplineError):
+    """A home cannot be backed up into a folder, or restored from it."""
 
 
 class LedgerError(LooplineError):

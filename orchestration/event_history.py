@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from typing import Any
 
 from assets.errors import DigestError
 from assets.storage.home import Home
+from orchestration.staleness.run_tags import BY_HAND, LAUNCHER
 
 
 @contextmanager
@@ -59,6 +62,81 @@ def last_run(home: Home) -> dict[str, str] | None:
     ((run_id, state, ended),) = found
     ended_at = datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds") if ended else ""
     return {"run_id": run_id, "status": state, "ended_at": ended_at}
+
+
+def unfinished(home: Home) -> list[tuple[str, str]]:
+    """Runs that have not ended, each with its status; not those of `loopline run`, as the home's lock tells of them."""
+    return _read(
+        home.dagster / "history" / "runs.db",
+        "select run_id, lower(status) from runs where status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') "
+        "and run_id not in (select run_id from run_tags where key = ? and value = ?)",
+        (LAUNCHER, BY_HAND),
+    )
+
+
+def ended(home: Home) -> dict[str, float]:
+    """When each run that has ended did so (seconds since 1970), but for the one that was started last."""
+    return dict(
+        _read(
+            home.dagster / "history" / "runs.db",
+            "select run_id, end_time from runs where end_time is not null and id < (select max(id) from runs)",
+        )
+    )
+
+
+def recorded(home: Home) -> set[str]:
+    """All runs."""
+    return {row[0] for row in _read(home.dagster / "history" / "runs.db", "select run_id from runs")}
+
+
+LATEST = (
+    "(select max(id) from event_logs where dagster_event_type in ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION') "
+    "group by asset_key, partition, dagster_event_type)"
+)
+"""The last materialization and observation of each asset or partition."""
+
+
+def code_versions(home: Home) -> set[str]:
+    """The code versions of what was made last of any asset or partition."""
+    made = _read(home.dagster / "history" / "runs" / "index.db", f"select event from event_logs where id in {LATEST}")
+    return {version for (event,) in made for version in re.findall(r'"dagster/code_version": "(\w+)"', event)}
+
+
+def needed(home: Home) -> set[str]:
+    """The runs that hold the last materialization, observation or check of any asset or partition."""
+    latest = (
+        f"select run_id from event_logs where id in {LATEST} "
+        "union select run_id from asset_check_executions where id in (select max(id) from asset_check_executions "
+        "group by asset_key, check_name, partition, execution_status)"
+    )
+    return {row[0] for row in _read(home.dagster / "history" / "runs" / "index.db", latest)}
+
+
+def forget_checks(home: Home, run: str) -> None:
+    """Remove the checks of a run; Dagster leaves them when it deletes the run itself."""
+    index = home.dagster / "history" / "runs" / "index.db"
+    with closing(sqlite3.connect(index, timeout=60)) as connection, connection:
+        connection.execute("delete from asset_check_executions where run_id = ?", (run,))
+
+
+def forget_snapshots(home: Home) -> None:
+    """Remove what Dagster recorded of jobs and plans of runs that are gone; it leaves that when it deletes a run."""
+    history = home.dagster / "history" / "runs.db"
+    stored = {
+        name: (number, zlib.decompress(body).decode())
+        for number, name, body in _read(history, "select id, snapshot_id, snapshot_body from snapshots")
+    }
+    texts = [body for (body,) in _read(history, "select run_body from runs")]
+    needed: set[str] = set()
+    while texts:  # a job names the one that it is a part of
+        named = {name for text in texts for name in re.findall(r'"\w*snapshot_id": "(\w+)"', text)} & stored.keys() - needed
+        needed |= named
+        texts = [stored[name][1] for name in named]
+    last = max((stored[name][0] for name in needed), default=0)  # those after it may be of a run that is about to start
+    gone = [(name,) for name, (number, _) in stored.items() if name not in needed and number < last]
+    if gone:
+        with closing(sqlite3.connect(history, timeout=60)) as connection, connection:
+            connection.executemany("delete from snapshots where snapshot_id = ?", gone)
 
 
 def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:

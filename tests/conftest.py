@@ -67,6 +67,5 @@ def ran_copy(ran: Home, tmp_path: Path) -> Iterator[Home]:
     copy = Home(tmp_path / "copy")
     with warehouse_lock(ran):  # another process of these tests may have it open
         shutil.copytree(ran.root, copy.root)
-    # MLflow keeps absolute paths of artifacts; the copies point at the originals, which nothing here changes
     yield copy
     shutil.rmtree(copy.root)

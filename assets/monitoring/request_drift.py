@@ -35,9 +35,9 @@ BLOCK, OUTPUT = "/block", "/outputs"
 
 
 def position(home: Home, product: str) -> str:
-    """How far the log has come, as a digest; empty if nobody asked."""
+    """How far the log has come, as a digest of its last day; empty if nobody asked. Days before it may be pruned."""
     reached = {}
-    for file in sorted((home.served / product).glob("*.sqlite")):
+    for file in sorted((home.served / product).glob("*.sqlite"))[-1:]:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
             reached[file.stem] = connection.execute("select max(rowid) from predictions").fetchone()[0]
     return value_digest(reached) if reached else ""

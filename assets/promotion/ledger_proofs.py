@@ -6,6 +6,7 @@ What is printed is verified before, by the algorithms of RFC 9162.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from assets.errors import LedgerError
 from assets.promotion import ledger, signing_key
 from assets.promotion.checkpoint import Checkpoint, leaf_data, leaves
-from assets.promotion.known_heads import KnownHead
+from assets.promotion.known_heads import HEAD, KnownHead
 from assets.promotion.ledger_verification import require_trusted
 from assets.storage.home import Home
 from assets.storage.merkle_tree import consistency_proof, inclusion_proof, is_consistent, is_included
@@ -62,7 +63,7 @@ def prove(home: Home, number: int | None = None, since: KnownHead | None = None)
 
 
 def opened(home: Home, file: Path) -> KnownHead:
-    """The checkpoint in a file.
+    """The checkpoint in a file: alone, or in a JSON record that keeps one, such as a backup's manifest.
 
     Raises
     ------
@@ -70,13 +71,14 @@ def opened(home: Home, file: Path) -> KnownHead:
         If it holds none, or one that the home's key does not vouch for.
     """
     try:
-        checkpoint = Checkpoint.read(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        checkpoint = Checkpoint.read(str(json.loads(text)[HEAD]) if text.startswith("{") else text)
         key = signing_key.registered(home)
         problem = "" if key is None else key.problem(checkpoint)
-    except (LedgerError, OSError, UnicodeDecodeError) as error:
-        problem = str(error)
+    except (LedgerError, OSError, ValueError, KeyError) as error:
+        problem = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
     if problem:
-        raise LedgerError(f"{file}: {problem}. Give a file that `loopline ledger checkpoint` wrote.")
+        raise LedgerError(f"{file}: {problem}. Give a file that `loopline ledger checkpoint` wrote, or a backup's manifest.")
     return KnownHead(checkpoint, str(file))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.processes.companion import Beside
+from assets.promotion.registry_location import settle
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
@@ -54,6 +55,7 @@ def connected(home: Home) -> Iterator[MlflowClient]:
     with exclusive(home.registry / "registry.lock"):
         if not database(home).exists():
             _make_database(home)
+        settle(database(home))
         uri = f"sqlite:///{database(home)}"
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)

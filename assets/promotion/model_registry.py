@@ -25,6 +25,9 @@ from assets.storage.home import Home
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+PRUNED = "pruned"
+"""The tag of a version whose artifacts were removed; a model that is trained again is registered as a new version."""
+
 
 @BESIDE.done
 def register(
@@ -122,10 +125,12 @@ def name_champion(home: Home, product: str, version: int | None, head: str | Non
 def attach(home: Home, version: Version, *files: Path) -> None:
     """Lay files, such as the verdict and the model card, beside the evidence of a version's run."""
     with connected(home) as client:
-        for file in files:
-            client.log_artifact(version.run_id, str(file), "evidence")
-        folder = _place(client.get_run(version.run_id).info.artifact_uri) / "evidence"
-        manifest.record(*(folder / file.name for file in files))
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        address = client.get_run(version.run_id).info.artifact_uri
+        for file in files:  # not by the client: it keeps a run's address for the life of a process, also where the home moves
+            get_artifact_repository(address).log_artifact(str(file), "evidence")
+        manifest.record(*(_place(address) / "evidence" / file.name for file in files))
 
 
 @BESIDE.done
@@ -138,7 +143,7 @@ def tag(home: Home, version: Version, **tags: str) -> None:
 
 def _find(client: MlflowClient, product: str, **tags: str) -> Version | None:
     for found in client.search_model_versions(f"name = '{product}'"):
-        if all(found.tags.get(key) == value for key, value in tags.items()):
+        if PRUNED not in found.tags and all(found.tags.get(key) == value for key, value in tags.items()):
             return _version(found)
     return None
 
@@ -156,7 +161,7 @@ def _version(found: Any) -> Version:
 
 
 def _place(uri: str) -> Path:
-    """Where MLflow lays artifacts: not in this home, if it is a copy of another."""
+    """The folder that an address of MLflow's names."""
     return Path(url2pathname(urlsplit(uri).path))
 
 

@@ -23,6 +23,7 @@ from assets.spec.judging import (
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
 from assets.spec.monitoring import MonitoringSpec, RetrainSpec
 from assets.spec.replay import ReplaySpec
+from assets.spec.retention import RetentionSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
 
 DATA = "data"
@@ -138,6 +139,8 @@ class ProductSpec(Declaration):
     """Declare what may start a training by itself."""
     replay: ReplaySpec = Field(default=ReplaySpec(), examples=[{"training_cost": 100.0}])
     """Declare how its history is played again to compare policies of retraining."""
+    retention: RetentionSpec = Field(default=RetentionSpec(), examples=[{"keep_champions": 3, "prediction_log_days": 90}])
+    """Declare what `loopline prune` keeps; it removes nothing unless it is called."""
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), examples=[{"cron": "0 6 * * 1"}])
     """Declare when the product's job looks for something to do."""
     card: CardSpec = Field(default=CardSpec(), examples=[{"limits": ["Knows only flights from New York."]}])

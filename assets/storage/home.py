@@ -40,6 +40,11 @@ class Home:
         return self.root / "run.lock"
 
     @property
+    def decision_lock(self) -> Path:
+        """The lock of who decides by hand, and of who removes or copies what decisions rest on; it is held for seconds."""
+        return self.root / "decision.lock"
+
+    @property
     def landing(self) -> Path:
         """Good rows of raw files, by source, table and partition."""
         return self.root / "landing"

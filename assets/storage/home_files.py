@@ -71,6 +71,7 @@ UNRECORDED = {
     ".*.[0-9]*.tmp": "drafts",
     "*/.*.[0-9]*.tmp": "drafts",
     "run.lock": "a lock",
+    "decision.lock": "a lock",
     "registry/registry.lock": "a lock",
     "keys/keys.lock": "a lock",
     "warehouse/warehouse.lock": "a lock",

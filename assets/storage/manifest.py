@@ -1,76 +1,29 @@
 """Manifest: the digest of every file that was published in a home, in order, each line chained to the one before.
 
-A line holds a digest over the line before and this one, and a JSON list: the file's digest (null where it was removed), its
-size, and its path relative to the home. What a file is for stands in `home_files`.
+How a line is made stands in `manifest_lines`, what a file is for in `home_files`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from assets.errors import DigestError
 from assets.storage.digests import file_digest
+from assets.storage.durability import sync
 from assets.storage.home_files import MANIFEST, RECORD, kind_of, unrecorded
+from assets.storage.manifest_lines import FIRST, Manifest, chained, forget, locked, up_to_date
 
-FIRST = "0" * 64
-"""What the first line is chained to."""
 Measured = Mapping[str, tuple[str, int]]
 """Digest and size of files, by path relative to the home."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What is recorded of a file: its digest, its size, and the number of the line, from 1."""
-
-    digest: str
-    size: int
-    line: int
-
-
-@dataclass
-class Manifest:
-    """The lines of a manifest as far as they were read.
-
-    Parameters
-    ----------
-    files : dict of str to Recorded
-        The files that must lie in the home, by relative path.
-    heads : list of str
-        The digest of each line: the last one stands for all before it.
-    is_cut : bool
-        Whether the last line is unfinished, as when the machine stopped.
-    offset, stamp
-        How far the file was read, and what it was then.
-    """
-
-    files: dict[str, Recorded] = field(default_factory=dict)
-    heads: list[str] = field(default_factory=list)
-    is_cut: bool = False
-    offset: int = 0
-    stamp: tuple[int, int] = (0, 0)
-
-    @property
-    def head(self) -> str:
-        """The digest of the last line."""
-        return self.heads[-1] if self.heads else FIRST
-
-    def within(self, place: str) -> list[str]:
-        """The files that are, or lie in, a place."""
-        return [place] if place in self.files else [file for file in self.files if file.startswith(f"{place}/")]
-
-
-_KNOWN: dict[Path, Manifest] = {}
-_THREADS = threading.RLock()
+SUPERSEDED = 1000
+"""How many superseded lines are let stand."""
 
 
 def home_of(path: Path) -> Path | None:
@@ -97,10 +50,16 @@ def read(root: Path, *, anew: bool = False) -> Manifest | None:
     """
     if not (root / MANIFEST).exists():
         return None
-    with _locked(root, fcntl.LOCK_SH) as stream:
+    with locked(root, fcntl.LOCK_SH) as stream:
         if anew:
-            _KNOWN.pop(root, None)
-        return _up_to_date(root, stream)
+            forget(root)
+        return up_to_date(root, stream)
+
+
+def head(root: Path) -> str:
+    """The digest of a manifest's last line; empty where there is none."""
+    known = read(root)
+    return "" if known is None else known.head
 
 
 def publish(draft: Path, target: Path, *, digest: str | None = None, replaced: Path | None = None) -> None:
@@ -160,6 +119,51 @@ def remove(path: Path) -> None:
         append({}, [path])
 
 
+def withdraw(path: Path, target: Path) -> None:
+    """Record that a file or a folder is gone, and move it out of its place; what is killed between leaves a file too many."""
+    root = home_of(path)
+    if root is None:
+        path.rename(target)
+        return
+    with _appending(root) as append:
+        append({}, [path])
+        path.rename(target)
+
+
+def compact(root: Path, draft: Path) -> int:
+    """Leave out the lines that later ones supersede, where most of them are.
+
+    The new manifest takes the place of the old one at once. Its first line names the head of that, and heads that were kept
+    elsewhere are no longer in it.
+
+    Parameters
+    ----------
+    root : Path
+        The home's folder.
+    draft : Path
+        Where the new manifest is written first, on the same file system.
+
+    Returns
+    -------
+    int
+        How many lines were left out.
+    """
+    if not (root / MANIFEST).exists():
+        return 0
+    with locked(root, fcntl.LOCK_EX) as stream:
+        known = up_to_date(root, stream)
+        superseded = len(known.heads) - len(known.files)
+        if superseded < max(SUPERSEDED, len(known.files)):
+            return 0
+        present = sorted(known.files.items(), key=lambda item: item[1].line)
+        first = (known.head, len(known.heads), MANIFEST)
+        draft.write_bytes(chained(FIRST, [first, *((item.digest, item.size, file) for file, item in present)]))
+        sync(draft)
+        draft.replace(root / MANIFEST)
+        sync(root)
+        return superseded - 1
+
+
 def accept(root: Path, present: Measured) -> None:
     """Record a home's files as they are now, in a new manifest where the present one is damaged."""
     try:
@@ -185,9 +189,9 @@ def require(path: Path, content: bytes) -> bytes:
     file = _named(root, path)
     if _is_recorded(found, file, content):
         return content
-    with _locked(root, fcntl.LOCK_SH) as stream:  # perhaps another process has published it just now
+    with locked(root, fcntl.LOCK_SH) as stream:  # perhaps another process has published it just now
         content = path.read_bytes()
-        if _is_recorded(_up_to_date(root, stream), file, content):
+        if _is_recorded(up_to_date(root, stream), file, content):
             return content
     kind = kind_of(file)
     raise DigestError(f"{path} was changed after it was published. It breaks {kind.breaks}; {kind.remedy}.")
@@ -208,18 +212,10 @@ def _measured(path: Path, digest: str | None = None) -> dict[Path, tuple[str, in
 
 
 @contextmanager
-def _locked(root: Path, mode: int) -> Iterator[IO[bytes]]:
-    """The manifest's file, locked against other threads and processes."""
-    with _THREADS, (root / MANIFEST).open("a+b" if mode == fcntl.LOCK_EX else "rb") as stream:
-        fcntl.flock(stream, mode)
-        yield stream
-
-
-@contextmanager
 def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
     """A function that appends what is new, and that all else in some places is gone; it leaves out what is recorded already."""
-    with _locked(root, fcntl.LOCK_EX) as stream:
-        known = _up_to_date(root, stream)
+    with locked(root, fcntl.LOCK_EX) as stream:
+        known = up_to_date(root, stream)
 
         def append(new: Measured, places: list[Path]) -> None:
             inside = [_named(root, place) for place in places if place.is_relative_to(root)]
@@ -229,13 +225,8 @@ def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
                 item = known.files.get(file)
                 if (item is None or (item.digest, item.size) != (digest, size)) and unrecorded(file) is None:
                     lines.append((digest, size, file))
-            written, link = [], known.head
-            for line in lines:
-                told = json.dumps(line).encode()
-                link = _link(link, told)
-                written.append(link.encode() + b" " + told + b"\n")
-            _write_whole(stream, b"".join(written), known.offset)
-            _up_to_date(root, stream)
+            _write_whole(stream, chained(known.head, lines), known.offset)
+            up_to_date(root, stream)
 
         yield append
 
@@ -249,41 +240,3 @@ def _write_whole(stream: IO[bytes], written: bytes, end: int) -> None:
     except OSError:
         os.ftruncate(stream.fileno(), end)
         raise
-
-
-def _up_to_date(root: Path, stream: IO[bytes]) -> Manifest:
-    """Read the lines that this process has not read yet; all of them, if the file was not only appended to."""
-    now = os.fstat(stream.fileno())
-    stamp, known = (now.st_ino, now.st_mtime_ns), _KNOWN.get(root) or Manifest()
-    if known.stamp == stamp and known.offset == now.st_size:
-        return known
-    if known.stamp[0] != now.st_ino or now.st_size <= known.offset:
-        known = Manifest()
-    stream.seek(known.offset)
-    *lines, rest = stream.read().split(b"\n")
-    for line in lines:
-        _take(root, known, line)
-        known.offset += len(line) + 1
-    known.is_cut, known.stamp = bool(rest), stamp
-    _KNOWN[root] = known
-    return known
-
-
-def _take(root: Path, known: Manifest, line: bytes) -> None:
-    link, _, told = line.partition(b" ")
-    number = len(known.heads) + 1
-    if link.decode("latin-1") != _link(known.head, told):
-        raise DigestError(
-            f"{root / MANIFEST}: line {number} is not as it was written, or one before it was taken out. Restore the file from "
-            "a backup; or, where you trust the files as they are, `loopline verify --accept` begins a new one."
-        )
-    digest, size, file = json.loads(told)
-    known.heads.append(link.decode())
-    if digest is None:
-        known.files.pop(file, None)
-    else:
-        known.files[file] = Recorded(digest, size, number)
-
-
-def _link(before: str, told: bytes) -> str:
-    return hashlib.sha256(before.encode() + told).hexdigest()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from assets.promotion.ledger_state import Entry, Standing
+    from assets.storage.upgrade import Upgraded
     from orchestration.operations.check import Checked
     from orchestration.operations.doctor import Finding
     from orchestration.operations.lineage import Link
@@ -65,11 +66,16 @@ class RunDisplay(logging.Handler):
         self.console.print(_headline(found))
         _assets(self.console, [item for item in found.assets if item.reason != NEVER_MADE])
 
-    def upgraded(self, aside: Path) -> None:
-        """Say that the home is of an earlier version."""
+    def upgrading(self, folder: Path) -> None:
+        """Say that the home is of an earlier version, and is backed up before it is touched."""
+        self.console.print(f"[yellow]an earlier version of Loopline wrote this home[/]: it is backed up first, into {folder}")
+
+    def upgraded(self, done: Upgraded) -> None:
+        """Say what was done, and how to go back."""
         self.console.print(
-            "[yellow]an earlier version of Loopline wrote this home[/]: everything is made anew; who serves and the ledger "
-            f"stay.\nWhat it recorded lies in {aside}, and may be deleted."
+            f"backup {done.backup.name}: {done.backup.files:,} files, {done.backup.size_bytes / 1e6:,.1f} MB; back to it: "
+            f"`LOOPLINE_HOME=… loopline restore {done.folder}`.\nThe next run makes everything anew; who serves and the ledger "
+            f"stay. What the earlier version recorded lies in {done.aside}, and may be deleted."
         )
 
     def waiting(self, holder: str) -> None:

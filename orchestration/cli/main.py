@@ -14,7 +14,19 @@ from assets.errors import DigestError, SpecificationError
 from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import data, key, ledger, monitoring, new, promotion, registries, replay, serving, verification
+from orchestration.cli import (
+    data,
+    keeping,
+    key,
+    ledger,
+    monitoring,
+    new,
+    promotion,
+    registries,
+    replay,
+    serving,
+    verification,
+)  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
@@ -34,10 +46,7 @@ def run(product: str | None) -> None:
     with told():
         home = resources.home_from_environment()
         display = RunDisplay(home)
-        from assets.storage.upgrade import upgrade
-
-        if (aside := upgrade(home, on_wait=display.waiting)) is not None:
-            display.upgraded(aside)
+        keeping.upgrade_first(home, display)
         home.prepare()
         from orchestration.staleness import companions
 
@@ -175,6 +184,7 @@ for command in (
     *serving.COMMANDS,
     *monitoring.COMMANDS,
     *data.COMMANDS,
+    *keeping.COMMANDS,
     *verification.COMMANDS,
     new.new,
     key.key,

@@ -1,6 +1,13 @@
-"""Deciding by hand: promote, roll back, invalidate. The ledger is written first; MLflow's alias and what is served follow."""
+"""Deciding by hand: promote, roll back, invalidate. The ledger is written first; MLflow's alias and what is served follow.
+
+One decision is made at a time, and none while a prune removes models.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from assets.errors import LedgerError
 from assets.evaluation.examinations import examined
@@ -11,7 +18,22 @@ from assets.promotion.verdicts import Verdict
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from orchestration.operations.intact_models import require_runnable
+from assets.storage.locks import exclusive
+from orchestration.operations.intact_models import require_intact, require_runnable
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def _alone(decide: Callable[Concatenate[Home, Given], Made]) -> Callable[Concatenate[Home, Given], Made]:
+    """Hold the lock of decisions, from the first look at what is there to the ledger's entry."""
+
+    @wraps(decide)
+    def held(home: Home, /, *given: Given.args, **named: Given.kwargs) -> Made:
+        with exclusive(home.decision_lock):
+            return decide(home, *given, **named)
+
+    return held
 
 
 def following() -> list[str]:
@@ -19,6 +41,7 @@ def following() -> list[str]:
     return ["verdict", "champion", "report", *(way.asset for way in WAYS_OF_SERVING.values()), "parity", "monitoring"]
 
 
+@_alone
 def promote(
     home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str, override: bool = False
 ) -> tuple[Verdict, Entry]:
@@ -51,6 +74,7 @@ def promote(
         raise LedgerError(f"{spec.name}: version {number} serves already, so there is nothing to promote.")
     if (entry := standing.invalid.get(version.model_digest)) is not None:
         raise LedgerError(f"{spec.name}: version {number} was declared invalid {entry.told} and can never be served.")
+    require_intact(home, spec.name, version.model_digest)  # it may have been pruned
     snapshot = snapshots.current(home, spec.name)
     verdict = gate.judge(
         home,
@@ -79,6 +103,7 @@ def promote(
     return verdict, entry
 
 
+@_alone
 def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, reason: str) -> Entry:
     """Let an earlier champion serve again: the one before the present, or a given version.
 
@@ -103,13 +128,21 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
             )
     require_runnable(home, spec.name, target.model_digest)
     decision = Decision(
-        target.version, target.model_digest, target.snapshot_digest, actor, reason, target.verdict, by_hand=True
+        target.version,
+        target.model_digest,
+        target.snapshot_digest,
+        actor,
+        reason,
+        target.verdict,
+        by_hand=True,
+        overridden=bool(target.overridden),  # it serves against the gate again
     )
     entry = ledger.rollback(home, spec.name, decision)
     model_registry.follow_ledger(home, spec.name)
     return entry
 
 
+@_alone
 def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -> Entry:
     """Accept one finding of the last verdict, so that it refuses no longer: a leak for good, anything else for that model.
 
@@ -140,6 +173,7 @@ def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -
     return ledger.accept(home, product, decision)
 
 
+@_alone
 def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str) -> list[Entry]:
     """Bar a version for ever, and withdraw its bentos, wheels and SQL. If it serves, the one before does, or nobody.
 

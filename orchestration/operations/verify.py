@@ -21,7 +21,7 @@ from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST, kind_of, unrecorded
-from assets.storage.manifest import Manifest, Recorded
+from assets.storage.manifest_lines import Manifest, Recorded
 from orchestration.operations import chain_of_digests
 
 SCHEMA = 1
@@ -116,9 +116,10 @@ def verify(home: Home, *, deep: bool = False, head: str | None = None) -> Verifi
         if not problems or _manifest(home).head == known.head:
             break
     if head is not None and head not in known.heads:
+        compacted = f" If a prune said that it left out lines at the head {known.compacted}, take the one that it gave instead."
         raise DigestError(
             f"{home.root / MANIFEST}: no line has the digest {head}. The manifest was cut, rewritten or replaced since: "
-            "restore it from a backup, with the files that it names."
+            f"restore it from a backup, with the files that it names.{compacted if known.compacted else ''}"
         )
     since = None if head is None else sum(item.line > known.heads.index(head) + 1 for item in known.files.values())
     problems += _databases(home, deep=deep)

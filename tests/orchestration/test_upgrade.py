@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from assets.errors import DigestError, HomeError
+from assets.errors import BackupError, DigestError, HomeError
 from assets.promotion import ledger, verdicts
 from assets.promotion.ledger_state import Decision
 from assets.spec import ProductSpec
+from assets.storage.digests import file_digest
 from assets.storage.home import LAYOUT, Home
 from assets.storage.home_files import MANIFEST
 from assets.storage.publishing import read_json, write_json
-from assets.storage.upgrade import upgrade
+from assets.storage.restore import restore
+from assets.storage.upgrade import Upgraded
+from assets.storage.upgrade import upgrade as upgrade_into
 from bentos.runtime import Model, OutdatedModelError, model_digest
-from orchestration.operations import decisions, doctor
+from orchestration import resources
+from orchestration.cli.main import loopline
+from orchestration.operations import backups, decisions, doctor
 from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from tests.shop import customers, definitions, product, run_products
 
 MADE = {"landing", "quarantine", "snapshots", "reports", "quality", "monitoring", "code_versions"}
+
+
+def upgrade(home: Home) -> Upgraded | None:
+    """Upgrade a home, with a backup beside it."""
+    return upgrade_into(home, home.root.with_name("kept"), datetime(2026, 11, 29, tzinfo=UTC))
+
+
+def content(home: Home) -> dict[str, str]:
+    """The digest of each file but locks and what SQLite keeps beside a database while it is open."""
+    found = {home.relative(path): path for path in home.root.rglob("*") if path.is_file()}
+    return {name: file_digest(path) for name, path in found.items() if not name.endswith((".lock", "-shm", "-wal"))}
 
 
 def churn(**parameters: int) -> ProductSpec:
@@ -85,7 +103,9 @@ def test_a_home_of_an_earlier_version_is_told_apart_before_anything_is_read(home
 
 def test_what_it_recorded_is_put_aside_once(home: Home, folder: Path) -> None:
     """Until a run, nothing but the champion is known; it is named, as is that it cannot be run."""
-    assert upgrade(home) == home.root / "earlier" / "1"
+    done = upgrade(home)
+    assert done is not None
+    assert done.aside == home.root / "earlier" / "1"
     assert upgrade(home) is None
     assert {path.name for path in (home.root / "earlier" / "1").iterdir()} == MADE
     assert home.prepare().layout == LAYOUT
@@ -95,6 +115,38 @@ def test_what_it_recorded_is_put_aside_once(home: Home, folder: Path) -> None:
     assert any("made by another version of Loopline" in finding.problem for finding in doctor.examine(home, ["churn"]))
     with pytest.raises(OutdatedModelError, match=r"has format 1, .* runs format 2\. What was built of it goes on serving"):
         Model.load(home.models / "churn" / str(standing.champion_digest), str(standing.champion_digest))
+
+
+def test_a_backup_of_it_is_taken_before_it_is_touched(home: Home, tmp_path: Path) -> None:
+    """Restored, it is the home of the earlier version; where it cannot be taken, nothing changes."""
+    before = content(home)
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "picture.png").touch()
+    with pytest.raises(BackupError, match=r"holds no backups .* The home is as it was; `loopline upgrade --backup FOLDER`"):
+        upgrade_into(home, tmp_path / "holiday", datetime(2026, 11, 29, tzinfo=UTC))
+    assert content(home) == before
+    done = upgrade(home)
+    assert done is not None
+    there = Home(tmp_path / "restored")
+    assert restore(done.folder, there) == done.backup.name
+    databases = {name for name in before if name.endswith(".db")}  # SQLite copies rows, not bytes
+    assert {name: digest for name, digest in content(there).items() if name not in databases} == {
+        name: digest
+        for name, digest in before.items()
+        if name not in databases and not name.startswith(("warehouse/target/", "tmp/"))
+    }
+    assert ledger.entries(there) == ledger.entries(home)
+    assert there.layout == 1
+    assert backups.back_up(home, done.folder, datetime(2026, 11, 30, tzinfo=UTC)).files  # it is known as the same home
+
+
+def test_the_command_says_where_the_backup_lies(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the home; a second time there is nothing to do."""
+    monkeypatch.setenv(resources.HOME_VARIABLE, str(home.root))
+    done = CliRunner().invoke(loopline, ["upgrade"])
+    assert (done.exit_code, done.exception) == (0, None), done.output
+    assert f"into {home.root}.backups" in done.output.replace("\n", "")
+    assert "nothing to do" in CliRunner().invoke(loopline, ["upgrade"]).output
 
 
 def test_a_run_makes_everything_anew_and_replaces_a_champion_that_cannot_be_scored(home: Home, folder: Path) -> None:

@@ -6,9 +6,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-import mlflow
 import pytest
-from mlflow.artifacts import list_artifacts
 
 from assets.promotion import mlflow_client, model_registry, registered_versions
 from assets.promotion.registered_versions import CHALLENGER, CHAMPION
@@ -54,13 +52,16 @@ def test_a_run_carries_parameters_metrics_and_artifacts(ran: Home) -> None:
     """What a reader of MLflow looks for, and no pickle among it."""
     champion = registered_versions.holder(ran, "flight_delay", CHAMPION)
     assert champion is not None
-    run = mlflow.get_run(champion.run_id)
+    with mlflow_client.connected(ran) as client:
+        run = client.get_run(champion.run_id)
     assert run.data.params["max_iter"] == "30"
     record = found_out(ran).record
     assert run.data.metrics["test_roc_auc"] == pytest.approx(record["metrics"]["model"]["roc_auc"]["value"])
     assert run.data.metrics["test_roc_auc_low"] < run.data.metrics["test_roc_auc"]
     assert run.data.tags["snapshot_digest"] == champion.snapshot_digest
-    assert {item.path for item in list_artifacts(run_id=champion.run_id)} >= {"evidence", "served"}
+    folder = ran.registry / "artifacts" / "flight_delay" / champion.run_id / "artifacts"
+    assert run.info.artifact_uri == folder.as_uri()
+    assert {path.name for path in folder.iterdir()} >= {"evidence", "served"}
     stored = [file.name for file in (ran.registry / "artifacts").rglob("*") if file.is_file()]
     assert any(name.endswith(".skops") for name in stored)
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".joblib"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -10,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from assets.errors import DigestError
-from assets.storage import manifest
+from assets.storage import manifest, manifest_lines
 from assets.storage.digests import file_digest
-from assets.storage.home import Home
+from assets.storage.home import REPOSITORY, Home
 from assets.storage.home_files import MANIFEST
+from assets.storage.manifest_lines import Manifest
 from assets.storage.publishing import publish_by_digest, publishing, read_json, write_json
+from orchestration.operations.verify import verify
 
 
 def recorded(home: Home) -> dict[str, str]:
     """The digest of each file."""
-    return {file: item.digest for file, item in (manifest.read(home.root, anew=True) or manifest.Manifest()).files.items()}
+    return {file: item.digest for file, item in (manifest.read(home.root, anew=True) or Manifest()).files.items()}
 
 
 def test_what_is_published_is_recorded_with_its_digest(home: Home) -> None:
@@ -133,3 +136,79 @@ def test_processes_that_publish_the_same_files_leave_the_digests_of_those_that_s
     found = recorded(home)
     assert {file: file_digest(home.root / file) for file in found} == found
     assert len(json.loads((home.root / MANIFEST).read_text().splitlines()[-1].partition(" ")[2])) == 3
+
+
+SUPERSEDED = 10_000
+OTHER = """
+import sys
+from pathlib import Path
+from assets.storage.publishing import write_json
+path = Path(sys.argv[1])
+write_json(path / "other.json", -1)
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(80):
+    write_json(path / "other.json", number)
+"""
+
+
+def superseded(home: Home) -> None:
+    """A home with one record that was published many times, and a few others."""
+    path = write_json(home.quality / "record.json", 0)
+    item = recorded(home)[home.relative(path)]
+    with manifest_lines.locked(home.root, fcntl.LOCK_EX) as stream:
+        lines: list[tuple[str | None, int, str]] = [
+            (f"{number:064x}", 2, "quality/record.json") for number in range(SUPERSEDED - 1)
+        ]
+        known = manifest_lines.up_to_date(home.root, stream)
+        stream.write(manifest_lines.chained(known.head, [*lines, (item, path.stat().st_size, "quality/record.json")]))
+    for number in range(5):
+        write_json(home.wheels / f"{number}.json", number)
+
+
+def test_superseded_lines_are_left_out_and_tampering_is_still_found(home: Home) -> None:
+    """The file is as small as what it names; an earlier head is no longer in it, and that is said."""
+    superseded(home)
+    before, size = recorded(home), (home.root / MANIFEST).stat().st_size
+    old = manifest.head(home.root)
+    assert manifest.compact(home.root, home.temporary / "draft") == SUPERSEDED - 1
+    assert recorded(home) == before
+    assert (home.root / MANIFEST).stat().st_size < size / 500
+    assert manifest.compact(home.root, home.temporary / "draft") == 0
+    write_json(home.wheels / "5.json", 5)
+    assert verify(home, head=manifest.head(home.root)).problems == []
+    with pytest.raises(DigestError, match=f"no line has the digest {old}.* left out lines at the head {old}"):
+        verify(home, head=old)
+    (home.wheels / "1.json").write_text("2\n")
+    (home.wheels / "2.json").unlink()
+    (home.wheels / "unknown.json").touch()
+    found = {problem.file: problem.state for problem in verify(home).problems}
+    assert found == {"wheels/1.json": "changed", "wheels/2.json": "missing", "wheels/unknown.json": "unknown"}
+    content = (home.root / MANIFEST).read_bytes()
+    (home.root / MANIFEST).write_bytes(content.replace(before["wheels/3.json"].encode(), b"0" * 64))
+    with pytest.raises(DigestError, match=r"line \d is not as it was written"):
+        manifest.read(home.root, anew=True)
+
+
+def test_nothing_is_lost_that_is_published_during_a_compaction(home: Home) -> None:
+    """Another process appends all the while; it must not append to the file that was replaced."""
+    superseded(home)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(home.root)],
+        cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "ready\n"
+    writer.stdin.write("go\n")
+    writer.stdin.flush()
+    while writer.poll() is None:
+        lines = [("0" * 64, 1, "gone")] * 2 * manifest.SUPERSEDED
+        with manifest_lines.locked(home.root, fcntl.LOCK_EX) as stream:
+            known = manifest_lines.up_to_date(home.root, stream)
+            stream.write(manifest_lines.chained(known.head, [*lines, (None, 0, "gone")]))
+        assert manifest.compact(home.root, home.temporary / "draft") > 0
+    writer.communicate()
+    assert writer.returncode == 0
+    assert verify(home).problems == []
+    assert json.loads((home.root / "other.json").read_text()) == 79

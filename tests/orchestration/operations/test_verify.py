@@ -21,6 +21,7 @@ from assets.serving import api_keys
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST, unrecorded
+from assets.storage.manifest_lines import Manifest
 from bentos.runtime import ModelError
 from orchestration.declarations import Declared
 from orchestration.operations import doctor, lineage
@@ -64,7 +65,7 @@ def put_back(*paths: Path) -> Iterator[None]:
 def files(home: Home) -> dict[str, list[Path]]:
     """The files that the manifest names, by kind: their first folder and their suffix."""
     found: dict[str, list[Path]] = {}
-    for file in sorted((manifest.read(home.root, anew=True) or manifest.Manifest()).files):
+    for file in sorted((manifest.read(home.root, anew=True) or Manifest()).files):
         found.setdefault(f"{file.split('/')[0]}*{PurePosixPath(file).suffix}", []).append(home.root / file)
     return found
 
