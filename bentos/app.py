@@ -25,6 +25,7 @@ from bentos.batching import Batcher, OverloadedError
 from bentos.following import Follower
 from bentos.metrics import Metrics
 from bentos.prediction_log import PredictionLog
+from bentos.pseudonyms import VARIABLE, read_secret
 from bentos.refusals import RefusedError, invalid
 from bentos.served import Row, Served
 from bentos.wire import answer_with, fit_id, say
@@ -45,6 +46,8 @@ class ModelApp:
         What names the champion; the service changes models by it.
     log_folder : Path, optional
         Where the prediction log is written; None writes none.
+    secret_file : Path, optional
+        The key of pseudonyms in that log.
     metrics : Metrics, optional
         What Prometheus is told.
     static : Path, optional
@@ -57,6 +60,7 @@ class ModelApp:
         *,
         pointer: Path | None = None,
         log_folder: Path | None = None,
+        secret_file: Path | None = None,
         metrics: Metrics | None = None,
         static: Path | None = None,
     ) -> None:
@@ -66,7 +70,7 @@ class ModelApp:
             served.limits["max_batch_rows"], served.limits["max_waiting_rows"], self.metrics.batch_rows.observe
         )
         self.follower = None if pointer is None else Follower(pointer, self.switch, self._cannot_switch)
-        self.log_folder, self.static = log_folder, static
+        self.log_folder, self.secret_file, self.static = log_folder, secret_file, static
         self.log: PredictionLog | None = None
         self.lag = 0.0
         self.served: Served | None = None
@@ -107,6 +111,15 @@ class ModelApp:
             self.metrics.switches.inc()
         version = None if served is None else served.promise["model_version"]
         say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
+        if self.log_folder is not None and served is not None and "hash" in served.privacy.values():
+            self._require_secret(served)
+
+    def _require_secret(self, served: Served) -> None:
+        """Say so where columns are dropped that should be hashed."""
+        if read_secret(self.secret_file) is None:
+            names = [name for name, how in served.privacy.items() if how == "hash"]
+            told = f"{VARIABLE} names no file with the key of pseudonyms: {', '.join(names)} are dropped instead of hashed"
+            say(event="prediction log", warning=told)
 
     async def _predict(self, served: Served, body: bytes, request_id: str) -> dict[str, Any]:
         row = served.requests["/predict"].validate_json(body)["row"]
@@ -239,7 +252,8 @@ class ModelApp:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc)
+            kept, dropped = self.limits["log_sample"], self.metrics.dropped.inc
+            self.log = PredictionLog(self.log_folder, kept, dropped, secret_file=self.secret_file)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._measure_lag())]

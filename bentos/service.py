@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from bentos.access_settings import AccessSettings
+from bentos.pseudonyms import VARIABLE
 from bentos.served import Served
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ class DirectService(bentoml.Service[Any]):
         from bentos.metrics import Metrics
 
         metrics = Metrics(shared)
-        pointer, log = os.environ.get(POINTER), os.environ.get(LOG)
+        pointer, log, secret = (Path(path) if (path := os.environ.get(name)) else None for name in (POINTER, LOG, VARIABLE))
         app = ModelApp(
             Served.load(HERE),
-            pointer=Path(pointer) if pointer else None,
-            log_folder=Path(log) if log else None,
+            pointer=pointer,
+            log_folder=log,
+            secret_file=secret,
             metrics=metrics,
             static=Path(bentoml.__file__).parent / "_internal" / "server" / "static_content",
         )

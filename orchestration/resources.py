@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from assets.errors import HomeError
 from assets.processes.settings import SETTINGS
+from assets.storage import pseudonym_key
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
@@ -91,6 +92,7 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
         "BENTOML_HOME": str(home.bentos),
         "LOOPLINE_CHAMPION": str(pointer),
         "LOOPLINE_PREDICTION_LOG": str(home.served / product),
+        "LOOPLINE_PSEUDONYM_KEY": str(pseudonym_key.file_of(home)),
         # compiled modules beside a bento's own would be run instead of them, and no manifest names them
         "PYTHONDONTWRITEBYTECODE": "1",
     }

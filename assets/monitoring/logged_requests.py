@@ -1,0 +1,101 @@
+"""Logged requests: what the prediction log of a product holds of its champion, as a frame."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.promotion.ledger_state import Entry
+from assets.storage.digests import value_digest
+from assets.storage.home import Home
+from bentos.runtime import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 100_000
+"""Rows of the log that are looked at: the latest."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Rows that were asked, the earliest first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The features as they were kept, with ``answered_at`` and ``request_id``.
+    scores : list of float
+        What was answered: the probability of yes, the largest of all classes', or the value.
+    hashed, dropped : set of str
+        Features of which some rows hold pseudonyms, or nothing.
+    """
+
+    rows: pd.DataFrame
+    scores: list[float]
+    hashed: set[str]
+    dropped: set[str]
+
+
+def files(home: Home, product: str) -> list[Path]:
+    """The files of a product's log, the earliest day first."""
+    return sorted((home.served / product).glob("*.sqlite"))
+
+
+def position(home: Home, product: str) -> str:
+    """How far the log has come, as a digest; empty if nobody asked."""
+    reached = {}
+    for file in files(home, product):
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+            reached[file.stem] = connection.execute("select max(rowid) from predictions").fetchone()[0]
+    return value_digest(reached) if reached else ""
+
+
+def read(home: Home, champion: Entry, model: Model) -> Logged | None:
+    """The latest rows that the champion was asked; None if nobody asked."""
+    import pandas as pd
+
+    lines = list(_lines(home, champion))[::-1]
+    if not lines:
+        return None
+    rows = [json.loads(line["features"]) for line in lines]
+    treated: set[tuple[str, str]] = set()
+    for told in {line["hidden"] for line in lines if line["hidden"]}:
+        treated |= set(json.loads(told).items())
+    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in model.signature["features"]}
+    frame = pd.DataFrame(columns).assign(
+        answered_at=pd.to_datetime([line["answered_at_utc"] for line in lines], utc=True, format="ISO8601"),
+        request_id=[line["request_id"] for line in lines],
+    )
+    hashed, dropped = ({name for name, how in treated if how == kind} for kind in ("hash", "drop"))
+    numbers = [name for name in model.inputs[1] if name not in hashed]
+    return Logged(
+        frame.astype(dict.fromkeys(numbers, "float64")),
+        [_score(json.loads(line["prediction"])) for line in lines],
+        hashed,
+        dropped,
+    )
+
+
+def _lines(home: Home, champion: Entry) -> Iterator[dict[str, Any]]:
+    """The latest rows, the last one first."""
+    query = "select * from predictions where model_digest = ? order by rowid desc limit ?"
+    left = MOST
+    for file in reversed(files(home, champion.product)):
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            for line in connection.execute(query, (champion.model_digest, left)):
+                left -= 1
+                # the file of a day that an earlier version of the service began has no such column
+                yield {"hidden": None, **dict(line)}
+
+
+def _score(answer: Mapping[str, Any]) -> float:
+    if "probabilities" in answer:
+        return float(max(answer["probabilities"].values()))
+    return float(answer.get("probability", answer.get("value", float("nan"))))
