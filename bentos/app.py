@@ -23,6 +23,7 @@ from bentos import openapi, page
 from bentos.access import CALLER
 from bentos.batching import Batcher, OverloadedError
 from bentos.following import Follower
+from bentos.log_encryption import PublicKey
 from bentos.metrics import Metrics
 from bentos.prediction_log import PredictionLog
 from bentos.pseudonyms import VARIABLE, read_secret
@@ -48,6 +49,8 @@ class ModelApp:
         Where the prediction log is written; None writes none.
     secret_file : Path, optional
         The key of pseudonyms in that log.
+    public_key : PublicKey, optional
+        What that log is encrypted for.
     metrics : Metrics, optional
         What Prometheus is told.
     static : Path, optional
@@ -61,6 +64,7 @@ class ModelApp:
         pointer: Path | None = None,
         log_folder: Path | None = None,
         secret_file: Path | None = None,
+        public_key: PublicKey | None = None,
         metrics: Metrics | None = None,
         static: Path | None = None,
     ) -> None:
@@ -70,7 +74,7 @@ class ModelApp:
             served.limits["max_batch_rows"], served.limits["max_waiting_rows"], self.metrics.batch_rows.observe
         )
         self.follower = None if pointer is None else Follower(pointer, self.switch, self._cannot_switch)
-        self.log_folder, self.secret_file, self.static = log_folder, secret_file, static
+        self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
         self.lag = 0.0
         self.served: Served | None = None
@@ -252,8 +256,8 @@ class ModelApp:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            kept, dropped = self.limits["log_sample"], self.metrics.dropped.inc
-            self.log = PredictionLog(self.log_folder, kept, dropped, secret_file=self.secret_file)
+            keys: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key}
+            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **keys)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._measure_lag())]

@@ -18,18 +18,19 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from bentos.log_encryption import PublicKey, Sealer
 from bentos.pseudonyms import read_secret, treated
 from bentos.served import Row, Served
 
 TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
-    model_digest text not null, features text not null, prediction text not null, caller text, hidden text,
+    model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
     primary key (request_id, row_number)
 ) strict
 """
-COLUMNS = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller, hidden"
-LATER = ("caller", "hidden")
+COLUMNS = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller, hidden, data_key"
+LATER = {"caller": "text", "hidden": "text", "data_key": "integer"}
 """Columns that the file of a day lacks which an earlier version of the service began."""
 Entry = tuple[str, datetime, Served, Sequence[Row], Sequence[Any], str | None]
 MOST, TOGETHER = 4_000, 4_000
@@ -51,6 +52,8 @@ class PredictionLog:
         Told how many rows were dropped.
     secret_file : Path, optional
         The key of pseudonyms. Without it, columns that should be hashed are dropped.
+    public_key : PublicKey, optional
+        Features, answers and callers are encrypted so that only its private key opens them.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class PredictionLog:
         on_dropped: Callable[[int], None] = lambda _: None,
         *,
         secret_file: Path | None = None,
+        public_key: PublicKey | None = None,
     ) -> None:
         self.folder, self.sample, self.on_dropped, self.secret_file = folder, sample, on_dropped, secret_file
+        self.sealer = None if public_key is None else Sealer(public_key)
         self.entries: deque[Entry] = deque()
         self.closing = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +112,7 @@ class PredictionLog:
             lines = [
                 (
                     request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
-                    served.model.digest, features, to_json(answer).decode(), caller, hidden,
+                    served.model.digest, features, to_json(answer).decode(), caller, hidden, None,
                 )
                 for request_id, moment, served, rows, answers, caller in batch
                 if moment.date() == day
@@ -119,9 +124,12 @@ class PredictionLog:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute(TABLE)
                 present = {column[1] for column in connection.execute("pragma table_info(predictions)")}
-                for name in LATER:
+                for name, kind in LATER.items():
                     if name not in present:
-                        connection.execute(f"alter table predictions add column {name} text")
+                        connection.execute(f"alter table predictions add column {name} {kind}")
+                if self.sealer is not None:
+                    number = self.sealer.begin(connection, day.isoformat())
+                    lines = [_encrypted(self.sealer, line, number) for line in lines]
                 # a client may repeat its request's id; its first answer stands
                 values = ", ".join("?" * len(COLUMNS.split(",")))
                 connection.executemany(f"insert or ignore into predictions ({COLUMNS}) values ({values})", lines)
@@ -131,3 +139,10 @@ def _kept(served: Served, row: Row, secret: bytes | None) -> tuple[str, str | No
     """The features of a row as they are kept, and how those are treated that are not kept as they came; both as JSON."""
     features, hidden = treated(row, served.model.signature["features"], served.privacy, secret)
     return to_json(features).decode(), to_json(hidden).decode() if hidden else None
+
+
+def _encrypted(sealer: Sealer, line: tuple[Any, ...], data_key: int) -> tuple[Any, ...]:
+    """A line whose features, answer and caller are one ciphertext."""
+    request_id, number, moment, version, digest, features, answer, caller, hidden, _ = line
+    content = sealer.encrypt((request_id, number, moment, digest), [features, answer, caller])
+    return request_id, number, moment, version, digest, content, "", None, hidden, data_key

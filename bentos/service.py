@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from bentos.access_settings import AccessSettings
+from bentos.log_encryption import LOG_KEY, PublicKey
 from bentos.pseudonyms import VARIABLE
 from bentos.served import Served
 
@@ -25,6 +26,8 @@ HERE = Path(__file__).resolve().parent
 POINTER, LOG = "LOOPLINE_CHAMPION", "LOOPLINE_PREDICTION_LOG"
 """The variables that name the pointer to follow and the folder of the prediction log."""
 PROMISE: dict[str, Any] = json.loads((HERE / "promoted.json").read_text(encoding="utf-8"))
+PUBLIC_KEY = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None
+"""What the prediction log is encrypted for; read where the module is loaded, so that no service starts that cannot."""
 SETTINGS = AccessSettings.of(os.environ, PROMISE["product"])
 """Who may ask; read where the module is loaded, so that a service that nobody asked to be open does not even start."""
 
@@ -55,6 +58,7 @@ class DirectService(bentoml.Service[Any]):
             pointer=pointer,
             log_folder=log,
             secret_file=secret,
+            public_key=PUBLIC_KEY,
             metrics=metrics,
             static=Path(bentoml.__file__).parent / "_internal" / "server" / "static_content",
         )

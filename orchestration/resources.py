@@ -86,8 +86,12 @@ def mlflow_environment() -> dict[str, str]:
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
     """The environment of a service that follows the champion and keeps its prediction log in this home."""
+    from assets.storage import log_keys
+
+    log_key = [("LOOPLINE_LOG_KEY", item.public) for item in log_keys.keys(home)[-1:]]
     return {
         **os.environ,
+        **dict(log_key),
         **SETTINGS,
         "BENTOML_HOME": str(home.bentos),
         "LOOPLINE_CHAMPION": str(pointer),

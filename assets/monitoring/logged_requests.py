@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.errors import HomeError
 from assets.promotion.ledger_state import Entry
+from assets.storage import log_keys
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
+from bentos.log_encryption import LogKeyError, decrypt
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
@@ -57,10 +60,16 @@ def position(home: Home, product: str) -> str:
 
 
 def read(home: Home, champion: Entry, model: Model) -> Logged | None:
-    """The latest rows that the champion was asked; None if nobody asked."""
+    """The latest rows that the champion was asked; None if nobody asked.
+
+    Raises
+    ------
+    HomeError
+        If they are encrypted, and the private key cannot be had.
+    """
     import pandas as pd
 
-    lines = list(_lines(home, champion))[::-1]
+    lines = list(latest(home, champion.product, champion.model_digest))[::-1]
     if not lines:
         return None
     rows = [json.loads(line["features"]) for line in lines]
@@ -82,17 +91,66 @@ def read(home: Home, champion: Entry, model: Model) -> Logged | None:
     )
 
 
-def _lines(home: Home, champion: Entry) -> Iterator[dict[str, Any]]:
-    """The latest rows, the last one first."""
-    query = "select * from predictions where model_digest = ? order by rowid desc limit ?"
-    left = MOST
-    for file in reversed(files(home, champion.product)):
+def extent(home: Home, champion: Entry) -> dict[str, Any]:
+    """What is known of the log without reading what it holds: ``from``, ``to``, ``rows`` and ``requests``."""
+    query = (
+        "select min(answered_at_utc), max(answered_at_utc), count(*), count(distinct request_id) from predictions "
+        "where model_digest = ?"
+    )
+    found = []
+    for file in files(home, champion.product):
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+            found += [row for row in connection.execute(query, (champion.model_digest,)) if row[2]]
+    first, last, rows, requests = zip(*found, strict=True)
+    return {"from": min(first), "to": max(last), "rows": sum(rows), "requests": sum(requests)}
+
+
+def decrypted(connection: sqlite3.Connection, known: Sequence[log_keys.LogKey], lines: Sequence[dict[str, Any]]) -> None:
+    """Decrypt the lines of a file in place, those that are encrypted.
+
+    Raises
+    ------
+    HomeError
+        If the private key cannot be had, or a line was changed.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    ciphers: dict[int, AESGCM] = {}
+    for line in lines:
+        if (number := line.get("data_key")) is None:
+            continue
+        if number not in ciphers:
+            sealed = connection.execute("select key_id, sealed from data_keys where number = ?", (number,)).fetchone()
+            ciphers[number] = AESGCM(log_keys.open_sealed(known, *(sealed or ("?", ""))))
+        place = line["request_id"], line["row_number"], line["answered_at_utc"], line["model_digest"]
+        try:
+            content = decrypt(ciphers[number], place, line["features"])
+        except LogKeyError as error:
+            raise HomeError(
+                f"the prediction log cannot be read: {error}. Restore the file of that day from a backup."
+            ) from error
+        line["features"], line["prediction"], line["caller"] = content
+
+
+def latest(home: Home, product: str, model_digest: str | None = None, most: int = MOST) -> Iterator[dict[str, Any]]:
+    """The latest rows of a product's log, or of one of its models, the last one first, decrypted.
+
+    Raises
+    ------
+    HomeError
+        If they are encrypted, and the private key cannot be had.
+    """
+    query = "select * from predictions where coalesce(model_digest = ?, true) order by rowid desc limit ?"
+    left, known = most, log_keys.keys(home)
+    for file in reversed(files(home, product)):
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
-            for line in connection.execute(query, (champion.model_digest, left)):
-                left -= 1
-                # the file of a day that an earlier version of the service began has no such column
-                yield {"hidden": None, **dict(line)}
+            # the file of a day that an earlier version of the service began lacks columns
+            lines = [{"hidden": None, **dict(line)} for line in connection.execute(query, (model_digest, left))]
+            connection.row_factory = None
+            decrypted(connection, known, lines)
+            left -= len(lines)
+            yield from lines
 
 
 def _score(answer: Mapping[str, Any]) -> float:

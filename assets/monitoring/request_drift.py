@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.errors import HomeError
 from assets.features import snapshots
 from assets.methods.shift import Shift, assignments, divergence, judged
 from assets.monitoring import histograms, logged_requests
@@ -56,7 +57,10 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     if not logged_requests.files(home, spec.name):
         return None
     model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest, threads=2)
-    logged = logged_requests.read(home, champion, model)
+    try:
+        logged = logged_requests.read(home, champion, model)
+    except HomeError as error:
+        return {**logged_requests.extent(home, champion), "alarms": [], "not_judged": str(error).rstrip(".")}
     if logged is None:
         return None
     log = logged.rows

@@ -200,7 +200,9 @@ def test_private_columns_are_in_no_log_and_no_example(shop: Home, models: dict[s
     assert answer["prediction"]["probability"] == outputs(models["churn"], [ROW])[0]
     (file,) = (tmp_path / "log").glob("*.sqlite")
     with closing(sqlite3.connect(file)) as connection:
-        found = [json.loads(row[0]) for row in connection.execute("select features from predictions where request_id in ('a', 'b')")]
+        found = [
+            json.loads(row[0]) for row in connection.execute("select features from predictions where request_id in ('a', 'b')")
+        ]
     assert found[0] == found[1] == {"plan": found[0]["plan"], "visits": 2.0}
     assert found[0]["plan"].startswith("hmac:")
     assert (asked["row"]["plan"], asked["row"]["visits"]) == ("example", real["visits"])
