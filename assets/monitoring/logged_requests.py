@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from assets.errors import HomeError
 from assets.promotion.ledger_state import Entry
 from assets.storage import log_keys
-from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from bentos.log_encryption import LogKeyError, decrypt
 from bentos.runtime import Model
@@ -48,15 +47,6 @@ class Logged:
 def files(home: Home, product: str) -> list[Path]:
     """The files of a product's log, the earliest day first."""
     return sorted((home.served / product).glob("*.sqlite"))
-
-
-def position(home: Home, product: str) -> str:
-    """How far the log has come, as a digest; empty if nobody asked."""
-    reached = {}
-    for file in files(home, product):
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-            reached[file.stem] = connection.execute("select max(rowid) from predictions").fetchone()[0]
-    return value_digest(reached) if reached else ""
 
 
 def read(home: Home, champion: Entry, model: Model) -> Logged | None:

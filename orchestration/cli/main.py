@@ -14,7 +14,7 @@ from assets.errors import DigestError, SpecificationError
 from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import data, key, ledger, monitoring, new, promotion, registries, replay, serving, verification
+from orchestration.cli import data, erasure, key, ledger, monitoring, new, promotion, registries, replay, serving, verification
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
@@ -23,6 +23,7 @@ from orchestration.cli.ports import UI, require_free
 def loopline() -> None:
     """Closed-loop MLOps as code: raw files to a served model and back."""
     settle_process()
+    erasure.finish_interrupted()
 
 
 @loopline.command()
@@ -176,6 +177,7 @@ for command in (
     *monitoring.COMMANDS,
     *data.COMMANDS,
     *verification.COMMANDS,
+    *erasure.COMMANDS,
     new.new,
     key.key,
     registries.registries,

@@ -24,6 +24,7 @@ NO_CONTENT = {
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.policies": "compares policies of retraining in a replay",
+    "assets.monitoring.logged_erasure": "erases rows; nothing is made of it",
     "assets.monitoring.retraining_decisions": "decides when a run starts",
     "assets.monitoring.retraining_triggers": "decides when a run starts",
     "assets.observability": "exports what was found out; nothing is made of it",
@@ -36,6 +37,7 @@ NO_CONTENT = {
     "assets.serving.tls_files": "says who may ask a service; nothing is made of it",
     "assets.spec": "reads a declaration; what it says is in the versions by its values",
     "assets.storage.code_version": "takes the versions",
+    "assets.storage.row_eraser": "erases rows; nothing is made of it",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }
