@@ -5,7 +5,7 @@ The keys themselves are kept nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,10 +55,6 @@ class KeyColumn:
         """What is kept of a forgotten entity's key, by the home's key of pseudonyms."""
         return pseudonym(key, f"forgotten {self.source}.{self.table}.{self.column}", value)
 
-    def names(self, key: bytes, value: str, hashes: Collection[str]) -> bool:
-        """Whether a value of a raw file is one of the keys with these hashes."""
-        return self.hashed(key, key_text(value, is_number=self.is_number)) in hashes
-
 
 def remember(home: Home, column: KeyColumn, key: str) -> None:
     """Let no landing bring this key back."""
@@ -75,37 +71,60 @@ def is_forgotten(home: Home, column: KeyColumn, key: str) -> bool:
     return bool(hashes) and column.hashed(secret(home), key) in hashes
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """What is forgotten of a table.
+
+    Parameters
+    ----------
+    columns : dict of KeyColumn to frozenset of str
+        The hashes of forgotten keys, by their column.
+    key : bytes
+        The home's key of pseudonyms; empty where nothing is forgotten.
+    """
+
+    columns: Mapping[KeyColumn, frozenset[str]]
+    key: bytes
+
+    @classmethod
+    def of(cls, home: Home, source: str, name: str, table: TableSpec) -> Forgotten:
+        """What is forgotten of a table of a source."""
+        known = {KeyColumn.of(source, name, table, item): hashes for item, hashes in _known(home, source).get(name, {}).items()}
+        columns = {column: frozenset(hashes) for column, hashes in known.items() if column is not None and hashes}
+        return cls(columns, secret(home) if columns else b"")
+
+    def names(self, column: KeyColumn, value: str) -> bool:
+        """Whether a value of a raw file is a forgotten key."""
+        text = key_text(value, is_number=column.is_number)
+        return column.hashed(self.key, text) in self.columns[column]
+
+    def has_row(self, row: Mapping[str, str | None]) -> bool:
+        """Whether a row, by the names of its file, is of a forgotten entity."""
+        return any(self.names(column, value) for column in self.columns if (value := row.get(column.raw)) is not None)
+
+    def has_line(self, text: str | None) -> bool:
+        """Whether a line that cannot be split into fields names a forgotten entity in one."""
+        return any(self.names(column, item) for column in self.columns for item in fields(text or ""))
+
+
 def leave_out(home: Home, connection: duckdb.DuckDBPyConnection, source: str, name: str, table: TableSpec) -> int:
     """Take the rows of forgotten keys out of the relations `raw` and `malformed`; how many there were."""
-    left_out = 0
-    for column_name, hashes in _known(home, source).get(name, {}).items():
-        column = KeyColumn.of(source, name, table, column_name)
-        if column is None or not hashes:
-            continue
-        known, own = frozenset(hashes), secret(home)
-
-        rows = [row for row, value in _keys(connection, column) if column.names(own, value, known)]
-        lines = connection.execute("select rowid, text from malformed").fetchall()
-        broken = [row for row, text in lines if any(column.names(own, item, known) for item in fields(text or ""))]
-        _leave_out(connection, rows, f"left_out_{left_out}")
-        if broken:
-            connection.execute("delete from malformed where rowid in (select unnest(?::bigint[]))", [broken])
-        left_out += len(rows) + len(broken)
-    return left_out
+    known = Forgotten.of(home, source, name, table)
+    if not known.columns:
+        return 0
+    rows = sorted({row for column in known.columns for row, value in _keys(connection, column) if known.names(column, value)})
+    lines = connection.execute("select rowid, text from malformed").fetchall()
+    broken = [row for row, text in lines if known.has_line(text)]
+    connection.execute("create table forgotten_rows as select unnest(?::bigint[]) as number", [rows])
+    connection.execute("alter view raw rename to raw_with_forgotten")
+    connection.execute("create view raw as from raw_with_forgotten where source_row not in (select number from forgotten_rows)")
+    connection.execute("delete from malformed where rowid in (select unnest(?::bigint[]))", [broken])
+    return len(rows) + len(broken)
 
 
 def rows_in_file(connection: duckdb.DuckDBPyConnection, column: KeyColumn, key: str) -> list[int]:
     """The numbers of the rows of the relation `raw` that have a key, from 1."""
     return [row for row, value in _keys(connection, column) if key_text(value, is_number=column.is_number) == key]
-
-
-def _leave_out(connection: duckdb.DuckDBPyConnection, rows: list[int], name: str) -> None:
-    """Make the relation `raw` one without these rows."""
-    if not rows:
-        return
-    connection.execute(f"create table {name} as select unnest(?::bigint[]) as number", [rows])
-    connection.execute(f"alter view raw rename to raw_{name}")
-    connection.execute(f"create view raw as from raw_{name} where source_row not in (select number from {name})")
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, column: KeyColumn) -> Iterator[tuple[int, str]]:

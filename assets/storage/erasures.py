@@ -56,6 +56,12 @@ def finding(number: int, digest: str) -> str:
     return f"erasure {number} {digest}"
 
 
+def request_of(told: str | None) -> int | None:
+    """The request that a finding of the ledger is about, if it is about one."""
+    word, _, rest = (told or "").partition(" ")
+    return int(rest.split()[0]) if word == "erasure" else None
+
+
 def _changes(root: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, certificate in certificates(root).items():
         yield from ((number, item) for item in certificate[kind])

@@ -49,6 +49,16 @@ def forget(
         from orchestration.cli.monitoring import retrain
 
         context.invoke(retrain, product=product, reason=f"erasure request {request.number}")
+        with told():
+            from assets.promotion import ledger
+
+            champion = ledger.standing(home, product).champion
+        if champion is not None and champion.model_digest in {model["model_digest"] for model in request.models}:
+            click.echo(
+                f"version {champion.version} still serves, and learnt from the rows: its successor did not pass the gate. "
+                f"Promote one: `loopline promote {product} VERSION --override --reason …`; then "
+                f"`loopline invalidate {product} {champion.version} --reason …`."
+            )
 
 
 def finish_interrupted() -> None:

@@ -179,6 +179,11 @@ def test_no_landing_brings_a_person_back(world: tuple[Path, Home]) -> None:
     assert {"landing/churn/data", "churn/snapshot", "churn/model", "churn/verdict"} <= set(outcome.executed)
     (record,) = landed_tables.records(home, "churn", "data")
     assert (record.rows_in, record.rows_good, record.rows_quarantined) == (899, 899, 0)
+    source = spec_of().as_source()
+    assert source is not None
+    (folder / "arriving" / "b.csv").write_text((folder / "arriving" / "a.csv").read_text().replace("X1", "X2"))
+    Consumer(home, source, "data").consume(folder / "arriving")
+    assert Consumer(home, source, "data").counts() == (2, 0)
     assert named_in(home) == set()
     assert all(link.problem == "" for link in lineage.chain(home, "churn"))
     assert run_products(home, folder, spec_of()).executed == {}
