@@ -95,15 +95,15 @@ def look(
         sources=sorted({column.source for column in columns}),
         is_of_warehouse=spec.source is None,
     )
-    request = replace(request, files=erasure.scan(home, request))
+    raw = {path: rows for column in columns for path, rows in _raw_rows(home, sources, column, key)}
+    files = erasure.scan(home, request)
+    request = replace(request, files=files, source_rows={path.name: len(rows) for path, rows in raw.items()})
     erasure.require_rows(home, request)
     found = erased_models.learnt(home, spec, request.person)
-    raw = {path: rows for column in columns for path, rows in _raw_rows(home, sources, column, key)}
     request = replace(
         request,
         logged=logged_erasure.rows_of(home, spec.name, request.person, found.features),
         models=erased_models.models(home, spec, found),
-        source_rows={path.name: len(rows) for path, rows in raw.items()},
     )
     return request, raw
 
