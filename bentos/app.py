@@ -26,11 +26,13 @@ from bentos.batching import Batcher, OverloadedError
 from bentos.bodies import Row
 from bentos.deadlines import Deadlines
 from bentos.following import Follower
+from bentos.log_encryption import PublicKey
 from bentos.metrics import Metrics
 from bentos.prediction_log import PredictionLog
+from bentos.pseudonyms import VARIABLE, read_secret
 from bentos.refusals import RefusedError, invalid
 from bentos.served import Served, in_rows
-from bentos.wire import JSON, content_type, fit_id, say, send_content
+from bentos.wire import JSON, content_type, fit_id, read_body, say, send_content
 
 TICK = 0.05
 """How often the event loop's lag is measured and late requests are ended, in seconds."""
@@ -48,6 +50,10 @@ class ModelApp:
         What names the champion; the service changes models by it.
     log_folder : Path, optional
         Where the prediction log is written; None writes none.
+    secret_file : Path, optional
+        The key of pseudonyms in that log.
+    public_key : PublicKey, optional
+        What that log is encrypted for.
     metrics : Metrics, optional
         What Prometheus is told.
     static : Path, optional
@@ -60,6 +66,8 @@ class ModelApp:
         *,
         pointer: Path | None = None,
         log_folder: Path | None = None,
+        secret_file: Path | None = None,
+        public_key: PublicKey | None = None,
         metrics: Metrics | None = None,
         static: Path | None = None,
     ) -> None:
@@ -70,7 +78,7 @@ class ModelApp:
             served.limits["max_batch_rows"], served.limits["max_waiting_rows"], self.metrics.batch_rows.observe
         )
         self.follower = None if pointer is None else Follower(pointer, self.switch, self._cannot_switch)
-        self.log_folder, self.static = log_folder, static
+        self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
         self.lag = 0.0
         self.served: Served | None = None
@@ -112,6 +120,15 @@ class ModelApp:
             self.metrics.switches.inc()
         version = None if served is None else served.promise["model_version"]
         say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
+        if self.log_folder is not None and served is not None and "hash" in served.privacy.values():
+            self._require_secret(served)
+
+    def _require_secret(self, served: Served) -> None:
+        """Say so where columns are dropped that should be hashed."""
+        if read_secret(self.secret_file) is None:
+            names = [name for name, how in served.privacy.items() if how == "hash"]
+            told = f"{VARIABLE} names no file with the key of pseudonyms: {', '.join(names)} are dropped instead of hashed"
+            say(event="prediction log", warning=told)
 
     async def _predict(self, served: Served, body: bytes, request_id: str) -> bytes:
         row = served.bodies.one(body)
@@ -170,7 +187,7 @@ class ModelApp:
                 self._require_capacity(served)
                 kind = JSON if scope["method"] == "GET" else content_type(given.get(b"content-type", b""), handlers)
                 with self.deadlines:
-                    body = b"" if scope["method"] == "GET" else await self._body(receive)
+                    body = b"" if scope["method"] == "GET" else await read_body(receive, self.limits["max_body_bytes"])
                     content, status = await handlers[kind](served, body, request_id), 200  # type: ignore[arg-type]
             except ValidationError as error:
                 refusal = invalid(error)
@@ -210,18 +227,6 @@ class ModelApp:
         if 1000 * self.lag > self.limits["max_lag_ms"]:
             raise RefusedError(503, f"Overloaded: requests wait longer than {self.limits['max_lag_ms']} ms. Try again.")
 
-    async def _body(self, receive: Receive) -> bytes:
-        """The body, if it is within the limit."""
-        most, body, more = self.limits["max_body_bytes"], b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RefusedError(400, "The body ended before it was whole.")
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-            if len(body) > most:
-                raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
-        return body
-
     def _count(self, served: Served | None, error: ValidationError) -> None:
         """Count the values that were refused."""
         features = () if served is None else served.model.signature["features"]
@@ -258,7 +263,8 @@ class ModelApp:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc)
+            keys: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key}
+            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **keys)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._tick())]

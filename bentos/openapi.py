@@ -52,14 +52,14 @@ IDENTIFIED = {
 
 def describe(served: Served) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a served model."""
-    signature = served.model.signature
+    example = served.example
+    signature = {**served.model.signature, "background": [{**dict.fromkeys(served.model.signature["features"]), **example}]}
     bodies = schemas.requests(signature, served.limits["max_batch_rows"])
     answers = schemas.answers(signature)
     kinds = [("validation", kind) for kind in bodies.values()] + [("serialization", kind) for kind in answers.values()]
     adapters: list[Any] = [(number, mode, TypeAdapter(kind)) for number, (mode, kind) in enumerate(kinds)]
     made, definitions = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")
     schema_of: list[Any] = [made[number, mode] for number, mode, _ in adapters]
-    example = {name: value for name, value in signature["background"][0].items() if value is not None}
     paths: dict[str, Any] = {
         path: _asked(path, schema_of[number], schema_of[len(bodies) + number], example) for number, path in enumerate(bodies)
     }

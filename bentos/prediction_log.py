@@ -19,16 +19,20 @@ from typing import Any
 from pydantic_core import to_json
 
 from bentos.bodies import Row
+from bentos.log_encryption import PublicKey, Sealer
+from bentos.pseudonyms import read_secret, treated
 from bentos.served import Served
 
 TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
-    model_digest text not null, features text not null, prediction text not null, caller text,
+    model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
     primary key (request_id, row_number)
 ) strict
 """
-COLUMNS = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller"
+COLUMNS = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller, hidden, data_key"
+LATER = {"caller": "text", "hidden": "text", "data_key": "integer"}
+"""Columns that the file of a day lacks which an earlier version of the service began."""
 Entry = tuple[str, datetime, Served, Sequence[Row], Sequence[Any], str | None]
 MOST, TOGETHER = 4_000, 4_000
 """How many requests may wait to be written, and how many are written together."""
@@ -47,10 +51,23 @@ class PredictionLog:
         The share of requests that is kept; which ones follows from their id, so that all services agree.
     on_dropped : callable
         Told how many rows were dropped.
+    secret_file : Path, optional
+        The key of pseudonyms. Without it, columns that should be hashed are dropped.
+    public_key : PublicKey, optional
+        Features, answers and callers are encrypted so that only its private key opens them.
     """
 
-    def __init__(self, folder: Path, sample: float, on_dropped: Callable[[int], None] = lambda _: None) -> None:
-        self.folder, self.sample, self.on_dropped = folder, sample, on_dropped
+    def __init__(
+        self,
+        folder: Path,
+        sample: float,
+        on_dropped: Callable[[int], None] = lambda _: None,
+        *,
+        secret_file: Path | None = None,
+        public_key: PublicKey | None = None,
+    ) -> None:
+        self.folder, self.sample, self.on_dropped, self.secret_file = folder, sample, on_dropped, secret_file
+        self.sealer = None if public_key is None else Sealer(public_key)
         self.entries: deque[Entry] = deque()
         self.closing = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,22 +108,42 @@ class PredictionLog:
                 self.on_dropped(sum(len(item[3]) for item in batch))
 
     def _append(self, batch: Sequence[Entry]) -> None:
+        secret = read_secret(self.secret_file)
         for day in sorted({item[1].date() for item in batch}):
             lines = [
                 (
                     request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
-                    served.model.digest, to_json(served.bodies.named(row)).decode(), to_json(answer).decode(), caller,
+                    served.model.digest, features, to_json(answer).decode(), caller, hidden, None,
                 )
                 for request_id, moment, served, rows, answers, caller in batch
                 if moment.date() == day
                 for number, (row, answer) in enumerate(zip(rows, answers, strict=True))
+                for features, hidden in [_kept(served, row, secret)]
             ]  # fmt: skip
             # timeout: other workers append to the same file
             with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute(TABLE)
-                if "caller" not in {column[1] for column in connection.execute("pragma table_info(predictions)")}:
-                    # a day that a service began which knew no callers
-                    connection.execute("alter table predictions add column caller text")
+                present = {column[1] for column in connection.execute("pragma table_info(predictions)")}
+                for name, kind in LATER.items():
+                    if name not in present:
+                        connection.execute(f"alter table predictions add column {name} {kind}")
+                if self.sealer is not None:
+                    number = self.sealer.begin(connection, day.isoformat())
+                    lines = [_encrypted(self.sealer, line, number) for line in lines]
                 # a client may repeat its request's id; its first answer stands
-                connection.executemany(f"insert or ignore into predictions ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)", lines)
+                values = ", ".join("?" * len(COLUMNS.split(",")))
+                connection.executemany(f"insert or ignore into predictions ({COLUMNS}) values ({values})", lines)
+
+
+def _kept(served: Served, row: Row, secret: bytes | None) -> tuple[str, str | None]:
+    """The features of a row as they are kept, and how those are treated that are not kept as they came; both as JSON."""
+    features, hidden = treated(served.bodies.named(row), served.bodies.features, served.privacy, secret)
+    return to_json(features).decode(), to_json(hidden).decode() if hidden else None
+
+
+def _encrypted(sealer: Sealer, line: tuple[Any, ...], data_key: int) -> tuple[Any, ...]:
+    """A line whose features, answer and caller are one ciphertext."""
+    request_id, number, moment, version, digest, features, answer, caller, hidden, _ = line
+    content = sealer.encrypt((request_id, number, moment, digest), [features, answer, caller])
+    return request_id, number, moment, version, digest, content, "", None, hidden, data_key

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
+from bentos.pseudonyms import Treatment
 from bentos.row_graph import FILE, RowGraph
 from bentos.runtime import Model, TamperedModelError
 
@@ -64,6 +65,23 @@ class Served:
     def version(self) -> str:
         """The model's version, as texts name it."""
         return str(self.promise["model_version"])
+
+    @property
+    def privacy(self) -> dict[str, Treatment]:
+        """The features whose values are private, and what the prediction log keeps of them, as declared under ``privacy``."""
+        found: dict[str, Treatment] = self.promise.get("privacy", {})
+        return found
+
+    @cached_property
+    def example(self) -> dict[str, Any]:
+        """A row to show: a training row, with made-up values where they are private."""
+        made_up = {"category": "example", "number": 0.0}
+        features = self.model.signature["features"]
+        row = {name: value for name, value in self.model.signature["background"][0].items() if value is not None}
+        for name in self.privacy:
+            low, high = features[name]["min"], features[name]["max"]
+            row[name] = low if low is not None else high if high is not None else made_up[features[name]["type"]]
+        return row
 
     @property
     def stamp(self) -> dict[str, Any]:

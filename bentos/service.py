@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from bentos.access_settings import AccessSettings
+from bentos.log_encryption import LOG_KEY, PublicKey
+from bentos.pseudonyms import VARIABLE
 from bentos.served import Served
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ HERE = Path(__file__).resolve().parent
 POINTER, LOG = "LOOPLINE_CHAMPION", "LOOPLINE_PREDICTION_LOG"
 """The variables that name the pointer to follow and the folder of the prediction log."""
 PROMISE: dict[str, Any] = json.loads((HERE / "promoted.json").read_text(encoding="utf-8"))
+PUBLIC_KEY = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None
+"""What the prediction log is encrypted for; read where the module is loaded, so that no service starts that cannot."""
 SETTINGS = AccessSettings.of(os.environ, PROMISE["product"])
 """Who may ask; read where the module is loaded, so that a service that nobody asked to be open does not even start."""
 
@@ -48,11 +52,13 @@ class DirectService(bentoml.Service[Any]):
         from bentos.metrics import Metrics
 
         metrics = Metrics(shared)
-        pointer, log = os.environ.get(POINTER), os.environ.get(LOG)
+        pointer, log, secret = (Path(path) if (path := os.environ.get(name)) else None for name in (POINTER, LOG, VARIABLE))
         app = ModelApp(
             Served.load(HERE),
-            pointer=Path(pointer) if pointer else None,
-            log_folder=Path(log) if log else None,
+            pointer=pointer,
+            log_folder=log,
+            secret_file=secret,
+            public_key=PUBLIC_KEY,
             metrics=metrics,
             static=Path(bentoml.__file__).parent / "_internal" / "server" / "static_content",
         )

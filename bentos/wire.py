@@ -1,4 +1,4 @@
-"""What goes out: an answer to its sender, and a line into the log; and the id that binds them."""
+"""What comes in and goes out: bodies and answers, a line into the log, and the id that binds them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
-from starlette.types import Send
+from starlette.types import Receive, Send
 
 from bentos.refusals import RefusedError
 
@@ -52,6 +52,19 @@ def content_type(given: bytes, allowed: Collection[bytes]) -> bytes:
         names = " or ".join(name.decode() for name in allowed)
         raise RefusedError(415, f"The content type is '{kind.decode('latin-1')}', but must be {names}. Send one of them.")
     return kind
+
+
+async def read_body(receive: Receive, most: int) -> bytes:
+    """A request's body of at most so many bytes; otherwise a RefusedError."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, "The body ended before it was whole.")
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+        if len(body) > most:
+            raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
+    return body
 
 
 @lru_cache(maxsize=2)

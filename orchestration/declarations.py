@@ -101,6 +101,17 @@ def sources(defs: Path = DEFS) -> list[SourceSpec]:
     return _shared(defs) + [own for spec, _ in products(defs=defs) if (own := spec.as_source()) is not None]
 
 
+def sources_of(spec: ProductSpec, folder: Path, defs: Path = DEFS) -> list[tuple[SourceSpec, Path]]:
+    """The sources that a product rests on, each with the folder of its declaration: its own, or those of the warehouse."""
+    from assets.spec import SourceSpec, read_declaration
+
+    if (own := spec.as_source()) is not None:
+        return [(own, folder)]
+    wanted = {table.partition(".")[0] for table in declared(defs).products[spec.name]}
+    found = [(read_declaration(path, SourceSpec), path.parent) for path in _declaring("Source", defs)]
+    return [item for item in found if item[0].name in wanted]
+
+
 def _shared(defs: Path) -> list[SourceSpec]:
     from assets.spec import SourceSpec, read_declaration
 

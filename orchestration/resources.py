@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from assets.errors import HomeError
 from assets.processes.settings import SETTINGS
+from assets.storage import pseudonym_key
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
@@ -85,12 +86,17 @@ def mlflow_environment() -> dict[str, str]:
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
     """The environment of a service that follows the champion and keeps its prediction log in this home."""
+    from assets.storage import log_keys
+
+    log_key = [("LOOPLINE_LOG_KEY", item.public) for item in log_keys.keys(home)[-1:]]
     return {
         **os.environ,
+        **dict(log_key),
         **SETTINGS,
         "BENTOML_HOME": str(home.bentos),
         "LOOPLINE_CHAMPION": str(pointer),
         "LOOPLINE_PREDICTION_LOG": str(home.served / product),
+        "LOOPLINE_PSEUDONYM_KEY": str(pseudonym_key.file_of(home)),
         # compiled modules beside a bento's own would be run instead of them, and no manifest names them
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -19,6 +19,7 @@ from assets.methods.ranks import rank_correlation
 from assets.spec import ProductSpec
 from assets.storage.asset_result import ROWS
 from assets.storage.home import Home
+from assets.storage.pseudonym_key import shown
 from assets.storage.publishing import publishing
 from assets.training.estimators import trusted_types
 
@@ -58,10 +59,10 @@ def explain_model(home: Home, spec: ProductSpec, snapshot: Snapshot, model_diges
             "gap": float(np.abs(found.outputs - served).max()) / scale,
             "importance": dict(zip(spec.columns, by_row.mean(axis=0).tolist(), strict=True)),
             **_stability(by_row, clusters, spec.model.seed, spec.evaluation.confidence),
-            "examples": _examples(case, found, rows),
+            "examples": _examples(home, case, found, rows),
         },
     )
-    _write(case, found, rows, evidence)
+    _write(home, case, found, rows, evidence)
     return evidence
 
 
@@ -74,18 +75,23 @@ def _stability(by_row: Any, clusters: Any, seed: int, confidence: float) -> dict
     return {"stability": ends.value, "stability_interval": {"low": ends.low, "high": ends.high}}
 
 
-def _examples(case: Case, found: Contributions, rows: Any) -> list[dict[str, Any]]:
-    """The rows with the least, the middle and the greatest answer, and what moved them."""
+def _examples(home: Home, case: Case, found: Contributions, rows: Any) -> list[dict[str, Any]]:
+    """The rows with the least, the middle and the greatest answer, and what moved them; private values are not shown."""
     asked = case.parts["test"].rows.iloc[rows]
     moved = found.values[:, :, -1] if case.spec.kind != "multiclass" else np.abs(found.values).sum(axis=2)
     order = np.argsort(moved.sum(axis=1), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SHOWN_ROWS, len(order))).astype(int)]
-    names = list(case.spec.columns)
+    names, entity = list(case.spec.columns), case.spec.features.entity
+
+    def value(name: str, row: int) -> Any:
+        given = asked[name].iloc[row]
+        return None if _plain(given) is None else _plain(shown(home, case.spec.privacy, name, given))
+
     return [
         {
-            "entity": str(asked[case.spec.features.entity].iloc[row]),
+            "entity": str(shown(home, case.spec.privacy, entity, str(asked[entity].iloc[row]))),
             "moved": [
-                {"feature": names[place], "value": _plain(asked[names[place]].iloc[row]), "by": float(moved[row, place])}
+                {"feature": names[place], "value": value(names[place], row), "by": float(moved[row, place])}
                 for place in np.argsort(-np.abs(moved[row]), kind="stable")[:SHOWN_FEATURES]
             ],
         }
@@ -99,13 +105,15 @@ def _plain(value: Any) -> float | str | None:
     return value if isinstance(value, str) else float(f"{float(value):.6g}")
 
 
-def _write(case: Case, found: Contributions, rows: Any, evidence: Evidence) -> None:
+def _write(home: Home, case: Case, found: Contributions, rows: Any, evidence: Evidence) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     spec = case.spec
     classes = spec.target.classes or ("",)
-    columns: dict[str, Any] = {spec.features.entity: case.parts["test"].rows[spec.features.entity].iloc[rows].astype(str)}
+    entity = spec.features.entity
+    keys = case.parts["test"].rows[entity].iloc[rows].astype(str)
+    columns: dict[str, Any] = {entity: [shown(home, spec.privacy, entity, key) for key in keys]}
     for output in range(found.values.shape[2]):
         label = f":{classes[output]}" if spec.kind == "multiclass" else ("" if output == found.values.shape[2] - 1 else ":no")
         columns[f"base{label}"] = np.full(len(rows), found.base[output])
@@ -126,4 +134,5 @@ EXAMINATION = Examination(
     "Shapley values of a sample of the test rows, whether they add up to what is served, and whether they are stable.",
     ("shap", "scikit-learn", "numpy"),
     gate="explanations",
+    reads=frozenset(("privacy",)),
 )

@@ -7,7 +7,7 @@ is checked by Pandera inside DuckDB (`pandera.ibis`), so no row leaves the engin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +171,7 @@ def _measure(table: ir.Table, spec: ProductSpec, rule: Rule) -> Break:
     kept = rule.keeps(table)
     broken = table.filter(~_or_kept(kept)) if _is_column(kept) else table.filter(table[rule.column].isnull())
     keys = broken.order_by(spec.features.entity).limit(EXAMPLES)[spec.features.entity].execute()
-    return Break(rule.column, rule.name, int(broken.count().execute()), tuple(str(key) for key in keys))
+    return Break(rule.column, rule.name, int(broken.count().execute()), _shown(spec, keys))
 
 
 def _repeated_keys(table: ir.Table, spec: ProductSpec) -> list[Break]:
@@ -182,7 +182,12 @@ def _repeated_keys(table: ir.Table, spec: ProductSpec) -> list[Break]:
     if count == 0:
         return []
     keys = broken.order_by(entity).limit(EXAMPLES)[entity].execute()
-    return [Break(entity, "must identify a row", count, tuple(str(key) for key in keys))]
+    return [Break(entity, "must identify a row", count, _shown(spec, keys))]
+
+
+def _shown(spec: ProductSpec, keys: Iterable[Any]) -> tuple[str, ...]:
+    """Keys as examples; none where they are private."""
+    return tuple(str(key) for key in keys) if spec.privacy.get(spec.features.entity, "keep") == "keep" else ()
 
 
 def _missing_shares(spec: ProductSpec) -> list[Rule]:

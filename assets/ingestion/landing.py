@@ -1,8 +1,8 @@
 """Landing: raw files become immutable typed Parquet, a month at a time; rows that break a rule go to quarantine.
 
-Every row of the file is either good or quarantined, with every reason. A partition is published by one small record
-that names its files by digest, so a run that dies leaves the earlier landing in place. Joining and deriving belong to
-the warehouse.
+Every row of the file is either good or quarantined, with every reason, but for those of forgotten entities, which are left out.
+A partition is published by one small record that names its files by digest, so a run that dies leaves the earlier landing in
+place. Joining and deriving belong to the warehouse.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import SourceError
-from assets.ingestion import raw_files, row_rules, row_validation
+from assets.ingestion import forgotten, raw_files, row_rules, row_validation
 from assets.ingestion.file_formats import MEMORY
 from assets.ingestion.landed_tables import Landed, names_in_quarantine
 from assets.ingestion.row_validation import LINE, PARTITION, REASONS, STATIC, UNASSIGNED, count
@@ -69,6 +69,7 @@ def land(
         connection.execute(f"set temp_directory = {literal(str(scratch))}")
         rows_read = row_validation.load(connection, read, name)
         raw_files.require_columns(table, list(row_validation.columns(connection)), name)
+        rows_read -= forgotten.leave_out(home, connection, source.name, table_name, table)
         row_validation.judge(connection, table)
         wanted = list(months) if months is not None else _partitions(table)
         counts = row_validation.partition_counts(connection, table)

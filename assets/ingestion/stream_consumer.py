@@ -14,13 +14,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from assets.errors import SourceError
 from assets.ingestion import csv_dialect, row_validation, text_encoding
+from assets.ingestion.forgotten import Forgotten
 from assets.spec import SourceSpec, TableSpec
 from assets.spec.source import CsvSpec
 from assets.storage.home import Home
@@ -100,6 +101,7 @@ class Consumer:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.spec, self.window_seconds, self.clock = source.tables[table], window_seconds, clock
+        self.home, self.name = home, (source.name, table)
         self.database = home.streams / source.name / f"{table}.db"
         self.database.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as connection:
@@ -117,7 +119,7 @@ class Consumer:
         with exclusive(self.database.with_suffix(".lock")):
             for file in sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES):
                 for piece in _pieces(file, self._position(file), self.spec.csv):
-                    self._take(piece)
+                    self._take(_remembered(piece, Forgotten.of(self.home, *self.name, self.spec)))
                     read += len(piece.rows) + len(piece.unreadable)
         return read
 
@@ -176,6 +178,14 @@ class Consumer:
                 (piece.file.name, piece.position),
             )
             connection.execute("commit")
+
+
+def _remembered(piece: Piece, forgotten: Forgotten) -> Piece:
+    """A piece without the rows of forgotten entities."""
+    if not forgotten.columns:
+        return piece
+    rows = [row for row in piece.rows if not forgotten.has_row(row)]
+    return replace(piece, rows=rows, unreadable=[text for text in piece.unreadable if not forgotten.has_line(text)])
 
 
 def _came_before(connection: sqlite3.Connection, item: Judged) -> bool:

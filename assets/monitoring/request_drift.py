@@ -5,29 +5,30 @@ What is asked has no label yet, and often no time of its own: it is told whether
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.errors import HomeError
 from assets.features import snapshots
 from assets.methods.shift import Shift, assignments, divergence, judged
-from assets.monitoring import histograms
+from assets.monitoring import histograms, logged_requests
 from assets.monitoring.drift import told
+from assets.monitoring.logged_requests import Logged
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
+from assets.storage import pseudonym_key
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.sql import identifier
+from bentos.pseudonyms import PREFIX, pseudonym
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 100_000
-"""Rows of the log that are looked at: the latest."""
 BLOCKS, MOST_BLOCKS = 20, 2000
 """Blocks that the shorter side is cut into, and the most that both are."""
 BLOCK, OUTPUT = "/block", "/outputs"
@@ -50,13 +51,19 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     -------
     dict
         ``from``, ``to``, ``rows`` and ``requests``; ``data`` and ``model``: findings by column, as in `drift`; and
-        ``alarms``. With fewer rows than are judged, ``not_judged`` says so instead.
+        ``alarms``; and ``not_compared``, why, by feature, if the log does not hold the values of all. With fewer rows than
+        are judged, ``not_judged`` says so instead.
     """
-    lines = _lines(home, champion)
-    if not lines:
+    if not logged_requests.files(home, spec.name):
         return None
     model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest, threads=2)
-    log = _read(lines, model)
+    try:
+        logged = logged_requests.read(home, champion, model)
+    except HomeError as error:
+        return {**logged_requests.extent(home, champion), "alarms": [], "not_judged": str(error).rstrip(".")}
+    if logged is None:
+        return None
+    log = logged.rows
     found: dict[str, Any] = {
         "from": log["answered_at"].min().isoformat(),
         "to": log["answered_at"].max().isoformat(),
@@ -72,13 +79,14 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     validated = snapshots.labelled(spec, snapshots.read(snapshot))[held_out].rows
     if spec.features.event_time is None:
         validated = validated.sample(frac=1, random_state=spec.model.seed)  # a file without a time may be sorted by anything
-    shifts = _shifts(spec, model, validated, log)
+    shifts, not_compared = _shifts(home, spec, model, validated, logged)
     findings = told(spec, shifts, dict.fromkeys(shifts, spec.monitoring.drift.floor))
     alarms = [
         {"kind": "asked", "what": name.strip("/"), **item, "told": _TOLD.format(**item), "stands": True}
         for name, item in findings.items()
         if item["alarm"]
     ]
+    found |= {"not_compared": not_compared} if not_compared else {}
     return found | {"model": {"outputs": findings.pop(OUTPUT)}, "data": findings, "alarms": alarms}
 
 
@@ -88,8 +96,13 @@ _TOLD = (
 )
 
 
-def _shifts(spec: ProductSpec, model: Model, validated: pd.DataFrame, log: pd.DataFrame) -> dict[str, Shift]:
-    """How far each feature, and the output, lies from the validation rows.
+def _shifts(
+    home: Home, spec: ProductSpec, model: Model, validated: pd.DataFrame, logged: Logged
+) -> tuple[dict[str, Shift], dict[str, str]]:
+    """How far each feature, and the output, lies from the validation rows; and why it is not told of a feature.
+
+    A category whose values are hashed in the log is hashed in the validation rows too. Where the log lacks a feature, the
+    outputs are those that were answered.
 
     Blocks of as many rows, one after the other, are exchanged between the sides: units of chance must be alike in size.
     """
@@ -97,13 +110,26 @@ def _shifts(spec: ProductSpec, model: Model, validated: pd.DataFrame, log: pd.Da
     import pandas as pd
     import pyarrow as pa
 
-    texts, numbers = model.inputs
+    log, not_compared = logged.rows, {}
+    for name in spec.columns:
+        if name in logged.dropped:
+            not_compared[name] = "`privacy` drops it from the prediction log"
+        elif name in logged.hashed and name in model.inputs[1]:
+            not_compared[name] = "`privacy` hashes it, and hashes of numbers have no order"
+    texts, numbers = ([name for name in names if name not in not_compared] for names in model.inputs)
     size = max(min(len(validated), len(log)) // BLOCKS, (len(validated) + len(log)) // MOST_BLOCKS, 1)
     blocks = [np.arange(len(side)) // size for side in (validated, log)]
     first = int(blocks[0][-1]) + 1
     current = np.arange(first + int(blocks[1][-1]) + 1) >= first
     both = pd.concat([side[[*texts, *numbers]] for side in (validated, log)], ignore_index=True)
-    outputs = model.predict({name: both[name].to_numpy() for name in both})
+    if logged.hashed or logged.dropped:
+        reference = model.predict({name: validated[name].to_numpy() for name in spec.columns})
+        scores = reference.max(axis=1) if reference.ndim > 1 else reference
+        outputs = np.concatenate([scores, logged.scores])
+        for name in logged.hashed.intersection(texts):
+            both[name] = _hashed(both[name], pseudonym_key.secret(home))
+    else:
+        outputs = model.predict({name: both[name].to_numpy() for name in both})
     columns: dict[str, Any] = {name: pa.array(both[name], pa.string(), from_pandas=True) for name in texts}
     columns |= {name: pa.array(both[name].astype("float64"), from_pandas=True) for name in numbers}
     columns |= {
@@ -118,24 +144,10 @@ def _shifts(spec: ProductSpec, model: Model, validated: pd.DataFrame, log: pd.Da
         counts = histograms.count(connection, "asked", bins, units=len(current), unit=identifier(BLOCK))
     strata = np.zeros(len(current), dtype=int)
     sides = assignments(current, strata, spec.monitoring.drift.permutations, spec.model.seed)
-    return judged({name: divergence(item.rows, sides, strata) for name, item in counts.items()})
+    return judged({name: divergence(item.rows, sides, strata) for name, item in counts.items()}), not_compared
 
 
-def _lines(home: Home, champion: Entry) -> list[tuple[str, str, str]]:
-    """Moment, request and features of the latest rows that the champion was asked."""
-    query = "select answered_at_utc, request_id, features from predictions where model_digest = ? order by rowid desc limit ?"
-    lines: list[tuple[str, str, str]] = []
-    for file in sorted((home.served / champion.product).glob("*.sqlite"), reverse=True):
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-            lines += connection.execute(query, (champion.model_digest, MOST - len(lines))).fetchall()
-    return lines
-
-
-def _read(lines: list[tuple[str, str, str]], model: Model) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [json.loads(line[2]) for line in reversed(lines)]
-    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in model.signature["features"]}
-    moments = pd.to_datetime([line[0] for line in reversed(lines)], utc=True, format="ISO8601")
-    frame = pd.DataFrame(columns).assign(answered_at=moments, request_id=[line[1] for line in reversed(lines)])
-    return frame.astype(dict.fromkeys(model.inputs[1], "float64"))
+def _hashed(values: pd.Series, secret: bytes) -> pd.Series:
+    """Categories as their pseudonyms; those that are some already stay."""
+    known = {value: pseudonym(secret, str(values.name), value) for value in values.dropna().unique()}
+    return values.map({value: value if value.startswith(PREFIX) else told for value, told in known.items()})

@@ -21,7 +21,8 @@ from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger_state import Entry
 from assets.serving.row_graph import row_graph
-from assets.storage import manifest
+from assets.spec.privacy import hidden
+from assets.storage import manifest, pseudonym_key
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
@@ -87,7 +88,10 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             HEAD: head,
             "workers": spec.serving.workers,
             "limits": spec.serving.limits,
+            "privacy": (private := hidden(spec.privacy, spec.columns)),
         }
+        if "hash" in private.values():
+            pseudonym_key.secret(home)  # services read it where they write their log
         write_json(package_folder / PROMISE, promised)
         requirements = [*REQUIREMENTS, *(["pyarrow"] if spec.serving.arrow else [])]
         # JSON is YAML: BentoML reads its bentofile as it is

@@ -145,7 +145,7 @@ WAYS_OF_SERVING = Registry(
             package_bento,
             _bento,
             _service,
-            reads=frozenset(("name", "description", "serving")),
+            reads=frozenset(("name", "description", "serving", "privacy")),
             kinds=frozenset(("bentoml", "onnx")),
             distributions=bento_package.REQUIREMENTS,
             files=bento_package.sources,

@@ -22,6 +22,7 @@ from assets.spec.judging import (
 )
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
 from assets.spec.monitoring import MonitoringSpec, RetrainSpec
+from assets.spec.privacy import PrivacySpec, require_columns
 from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
@@ -135,6 +136,8 @@ class ProductSpec(Declaration):
     """Declare the service's limits."""
     monitoring: MonitoringSpec = Field(default=MonitoringSpec(), examples=[{"period": "week"}])
     """Declare how the champion is watched."""
+    privacy: PrivacySpec = Field(default_factory=dict, examples=[{"plan": "hash", "age": "drop"}])
+    """Say what the prediction log and pages keep of a column: keep, hash (its keyed hash) or drop; see docs/privacy.md."""
     retrain: RetrainSpec = Field(default=RetrainSpec(), examples=[{"triggers": ["drift", "quality"], "cooldown_days": 14}])
     """Declare what may start a training by itself."""
     replay: ReplaySpec = Field(default=ReplaySpec(), examples=[{"training_cost": 100.0}])
@@ -197,6 +200,7 @@ class ProductSpec(Declaration):
         if self.serving.months is not None and self.features.event_time is None:
             raise ValueError("has serving.months without features.event_time. Name it, or remove the months")
         known = self.snapshot_columns
+        require_columns(self.privacy, (*known, *(self.source.landed_columns if self.source else ())))
         for name, rule in self.rules.items():
             parts = re.fullmatch(r"\s*(\w+)\s*(<=|>=|==|<|>)\s*(\w+)\s*", rule)
             if parts is None or parts[1] not in known or parts[3] not in known:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from assets.errors import SpecificationError
 from orchestration import resources
 from orchestration.cli.errors import told
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec
 
 
 @click.command()
@@ -53,11 +56,13 @@ def quarantine(table: str, month: str | None, reason: str | None, rows: int, as_
     with told():
         home = resources.home_from_environment().prepare()
         from assets.ingestion import data_quality as scoring_of_data
-        from orchestration.declarations import sources
+        from orchestration.declarations import products, sources
 
         _known(table, [f"{spec.name}.{name}" for spec in sources() for name in spec.tables])
         source, name = table.split(".")
         reasons, found = scoring_of_data.quarantined(home, source, name, month=month, reason=reason, most=rows)
+        for own in (spec for spec, _ in products() if spec.name == source):
+            found = [_without_private(row, own) for row in found]
     if as_json:
         click.echo(json.dumps({"reasons": dict(reasons), "rows": found}, indent=2, default=str))
     else:
@@ -94,6 +99,19 @@ def consume(table: str, folder: Path, once: bool, window: int) -> None:
 COMMANDS: tuple[click.Command, ...] = (quality, quarantine, consume)
 EVERY = 0.5
 """Seconds between two looks at a folder."""
+
+
+def _without_private(row: dict[str, Any], spec: ProductSpec) -> dict[str, Any]:
+    """A row in quarantine without the values of private columns, and without the line that holds them all."""
+    from assets.ingestion.landed_tables import names_in_quarantine
+    from assets.spec.privacy import hidden
+    from assets.storage.pseudonym_key import HIDDEN
+
+    names = spec.source.names if spec.source is not None else []
+    called = dict(zip(names, names_in_quarantine(names), strict=True))
+    private = [called[name] for name in hidden(spec.privacy, names)]
+    private += ["raw_line"] if private else []
+    return {name: HIDDEN if name in private and value is not None else value for name, value in row.items()}
 
 
 def _known(name: str, declared: list[Any]) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from assets.promotion.ledger_state import LEDGER
 from assets.rendering.number_text import number_text
+from assets.storage.erasures import request_of
 from assets.storage.home import Home
 from orchestration.cli.console import terminal
 
@@ -183,6 +184,8 @@ def show_history(standing: Standing) -> None:
         what = f"{entry.event}{' (override)' if entry.overridden else ''}{f' of {entry.finding}' if entry.finding else ''}"
         when = entry.recorded_at[:16].replace("T", " ")
         version = "" if entry.product == LEDGER else f"v{entry.version}"
+        if (request := request_of(entry.finding)) is not None:
+            what, version = f"rows erased by request {request}", ""
         table.add_row(str(entry.number), when, what, version, entry.model_digest[:8], entry.actor, entry.reason)
     console.print(table)
     champion = standing.champion

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -16,7 +17,7 @@ MOMENTS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 @click.group()
 def key() -> None:
-    """Make, list and revoke the API keys of services."""
+    """Make, list and revoke the API keys of services; encrypt their prediction logs."""
 
 
 @key.command()
@@ -91,3 +92,29 @@ def revoke(key: str) -> None:
 
         product, revoked = api_keys.revoke(home, key, datetime.now(UTC))
     click.echo(f"key {revoked.id} ({revoked.name}) of {product} is revoked")
+
+
+@key.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--seal-anew", is_flag=True, help="Let only the present key open what is logged already.")
+def log(file: Path | None, *, seal_anew: bool) -> None:
+    """Encrypt prediction logs for the private key in FILE, which is made if it is missing; without FILE, show the keys."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets.errors import HomeError
+        from assets.storage import log_keys
+
+        if file is not None:
+            made = log_keys.use(home, file)
+            click.echo(f"private key: {made.file}. Keep a copy elsewhere: if it is lost, so is what was logged.", err=True)
+            click.echo("Services that are started from now on encrypt their log; restart those that run.", err=True)
+        if not (known := log_keys.keys(home)):
+            raise HomeError("prediction logs are not encrypted. Name a file for a key: `loopline key log FILE`.")
+        if seal_anew:
+            click.echo(f"{log_keys.seal_anew(home)} data keys were sealed anew", err=True)
+            known = log_keys.keys(home)
+        opens = log_keys.sealed_with(home)
+    for item in known:
+        state = "present" if item is known[-1] else "earlier"
+        told_file = f"{item.file}{'' if Path(item.file).exists() else ' (missing)'}"
+        click.echo(f"{item.key.id}  {state}  opens {opens.get(item.key.id, 0)} data keys  {told_file}  {item.public}")

@@ -16,6 +16,7 @@ from assets.storage.home import REPOSITORY
 from orchestration import resources
 from orchestration.cli import (
     data,
+    erasure,
     keeping,
     key,
     ledger,
@@ -35,6 +36,7 @@ from orchestration.cli.ports import UI, require_free
 def loopline() -> None:
     """Closed-loop MLOps as code: raw files to a served model and back."""
     settle_process()
+    erasure.finish_interrupted()
 
 
 @loopline.command()
@@ -186,6 +188,7 @@ for command in (
     *data.COMMANDS,
     *keeping.COMMANDS,
     *verification.COMMANDS,
+    *erasure.COMMANDS,
     new.new,
     key.key,
     registries.registries,

@@ -1,4 +1,4 @@
-"""`loopline` commands that watch, and that train anew: monitor, retrain, triggers, metrics."""
+"""`loopline` commands that watch, and that train anew: monitor, retrain, triggers, requests, metrics."""
 
 from __future__ import annotations
 
@@ -112,4 +112,21 @@ def metrics(gateway: str | None) -> None:
         click.echo(prometheus_metrics.text(found), nl=False)
 
 
-COMMANDS: tuple[click.Command, ...] = (monitor, retrain, triggers, metrics)
+@click.command()
+@click.argument("product")
+@click.option("--rows", default=100, show_default=True, type=click.IntRange(1), help="How many rows, the latest.")
+def requests(product: str, rows: int) -> None:
+    """Print the latest rows of PRODUCT's prediction log, decrypted, as one JSON object a line, the last one first."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from assets.monitoring import logged_requests
+        from orchestration.declarations import products
+
+        products(product)
+        for line in logged_requests.latest(home, product, most=rows):
+            answer = {name: json.loads(line[name]) for name in ("features", "prediction")}
+            hidden = json.loads(line["hidden"] or "{}")
+            click.echo(json.dumps({**line, **answer, "hidden": hidden}))
+
+
+COMMANDS: tuple[click.Command, ...] = (monitor, retrain, triggers, requests, metrics)

@@ -18,6 +18,7 @@ from assets.evaluation.evidence_files import read_by
 from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
 from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import Entry, Standing
+from assets.storage import erasures
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.manifest_lines import Manifest
@@ -75,7 +76,7 @@ def disagreements(home: Home, known: Manifest, *, is_whole: bool) -> Iterator[Di
         return
     records = Records(home, known, entries)
     steps: tuple[Callable[[Records], Iterator[Disagreement]], ...] = (
-        _named_by_digest, _models, _verdicts, _registered, _bentos, _made_of_models,
+        _named_by_digest, _erasures, _models, _verdicts, _registered, _bentos, _made_of_models,
     )  # fmt: skip
     for step in steps:
         try:
@@ -85,9 +86,15 @@ def disagreements(home: Home, known: Manifest, *, is_whole: bool) -> Iterator[Di
                 yield Disagreement(file, str(error), "mend that first")
 
 
-def notes(known: Manifest) -> list[str]:
-    """Bentos whose code is not that of this checkout: built by another version, or changed along with the manifest."""
-    found = []
+def notes(home: Home, known: Manifest) -> list[str]:
+    """What was erased at people's request; and bentos whose code is not that of this checkout.
+
+    These were built by another version, or changed along with the manifest.
+    """
+    found = [
+        f"{len(item['files'])} files were erased, or have other digests, by request {number} of {item['completed_at'][:10]}"
+        for number, item in erasures.certificates(home.root).items()
+    ]
     code = {path.name: file_digest(path) for path in (REPOSITORY / "bentos").glob("*.py")}
     for promise in _matching(known, "bentos/bentos/*/*/src/bentos/promoted.json"):
         folder = PurePosixPath(promise).parent
@@ -109,8 +116,17 @@ def _named_by_digest(records: Records) -> Iterator[Disagreement]:
     """Files whose name is the digest of their bytes."""
     for file, item in records.known.files.items():
         folder, stem = file.split("/")[0], PurePosixPath(file).stem
-        if folder in ("landing", "quarantine", "snapshots") and file.endswith(".parquet") and stem != item.digest:
+        is_named = folder in ("landing", "quarantine", "snapshots") and file.endswith(".parquet")
+        if is_named and stem != item.digest and erasures.erased_file(records.home.root / file, item.digest) is None:
             yield Disagreement(file, f"its name says digest {stem[:12]}, it has {item.digest[:12]}")
+
+
+def _erasures(records: Records) -> Iterator[Disagreement]:
+    """Certificates of erasures, each of which the ledger names by its digest."""
+    told = {entry.finding for entry in records.entries if entry.finding}
+    for number, certificate in erasures.certificates(records.home.root).items():
+        if erasures.finding(number, value_digest(certificate)) not in told:
+            yield Disagreement(f"{erasures.FOLDER}/{number:04}.json", "the ledger names no such certificate")
 
 
 def _models(records: Records) -> Iterator[Disagreement]:
@@ -152,7 +168,7 @@ def _verdicts(records: Records) -> Iterator[Disagreement]:
         for stage, digest in verdict["evidence"].items():
             read = read_by(path.parent, stage, digest)
             found = value_digest(read_json(read)) if read.exists() else "nothing"
-            if found != digest:
+            if found != digest and erasures.erased_value(records.home.root, digest, found) is None:
                 told = f"the verdict of the ledger's entry {entry.number} read digest {digest[:12]}, it has {found[:12]}"
                 yield Disagreement(home.relative(read), told)
 
@@ -188,7 +204,9 @@ def _copies(records: Records, version: registered_versions.Version) -> Iterator[
     if found is not None and found != version.model_digest:
         told = f"{copy} of version {version.version} has digest {found[:12]}, registered was {version.model_digest[:12]}"
         yield Disagreement(served, told)
-    if evaluation in records.known.files and value_digest(records.record(evaluation)) != version.evaluation_digest:
+    digest = value_digest(records.record(evaluation)) if evaluation in records.known.files else version.evaluation_digest
+    is_erased = erasures.erased_value(records.home.root, version.evaluation_digest, digest) is not None
+    if digest != version.evaluation_digest and not is_erased:
         yield Disagreement(evaluation, f"it is not what version {version.version} was registered with")
 
 

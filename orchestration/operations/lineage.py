@@ -14,6 +14,7 @@ from assets.ingestion import landed_tables
 from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
+from assets.storage import erasures
 from assets.storage.digests import file_digest, folder_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
@@ -84,21 +85,32 @@ def _landed(home: Home, champion: Entry) -> Iterator[Link]:
         problems = [told for file in files if (told := _changed(home, file))]
         replaced = sum(file not in recorded for file in files)
         told = f"{len(files)} files" + (f", {replaced} of them replaced since" if replaced else "")
+        told += "".join(sorted({_erased(home, file) for file in files}))
         yield Link("landing", f"{table}: {told}", value_digest(files), "; ".join(problems))
 
 
 def _changed(home: Home, file: str) -> str:
     """What is wrong with a file that is named by its digest."""
     path = home.root / file
+    if _erased(home, file):
+        return ""
     if not path.exists():
         return f"{file} is gone"
     return "" if file_digest(path) == path.stem else f"{file} was changed"
 
 
+def _erased(home: Home, file: str) -> str:
+    """By which request a file has another digest than its name says, or is gone; empty if that is not so."""
+    path = home.root / file
+    found = file_digest(path) if path.exists() else None
+    request = None if found == path.stem else erasures.erased_file(path, found)
+    return "" if request is None else f" (erased by request {request})"
+
+
 def _snapshot(home: Home, champion: Entry) -> Iterator[Link]:
     digest = champion.snapshot_digest
     file = home.relative(home.snapshots / champion.product / f"{digest}.parquet")
-    yield Link("snapshot", file, digest, _changed(home, file))
+    yield Link("snapshot", f"{file}{_erased(home, file)}", digest, _changed(home, file))
 
 
 def _model(home: Home, champion: Entry) -> Iterator[Link]:
@@ -120,8 +132,10 @@ def _evidence(home: Home, champion: Entry) -> Iterator[Link]:
     for name, digest in told.items():
         path = read_by(folder, name, digest)
         found = value_digest(read_json(path)) if path.exists() else ""
-        problem = "" if found == digest else ("it was changed" if found else "it is gone")
-        yield Link("evidence", home.relative(path), digest, problem)
+        request = None if found in ("", digest) else erasures.erased_value(home.root, digest, found)
+        problem = "" if found == digest or request else ("it was changed" if found else "it is gone")
+        told_file = home.relative(path) + (f" (erased by request {request})" if request else "")
+        yield Link("evidence", told_file, digest, problem)
 
 
 def _verdict(home: Home, champion: Entry) -> Iterator[Link]:

@@ -131,7 +131,7 @@ def verify(home: Home, *, deep: bool = False, head: str | None = None) -> Verifi
         for found in chain_of_digests.disagreements(home, known, is_whole=not problems)
         if found.file not in damaged
     ]
-    return Verified(deep, len(known.files), read, known.head, since, problems, chain_of_digests.notes(known))
+    return Verified(deep, len(known.files), read, known.head, since, problems, chain_of_digests.notes(home, known))
 
 
 def accept(home: Home) -> list[Problem]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
+from assets.storage import pseudonym_key
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from bentos.app import ModelApp
@@ -180,6 +182,44 @@ def test_the_prediction_log_holds_what_was_asked_and_answered(shop: Home, models
     ]
     assert json.loads(found[0][5]) == ROW
     assert json.loads(found[0][6]) == answer["predictions"][0]
+
+
+def test_private_columns_are_in_no_log_and_no_example(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
+    """Hashed values stay equal, dropped ones are gone; the answer is that of the values; the OpenAPI example is made up."""
+    served = promised(shop, models["churn"], tmp_path / "package")
+    real = served.model.signature["background"][0]
+    hidden = replace(served, promise={**served.promise, "privacy": {"plan": "hash", "age": "drop"}})
+    pseudonym_key.secret(shop)
+    app = ModelApp(hidden, log_folder=tmp_path / "log", secret_file=pseudonym_key.file_of(shop))
+    with answering(app) as client:
+        answer = client.post("/predict", json={"row": ROW}, headers={"X-Request-ID": "a"}).json()
+        client.post("/predict", json={"row": {**ROW, "age": 31.0}}, headers={"X-Request-ID": "b"})
+        description = client.get("/docs.json").json()
+        asked = description["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
+        assert client.post("/predict", json=asked).status_code == 200
+    assert answer["prediction"]["probability"] == outputs(models["churn"], [ROW])[0]
+    (file,) = (tmp_path / "log").glob("*.sqlite")
+    with closing(sqlite3.connect(file)) as connection:
+        found = [
+            json.loads(row[0]) for row in connection.execute("select features from predictions where request_id in ('a', 'b')")
+        ]
+    assert found[0] == found[1] == {"plan": found[0]["plan"], "visits": 2.0}
+    assert found[0]["plan"].startswith("hmac:")
+    assert (asked["row"]["plan"], asked["row"]["visits"]) == ("example", real["visits"])
+    examples = description["components"]["schemas"]["Row"]["properties"]
+    assert examples["plan"]["examples"] == ["example"]
+    assert examples["age"]["examples"] == [asked["row"]["age"]] != [real["age"]]
+
+
+def test_a_service_without_the_key_of_pseudonyms_says_so(
+    shop: Home, models: dict[str, Model], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, by the variable and the columns."""
+    served = promised(shop, models["churn"], tmp_path / "package")
+    ModelApp(replace(served, promise={**served.promise, "privacy": {"plan": "hash"}}), log_folder=tmp_path / "log")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert "LOOPLINE_PSEUDONYM_KEY names no file" in line
+    assert "plan" in line
 
 
 @pytest.mark.parametrize(("sample", "low", "high"), [(0.0, 0, 0), (0.25, 30, 70)])

@@ -24,6 +24,7 @@ NO_CONTENT = {
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.policies": "compares policies of retraining in a replay",
+    "assets.monitoring.logged_erasure": "erases rows; nothing is made of it",
     "assets.monitoring.retraining_decisions": "decides when a run starts",
     "assets.monitoring.retraining_triggers": "decides when a run starts",
     "assets.observability": "exports what was found out; nothing is made of it",
@@ -41,6 +42,7 @@ NO_CONTENT = {
     "assets.storage.code_version": "takes the versions",
     "assets.storage.module_code": "takes the versions",
     "assets.storage.restore": "makes a home of a copy",
+    "assets.storage.row_eraser": "erases rows; nothing is made of it",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }

@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.evaluation import explanations, robustness
+from assets.storage import pseudonym_key
 from assets.storage.home import Home
 from assets.training import training
+from bentos.pseudonyms import pseudonym
 from tests.assets.training.test_estimators import CASES, published
 from tests.shop import customers, product
 
@@ -50,6 +52,23 @@ def test_contributions_add_up_to_what_is_served(
     assert found.record["method"] in ("trees", "linear", "sampling")
     table = pq.read_table(found.path.with_name("contributions.parquet"))
     assert table.num_rows == found.record["rows"]
+
+
+def test_examples_show_no_private_value(home: Home, shop: Path) -> None:
+    """Neither the record nor the contributions hold a key or a value; rows of one value still share its pseudonym."""
+    privacy = {"customer_id": "hash", "plan": "hash", "age": "drop"}
+    spec = product("churn", privacy=privacy)
+    snapshot = published(home, shop, spec)
+    found = explanations.explain_model(home, spec, snapshot, training.train(home, spec, snapshot).digest)
+    assert found.record["examples"]
+    for example in found.record["examples"]:
+        moved = {item["feature"]: item["value"] for item in example["moved"]}
+        assert example["entity"].startswith("hmac:")
+        assert moved["plan"] in {pseudonym(pseudonym_key.secret(home), "plan", name) for name in ("basic", "free", "pro")}
+        assert moved["age"] == "(private)"
+    keys = pq.read_table(found.path.with_name("contributions.parquet")).column("customer_id").to_pylist()
+    assert len(set(keys)) == len(keys) == found.record["rows"]
+    assert all(key.startswith("hmac:") for key in keys)
 
 
 def test_a_feature_declared_monotone_must_be(home: Home, shop: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +15,10 @@ import pandas as pd
 import pytest
 
 from assets.features.snapshots import Snapshot
-from assets.monitoring import champion_monitor, request_drift
+from assets.monitoring import champion_monitor, monitor_page, request_drift
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
+from assets.storage import pseudonym_key
 from assets.storage.home import Home
 from assets.training import training
 from bentos.prediction_log import PredictionLog
@@ -44,14 +48,23 @@ def shop(tmp_path: Path) -> Shop:
     return home, snapshot, champion, promised(home, model, tmp_path / "package")
 
 
-def ask(shop: Shop, rows: pd.DataFrame, features: Sequence[str] = ("age", "plan", "visits")) -> None:
-    """Let a service log these rows, ten a request."""
+def ask(
+    shop: Shop,
+    rows: pd.DataFrame,
+    features: Sequence[str] = ("age", "plan", "visits"),
+    *,
+    answered: bool = False,
+    named: str = "r",
+) -> None:
+    """Let a service log these rows, ten a request; with their answers, if they are to be `answered`."""
     home, _, champion, served = shop
-    log = PredictionLog(home.served / champion.product, 1.0)
+    pseudonym_key.secret(home)
+    log = PredictionLog(home.served / champion.product, 1.0, secret_file=pseudonym_key.file_of(home))
     given = rows[[*features]].astype(object).where(rows[[*features]].notna(), None)
     for number, start in enumerate(range(0, len(rows), 10)):
         several: Any = given.iloc[start : start + 10].to_dict("records")
-        log.entries.append((f"r{number}", START + timedelta(minutes=2 * number), served, several, [{}] * len(several), None))
+        answers: Any = served.predict(several)[1] if answered else [{}] * len(several)
+        log.entries.append((f"{named}{number}", START + timedelta(minutes=2 * number), served, several, answers, None))
     log.close()
 
 
@@ -126,3 +139,57 @@ def test_the_log_s_position_moves_with_each_row_only(shop: Shop) -> None:
     assert before == request_drift.position(home, "churn") != ""
     ask(shop, customers(30, seed=9))  # two requests are repeated, and one is new
     assert request_drift.position(home, "churn") != before
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["like", "apart"])
+def test_what_is_hashed_is_compared_and_what_is_dropped_is_told(shop: Shop, moved: bool) -> None:
+    """A hashed category is held against hashed validation rows, the outputs are those answered; no value is in the log."""
+    home, snapshot, champion, served = shop
+    private = replace(served, promise={**served.promise, "privacy": {"plan": "hash", "age": "hash", "visits": "drop"}})
+    rows = customers(1500, seed=9)
+    if moved:
+        rows["plan"] = "basic"
+    ask((home, snapshot, champion, private), rows, answered=True)
+    (file,) = (home.served / "churn").glob("*.sqlite")
+    with closing(sqlite3.connect(file)) as connection:
+        lines = connection.execute("select features, hidden from predictions").fetchall()
+    assert {line[1] for line in lines} == {'{"age":"hash","plan":"hash","visits":"drop"}'}
+    kept = [json.loads(line[0]) for line in lines]
+    assert {tuple(row) for row in kept} == {("age", "plan")}
+    assert len({row["plan"] for row in kept}) == rows["plan"].nunique()
+    assert len({row["age"] for row in kept}) == rows["age"].nunique()
+    assert all(value.startswith("hmac:") for row in kept for value in row.values())
+    record = champion_monitor.look(home, spec_of(), snapshot, champion)
+    assert ("plan" in {alarm["what"] for alarm in record["alarms"]}) is moved
+    assert set(record["asked"]["data"]) == {"plan"}
+    assert set(record["asked"]["not_compared"]) == {"age", "visits"}
+    if not moved:
+        assert record["alarms"] == []
+    page = monitor_page.write(home, record, [])
+    assert "visits is not compared: `privacy` drops it from the prediction log." in page.read_text()
+
+
+def test_rows_logged_before_a_column_was_private_are_compared_with_those_after(shop: Shop) -> None:
+    """Values in the clear are hashed where others are."""
+    home, snapshot, champion, served = shop
+    ask(shop, customers(800, seed=9), answered=True)
+    private = replace(served, promise={**served.promise, "privacy": {"plan": "hash"}})
+    ask((home, snapshot, champion, private), customers(800, seed=10), answered=True, named="later")
+    record = champion_monitor.look(home, spec_of(), snapshot, champion)
+    assert record["asked"]["rows"] == 1600
+    assert set(record["asked"]["data"]) == {"age", "plan", "visits"}
+    assert record["alarms"] == []
+
+
+def test_without_the_key_what_should_be_hashed_is_dropped(shop: Shop, tmp_path: Path) -> None:
+    """Nothing is kept in the clear, and the row says what was done."""
+    _, _, _, served = shop
+    private = replace(served, promise={**served.promise, "privacy": {"plan": "hash"}})
+    log = PredictionLog(tmp_path / "log", 1.0, secret_file=tmp_path / "missing")
+    log.entries.append(("r", START, private, [{"age": 30.0, "plan": "free", "beside": "secret"}], [{}], None))
+    log.close()
+    (file,) = (tmp_path / "log").glob("*.sqlite")
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("select features, hidden from predictions").fetchall() == [
+            ('{"age":30.0}', '{"plan":"drop"}')
+        ]

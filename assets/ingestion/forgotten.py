@@ -1,0 +1,144 @@
+"""Forgotten entities: keyed hashes of the keys whose rows were erased, so that no landing brings them back.
+
+The keys themselves are kept nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.ingestion.row_validation import named
+from assets.spec import TableSpec
+from assets.storage.entity_keys import fields, key_text
+from assets.storage.home import Home
+from assets.storage.pseudonym_key import secret
+from assets.storage.publishing import read_json, write_json
+from assets.storage.sql import identifier
+from bentos.pseudonyms import pseudonym
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """The column of a landed table that holds the keys of a product's entities.
+
+    Parameters
+    ----------
+    source, table, column : str
+        Its place, by the name that it is landed under.
+    raw : str
+        Its name in the file.
+    is_number : bool
+        Whether it holds numbers.
+    """
+
+    source: str
+    table: str
+    column: str
+    raw: str
+    is_number: bool
+
+    @classmethod
+    def of(cls, source: str, name: str, table: TableSpec, column: str) -> KeyColumn | None:
+        """The column of this name; None if the table has none."""
+        for raw, declared in table.columns.items():
+            if (declared.name or raw) == column:
+                return cls(source, name, column, raw, declared.type in ("integer", "number"))
+        return None
+
+    def hashed(self, key: bytes, value: str) -> str:
+        """What is kept of a forgotten entity's key, by the home's key of pseudonyms."""
+        return pseudonym(key, f"forgotten {self.source}.{self.table}.{self.column}", value)
+
+
+def remember(home: Home, column: KeyColumn, key: str) -> None:
+    """Let no landing bring this key back."""
+    known = _known(home, column.source)
+    hashes = known.setdefault(column.table, {}).setdefault(column.column, [])
+    if (told := column.hashed(secret(home), key)) not in hashes:
+        hashes.append(told)
+        write_json(_file(home, column.source), known)
+
+
+def is_forgotten(home: Home, column: KeyColumn, key: str) -> bool:
+    """Whether a key was forgotten."""
+    hashes = _known(home, column.source).get(column.table, {}).get(column.column, [])
+    return bool(hashes) and column.hashed(secret(home), key) in hashes
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What is forgotten of a table.
+
+    Parameters
+    ----------
+    columns : dict of KeyColumn to frozenset of str
+        The hashes of forgotten keys, by their column.
+    key : bytes
+        The home's key of pseudonyms; empty where nothing is forgotten.
+    """
+
+    columns: Mapping[KeyColumn, frozenset[str]]
+    key: bytes
+
+    @classmethod
+    def of(cls, home: Home, source: str, name: str, table: TableSpec) -> Forgotten:
+        """What is forgotten of a table of a source."""
+        known = {KeyColumn.of(source, name, table, item): hashes for item, hashes in _known(home, source).get(name, {}).items()}
+        columns = {column: frozenset(hashes) for column, hashes in known.items() if column is not None and hashes}
+        return cls(columns, secret(home) if columns else b"")
+
+    def names(self, column: KeyColumn, value: str) -> bool:
+        """Whether a value of a raw file is a forgotten key."""
+        text = key_text(value, is_number=column.is_number)
+        return column.hashed(self.key, text) in self.columns[column]
+
+    def has_row(self, row: Mapping[str, str | None]) -> bool:
+        """Whether a row, by the names of its file, is of a forgotten entity."""
+        return any(self.names(column, value) for column in self.columns if (value := row.get(column.raw)) is not None)
+
+    def has_line(self, text: str | None) -> bool:
+        """Whether a line that cannot be split into fields names a forgotten entity in one."""
+        return any(self.names(column, item) for column in self.columns for item in fields(text or ""))
+
+
+def leave_out(home: Home, connection: duckdb.DuckDBPyConnection, source: str, name: str, table: TableSpec) -> int:
+    """Take the rows of forgotten keys out of the relations `raw` and `malformed`; how many there were."""
+    known = Forgotten.of(home, source, name, table)
+    if not known.columns:
+        return 0
+    rows = sorted({row for column in known.columns for row, value in _keys(connection, column) if known.names(column, value)})
+    lines = connection.execute("select rowid, text from malformed").fetchall()
+    broken = [row for row, text in lines if known.has_line(text)]
+    connection.execute("create table forgotten_rows as select unnest(?::bigint[]) as number", [rows])
+    connection.execute("alter view raw rename to raw_with_forgotten")
+    connection.execute("create view raw as from raw_with_forgotten where source_row not in (select number from forgotten_rows)")
+    connection.execute("delete from malformed where rowid in (select unnest(?::bigint[]))", [broken])
+    return len(rows) + len(broken)
+
+
+def rows_in_file(connection: duckdb.DuckDBPyConnection, column: KeyColumn, key: str) -> list[int]:
+    """The numbers of the rows of the relation `raw` that have a key, from 1."""
+    return [row for row, value in _keys(connection, column) if key_text(value, is_number=column.is_number) == key]
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, column: KeyColumn) -> Iterator[tuple[int, str]]:
+    place = identifier(named(column.raw))
+    answer = connection.execute(f"select source_row, {place}::varchar from raw where {place} is not null")
+    while piece := answer.fetchmany(100_000):
+        yield from piece
+
+
+def _known(home: Home, source: str) -> dict[str, dict[str, list[str]]]:
+    path = _file(home, source)
+    found: dict[str, dict[str, list[str]]] = read_json(path) if path.exists() else {}
+    return found
+
+
+def _file(home: Home, source: str) -> Path:
+    return home.keys / "forgotten" / f"{source}.json"

@@ -1,0 +1,84 @@
+"""Logged erasure: which rows of the prediction log are a person's, and their removal.
+
+The log holds no keys. A row is the person's if it has the features of one of the person's rows, as far as the log keeps them,
+or if the request, or who made it, is named by the key.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from assets.monitoring.logged_requests import decrypted, files
+from assets.storage import log_keys, pseudonym_key
+from assets.storage.home import Home
+from assets.storage.row_eraser import Person, scrub
+from bentos.pseudonyms import pseudonym
+
+Rows = dict[str, list[tuple[str, int]]]
+"""Request id and number of rows, by the file of their day."""
+
+
+def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping[str, Any]]) -> Rows:
+    """The rows of a product's log that are a person's.
+
+    Parameters
+    ----------
+    home, product
+        Whose log.
+    person : Person
+        Whose rows.
+    features : sequence of mapping
+        The features of each row of the person, a missing value as None.
+
+    Raises
+    ------
+    HomeError
+        If the log is encrypted, and the private key cannot be had.
+    """
+    found: Rows = {}
+    known = log_keys.keys(home)
+    hashed: list[dict[str, str]] = [{} for _ in features]
+    for file in files(home, product):
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            lines = [{"hidden": None, **dict(line)} for line in connection.execute("select * from predictions")]
+            connection.row_factory = None
+            decrypted(connection, known, lines)
+        if any('"hash"' in (line["hidden"] or "") for line in lines) and not any(hashed):
+            secret = pseudonym_key.secret(home)
+            hashed = [
+                {name: pseudonym(secret, name, value) for name, value in row.items() if value is not None} for row in features
+            ]
+        his = [
+            (str(line["request_id"]), int(line["row_number"]))
+            for line in lines
+            if person.is_named(line["request_id"])
+            or person.is_named(str(line.get("caller") or "").partition(":")[2])
+            or any(_is_like(line, row, other) for row, other in zip(features, hashed, strict=True))
+        ]
+        if his:
+            found[home.relative(file)] = his
+    return found
+
+
+def erase(home: Home, rows: Rows) -> None:
+    """Remove rows of the log, and what free pages hold of them."""
+    for file, named in rows.items():
+        with closing(sqlite3.connect(home.root / file, timeout=60)) as connection:
+            connection.execute("pragma secure_delete = on")
+            with connection:
+                connection.executemany("delete from predictions where request_id = ? and row_number = ?", named)
+            scrub(connection)
+
+
+def _is_like(line: Mapping[str, Any], row: Mapping[str, Any], hashed: Mapping[str, str]) -> bool:
+    """Whether a line holds what the log keeps of a row."""
+    logged, hidden = json.loads(line["features"]), json.loads(line["hidden"] or "{}")
+    compared = [name for name in row if hidden.get(name) != "drop"]
+    return bool(compared) and all(
+        logged.get(name) == (hashed.get(name) if hidden.get(name) == "hash" else row[name]) for name in compared
+    )

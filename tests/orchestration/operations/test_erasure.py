@@ -1,0 +1,274 @@
+"""Erasure: nothing of a person is left in any form, the chain is verified, and nothing comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from assets.errors import DataError, SpecificationError
+from assets.features import snapshots
+from assets.ingestion import landed_tables
+from assets.ingestion.stream_consumer import Consumer
+from assets.promotion import ledger
+from assets.serving import bento_package
+from assets.spec import ProductSpec
+from assets.storage import pseudonym_key
+from assets.storage.home import Home
+from assets.storage.publishing import read_json, write_json
+from bentos.prediction_log import PredictionLog
+from bentos.served import Served
+from orchestration.operations import doctor, erased_files, erasure, erasure_request, lineage
+from orchestration.operations.verify import verify
+from tests.shop import COLUMNS, customers, product, run_products
+
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+LAST, EARLY = "ANNA-7Q4", "BORIS-9X2"
+"""The keys of a person among the test rows, and of one among those that the model learnt from."""
+EXAMPLE = 819
+"""The row with the greatest answer, which explanations show."""
+NOTE = "lives in the red house"
+MARKS = (LAST.encode(), NOTE.encode())
+
+
+def spec_of(**parts: Any) -> ProductSpec:
+    """The product, with a column that is landed and goes no further."""
+    columns = {**COLUMNS, "note": {"type": "text", "nullable": True}}
+    return product("churn", source={"file": "customers.csv", "key": ["customer_id"], "columns": columns}, **parts)
+
+
+def write_files(folder: Path) -> None:
+    """The customers; one more row of a person is bad, and one line cannot be split into fields."""
+    frame = customers(900).assign(note="")
+    frame.loc[EXAMPLE, ["customer_id", "note"]] = [LAST, NOTE]
+    frame.loc[20, ["customer_id", "note"]] = [EARLY, "lives elsewhere"]
+    bad = frame.loc[[EXAMPLE]].assign(age=300)
+    pd.concat([frame, bad]).to_csv(folder / "customers.csv", index=False)
+    with (folder / "customers.csv").open("a") as stream:
+        stream.write(f"{LAST},2024-01-01,{NOTE},a,b,c,d,e,f,g,h,i,j,k,l\n")
+
+
+def plant(home: Home, folder: Path) -> None:
+    """Put the person where services, streams and Dagster would: in the log, in a database of rows, in events and logs."""
+    spec = spec_of()
+    served = Served.load(bento_package.bento_folder(home, bento_package.served_tag(home, "churn")) / "src" / "bentos")
+    frame = snapshots.read(snapshots.current(home, "churn"))
+    row = frame[frame["customer_id"] == LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
+    other = frame[frame["customer_id"] != LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
+    log = PredictionLog(home.served / "churn", 1.0)
+    entries: list[Any] = [("his", [row]), ("theirs", [other]), (LAST, [other]), ("both", [other, row])]
+    log.entries.extend((name, NOW, served, rows, [{}] * len(rows), None) for name, rows in entries)
+    log.close()
+    arriving = folder / "arriving"
+    arriving.mkdir()
+    columns = ",".join(pd.read_csv(folder / "customers.csv", nrows=0).columns)
+    line = f"{LAST},2024-09-01,3,40,free,3,no,gold,9.5,{NOTE}"
+    (arriving / "a.csv").write_text(f"{columns}\n{line}\nX1,2024-09-01,3,40,free,3,no,gold,9.5,\n{line}\n")
+    source = spec.as_source()
+    assert source is not None
+    Consumer(home, source, "data").consume(arriving)
+    with closing(sqlite3.connect(home.dagster / "history" / "runs.db")) as connection, connection:
+        connection.execute("insert into kvs (key, value) values ('x', ?)", (json.dumps({"told": f"for example {LAST}"}),))
+    logs = next(home.dagster.glob("storage/*/compute_logs"))
+    (logs / "more.err").write_text(f"broken: {LAST}\n")
+    write_json(home.replays / "churn" / "a" / "rows.json", [LAST])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the customers and a home in which they were run; do not change it."""
+    folder = tmp_path_factory.mktemp("erasure")
+    write_files(folder)
+    home = Home(folder / "home")
+    run_products(home, folder, spec_of())
+    plant(home, folder)
+    return folder
+
+
+@pytest.fixture
+def world(made: Path, tmp_path: Path) -> Iterator[tuple[Path, Home]]:
+    """A copy of it, to be changed."""
+    folder = tmp_path / "world"
+    shutil.copytree(made, folder)
+    yield folder, Home(folder / "home")
+    shutil.rmtree(folder)
+
+
+def look(folder: Path, home: Home, key: str) -> tuple[erasure.Request, dict[Path, list[int]]]:
+    """What is to be erased."""
+    source = spec_of().as_source()
+    assert source is not None
+    return erasure_request.look(home, spec_of(), [(source, folder)], key, actor="tester", now=NOW)
+
+
+def decoded(path: Path) -> bytes:
+    """What a file holds, whatever its form: rows as text, other files as they are."""
+    content = path.read_bytes()
+    if path.suffix == ".parquet":
+        return json.dumps(pq.read_table(path).to_pylist(), default=str).encode() + content
+    if content.startswith(b"SQLite format 3"):
+        with closing(sqlite3.connect(path)) as connection:
+            return "\n".join(connection.iterdump()).encode() + content
+    return content
+
+
+def named_in(home: Home, marks: tuple[bytes, ...] = MARKS) -> set[str]:
+    """The files that hold a mark."""
+    files = [path for path in home.root.rglob("*") if path.is_file()]
+    return {home.relative(path) for path in files if any(mark in decoded(path) for mark in marks)}
+
+
+def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world: tuple[Path, Home]) -> None:
+    """In ten kinds of places before, in none after; everybody else's rows are as they were."""
+    folder, home = world
+    before = snapshots.read(snapshots.current(home, "churn"))
+    places = {
+        "landing",
+        "quarantine",
+        "snapshots",
+        "predictions",
+        "reports",
+        "registry",
+        "served",
+        "streams",
+        "dagster",
+        "replays",
+    }
+    assert {file.split("/")[0] for file in named_in(home)} == places
+    request, raw = look(folder, home, LAST)
+    untouched = verify(home, deep=True)
+    assert request.rows.keys() == places - {"replays"}
+    assert raw == {folder / "customers.csv": [820, 901]}
+    certificate = erasure.erase(home, request)
+    assert named_in(home) == set()
+    found = verify(home, deep=True)
+    assert (untouched.problems, found.problems) == ([], [])
+    assert any("by request 1" in note for note in found.notes)
+    assert all(link.problem == "" for link in lineage.chain(home, "churn"))
+    told = [link.stage for link in lineage.chain(home, "churn") if "(erased by request 1)" in link.name]
+    assert {"landing", "snapshot", "evidence"} <= set(told)
+    assert doctor.examine(home, ["churn"]) == []
+    after = snapshots.read(snapshots.current(home, "churn"))
+    pd.testing.assert_frame_equal(after, before[before["customer_id"] != LAST].reset_index(drop=True))
+    with closing(sqlite3.connect(next((home.served / "churn").glob("*.sqlite")))) as connection:
+        rows = connection.execute("select request_id, row_number from predictions order by 1, 2").fetchall()
+    assert rows == [("both", 0), ("theirs", 0)]
+    entry = ledger.entries(home, "churn")[-1]
+    assert (entry.event, entry.actor, LAST in str(vars(entry))) == ("acceptance", "tester", False)
+    assert certificate["rows"]["served"] == 3
+    assert certificate["models"] == []
+    assert LAST not in json.dumps(certificate)
+
+
+def test_no_landing_brings_a_person_back(world: tuple[Path, Home]) -> None:
+    """Though the file still has the rows: the next run lands without them, and makes everything anew that rested on them."""
+    folder, home = world
+    erasure.erase(home, look(folder, home, LAST)[0])
+    outcome = run_products(home, folder, spec_of())
+    assert {"landing/churn/data", "churn/snapshot", "churn/model", "churn/verdict"} <= set(outcome.executed)
+    (record,) = landed_tables.records(home, "churn", "data")
+    assert (record.rows_in, record.rows_good, record.rows_quarantined) == (899, 899, 0)
+    source = spec_of().as_source()
+    assert source is not None
+    (folder / "arriving" / "b.csv").write_text((folder / "arriving" / "a.csv").read_text().replace("X1", "X2"))
+    Consumer(home, source, "data").consume(folder / "arriving")
+    assert Consumer(home, source, "data").counts() == (2, 0)
+    assert named_in(home) == set()
+    assert all(link.problem == "" for link in lineage.chain(home, "churn"))
+    with pytest.raises(DataError, match="was erased before"):
+        look(folder, home, LAST)
+    assert run_products(home, folder, spec_of()).executed == {}
+
+
+def test_models_that_learnt_from_the_rows_are_named_and_may_be_kept(world: tuple[Path, Home]) -> None:
+    """With a reason, and then nothing is stale."""
+    folder, home = world
+    request, _ = look(folder, home, EARLY)
+    request.kept_because = "a court wants them"
+    certificate = erasure.erase(home, request)
+    (model,) = certificate["models"]
+    assert (model["role"], model["version"], model["learnt_from_rows"]) == ("champion", 1, ["train"])
+    assert certificate["retraining"] == "models are kept: a court wants them"
+    assert named_in(home, (EARLY.encode(), b"lives elsewhere")) == set()
+    assert verify(home, deep=True).problems == []
+    # what was planted in the log was not looked at yet
+    assert run_products(home, folder, spec_of()).executed == {"churn/monitoring": "churn/requests changed"}
+
+
+def test_what_cannot_be_erased_is_one_error_and_nothing_changed(world: tuple[Path, Home]) -> None:
+    """An unknown key, rows without a key, and a dry look."""
+    folder, home = world
+    before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    with pytest.raises(DataError, match="the key 'NOBODY' is in no row of customer_id. Nothing was changed"):
+        look(folder, home, "NOBODY")
+    look(folder, home, LAST)
+    features = spec_of().features.model_dump() | {"entity": "source_row"}
+    source = {"file": "customers.csv", "columns": COLUMNS}
+    keyless = product("churn", features=features, source=source)
+    own = keyless.as_source()
+    assert own is not None
+    with pytest.raises(SpecificationError, match="its rows have no key"):
+        erasure_request.look(home, keyless, [(own, folder)], "7", actor="tester", now=NOW)
+    assert {path: path.read_bytes() for path in before if path.exists()} == before
+
+
+@pytest.mark.parametrize("step", [0, 4, 1000], ids=["first file", "fifth file", "certificate"])
+def test_an_erasure_that_was_killed_is_finished(world: tuple[Path, Home], step: int) -> None:
+    """Whatever was done already; the key stands in one file of the home's owner until then."""
+    folder, home = world
+    request, _ = look(folder, home, LAST)
+    child = os.fork()
+    if child == 0:
+        done, erase = [0], erased_files.erase
+
+        def erase_or_die(*given: Any) -> None:
+            if done[0] == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done[0] += 1
+            erase(*given)
+
+        erased_files.erase = erase_or_die
+        erasure.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        erasure.erase(home, request)
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert oct((home.root / "erasures" / "pending.json").stat().st_mode & 0o777) == "0o600"
+    certificate = erasure.finish(home)
+    assert certificate is not None
+    assert named_in(home) == set()
+    assert verify(home, deep=True).problems == []
+    assert {item["file"] for item in request.files} == {item["file"] for item in certificate["files"]}
+    assert erasure.finish(home) is None
+    assert [entry.finding for entry in ledger.entries(home, "churn")][-1:] != [None]
+
+
+def test_a_certificate_that_was_changed_is_found(world: tuple[Path, Home]) -> None:
+    """Also together with its line in the manifest: the ledger names its digest."""
+    folder, home = world
+    erasure.erase(home, look(folder, home, LAST)[0])
+    path = home.root / "erasures" / "0001.json"
+    write_json(path, {**read_json(path), "actor": "somebody else"})
+    (problem,) = verify(home).problems
+    assert (problem.file, problem.told) == ("erasures/0001.json", "the ledger names no such certificate")
+
+
+def test_a_hashed_key_is_erased_by_its_pseudonym(made: Path, tmp_path: Path) -> None:
+    """From records that never held the key itself."""
+    home = Home(tmp_path / "home").prepare()
+    spec = spec_of(privacy={"customer_id": "hash"})
+    told = pseudonym_key.shown(home, spec.privacy, "customer_id", LAST)
+    person = erasure.Person(LAST, ("customer_id",), pseudonym=told)
+    record, found = erased_files.row_eraser.record({"examples": [{"entity": told}, {"entity": "hmac:other"}]}, person)
+    assert (record, found) == ({"examples": [{"entity": "hmac:other"}]}, 1)
+    assert made.exists()
