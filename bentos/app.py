@@ -206,11 +206,10 @@ class ModelApp:
                 status, content, kind = refusal.status, to_json(refusal.body(request_id)), JSON
                 if status == 503:
                     lines.append((b"retry-after", b"1"))
-            seconds = time.perf_counter() - started
-            self.metrics.finished(path, status, seconds)
+            self.metrics.finished(path, status, seconds := time.perf_counter() - started)
             if status >= 500 or self.limits["access_log"]:
                 told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
-                told["milliseconds"] = round(1000 * seconds, 3)
+                told |= {"milliseconds": round(1000 * seconds, 3)}
                 if (caller := CALLER.get()) is not None:
                     told["caller"] = caller
                 told["model_version"] = None if served is None else served.version
