@@ -39,7 +39,7 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
     texts, numbers = model.inputs
     given = rows[[*texts, *numbers]].astype(object)
     given = given.where(given.notna(), None)
-    served = Served({"model_version": champion.version}, model)
+    served = Served({"model_version": champion.version, "limits": spec.serving.limits}, model)
 
     def alarmed(count: int, seed: int, tilt: float) -> bool:
         chances = np.exp(tilt * place)
@@ -47,7 +47,16 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
         shutil.rmtree(elsewhere.served, ignore_errors=True)
         log = PredictionLog(elsewhere.served / spec.name, 1.0)
         entries: list[Any] = given.iloc[drawn].to_dict("records")
-        log.entries.append((f"r{seed}", datetime(2026, 1, 1, tzinfo=UTC), served, entries, [{}] * count, None))
+        log.entries.append(
+            (
+                f"r{seed}",
+                datetime(2026, 1, 1, tzinfo=UTC),
+                served,
+                [served.bodies.row(row) for row in entries],
+                [{}] * count,
+                None,
+            )
+        )
         log.close()
         found = request_drift.look(elsewhere, spec, champion)
         return bool(found and found["alarms"])

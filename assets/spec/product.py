@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
-from assets.spec.base import Declaration, MonthsSpec, Name
+from assets.spec.base import Declaration, Name
 from assets.spec.declared_columns import Declared, columns_of
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
@@ -25,54 +25,11 @@ from assets.spec.monitoring import MonitoringSpec, RetrainSpec
 from assets.spec.privacy import PrivacySpec, require_columns
 from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
+from assets.spec.serving import ServingSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
 
 DATA = "data"
 """The name of the one table of a product that declares its own file."""
-
-
-class PredictionLogSpec(Declaration):
-    """What the service keeps of what it was asked and answered."""
-
-    sample: float = Field(default=1.0, ge=0, le=1, examples=[0.1])
-    """Give the share of requests that is kept; 0 keeps none."""
-
-
-class ServingSpec(Declaration):
-    """Limits of the service."""
-
-    max_batch_rows: int = Field(default=1000, ge=1, le=100_000, examples=[1000])
-    """Give the largest number of rows in one request."""
-    max_waiting_rows: int = Field(default=10_000, ge=1, examples=[10000])
-    """Give the number of rows in waiting batches from which new batches are refused (503)."""
-    max_body_bytes: int = Field(default=2_000_000, ge=1000, examples=[2000000])
-    """Give the largest body of a request, in bytes."""
-    max_lag_ms: float = Field(default=500.0, gt=0, examples=[500])
-    """Give how long requests may have to wait for the service, in milliseconds, before new ones are refused (503)."""
-    timeout_seconds: float = Field(default=10.0, gt=0, examples=[10])
-    """Give the time within which a request is answered or refused (504)."""
-    workers: int = Field(default=1, ge=1, le=64, examples=[1])
-    """Give the number of worker processes."""
-    replicas: int = Field(default=1, ge=1, le=100, examples=[2])
-    """Give the number of containers in the generated Kubernetes manifest."""
-    memory_mb: int = Field(default=512, ge=128, examples=[512])
-    """Give the memory that its container may take, in MB, with all its workers."""
-    access_log: bool = Field(default=True, examples=[False])
-    """Say whether each request leaves a line in the service's log; errors always do."""
-    arrow: bool = Field(default=False, examples=[True])
-    """Say whether `/predict_batch` also takes and gives Arrow IPC streams; this puts pyarrow, 150 MB, into the bento."""
-    months: MonthsSpec | None = Field(default=None, examples=[{"start": "2013-01", "end": "2013-12"}])
-    """Give the months whose predictions are an asset of the UI, made when asked for; needs features.event_time."""
-    sql: Literal["auto", "required", "off"] = Field(default="auto", examples=["required"])
-    """Say whether the champion is written as SQL: auto, if its estimator can be; required fails if it cannot."""
-    prediction_log: PredictionLogSpec = Field(default=PredictionLogSpec(), examples=[{"sample": 0.1}])
-    """Declare what is kept of what was asked and answered, where `loopline serve` or a mounted folder gives it a place."""
-
-    @property
-    def limits(self) -> dict[str, Any]:
-        """What the service itself must know, as it stands in its promise."""
-        limits = self.model_dump(mode="json", exclude={"workers", "replicas", "memory_mb", "months", "sql", "prediction_log"})
-        return {**limits, "log_sample": self.prediction_log.sample}
 
 
 class ScheduleSpec(Declaration):

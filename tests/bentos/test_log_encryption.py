@@ -29,7 +29,9 @@ def logged(shop: Shop, request: str, plan: str = "a plan of nobody else") -> Pat
     home, _, _, served = shop
     (*_, key) = log_keys.keys(home)
     log = PredictionLog(home.served / "churn", 1.0, public_key=key.key)
-    log.entries.append((request, START, served, [{**ROW, "plan": plan}], [{"probability": 0.25}], "key:1:somebody"))
+    log.entries.append(
+        (request, START, served, [served.bodies.row({**ROW, "plan": plan})], [{"probability": 0.25}], "key:1:somebody")
+    )
     log.close()
     return home.served / "churn" / f"{START.date()}.sqlite"
 
@@ -62,7 +64,8 @@ def test_monitoring_reads_an_encrypted_log_and_says_so_where_it_cannot(shop: Sho
     log_keys.use(home, tmp_path / "log.pem")
     log = PredictionLog(home.served / "churn", 1.0, public_key=log_keys.keys(home)[0].key)
     features = rows[["age", "plan", "visits"]].astype(object)
-    given = features.where(features.notna(), None).to_dict("records")[500:]
+    named = features.where(features.notna(), None).to_dict("records")[500:]
+    given = [served.bodies.row(row) for row in named]
     log.entries.append(("later", START, served, given, [{}] * len(given), None))
     log.close()
     found = champion_monitor.look(home, spec_of(), snapshot, champion)["asked"]
@@ -132,8 +135,8 @@ def test_a_service_encrypts_over_http(shop: Shop, tmp_path: Path) -> None:
     assert all(json.loads(line["features"]) == ROW for line in lines)
     assert sum(log_keys.sealed_with(home).values()) == 2
     log = PredictionLog(home.served / "churn", 1.0, public_key=key)
-    log._append([("before", START, served, [ROW], [{}], None)])
+    log._append([("before", START, served, [served.bodies.row(ROW)], [{}], None)])
     (home.served / "churn" / f"{START.date()}.sqlite").unlink()
-    log._append([("after", START, served, [ROW], [{}], None)])
+    log._append([("after", START, served, [served.bodies.row(ROW)], [{}], None)])
     log.close()
     assert "after" in {line["request_id"] for line in logged_requests.latest(home, "churn")}

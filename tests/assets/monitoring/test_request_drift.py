@@ -62,7 +62,7 @@ def ask(
     log = PredictionLog(home.served / champion.product, 1.0, secret_file=pseudonym_key.file_of(home))
     given = rows[[*features]].astype(object).where(rows[[*features]].notna(), None)
     for number, start in enumerate(range(0, len(rows), 10)):
-        several: Any = given.iloc[start : start + 10].to_dict("records")
+        several = [served.bodies.row(row) for row in given.iloc[start : start + 10].to_dict("records")]
         answers: Any = served.predict(several)[1] if answered else [{}] * len(several)
         log.entries.append((f"{named}{number}", START + timedelta(minutes=2 * number), served, several, answers, None))
     log.close()
@@ -186,7 +186,7 @@ def test_without_the_key_what_should_be_hashed_is_dropped(shop: Shop, tmp_path: 
     _, _, _, served = shop
     private = replace(served, promise={**served.promise, "privacy": {"plan": "hash"}})
     log = PredictionLog(tmp_path / "log", 1.0, secret_file=tmp_path / "missing")
-    log.entries.append(("r", START, private, [{"age": 30.0, "plan": "free", "beside": "secret"}], [{}], None))
+    log.entries.append(("r", START, private, [private.bodies.row({"age": 30.0, "plan": "free"})], [{}], None))
     log.close()
     (file,) = (tmp_path / "log").glob("*.sqlite")
     with closing(sqlite3.connect(file)) as connection:
