@@ -8,66 +8,22 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from assets.errors import DigestError
+from assets.storage import pending_change
 from assets.storage.digests import file_digest
+from assets.storage.draft_names import draft_path
+from assets.storage.durability import sync_folders, sync_tree
 from assets.storage.home_files import MANIFEST, RECORD, kind_of, unrecorded
-
-FIRST = "0" * 64
-"""What the first line is chained to."""
-Measured = Mapping[str, tuple[str, int]]
-"""Digest and size of files, by path relative to the home."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What is recorded of a file: its digest, its size, and the number of the line, from 1."""
-
-    digest: str
-    size: int
-    line: int
-
-
-@dataclass
-class Manifest:
-    """The lines of a manifest as far as they were read.
-
-    Parameters
-    ----------
-    files : dict of str to Recorded
-        The files that must lie in the home, by relative path.
-    heads : list of str
-        The digest of each line: the last one stands for all before it.
-    is_cut : bool
-        Whether the last line is unfinished, as when the machine stopped.
-    offset, stamp
-        How far the file was read, and what it was then.
-    """
-
-    files: dict[str, Recorded] = field(default_factory=dict)
-    heads: list[str] = field(default_factory=list)
-    is_cut: bool = False
-    offset: int = 0
-    stamp: tuple[int, int] = (0, 0)
-
-    @property
-    def head(self) -> str:
-        """The digest of the last line."""
-        return self.heads[-1] if self.heads else FIRST
-
-    def within(self, place: str) -> list[str]:
-        """The files that are, or lie in, a place."""
-        return [place] if place in self.files else [file for file in self.files if file.startswith(f"{place}/")]
-
+from assets.storage.manifest_lines import Manifest, Measured, chained, take
+from assets.storage.pending_change import PendingChange
 
 _KNOWN: dict[Path, Manifest] = {}
 _THREADS = threading.RLock()
@@ -97,6 +53,7 @@ def read(root: Path, *, anew: bool = False) -> Manifest | None:
     """
     if not (root / MANIFEST).exists():
         return None
+    settle(root)
     with _locked(root, fcntl.LOCK_SH) as stream:
         if anew:
             _KNOWN.pop(root, None)
@@ -128,9 +85,10 @@ def publish(draft: Path, target: Path, *, digest: str | None = None, replaced: P
         return
     new = {target / file.relative_to(draft): item for file, item in _measured(draft, digest).items()}
     places = [draft, target] if draft.is_dir() else [target]
+    if unrecorded(_named(root, target)) is None:
+        sync_tree(draft)
     with _appending(root) as append:
-        move()
-        append({_named(root, file): item for file, item in new.items()}, places)
+        append({_named(root, file): item for file, item in new.items()}, places, act=move, replaced=replaced)
 
 
 def record(*paths: Path) -> None:
@@ -138,26 +96,39 @@ def record(*paths: Path) -> None:
     for path in paths:
         if (root := home_of(path)) is not None:
             new = {_named(root, file): item for file, item in _measured(path).items()}
+            sync_tree(path)
             with _appending(root) as append:
                 append(new, [path])
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there, and record that."""
-
-    def clear() -> None:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
+    """Remove a file or a folder, if it is there, and record that; at no moment is a part of it there."""
     root = home_of(path)
-    if root is None:
-        clear()
+    aside = path if root is None else draft_path(root, path.name)
+    if root is not None:
+        with _appending(root) as append:
+            append({}, [path], act=lambda: path.rename(aside) if path.exists() or path.is_symlink() else None)
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside)
+    else:
+        aside.unlink(missing_ok=True)
+
+
+def settle(root: Path) -> None:
+    """End a publication whose process ended in the middle of it; one that is under way is waited for."""
+    if pending_change.exists(root):
+        with settled(root):
+            pass
+
+
+@contextmanager
+def settled(root: Path) -> Iterator[None]:
+    """Hold a home so that nothing is published, nor half published; one that cannot be written stays as it is."""
+    if not os.access(root / MANIFEST, os.W_OK):
+        yield
         return
-    with _appending(root) as append:
-        clear()
-        append({}, [path])
+    with _appending(root):
+        yield
 
 
 def accept(root: Path, present: Measured) -> None:
@@ -185,6 +156,7 @@ def require(path: Path, content: bytes) -> bytes:
     file = _named(root, path)
     if _is_recorded(found, file, content):
         return content
+    settle(root)
     with _locked(root, fcntl.LOCK_SH) as stream:  # perhaps another process has published it just now
         content = path.read_bytes()
         if _is_recorded(_up_to_date(root, stream), file, content):
@@ -216,12 +188,26 @@ def _locked(root: Path, mode: int) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
-    """A function that appends what is new, and that all else in some places is gone; it leaves out what is recorded already."""
+def _appending(root: Path) -> Iterator[Callable[..., None]]:
+    """A function that appends what is new, and that all else in some places is gone; it leaves out what is recorded already.
+
+    What is to be done to the files is its `act`: it is done once it is known what will be appended, also if this process ends.
+    """
     with _locked(root, fcntl.LOCK_EX) as stream:
         known = _up_to_date(root, stream)
+        if pending_change.exists(root):
+            cut_off = pending_change.kept(root)
+            if cut_off is not None and cut_off.after == known.head:
+                if cut_off.is_done(root):
+                    _write_whole(stream, cut_off.text, known.offset)
+                    known = _up_to_date(root, stream)
+                else:
+                    cut_off.undo(root)
+            pending_change.forget(root)
 
-        def append(new: Measured, places: list[Path]) -> None:
+        def append(
+            new: Measured, places: list[Path], act: Callable[[], object] = lambda: None, replaced: Path | None = None
+        ) -> None:
             inside = [_named(root, place) for place in places if place.is_relative_to(root)]
             before = list(known.files) if "." in inside else [file for place in inside for file in known.within(place)]
             lines: list[tuple[str | None, int, str]] = [(None, 0, file) for file in before if file not in new]
@@ -229,12 +215,16 @@ def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
                 item = known.files.get(file)
                 if (item is None or (item.digest, item.size) != (digest, size)) and unrecorded(file) is None:
                     lines.append((digest, size, file))
-            written, link = [], known.head
-            for line in lines:
-                told = json.dumps(line).encode()
-                link = _link(link, told)
-                written.append(link.encode() + b" " + told + b"\n")
-            _write_whole(stream, b"".join(written), known.offset)
+            if not lines:
+                act()
+                return
+            put_aside = () if replaced is None else (_named(root, places[-1]), _named(root, replaced))
+            change = PendingChange(known.head, chained(known.head, lines), *put_aside)
+            change.write(root)
+            act()
+            sync_folders(places, root)
+            _write_whole(stream, change.text, known.offset)
+            pending_change.forget(root)
             _up_to_date(root, stream)
 
         yield append
@@ -246,6 +236,7 @@ def _write_whole(stream: IO[bytes], written: bytes, end: int) -> None:
     try:
         stream.write(written)
         stream.flush()
+        os.fsync(stream.fileno())
     except OSError:
         os.ftruncate(stream.fileno(), end)
         raise
@@ -262,28 +253,8 @@ def _up_to_date(root: Path, stream: IO[bytes]) -> Manifest:
     stream.seek(known.offset)
     *lines, rest = stream.read().split(b"\n")
     for line in lines:
-        _take(root, known, line)
+        take(known, line, root / MANIFEST)
         known.offset += len(line) + 1
     known.is_cut, known.stamp = bool(rest), stamp
     _KNOWN[root] = known
     return known
-
-
-def _take(root: Path, known: Manifest, line: bytes) -> None:
-    link, _, told = line.partition(b" ")
-    number = len(known.heads) + 1
-    if link.decode("latin-1") != _link(known.head, told):
-        raise DigestError(
-            f"{root / MANIFEST}: line {number} is not as it was written, or one before it was taken out. Restore the file from "
-            "a backup; or, where you trust the files as they are, `loopline verify --accept` begins a new one."
-        )
-    digest, size, file = json.loads(told)
-    known.heads.append(link.decode())
-    if digest is None:
-        known.files.pop(file, None)
-    else:
-        known.files[file] = Recorded(digest, size, number)
-
-
-def _link(before: str, told: bytes) -> str:
-    return hashlib.sha256(before.encode() + told).hexdigest()

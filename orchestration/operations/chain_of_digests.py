@@ -20,7 +20,7 @@ from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import Entry, Standing
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY, Home
-from assets.storage.manifest import Manifest
+from assets.storage.manifest_lines import Manifest
 from assets.storage.publishing import read_json
 from bentos.runtime import FILES, digest_of
 

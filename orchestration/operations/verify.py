@@ -21,7 +21,7 @@ from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST, kind_of, unrecorded
-from assets.storage.manifest import Manifest, Recorded
+from assets.storage.manifest_lines import Manifest, Recorded
 from orchestration.operations import chain_of_digests
 
 SCHEMA = 1
