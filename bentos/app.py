@@ -239,7 +239,12 @@ class ModelApp:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc)
+            self.log = PredictionLog(
+                self.log_folder,
+                self.limits["log_sample"],
+                self.metrics.dropped.inc,
+                problem=lambda told: say(event="prediction log", problem=told),
+            )
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._measure_lag())]

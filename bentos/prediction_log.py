@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ MOST, TOGETHER = 4_000, 4_000
 """How many requests may wait to be written, and how many are written together."""
 SECONDS = 0.25
 """How long an entry waits for others to be written with it."""
+EVERY = 60.0
+"""How often it is said, in seconds, that the log cannot be written."""
 
 
 class PredictionLog:
@@ -46,13 +49,22 @@ class PredictionLog:
         The share of requests that is kept; which ones follows from their id, so that all services agree.
     on_dropped : callable
         Told how many rows were dropped.
+    problem : callable
+        Told that the log cannot be written, once a minute while that lasts, and that it can be again.
     """
 
-    def __init__(self, folder: Path, sample: float, on_dropped: Callable[[int], None] = lambda _: None) -> None:
-        self.folder, self.sample, self.on_dropped = folder, sample, on_dropped
+    def __init__(
+        self,
+        folder: Path,
+        sample: float,
+        on_dropped: Callable[[int], None] = lambda _: None,
+        *,
+        problem: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder, self.sample, self.on_dropped, self.problem = folder, sample, on_dropped, problem
         self.entries: deque[Entry] = deque()
         self.closing = threading.Event()
-        folder.mkdir(parents=True, exist_ok=True)
+        self.lost, self.told_at = 0, float("-inf")
         self.thread = threading.Thread(target=self._write, daemon=True, name="prediction log")
         self.thread.start()
 
@@ -84,12 +96,27 @@ class PredictionLog:
             self.closing.wait(SECONDS)
             # no more than what waits now: under load there is always more
             batch = [self.entries.popleft() for _ in range(min(len(self.entries), TOGETHER))]
+            if not batch:
+                continue
             try:
                 self._append(batch)
-            except (sqlite3.Error, OSError):
-                self.on_dropped(sum(len(item[3]) for item in batch))
+            except (sqlite3.Error, OSError) as error:
+                self._cannot(error, sum(len(item[3]) for item in batch))
+            else:
+                if self.lost:
+                    self.problem(f"{self.folder} can be written again; {self.lost:,} rows are missing")
+                    self.lost, self.told_at = 0, float("-inf")
+
+    def _cannot(self, error: Exception, rows: int) -> None:
+        """Requests are answered on; whoever runs the service is told that they are not logged."""
+        self.on_dropped(rows)
+        self.lost += rows
+        if time.monotonic() - self.told_at >= EVERY:
+            self.told_at = time.monotonic()
+            self.problem(f"{self.folder} cannot be written ({error}): {self.lost:,} rows were answered and are not logged")
 
     def _append(self, batch: Sequence[Entry]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         for day in sorted({item[1].date() for item in batch}):
             lines = [
                 (

@@ -23,18 +23,18 @@ def draft_path(root: Path, name: str) -> Path:
     return folder / f"{prefix()}{uuid.uuid4().hex[:8]}-{name}"
 
 
-def is_abandoned(path: Path) -> bool:
-    """Whether the process that a draft names was one of this machine and has ended."""
+def is_alive(path: Path) -> bool | None:
+    """Whether the process that a draft names goes on; None if it names none of this machine."""
     named = re.match(rf"(\d+)@{re.escape(_host())}-", path.name)
     if named is None:
-        return False
+        return None
     try:
         os.kill(int(named[1]), 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:  # another user's process has its number
         return False
-    return False
+    except PermissionError:  # another user's process has its number
+        return True
+    return True
 
 
 def _host() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from assets.storage import manifest
-from assets.storage.draft_names import is_abandoned, prefix
+from assets.storage.draft_names import is_alive, prefix
 from assets.storage.home import Home
 
 
@@ -25,6 +25,8 @@ def draft_folder(home: Home) -> Iterator[Path]:
 def sweep(home: Home, older_than_seconds: float = 3600.0) -> list[Path]:
     """Remove drafts whose process has ended; those that name none on this machine, when nothing in them is recent.
 
+    What a living process makes stays however old it seems: a clock may have been set.
+
     Returns
     -------
     list of Path
@@ -37,7 +39,10 @@ def sweep(home: Home, older_than_seconds: float = 3600.0) -> list[Path]:
     with manifest.settled(home.root):  # a publication that was cut off may still need a draft
         for path in sorted(home.temporary.glob("*")):
             with contextlib.suppress(FileNotFoundError):  # its own process removed it meanwhile
-                if is_abandoned(path) or max(item.lstat().st_mtime for item in (path, *path.rglob("*"))) < latest:
+                alive = is_alive(path)
+                if alive is None:
+                    alive = max(item.lstat().st_mtime for item in (path, *path.rglob("*"))) >= latest
+                if not alive:
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
                     removed.append(path)
     return removed
