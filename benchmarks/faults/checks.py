@@ -44,6 +44,12 @@ def served(home: Path) -> list[str]:
     return [str(json.loads(pointer.read_bytes())["model_digest"])] if pointer.exists() else []
 
 
+def champion(home: Path) -> list[str]:
+    """The version that the ledger says serves."""
+    found = ledger.standing(Home(home), PRODUCT).champion
+    return [] if found is None else [str(found.version)]
+
+
 def _pointers(home: Home) -> Iterator[str]:
     for record in home.root.glob(f"*/{PRODUCT}/current.json"):
         told = json.loads(record.read_bytes())

@@ -12,8 +12,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from assets.promotion import ledger
-from assets.storage.home import Home
 from benchmarks.faults import checks
 from benchmarks.faults.commands import Ended, asked, done, start
 from benchmarks.faults.small_product import PRODUCT, write_customers
@@ -96,17 +94,12 @@ def _decisions(world: SmallWorld) -> Row:
         arguments = ["rollback", PRODUCT, "--to", "1"] if verb == "rollback" else ["promote", PRODUCT, "2", "--override"]
         ended = _done(clock, *arguments, "--reason", clock, home=world.home)
         found = [f"`{verb}` at {clock}: {_told(ended)}"] if ended.code else []
-        if asked(_champion, world.home) != [version]:
+        if asked(checks.champion, world.home) != [version]:
             found.append(f"`{verb}` at {clock}: another version serves")
         found += checks.ended(world.home)
         held += not found
         problems.update(found)
     return Row.of("clock set", "`promote` and `rollback`", held, len(decisions), problems=problems)
-
-
-def _champion(home: Path) -> list[str]:
-    champion = ledger.standing(Home(home), PRODUCT).champion
-    return [] if champion is None else [str(champion.version)]
 
 
 def _keys(world: SmallWorld) -> Row:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets.promotion import ledger
-from assets.storage.home import Home
 from benchmarks.faults import checks
 from benchmarks.faults.commands import Command, asked, done, start
 from benchmarks.faults.small_product import PRODUCT
@@ -49,16 +47,11 @@ class Killed:
 
 def _decision(home: Path, number: int) -> list[str]:
     """Roll back to the first version where the second serves, and else promote the second."""
-    champion = asked(_champion, home)
+    champion = asked(checks.champion, home)
     reason = ["--reason", f"kill {number}"]
     return (
         ["rollback", PRODUCT, "--to", "1", *reason] if champion == ["2"] else ["promote", PRODUCT, "2", "--override", *reason]
     )
-
-
-def _champion(home: Path) -> list[str]:
-    found = ledger.standing(Home(home), PRODUCT).champion
-    return [] if found is None else [str(found.version)]
 
 
 def _key(home: Path, number: int) -> list[str]:
