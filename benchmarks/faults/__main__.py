@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,8 +54,8 @@ def main() -> None:
         return
     if unknown := sorted(set(sys.argv[1:]) - set(EXPERIMENTS)):
         sys.exit(f"there is no experiment {', '.join(unknown)}. There are: {', '.join(EXPERIMENTS)}.")
-    if not clock.LIBRARY.exists():
-        sys.exit(f"{clock.LIBRARY} is missing. On Debian 12: apt-get install libfaketime e2fsprogs mount")
+    if missing := [name for name in ("gcc", "mkfs.ext4", "mount") if shutil.which(name) is None]:
+        sys.exit(f"there is no {', '.join(missing)}. On Debian 12: apt-get install gcc libc6-dev e2fsprogs mount")
     began, rows = time.monotonic(), list[Row]()
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="faults-") as place:
         scratch = Path(place)

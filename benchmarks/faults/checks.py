@@ -41,7 +41,10 @@ def left_over(home: Path) -> list[str]:
 def served(home: Path) -> list[str]:
     """The model that services follow; nothing where none is."""
     pointer = home / "bentos" / "champions" / f"{PRODUCT}.json"
-    return [str(json.loads(pointer.read_bytes())["model_digest"])] if pointer.exists() else []
+    try:
+        return [str(json.loads(pointer.read_bytes())["model_digest"])]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def champion(home: Path) -> list[str]:

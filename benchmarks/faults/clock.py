@@ -1,6 +1,7 @@
-"""Clocks that are set: between two commands, and while one runs; by libfaketime, which reads a file at each look at the clock.
+"""Clocks that are set: between two commands, and while one runs; by a preloaded library, which asks a file for the difference.
 
-The processes that are forked inherit it from the one that forks: start that with `VARIABLES`.
+The processes that are forked inherit it from the one that forks: start that with `variables`. libfaketime would have done, but
+moves monotonic time too, or breaks Python's ``time.sleep``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,18 +20,20 @@ from benchmarks.faults.small_product import PRODUCT, write_customers
 from benchmarks.faults.small_world import SmallWorld
 from benchmarks.faults.table import Row
 
-LIBRARY = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1")
-"""Of the Debian package libfaketime."""
-FILE = "FAKETIME_TIMESTAMP_FILE"
-PRESENT, BEFORE, AFTER = "+0", "-400d", "+400d"
+FILE = "SET_CLOCK"
+DAY = 86_400
+PRESENT, BEFORE, AFTER = "0", str(-400 * DAY), str(400 * DAY)
+"""By how many seconds the clock is moved."""
 MOMENTS = 8
 
 
 def variables(scratch: Path) -> dict[str, str]:
     """The environment of a process whose clock can be set, by writing to a file."""
-    file = scratch / "clock"
+    file, library = scratch / "clock", scratch / "set_clock.so"
     file.write_text(PRESENT, encoding="utf-8")
-    return {"LD_PRELOAD": str(LIBRARY), FILE: str(file), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    source = Path(__file__).with_name("set_clock.c")
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return {"LD_PRELOAD": str(library), FILE: str(file)}
 
 
 def rows(world: SmallWorld) -> list[Row]:

@@ -7,14 +7,18 @@ on other file systems.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
 import platform
+import signal
 import struct
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Self
 
 from assets.promotion import ledger
 from assets.storage import manifest
@@ -53,11 +57,11 @@ def rows(world: SmallWorld) -> list[Row]:
     subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
 
     def cut(started: Command, _: int) -> None:
-        _cut(world, image, started)
+        _cut(world, image, neighbour, started)
 
-    with world.mounted(*OPTIONS, str(image)):
+    with world.mounted(*OPTIONS, str(image)), _Neighbour(world.disk) as neighbour:
         found = [cut_off(item, world, "power cut", TIMES[item.name], cut) for item in COMMANDS if item.name in TIMES]
-        found.append(_after_its_end(world, image))
+        found.append(_after_its_end(world, image, neighbour))
         control = cut_off(COMMANDS[0], world, "power cut, without any fsync", CONTROL, cut, before=_without_fsync)
     is_found = control.survived < control.tried
     note = (
@@ -66,7 +70,30 @@ def rows(world: SmallWorld) -> list[Row]:
     return [*found, Row(control.fault, control.met, control.survived, control.tried, note)]
 
 
-def _cut(world: SmallWorld, image: Path, started: Command | None = None) -> None:
+class _Neighbour:
+    """Another process that syncs a file of its own again and again, so that the journal is written: renames reach the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.pid = folder, 0
+
+    def __enter__(self) -> Self:
+        self.pid = os.fork()
+        if not self.pid:
+            with (self.folder / "neighbour").open("w") as file:
+                while True:
+                    with contextlib.suppress(OSError):
+                        file.write("a")
+                        file.flush()
+                        os.fsync(file.fileno())
+                    time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def _cut(world: SmallWorld, image: Path, neighbour: _Neighbour, started: Command | None = None) -> None:
     """Cut the power: what was not synced is gone, and so is the process; then the machine starts again."""
     folder = os.open(world.disk, os.O_RDONLY)
     fcntl.ioctl(folder, SHUTDOWN, struct.pack("I", WITHOUT_LOG))
@@ -74,11 +101,13 @@ def _cut(world: SmallWorld, image: Path, started: Command | None = None) -> None
     if started is not None:
         started.kill(with_children=True)
         os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    neighbour.__exit__()
     world.unmount()
     subprocess.run(["mount", *OPTIONS, str(image), str(world.disk)], check=True)
+    neighbour.__enter__()
 
 
-def _after_its_end(world: SmallWorld, image: Path) -> Row:
+def _after_its_end(world: SmallWorld, image: Path, neighbour: _Neighbour) -> Row:
     """What a command said that it did is still done after a power cut."""
     problems: Counter[str] = Counter()
     held = 0
@@ -87,7 +116,7 @@ def _after_its_end(world: SmallWorld, image: Path) -> Row:
     for arguments in DONE:
         ended = done(*arguments, home=world.home)
         before = asked(_recorded, world.home)
-        _cut(world, image)
+        _cut(world, image, neighbour)
         found = [] if ended.code == 0 else [f"`{arguments[0]}` failed: {ended.printed[-600:]}"]
         if asked(_recorded, world.home) != before:
             found.append(f"something that `{' '.join(arguments[:2])}` did is lost")

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -49,40 +49,70 @@ def _unwritable(world: SmallWorld) -> Iterator[Row]:
     with world.mounted("-t", "tmpfs", "-o", "size=64m", "tmpfs"):
         world.begin()
         with _serving(world.home) as (service, address):
-            yield _asked_while("read-only", world, service, address, worse="remount,ro", better="remount,rw")
-            full = f"remount,size={shutil.disk_usage(world.disk).used}"
-            yield _asked_while("full", world, service, address, worse=full, better="remount,size=64m")
-            _remount(world, "remount,ro")
-            problems: Counter[str] = Counter()
-            told = 0
+            _answers(address)
+            _until(lambda: _logged(world.home))
+            yield _asked_while("read-only log", world, service, address, _read_only(world.home / "served" / PRODUCT))
+            yield _asked_while("full disk", world, service, address, _full(world))
+            yield _asked_while("read-only home", world, service, address, _read_only(world.home))
+        problems: Counter[str] = Counter()
+        told = 0
+        with _read_only(world.home):
             for arguments in COMMANDS:
                 ended = done(*arguments, home=world.home)
                 if ended.code == 1 and ended.is_clear and "cannot be written" in ended.printed:
                     told += 1
                 else:
                     problems[f"`{' '.join(arguments)}`: {ended.code} {ended.printed[-600:]}"] += 1
-            _remount(world, "remount,rw")
-            problems.update(checks.ended(world.home))
-            yield Row.of("read-only home", "commands: one clear error, nothing changed", told, len(COMMANDS), problems=problems)
+        problems.update(checks.ended(world.home))
+        yield Row.of(
+            "read-only home", "commands", told, len(COMMANDS), problems=problems, note="each ends with one clear error"
+        )
 
 
-def _asked_while(state: str, world: SmallWorld, service: Command, address: str, *, worse: str, better: str) -> Row:
-    """Ask while the home is in some state; all must be answered, and what is not logged must be counted and said."""
+@contextmanager
+def _read_only(folder: Path) -> Iterator[None]:
+    """Let nothing be written below a folder."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def _full(world: SmallWorld) -> Iterator[None]:
+    """Let there be no room."""
+    size = shutil.disk_usage(world.disk).used
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(world.disk)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,size=64m", str(world.disk)], check=True)
+
+
+def _asked_while(fault: str, world: SmallWorld, service: Command, address: str, fails: AbstractContextManager[None]) -> Row:
+    """Ask while the log cannot be written; all must be answered, and what is not logged must be counted and said."""
     problems: Counter[str] = Counter()
+    said = _output(service).count("cannot be written (")
+    dropped = _dropped(address)
+    with fails:
+        answered = sum(_answers(address) for _ in range(ASKED))
+        _until(lambda: _dropped(address) >= dropped + ASKED)
+        if (counted := _dropped(address) - dropped) != ASKED:
+            problems[f"{counted:.0f} of {ASKED} rows are counted as not logged"] += 1
     before = _logged(world.home)
-    _remount(world, worse)
-    answered = sum(_answers(address) for _ in range(ASKED))
-    counted = _until(lambda: _dropped(address) >= ASKED)
-    _remount(world, better)
     _answers(address)
     if not _until(lambda: _logged(world.home) > before):
         problems["nothing is logged afterwards"] += 1
-    if not counted:
-        problems[f"{_dropped(address):.0f} of {ASKED} rows are counted as not logged"] += 1
-    if "cannot be written (" not in service.output.read_text(encoding="utf-8", errors="replace"):
+    if _output(service).count("cannot be written (") <= said:
         problems["the service does not say that it cannot log"] += 1
-    note = "each row that is not logged is counted, and the service says so"
-    return Row.of(f"{state} log and home", "requests to a running service", answered, ASKED, problems=problems, note=note)
+    note = "all answered; each row that is not logged is counted, and the service says so"
+    return Row.of(fault, "requests to a running service", answered, ASKED, problems=problems, note=note)
+
+
+def _output(service: Command) -> str:
+    return service.output.read_text(encoding="utf-8", errors="replace")
 
 
 def _killed(world: SmallWorld) -> Row:
@@ -122,13 +152,13 @@ def _serving(home: Path) -> Iterator[tuple[Command, str]]:
     address = f"http://127.0.0.1:{port}"
     try:
         if not _until(lambda: service.has_ended() or _answers(address), 60) or service.has_ended():
-            told = service.output.read_text(encoding="utf-8", errors="replace")
-            raise RuntimeError(f"the service does not start: {told[-900:]}")
+            raise RuntimeError(f"the service does not start: {_output(service)[-900:]}")
         yield service, address
     finally:
         service.kill(with_children=True)
         service.wait()
-        _until(lambda: not _is_open(port))
+        if not _until(lambda: not _is_open(port), 30):
+            raise RuntimeError("the service was killed, and its port is still held")
 
 
 def _is_open(port: int) -> bool:
@@ -162,16 +192,6 @@ def _logged(home: Path) -> int:
         with closing(sqlite3.connect(file)) as connection:
             count += connection.execute("select count(*) from predictions").fetchone()[0]
     return count
-
-
-def _remount(world: SmallWorld, options: str) -> None:
-    """The log's file is open for moments only."""
-
-    def remounted() -> bool:
-        return subprocess.run(["mount", "-o", options, str(world.disk)], check=False, capture_output=True).returncode == 0
-
-    if not _until(remounted):
-        raise RuntimeError(f"{world.disk} cannot be mounted anew as {options}")
 
 
 def _until(true: Callable[[], Any], seconds: float = 10.0) -> bool:

@@ -71,6 +71,7 @@ class SmallWorld:
         shutil.rmtree(self.home, ignore_errors=True)
         if not is_empty:
             shutil.copytree(self.template, self.home)
+            subprocess.run(["sync", "--file-system", str(self.home)], check=True)
 
     @contextmanager
     def mounted(self, *command: str) -> Iterator[None]:

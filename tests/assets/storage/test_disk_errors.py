@@ -43,10 +43,9 @@ def test_a_full_disk_is_named_with_what_is_left(home: Home, tmp_path: Path) -> N
 
 def test_it_is_found_under_an_error_that_says_something_else(home: Home, tmp_path: Path) -> None:
     """Nobody should restore a backup because a disk is full."""
-    try:
-        raise DigestError("mlflow.db cannot be read. Restore it from a backup.") from raised_by_full_database(tmp_path)
-    except DigestError as error:
-        assert isinstance(disk_error(home, error), DiskError)
+    error = DigestError("mlflow.db cannot be read. Restore it from a backup.")
+    error.__cause__ = raised_by_full_database(tmp_path)
+    assert isinstance(disk_error(home, error), DiskError)
 
 
 def test_what_another_process_printed_counts(home: Home) -> None:
