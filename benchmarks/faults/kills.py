@@ -131,6 +131,8 @@ def cut_off(
         found = [item for item in _after(home, served) if not command.allowed or command.allowed not in item]
         problems.update(found)
         held += not found
+    if command.allowed:  # what was changed before the last cut
+        done(*command.next(home, count), home=home)
     problems.update(checks.ended(home))
     print(f"{fault}, {command.name}: {held} of {times} in {time.monotonic() - began:.0f} s", flush=True)
     return Row.of(fault, command.name, held, times, problems=problems)

@@ -36,6 +36,7 @@ NO_CONTENT = {
     "assets.serving.tls_files": "says who may ask a service; nothing is made of it",
     "assets.spec": "reads a declaration; what it says is in the versions by its values",
     "assets.storage.code_version": "takes the versions",
+    "assets.storage.disk_errors": "sentences of errors",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }
