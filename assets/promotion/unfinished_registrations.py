@@ -1,23 +1,21 @@
 """Unfinished registrations: what a kill or a full disk left of a run that was to be registered, and no version names.
 
-MLflow lays files into the home itself, one by one, before there is a version; until then no manifest names them.
+MLflow lays files into the home itself, one by one, before there is a version; until then no manifest names them. `client` is
+an `MlflowClient`, of `mlflow_client.connected`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from assets.storage import manifest
 from assets.storage.home import Home
 
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
 
-
-def discard(client: MlflowClient, home: Home, product: str) -> None:
+def discard(client: Any, home: Home, product: str) -> None:
     """Delete the runs that were to be registered and were not, with their files; runs that others logged stay.
 
     The registry's lock is held, so nobody else is registering.
@@ -37,7 +35,7 @@ def discard(client: MlflowClient, home: Home, product: str) -> None:
         client.delete_run(run.info.run_id)
 
 
-def folders(client: MlflowClient, run_id: str) -> list[Path]:
+def folders(client: Any, run_id: str) -> list[Path]:
     """Where the files of a run and of the models that it logged lie, as far as there are any."""
     uris = [client.get_run(run_id).info.artifact_uri, *(model.artifact_location for model in _logged(client, run_id))]
     return [folder for folder in map(place, uris) if folder.exists()]
@@ -48,6 +46,6 @@ def place(uri: str) -> Path:
     return Path(url2pathname(urlsplit(uri).path))
 
 
-def _logged(client: MlflowClient, run_id: str) -> list[Any]:
+def _logged(client: Any, run_id: str) -> list[Any]:
     run = client.get_run(run_id)
     return list(client.search_logged_models([run.info.experiment_id], filter_string=f"source_run_id = '{run_id}'"))

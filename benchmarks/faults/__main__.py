@@ -1,6 +1,6 @@
 """Try all faults and write docs/measured/faults.md: ``make bench-faults``; needs root, for file systems of its own.
 
-``python -m benchmarks.faults kills full_disk`` tries only these, and prints their rows.
+``make bench-faults ARGS="kills full_disk"`` tries only these; the other rows of the page stay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assets.storage.home import REPOSITORY
-from benchmarks.faults import clock, commands, full_disk, kills, power_cut, read_only
+from benchmarks.faults import clock, commands, full_disk, kills, power_cut, read_only, table
 from benchmarks.faults.small_product import clone
 from benchmarks.faults.small_world import SmallWorld
 from benchmarks.faults.table import Row
@@ -34,15 +34,6 @@ EXPERIMENTS: dict[str, Callable[[SmallWorld], list[Row]]] = {
 }
 PLACE = "LOOPLINE_FAULTS_SCRATCH"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, if there is one
-PAGE = """# Faults
-
-Written by `make bench-faults` on {day}, on a machine with {machine}, in {minutes:.0f} minutes.
-What each row does and needs: `benchmarks/faults/`.
-
-| fault | what it met | survived | |
-|---|---|---|---|
-{rows}
-"""
 
 
 def main() -> None:
@@ -65,13 +56,9 @@ def main() -> None:
             settings = {**os.environ, **variables, **(clock.variables(scratch) if name == "clock" else {})}
             subprocess.run([sys.executable, "-m", "benchmarks.faults", name], cwd=repository, env=settings, check=True)
             rows += [Row(**told) for told in json.loads((scratch / f"{name}.json").read_bytes())]
-    page = PAGE.format(
-        day=datetime.now(UTC).date(), machine=machine(), minutes=(time.monotonic() - began) / 60,
-        rows="\n".join(row.line for row in rows),
-    )  # fmt: skip
-    if len(sys.argv) == 1:
-        (REPOSITORY / "docs" / "measured" / "faults.md").write_text(page, encoding="utf-8")
-    print(page)
+    page = REPOSITORY / "docs" / "measured" / "faults.md"
+    print(table.write(page, rows, str(datetime.now(UTC).date()), machine()))
+    print(f"in {(time.monotonic() - began) / 60:.0f} minutes")
     sys.exit(any(row.survived < row.tried and not row.note.startswith("a control") for row in rows))
 
 
