@@ -32,8 +32,8 @@ class Row:
 
 PAGE = """# Faults
 
-Written by `make bench-faults` on a machine with {machine}; each row says when it was tried last. What is done and checked stands in
-`benchmarks/faults/`, and why so in [decision 0030](../decisions/0030-what-a-fault-may-cut-off.md).
+Written by `make bench-faults` on a machine with {machine}; each row says when it was tried last. What is done and checked
+stands in `benchmarks/faults/`, and why so in [decision 0030](../decisions/0030-what-a-fault-may-cut-off.md).
 
 | fault | what it met | survived | | tried on |
 |---|---|---|---|---|
