@@ -16,8 +16,8 @@ FULL = re.compile(r"No space left on device|disk is full|Disk quota exceeded|ENO
 READ_ONLY = re.compile(r"Read-only file system|attempt to write a readonly database", re.IGNORECASE)
 PERHAPS = re.compile(r"disk I/O error|unable to open database file|Input/output error", re.IGNORECASE)
 """What SQLite and DuckDB also say when they find no room; then the disk itself is asked."""
-FEW_BYTES, FEW_FILES = 1 << 20, 8
-"""With less room than that a disk counts as full."""
+FEW_BYTES, FEW_FILES = 4 << 20, 256
+"""With less room than that a disk counts as full; what failed may have freed some of it since."""
 
 
 def disk_error(home: Home, error: BaseException) -> DiskError | None:
@@ -47,7 +47,7 @@ def disk_error(home: Home, error: BaseException) -> DiskError | None:
 def _full(home: Home, cause: BaseException) -> DiskError:
     scratch = Path(tempfile.gettempdir())
     place = next((path for path in (home.root, scratch) if _is_full(path)), home.root)
-    room = os.statvfs(place)
+    room = _room(place)
     what = f"LOOPLINE_HOME={place}" if place == home.root else f"the folder for temporary files, {place},"
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     return DiskError(
@@ -65,12 +65,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_full(place: Path) -> bool:
-    try:
-        room = os.statvfs(place)
-    except OSError:
-        return False
+    room = _room(place)
     # file systems that make inodes as they need them say that they have none
     return room.f_bavail * room.f_frsize < FEW_BYTES or (room.f_files > 0 and room.f_favail < FEW_FILES)
+
+
+def _room(place: Path) -> os.statvfs_result:
+    """Of the disk that a folder is on, or will be."""
+    return os.statvfs(next(folder for folder in (place, *place.parents) if folder.exists()))
 
 
 def _named(home: Home, cause: BaseException) -> str:

@@ -20,7 +20,7 @@ from benchmarks.faults.small_product import PRODUCT, write_customers
 from benchmarks.faults.small_world import SmallWorld
 from benchmarks.faults.table import Row
 
-STAGE = re.compile(r"(\w+): LOOPLINE_HOME")
+STAGE = re.compile(r"([a-z]\w+): LOOPLINE_HOME")
 """A step that failed, in the message of a run."""
 PAGE = 4096
 

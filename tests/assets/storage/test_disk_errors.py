@@ -41,6 +41,13 @@ def test_a_full_disk_is_named_with_what_is_left(home: Home, tmp_path: Path) -> N
         assert "What was published is unchanged, and is still served. Free space there and run the command again." in told
 
 
+def test_a_home_that_could_not_even_be_made_is_named(tmp_path: Path) -> None:
+    """There is nothing yet to ask how full it is."""
+    assert str(disk_error(Home(tmp_path / "home"), raised_by_full_device())).startswith(
+        f"LOOPLINE_HOME={tmp_path / 'home'} is on"
+    )
+
+
 def test_it_is_found_under_an_error_that_says_something_else(home: Home, tmp_path: Path) -> None:
     """Nobody should restore a backup because a disk is full."""
     error = DigestError("mlflow.db cannot be read. Restore it from a backup.")
