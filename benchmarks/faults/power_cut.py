@@ -7,7 +7,6 @@ on other file systems.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import os
@@ -79,14 +78,19 @@ class _Neighbour:
     def __enter__(self) -> Self:
         self.pid = os.fork()
         if not self.pid:
-            with (self.folder / "neighbour").open("w") as file:
-                while True:
-                    with contextlib.suppress(OSError):
-                        file.write("a")
-                        file.flush()
-                        os.fsync(file.fileno())
-                    time.sleep(0.02)
+            try:
+                self._sync_on()
+            finally:  # whatever happens to the disk, the rest of this code is the parent's
+                os._exit(1)
         return self
+
+    def _sync_on(self) -> None:
+        with (self.folder / "neighbour").open("w") as file:
+            while True:
+                file.write("a")
+                file.flush()
+                os.fsync(file.fileno())
+                time.sleep(0.02)
 
     def __exit__(self, *_: object) -> None:
         os.kill(self.pid, signal.SIGKILL)
