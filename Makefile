@@ -11,6 +11,7 @@ UV := $(BIN)/uv
 APT := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends
 PROMETHEUS := prometheus prometheus-alertmanager prometheus-pushgateway
 ENGINE := buildah podman runc mmdebstrap catatonit slirp4netns uidmap
+FAULTS := gcc libc6-dev e2fsprogs mount
 JAVA := openjdk-17-jre-headless
 POSTGRESQL := /usr/lib/postgresql
 have = for program in $(1); do command -v $$program || exit 1; done
@@ -122,6 +123,15 @@ bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for d
 .PHONY: bench-retention
 bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings, for docs/measured/retention.md (about 40 minutes)
 	@$(BIN)/python -m benchmarks.retention $(ARGS)
+
+.PHONY: bench-faults
+bench-faults: .venv/dev.stamp .faults ## Kill, fill disks, cut the power and set clocks, for docs/measured/faults.md (root; about 30 minutes)
+	@$(BIN)/python -m benchmarks.faults $(ARGS)
+
+# clocks are set by a library that is compiled; file systems are made and mounted
+.PHONY: .faults
+.faults:
+	$(call debian,$(call have,gcc mkfs.ext4 mount),$(FAULTS),Not all that the faults need.)
 
 .PHONY: soak
 soak: .venv/dev.stamp ## Load a service for ten minutes, and overload it, for docs/soak.md

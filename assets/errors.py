@@ -6,6 +6,7 @@
     ├── SpecificationError     a declaration (YAML) is wrong
     ├── ExtensionError         a module of `loopline_extensions` cannot be used
     ├── HomeError              LOOPLINE_HOME cannot be used
+    │   └── DiskError          its disk is full or cannot be written
     ├── SourceError            a raw file is missing, corrupt or not what its declaration says
     ├── WarehouseError         dbt failed to build or to test
     ├── ContractError          the feature relation broke its contract
@@ -59,6 +60,10 @@ class ExtensionError(LooplineError):
 
 class HomeError(LooplineError):
     """The folder that holds everything a run writes cannot be used."""
+
+
+class DiskError(HomeError):
+    """The disk that is written to is full, or read-only."""
 
 
 class SourceError(LooplineError):

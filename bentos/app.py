@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,7 +32,7 @@ from bentos.prediction_log import PredictionLog
 from bentos.pseudonyms import VARIABLE, read_secret
 from bentos.refusals import RefusedError, invalid
 from bentos.served import Served, in_rows
-from bentos.wire import JSON, content_type, fit_id, read_body, say, send_content
+from bentos.wire import JSON, AsgiEndpoint, content_type, fit_id, not_routed, read_body, say, send_content
 
 TICK = 0.05
 """How often the event loop's lag is measured and late requests are ended, in seconds."""
@@ -96,12 +96,12 @@ class ModelApp:
         }
         told = {"/metrics": self._metrics, "/livez": self._alive, "/healthz": self._alive, "/readyz": self._ready}
         routes: list[BaseRoute] = [
-            Route(path, _Asgi(endpoint), methods=[method]) for (method, path), endpoint in answered.items()
+            Route(path, AsgiEndpoint(endpoint), methods=[method]) for (method, path), endpoint in answered.items()
         ]
         routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in told.items()]
         if self.static is not None:
             routes += [Route("/", self._page), Mount("/static", StaticFiles(directory=self.static))]
-        routed = Starlette(routes=routes, exception_handlers={HTTPException: self._not_routed}, lifespan=self._lifespan)
+        routed = Starlette(routes=routes, exception_handlers={HTTPException: not_routed}, lifespan=self._lifespan)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             # routing takes longer than a model: it is for those who err
@@ -251,19 +251,16 @@ class ModelApp:
             return PlainTextResponse("no version may be served\n", 503)
         return PlainTextResponse("ready\n")
 
-    async def _not_routed(self, request: Request, error: Exception) -> Response:
-        status, headers = getattr(error, "status_code", 500), getattr(error, "headers", None) or {}
-        allowed = f" Allowed: {headers['Allow']}." if "Allow" in headers else " See /docs.json for what there is."
-        request_id = fit_id(request.headers.get("x-request-id", "").encode("latin-1"))
-        told = {"error": f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}.{allowed}"}
-        return JSONResponse({**told, "request_id": request_id}, status, {**headers, "X-Request-ID": request_id})
-
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            keys: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key}
-            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **keys)
+            more: dict[str, Any] = {
+                "secret_file": self.secret_file,
+                "public_key": self.public_key,
+                "problem": self._log_problem,
+            }
+            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **more)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._tick())]
@@ -290,11 +287,5 @@ class ModelApp:
         say(event="cannot switch", error=f"{type(error).__name__}: {error}")
 
 
-class _Asgi:
-    """An ASGI application as an endpoint of a route, which takes a bare function for something else."""
-
-    def __init__(self, application: ASGIApp) -> None:
-        self.application = application
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.application(scope, receive, send)
+def _log_problem(told: str) -> None:
+    say(event="prediction log", problem=told)

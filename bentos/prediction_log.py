@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ MOST, TOGETHER = 4_000, 4_000
 """How many requests may wait to be written, and how many are written together."""
 SECONDS = 0.25
 """How long an entry waits for others to be written with it."""
+EVERY = 60.0
+"""How often it is said, in seconds, that the log cannot be written."""
 
 
 class PredictionLog:
@@ -55,6 +58,8 @@ class PredictionLog:
         The key of pseudonyms. Without it, columns that should be hashed are dropped.
     public_key : PublicKey, optional
         Features, answers and callers are encrypted so that only its private key opens them.
+    problem : callable
+        Told that the log cannot be written, once a minute while that lasts, and that it can be again.
     """
 
     def __init__(
@@ -65,12 +70,13 @@ class PredictionLog:
         *,
         secret_file: Path | None = None,
         public_key: PublicKey | None = None,
+        problem: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder, self.sample, self.on_dropped, self.secret_file = folder, sample, on_dropped, secret_file
-        self.sealer = None if public_key is None else Sealer(public_key)
+        self.sealer, self.problem = None if public_key is None else Sealer(public_key), problem
         self.entries: deque[Entry] = deque()
         self.closing = threading.Event()
-        folder.mkdir(parents=True, exist_ok=True)
+        self.lost, self.told_at = 0, float("-inf")
         self.thread = threading.Thread(target=self._write, daemon=True, name="prediction log")
         self.thread.start()
 
@@ -102,13 +108,28 @@ class PredictionLog:
             self.closing.wait(SECONDS)
             # no more than what waits now: under load there is always more
             batch = [self.entries.popleft() for _ in range(min(len(self.entries), TOGETHER))]
+            if not batch:
+                continue
             try:
                 self._append(batch)
-            except (sqlite3.Error, OSError):
-                self.on_dropped(sum(len(item[3]) for item in batch))
+            except (sqlite3.Error, OSError) as error:
+                self._cannot(error, sum(len(item[3]) for item in batch))
+            else:
+                if self.lost:
+                    self.problem(f"{self.folder} can be written again; {self.lost:,} rows are missing")
+                    self.lost, self.told_at = 0, float("-inf")
+
+    def _cannot(self, error: Exception, rows: int) -> None:
+        """Requests are answered on; whoever runs the service is told that they are not logged."""
+        self.on_dropped(rows)
+        self.lost += rows
+        if time.monotonic() - self.told_at >= EVERY:
+            self.told_at = time.monotonic()
+            self.problem(f"{self.folder} cannot be written ({error}): {self.lost:,} rows were answered and are not logged")
 
     def _append(self, batch: Sequence[Entry]) -> None:
         secret = read_secret(self.secret_file)
+        self.folder.mkdir(parents=True, exist_ok=True)
         for day in sorted({item[1].date() for item in batch}):
             lines = [
                 (

@@ -50,7 +50,9 @@ class DirectService(bentoml.Service[Any]):
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         from bentos.app import ModelApp
         from bentos.metrics import Metrics
+        from bentos.supervised import end_with_supervisor
 
+        end_with_supervisor()
         metrics = Metrics(shared)
         pointer, log, secret = (Path(path) if (path := os.environ.get(name)) else None for name in (POINTER, LOG, VARIABLE))
         app = ModelApp(

@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
-from starlette.types import Receive, Send
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.refusals import RefusedError
 
@@ -65,6 +67,25 @@ async def read_body(receive: Receive, most: int) -> bytes:
         if len(body) > most:
             raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
     return body
+
+
+async def not_routed(request: Request, error: Exception) -> Response:
+    """Say that a path or a method is not there, and what is."""
+    status, headers = getattr(error, "status_code", 500), getattr(error, "headers", None) or {}
+    allowed = f" Allowed: {headers['Allow']}." if "Allow" in headers else " See /docs.json for what there is."
+    request_id = fit_id(request.headers.get("x-request-id", "").encode("latin-1"))
+    told = {"error": f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}.{allowed}"}
+    return JSONResponse({**told, "request_id": request_id}, status, {**headers, "X-Request-ID": request_id})
+
+
+class AsgiEndpoint:
+    """An ASGI application as an endpoint of a route, which takes a bare function for something else."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.application(scope, receive, send)
 
 
 @lru_cache(maxsize=2)

@@ -6,18 +6,18 @@ is promoted is for the gate.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from assets.errors import GateRefusedError
-from assets.promotion import ledger
+from assets.promotion import ledger, unfinished_registrations
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.promotion.mlflow_client import BESIDE, connected, experiment
 from assets.promotion.registered_versions import CHALLENGER, CHAMPION, Version, holder
+from assets.promotion.unfinished_registrations import place
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.home import Home
@@ -55,21 +55,28 @@ def register(
     with connected(home) as client:
         found = _find(client, spec.name, model_digest=model_digest, evaluation_digest=evaluation_digest)
         if found is None:
-            found = _log(
-                client,
-                home,
-                spec,
-                model_folder=model_folder,
-                evaluation=evaluation,
-                evidence_folder=evidence_folder,
-                trusted_types=trusted_types,
-                tags={
-                    "model_digest": model_digest,
-                    "snapshot_digest": snapshot_digest,
-                    "evaluation_digest": evaluation_digest,
-                    "code_version": code_version,
-                },
-            )
+            unfinished_registrations.discard(client, home, spec.name)
+            try:
+                found = _log(
+                    client,
+                    home,
+                    spec,
+                    model_folder=model_folder,
+                    evaluation=evaluation,
+                    evidence_folder=evidence_folder,
+                    trusted_types=trusted_types,
+                    tags={
+                        "model_digest": model_digest,
+                        "snapshot_digest": snapshot_digest,
+                        "evaluation_digest": evaluation_digest,
+                        "code_version": code_version,
+                    },
+                )
+            except Exception:
+                with contextlib.suppress(Exception):  # where there is no room, the next registration does it
+                    unfinished_registrations.discard(client, home, spec.name)
+                raise
+        manifest.record(*unfinished_registrations.folders(client, found.run_id))
         client.set_registered_model_alias(spec.name, CHALLENGER, str(found.version))
     return found
 
@@ -130,7 +137,7 @@ def attach(home: Home, version: Version, *files: Path) -> None:
         address = client.get_run(version.run_id).info.artifact_uri
         for file in files:  # not by the client: it keeps a run's address for the life of a process, also where the home moves
             get_artifact_repository(address).log_artifact(str(file), "evidence")
-        manifest.record(*(_place(address) / "evidence" / file.name for file in files))
+        manifest.record(*(place(address) / "evidence" / file.name for file in files))
 
 
 @BESIDE.done
@@ -158,11 +165,6 @@ def _version(found: Any) -> Version:
         found.run_id,
         found.tags.get("trained_because", ""),
     )
-
-
-def _place(uri: str) -> Path:
-    """The folder that an address of MLflow's names."""
-    return Path(url2pathname(urlsplit(uri).path))
 
 
 def _log(
@@ -221,7 +223,6 @@ def _log(
     created = client.create_model_version(
         spec.name, source=logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
     )
-    manifest.record(_place(run.info.artifact_uri), _place(client.get_logged_model(logged.model_id).artifact_location))
     return _version(client.get_model_version(spec.name, created.version))
 
 

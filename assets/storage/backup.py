@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import BackupError, DigestError
-from assets.storage import manifest_lines
+from assets.storage import manifest, manifest_lines
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder, sweep
 from assets.storage.durability import sync
@@ -171,6 +171,7 @@ def _take(home: Home, folder: Path, moment: datetime, identity: str, told: Calla
     with draft_folder(Home(folder)) as scratch:
         objects = _Objects(home, folder, scratch)
         objects.keep()  # most of the time goes here, while services write and people decide
+        manifest.settle(home.root)
         with exclusive(home.decision_lock), manifest_lines.reading(home.root):  # now only what has changed since
             more = told()
             files = objects.keep()

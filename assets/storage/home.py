@@ -160,13 +160,15 @@ class Home:
         return self.root / "tmp"
 
     def prepare(self) -> Home:
-        """Make the folder, and prove that it can be written and that its records can be read.
+        """Make the folder, and prove that it can be written and that its records can be read; end what a kill cut off.
 
         Raises
         ------
         HomeError
             If the folder cannot be made or written, or another version of Loopline wrote its records.
         """
+        from assets.storage.drafts import sweep  # here, as drafts lie in a home
+
         try:
             self.temporary.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.temporary):
@@ -176,6 +178,7 @@ class Home:
                 f"LOOPLINE_HOME={self.root} cannot be written ({error.strerror}). "
                 "Everything a run produces is kept there: point LOOPLINE_HOME at a folder you may write to."
             ) from error
+        sweep(self)
         layout = self.layout
         if layout is None:
             write_json(self.record, {"layout": LAYOUT})

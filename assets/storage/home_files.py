@@ -10,6 +10,10 @@ RECORD = "home.json"
 """The file by which a folder is known as a home."""
 MANIFEST = "manifest.jsonl"
 """The file that names the digest of every other."""
+PENDING = "manifest.pending"
+"""The file that holds what the manifest is about to record."""
+TEMPORARY = "tmp"
+"""The folder of drafts."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ OTHER = Kind("nothing that Loopline reads", "delete it")
 UNRECORDED = {
     MANIFEST: "the manifest itself, whose lines are chained",
     f"{MANIFEST}.damaged": "a manifest that was damaged, until it is deleted",
-    "tmp/*": "drafts",
+    PENDING: "what the manifest is about to record",
+    f"{TEMPORARY}/*": "drafts",
     "replays/*/tmp/*": "drafts",
     "replays/*.lock": "locks",
     ".*.[0-9]*.tmp": "drafts",

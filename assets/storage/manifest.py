@@ -9,19 +9,20 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from assets.errors import DigestError
+from assets.storage import pending_change
 from assets.storage.digests import file_digest
-from assets.storage.durability import sync
+from assets.storage.draft_names import draft_path
+from assets.storage.durability import sync, sync_folders, sync_tree
 from assets.storage.home_files import MANIFEST, RECORD, kind_of, unrecorded
-from assets.storage.manifest_lines import FIRST, Manifest, chained, forget, locked, up_to_date
+from assets.storage.manifest_lines import FIRST, Manifest, Measured, chained, forget, locked, up_to_date
+from assets.storage.pending_change import PendingChange
 
-Measured = Mapping[str, tuple[str, int]]
-"""Digest and size of files, by path relative to the home."""
 SUPERSEDED = 1000
 """How many superseded lines are let stand."""
 
@@ -50,6 +51,7 @@ def read(root: Path, *, anew: bool = False) -> Manifest | None:
     """
     if not (root / MANIFEST).exists():
         return None
+    settle(root)
     with locked(root, fcntl.LOCK_SH) as stream:
         if anew:
             forget(root)
@@ -87,9 +89,10 @@ def publish(draft: Path, target: Path, *, digest: str | None = None, replaced: P
         return
     new = {target / file.relative_to(draft): item for file, item in _measured(draft, digest).items()}
     places = [draft, target] if draft.is_dir() else [target]
+    if unrecorded(_named(root, target)) is None:
+        sync_tree(draft)
     with _appending(root) as append:
-        move()
-        append({_named(root, file): item for file, item in new.items()}, places)
+        append({_named(root, file): item for file, item in new.items()}, places, act=move, replaced=replaced)
 
 
 def record(*paths: Path) -> None:
@@ -97,37 +100,49 @@ def record(*paths: Path) -> None:
     for path in paths:
         if (root := home_of(path)) is not None:
             new = {_named(root, file): item for file, item in _measured(path).items()}
+            sync_tree(path)
             with _appending(root) as append:
                 append(new, [path])
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there, and record that."""
-
-    def clear() -> None:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
+    """Remove a file or a folder, if it is there, and record that; at no moment is a part of it there."""
     root = home_of(path)
-    if root is None:
-        clear()
+    aside = path if root is None else draft_path(root, path.name)
+    if root is not None:
+        with _appending(root) as append:
+            append({}, [path], act=lambda: path.rename(aside) if path.exists() or path.is_symlink() else None)
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside)
+    else:
+        aside.unlink(missing_ok=True)
+
+
+def settle(root: Path) -> None:
+    """End a publication whose process ended in the middle of it; one that is under way is waited for."""
+    if pending_change.exists(root):
+        with settled(root):
+            pass
+
+
+@contextmanager
+def settled(root: Path) -> Iterator[None]:
+    """Hold a home so that nothing is published, nor half published; one that cannot be written stays as it is."""
+    if not os.access(root / MANIFEST, os.W_OK):
+        yield
         return
-    with _appending(root) as append:
-        clear()
-        append({}, [path])
+    with _appending(root):
+        yield
 
 
 def withdraw(path: Path, target: Path) -> None:
-    """Record that a file or a folder is gone, and move it out of its place; what is killed between leaves a file too many."""
+    """Move a file or a folder out of its place, and record that it is gone."""
     root = home_of(path)
     if root is None:
         path.rename(target)
         return
     with _appending(root) as append:
-        append({}, [path])
-        path.rename(target)
+        append({}, [path], act=lambda: path.rename(target))
 
 
 def compact(root: Path, draft: Path) -> int:
@@ -151,7 +166,7 @@ def compact(root: Path, draft: Path) -> int:
     if not (root / MANIFEST).exists():
         return 0
     with locked(root, fcntl.LOCK_EX) as stream:
-        known = up_to_date(root, stream)
+        known = _settled(root, stream)
         superseded = len(known.heads) - len(known.files)
         if superseded < max(SUPERSEDED, len(known.files)):
             return 0
@@ -189,6 +204,7 @@ def require(path: Path, content: bytes) -> bytes:
     file = _named(root, path)
     if _is_recorded(found, file, content):
         return content
+    settle(root)
     with locked(root, fcntl.LOCK_SH) as stream:  # perhaps another process has published it just now
         content = path.read_bytes()
         if _is_recorded(up_to_date(root, stream), file, content):
@@ -212,12 +228,17 @@ def _measured(path: Path, digest: str | None = None) -> dict[Path, tuple[str, in
 
 
 @contextmanager
-def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
-    """A function that appends what is new, and that all else in some places is gone; it leaves out what is recorded already."""
-    with locked(root, fcntl.LOCK_EX) as stream:
-        known = up_to_date(root, stream)
+def _appending(root: Path) -> Iterator[Callable[..., None]]:
+    """A function that appends what is new, and that all else in some places is gone; it leaves out what is recorded already.
 
-        def append(new: Measured, places: list[Path]) -> None:
+    What is to be done to the files is its `act`: it is done once it is known what will be appended, also if this process ends.
+    """
+    with locked(root, fcntl.LOCK_EX) as stream:
+        known = _settled(root, stream)
+
+        def append(
+            new: Measured, places: list[Path], act: Callable[[], object] = lambda: None, replaced: Path | None = None
+        ) -> None:
             inside = [_named(root, place) for place in places if place.is_relative_to(root)]
             before = list(known.files) if "." in inside else [file for place in inside for file in known.within(place)]
             lines: list[tuple[str | None, int, str]] = [(None, 0, file) for file in before if file not in new]
@@ -225,10 +246,34 @@ def _appending(root: Path) -> Iterator[Callable[[Measured, list[Path]], None]]:
                 item = known.files.get(file)
                 if (item is None or (item.digest, item.size) != (digest, size)) and unrecorded(file) is None:
                     lines.append((digest, size, file))
-            _write_whole(stream, chained(known.head, lines), known.offset)
+            if not lines:
+                act()
+                return
+            put_aside = () if replaced is None else (_named(root, places[-1]), _named(root, replaced))
+            change = PendingChange(known.head, chained(known.head, lines).decode(), *put_aside)
+            change.write(root)
+            act()
+            sync_folders(places, root)
+            _write_whole(stream, change.lines.encode(), known.offset)
+            pending_change.forget(root)
             up_to_date(root, stream)
 
         yield append
+
+
+def _settled(root: Path, stream: IO[bytes]) -> Manifest:
+    """What is recorded, after what a process left in the middle was ended."""
+    known = up_to_date(root, stream)
+    if pending_change.exists(root):
+        cut_off = pending_change.kept(root)
+        if cut_off is not None and cut_off.after == known.head:
+            if cut_off.is_done(root):
+                _write_whole(stream, cut_off.lines.encode(), known.offset)
+                known = up_to_date(root, stream)
+            else:
+                cut_off.undo(root)
+        pending_change.forget(root)
+    return known
 
 
 def _write_whole(stream: IO[bytes], written: bytes, end: int) -> None:
@@ -237,6 +282,7 @@ def _write_whole(stream: IO[bytes], written: bytes, end: int) -> None:
     try:
         stream.write(written)
         stream.flush()
+        os.fsync(stream.fileno())
     except OSError:
         os.ftruncate(stream.fileno(), end)
         raise

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ from assets.storage.home_files import MANIFEST
 
 FIRST = "0" * 64
 """What the first line is chained to."""
+Measured = Mapping[str, tuple[str, int]]
+"""Digest and size of files, by path relative to the home."""
 
 
 @dataclass(frozen=True)

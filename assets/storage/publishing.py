@@ -12,17 +12,19 @@ from typing import Any
 from assets.errors import DigestError
 from assets.storage import manifest
 from assets.storage.digests import file_digest
+from assets.storage.draft_names import draft_path
 from assets.storage.home_files import kind_of
 
 
 @contextlib.contextmanager
 def publishing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; rename it into place and record it when the block succeeds.
+    """Yield a temporary path on the same file system; rename it into place and record it when the block succeeds.
 
-    A block that raises, or a process that is killed, leaves `target` as it was.
+    A block that raises, or a process that is killed, leaves `target` as it was; the next command removes the draft.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    root = manifest.home_of(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp") if root is None else draft_path(root, target.name)
     try:
         yield temporary
         manifest.publish(temporary, target)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from assets.errors import GateRefusedError, LooplineError
+from assets.errors import DiskError, GateRefusedError, LooplineError
 
 REFUSED = 3
 """The exit code of a refusal, by the gate or of a table that nothing can be learnt from: a result; errors have 1, and a wrong
@@ -22,7 +22,8 @@ def told() -> Iterator[None]:
     from rich.text import Text
 
     try:
-        yield
+        with plain_disk_errors():
+            yield
     except sqlite3.DatabaseError as error:
         if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
             raise
@@ -36,6 +37,20 @@ def told() -> Iterator[None]:
         told = Text.assemble(("refused", "bold yellow") if is_refusal else ("error", "bold red"), f" {error}")
         Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(REFUSED if is_refusal else 1)
+
+
+@contextmanager
+def plain_disk_errors() -> Iterator[None]:
+    """Raise what any library says of a full or read-only disk as our own error."""
+    try:
+        yield
+    except Exception as error:
+        from assets.storage.disk_errors import disk_error
+        from orchestration.resources import home_from_environment
+
+        if not isinstance(error, DiskError) and (plain := disk_error(home_from_environment(), error)) is not None:
+            raise plain from error
+        raise
 
 
 def _is_of_a_model(error: Exception) -> bool:

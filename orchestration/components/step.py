@@ -18,6 +18,7 @@ from assets.errors import LooplineError, UpstreamError
 from assets.processes.settings import settle_process
 from assets.rendering.number_text import number_text
 from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown, MlflowRun
+from assets.storage.disk_errors import disk_error
 from assets.storage.home import Home
 from bentos.runtime import ModelError
 from orchestration.staleness import code_parts, failed_attempts
@@ -117,9 +118,10 @@ def check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
 @contextmanager
 def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]]:
     """Prepare the process and the home, refuse to start after a failed check upstream, and tell our errors plainly."""
+    settle_process()
+    home: Home = context.resources.home
     try:
-        settle_process()
-        home: Home = context.resources.home.prepare()
+        home.prepare()
         versions = Versions(context.resources.graph.assets, context.instance, home)
         _require_sound_upstream(context, versions)
         for key in context.selected_asset_keys:
@@ -127,8 +129,11 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         CAUSE.set(context.run.tags.get(REASON, ""))
         with failed_attempts.recorded(context, versions):
             yield home, versions
-    except (LooplineError, ModelError) as error:
-        raise dg.Failure(description=str(error), metadata={ERROR: type(error).__name__}, allow_retries=False) from error
+    except Exception as error:
+        told = disk_error(home, error) or error
+        if not isinstance(told, (LooplineError, ModelError)):
+            raise
+        raise dg.Failure(description=str(told), metadata={ERROR: type(told).__name__}, allow_retries=False) from error
 
 
 def report(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any], seconds: float) -> None:

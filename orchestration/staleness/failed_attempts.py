@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from assets.storage.disk_errors import disk_error
 from orchestration.staleness.recorded_versions import CODE_VERSION, INPUTS, Versions
 
 PARTITIONS, FAILED = "loopline/partitions", "loopline/failed"
@@ -30,6 +31,8 @@ def recorded(context: dg.AssetExecutionContext, versions: Versions) -> Iterator[
     try:
         yield
     except Exception as error:
+        if disk_error(versions.home, error) is not None:  # the same code and inputs will do when there is room
+            raise
         for key, made_of in inputs.items():
             node = versions.graph.get(key)
             partitions = list(context.partition_keys) if node.partitions_def is not None else []

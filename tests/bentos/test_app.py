@@ -222,6 +222,26 @@ def test_a_service_without_the_key_of_pseudonyms_says_so(
     assert "plan" in line
 
 
+def test_a_log_that_cannot_be_written_stops_no_answer_and_is_said(
+    shop: Home, models: dict[str, Model], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is counted and said, and logging goes on as soon as it can."""
+    (tmp_path / "blocked").write_text("no folder")
+    app = ModelApp(promised(shop, models["churn"], tmp_path / "package"), log_folder=tmp_path / "blocked" / "log")
+    lost = "loopline_prediction_log_dropped_rows_total"
+    with answering(app) as client:
+        assert client.post("/predict", json={"row": ROW}).status_code == 200
+        until(lambda: metric(client, lost) == 1)
+        (tmp_path / "blocked").unlink()
+        assert client.post("/predict", json={"row": ROW}).status_code == 200
+        until(lambda: list((tmp_path / "blocked" / "log").glob("*.sqlite")))
+        assert client.get("/readyz").status_code == 200
+    told = [json.loads(line)["problem"] for line in capsys.readouterr().err.splitlines() if '"prediction log"' in line]
+    assert [text.partition(" rows")[0][-3:] for text in told] == [": 1", "; 1"]
+    assert "blocked/log cannot be written (" in told[0]
+    assert told[1].endswith("can be written again; 1 rows are missing")
+
+
 @pytest.mark.parametrize(("sample", "low", "high"), [(0.0, 0, 0), (0.25, 30, 70)])
 def test_the_prediction_log_keeps_the_declared_share(
     shop: Home, models: dict[str, Model], tmp_path: Path, sample: float, low: int, high: int

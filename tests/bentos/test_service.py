@@ -176,6 +176,20 @@ def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
     assert {line.split("==")[0] for line in requirements} == set(bento_package.REQUIREMENTS)
 
 
+def test_a_service_whose_supervisor_is_killed_frees_its_port(ran: Home, tmp_path: Path) -> None:
+    """Otherwise its worker would answer on, and no service could be started in its place."""
+    log = tmp_path / "log"
+    with serving(ran, champion_tag(ran), log) as (url, process):
+        until_ready(url, process, log)
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 30
+        with pytest.raises(httpx.ConnectError):
+            while time.monotonic() < deadline:
+                httpx.get(f"{url}/livez", timeout=5)
+                time.sleep(0.1)
+
+
 def test_a_bento_with_another_model_than_promised_does_not_start(ran_copy: Home, tmp_path: Path) -> None:
     """A byte changed in the store is found before the model is loaded."""
     tag = champion_tag(ran_copy)

@@ -43,6 +43,7 @@ NO_CONTENT = {
     "assets.storage.module_code": "takes the versions",
     "assets.storage.restore": "makes a home of a copy",
     "assets.storage.row_eraser": "erases rows; nothing is made of it",
+    "assets.storage.disk_errors": "sentences of errors",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }

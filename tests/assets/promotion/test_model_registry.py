@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -12,10 +14,11 @@ from assets.promotion import mlflow_client, model_registry, registered_versions
 from assets.promotion.registered_versions import CHALLENGER, CHAMPION
 from assets.storage.home import Home
 from assets.training import current_model, estimators
+from orchestration.operations.verify import verify
 from tests.world import World, found_out
 
 
-def registered(world: World, home: Home) -> registered_versions.Version:
+def registered(world: World, home: Home, evaluation_digest: str | None = None) -> registered_versions.Version:
     """Register what was evaluated last, as the loop does."""
     done = found_out(home)
     digest = done.record["model_digest"]
@@ -26,7 +29,7 @@ def registered(world: World, home: Home) -> registered_versions.Version:
         model_digest=digest,
         snapshot_digest=done.record["snapshot_digest"],
         evaluation=done.record,
-        evaluation_digest=done.digest,
+        evaluation_digest=evaluation_digest or done.digest,
         evidence_folder=done.path.parent,
         code_version="test",
         trusted_types=estimators.trusted_types(world.product),
@@ -46,6 +49,35 @@ def test_the_same_evaluated_model_is_not_registered_again(world: World, ran_copy
     """A run that was killed after registering finds its version."""
     before = registered_versions.holder(ran_copy, "flight_delay", CHALLENGER)
     assert registered(world, ran_copy) == before
+
+
+@pytest.mark.parametrize("written", ["model.skops", "manifest.pending"])
+def test_a_registration_that_was_killed_is_made_anew_and_leaves_no_file(
+    world: World, ran: Home, ran_copy: Home, written: str
+) -> None:
+    """While MLflow lays its files, and when there is a version but no manifest names them."""
+    with sqlite3.connect(mlflow_client.database(ran_copy)) as connection:  # what is registered from now on lies in the copy
+        connection.execute(
+            "update experiments set artifact_location = replace(artifact_location, ?, ?)", [str(ran.root), str(ran_copy.root)]
+        )
+    child = os.fork()
+    if not child:
+
+        def kill(event: str, arguments: tuple[object, ...]) -> None:
+            if event == "open" and str(arguments[0]).endswith(written) and str(arguments[1]) != "rb" and before != files():
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def files() -> int:
+            return sum(1 for _ in (ran_copy.registry / "artifacts").rglob("*"))
+
+        before = files()
+        sys.addaudithook(kill)
+        registered(world, ran_copy, "0" * 64)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert verify(ran_copy.prepare()).problems != []
+    assert registered(world, ran_copy, "0" * 64).version == 2
+    assert [problem for problem in verify(ran_copy).problems if problem.state != "disagrees"] == []
 
 
 def test_a_run_carries_parameters_metrics_and_artifacts(ran: Home) -> None:

@@ -45,3 +45,12 @@ def test_what_names_no_process_goes_when_it_is_old(tmp_path: Path) -> None:
     for path in (home.temporary / "tmpabc" / "rows", home.temporary / "tmpabc"):
         os.utime(path, (before, before))
     assert sweep(home) == [home.temporary / "tmpabc"]
+
+
+def test_what_a_living_process_makes_stays_however_old_it_seems(tmp_path: Path) -> None:
+    """The clock may have been set, and a training may take hours."""
+    home = Home(tmp_path / "home").prepare()
+    with draft_folder(home) as mine:
+        os.utime(mine, (0, 0))
+        assert sweep(home) == []
+        assert mine.is_dir()
