@@ -258,7 +258,7 @@ class ModelApp:
             more: dict[str, Any] = {
                 "secret_file": self.secret_file,
                 "public_key": self.public_key,
-                "problem": self._log_problem,
+                "problem": _log_problem,
             }
             self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **more)
         # what is loaded stays: looking through it for garbage would hold requests up

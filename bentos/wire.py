@@ -85,6 +85,7 @@ class AsgiEndpoint:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         await self.application(scope, receive, send)
 
 
