@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from assets.promotion import ledger
 from assets.rendering.plotting import figure
 from assets.spec import ProductSpec
 from assets.storage.home import REPOSITORY, Home
@@ -71,7 +72,7 @@ def retrained(home: Home, folder: Path, times: int, *, is_pruned: bool = True) -
         write_customers(folder / "customers.csv", number)
         spec = declared(number)
         made(home, folder, spec)
-        if number:
+        if ledger.require_champion(home, spec.name).version != number + 1:  # the gate refused it
             decisions.promote(home, spec, number + 1, actor="benchmark", reason="a retraining", override=True)
             made(home, folder, spec, decisions.following())
         if is_pruned:
