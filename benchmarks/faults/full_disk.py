@@ -63,7 +63,7 @@ RUN = ["run", PRODUCT]
 COMMANDS = (
     Filled("first `run`", lambda _: RUN, 24, is_first=True),
     Filled("`run` on new data", lambda _: RUN, 24, change=lambda world: write_customers(world.repository, 700)),
-    Filled("`rollback`, then `run`", _rollback, 4),
+    Filled("`rollback`, then `run`", _rollback, 15),
     Filled("`key create`", lambda _: ["key", "create", "--product", PRODUCT, "--scope", "predict"], 1),
     Filled("`ledger key new`", lambda _: ["ledger", "key", "new"], 1),
     Filled("`verify --accept`", lambda _: ["verify", "--accept"], 1, change=_changed_page),

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from assets.errors import DigestError
 from assets.storage import manifest
 from assets.storage.digests import file_digest
+from assets.storage.disk_errors import disk_error
 from assets.storage.home import Home
 from assets.storage.home_files import MANIFEST, kind_of, unrecorded
 from assets.storage.manifest_lines import Manifest, Recorded
@@ -217,6 +218,8 @@ def _databases(home: Home, *, deep: bool) -> Iterator[Problem]:
                 with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=60)) as connection:
                     told = "; ".join(str(row[0]) for row in connection.execute("pragma integrity_check(3)"))
             except sqlite3.Error as error:
+                if (plain := disk_error(home, error)) is not None:  # no damage, and nothing to be deleted
+                    raise plain from error
                 told = str(error)
             if told != "ok":
                 file = home.relative(path)
