@@ -59,13 +59,13 @@ def objects(folder: Path) -> list[Path]:
 def test_what_is_unchanged_is_stored_once(filled: Home, tmp_path: Path) -> None:
     """Equal files share an object, and a second backup adds none but that of what changed."""
     first = take(filled, tmp_path / "kept", NOON)
-    assert (first.files, first.added) == (6, 5)  # two models are equal; the id is in home.json
+    assert (first.files, first.added) == (7, 6)  # two models are equal; the id is in home.json
     again = take(filled, tmp_path / "kept", NOON)
     assert (again.name, again.added, again.added_bytes) == (f"{first.name}.0002", 0, 0)
     (filled.models / "b" / "model.onnx").write_bytes(b"other")
     third = take(filled, tmp_path / "kept", NOON + timedelta(hours=1))
     assert (third.added, third.added_bytes) == (1, 5)
-    assert len(objects(tmp_path / "kept")) == 6
+    assert len(objects(tmp_path / "kept")) == 7
 
 
 def test_a_restored_home_is_the_one_that_was_backed_up(filled: Home, tmp_path: Path) -> None:
@@ -96,6 +96,7 @@ def test_a_restored_home_is_the_one_that_was_backed_up(filled: Home, tmp_path: P
             "keys",
             "ledger",
             "manifest.jsonl",
+            "manifest.pending",
             "models",
             "tmp",
         }
@@ -172,7 +173,7 @@ def test_what_is_published_meanwhile_is_in_the_backup_with_its_line_or_not_at_al
             assert {file: file_digest(files[file]) for file in known.files} == {
                 file: item.digest for file, item in known.files.items()
             }
-            assert set(files) - set(known.files) == {"manifest.jsonl", "ledger/ledger.db"}
+            assert set(files) - set(known.files) == {"manifest.jsonl", "manifest.pending", "ledger/ledger.db"}
             counts.append(len(known.heads))
         assert counts[-1] > counts[0]
     finally:
