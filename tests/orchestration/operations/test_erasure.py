@@ -68,7 +68,9 @@ def plant(home: Home, folder: Path) -> None:
     other = frame[frame["customer_id"] != LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
     log = PredictionLog(home.served / "churn", 1.0)
     entries: list[Any] = [("his", [row]), ("theirs", [other]), (LAST, [other]), ("both", [other, row])]
-    log.entries.extend((name, NOW, served, rows, [{}] * len(rows), None) for name, rows in entries)
+    log.entries.extend(
+        (name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows), None) for name, rows in entries
+    )
     log.close()
     arriving = folder / "arriving"
     arriving.mkdir()

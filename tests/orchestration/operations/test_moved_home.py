@@ -99,7 +99,7 @@ def test_backup_and_restore_from_the_command_line(home: Home, tmp_path: Path, mo
     monkeypatch.setenv(resources.HOME_VARIABLE, str(home.root))
     done = CliRunner().invoke(loopline, ["backup", str(tmp_path / "kept")])
     assert done.exit_code == 0, done.output
-    assert "2 files" in done.output
+    assert "3 files" in done.output
     monkeypatch.setenv(resources.HOME_VARIABLE, str(tmp_path / "new"))
     nothing = CliRunner().invoke(loopline, ["backup", str(tmp_path / "kept")])
     assert (nothing.exit_code, (tmp_path / "new").exists()) == (1, False)
