@@ -39,6 +39,7 @@ Others are no part of the tree: `bentos` imports none of this, and `assets.stora
     └── ValueError
         ├── InvalidRowError    a row that the wheel cannot answer (`bentos.embedded`)
         ├── AccessSettingsError a variable that a service cannot start with (`bentos.access_settings`)
+        ├── LogKeyError        a key of the prediction log that cannot be used (`bentos.log_encryption`)
         ├── KeyFileError       a list of API keys that cannot be used (`bentos.api_keys`)
         └── IssuerError        an issuer of access tokens whose keys cannot be had (`bentos.access_tokens`)
 

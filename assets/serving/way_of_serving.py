@@ -86,7 +86,12 @@ class WayOfServing:
 def answers_of_program(spec: ProductSpec, way: str, arguments: list[str], folder: Path, rows: Rows) -> Any:
     """What another Python process answers; it sees only what lies in the folder."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, input=json.dumps(rows), capture_output=True, text=True, check=False
+        [sys.executable, "-B", *arguments],  # no bytecode among the files that were published
+        cwd=folder,
+        input=json.dumps(rows),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["nothing"]

@@ -165,4 +165,4 @@ def test_the_champion_is_served_by_a_command_and_stops_when_told(home: Path, pro
     with closing(sqlite3.connect(kept)) as connection:
         ((digest, asked),) = connection.execute("select model_digest, features from predictions").fetchall()
     assert digest == product["champion_digest"]
-    assert json.loads(asked) == row["row"]
+    assert json.loads(asked) == {name: value for name, value in row["row"].items() if value is not None}
