@@ -121,7 +121,7 @@ bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for d
 	@$(BIN)/python -m benchmarks.tables $(ARGS)
 
 .PHONY: bench-retention
-bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings, for docs/measured/retention.md (about 40 minutes)
+bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings, for docs/measured/retention.md (about 20 minutes)
 	@$(BIN)/python -m benchmarks.retention $(ARGS)
 
 .PHONY: bench-faults
