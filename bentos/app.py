@@ -134,22 +134,22 @@ class ModelApp:
         row = served.bodies.one(body)
         # one row takes microseconds: handing it to a thread would take longer
         scores, answers = served.predict([row])
-        self._answered(served, request_id, [row], scores, answers)
+        self._answered(served, request_id, scores, [answers[0]["unknown_categories"]], lambda: ([row], answers))
         return b'{"prediction":' + to_json(answers[0]) + served.stamp_json
 
     async def _predict_batch(self, served: Served, body: bytes, request_id: str) -> bytes:
         rows = served.bodies.many(body)
         scores, answers = await self.batcher.predict(served, rows)
-        self._answered(served, request_id, rows, scores, answers)
+        unknown = [answer["unknown_categories"] for answer in answers]
+        self._answered(served, request_id, scores, unknown, lambda: (rows, answers))
         return b'{"predictions":' + to_json(answers) + served.stamp_json
 
     async def _predict_arrow(self, served: Served, body: bytes, request_id: str) -> bytes:
         columns = arrow_batches.columns(body, served.model.signature["features"], self.limits["max_batch_rows"])
         size = len(next(iter(columns.values())))
         scores, fields = await self.batcher.predict_columns(served, size, columns)
-        self.metrics.answered(served, scores, fields["unknown_categories"])
-        if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, arrow_batches.rows(columns), in_rows(fields), CALLER.get())
+        unknown = fields["unknown_categories"]
+        self._answered(served, request_id, scores, unknown, lambda: (arrow_batches.rows(columns), in_rows(fields)))
         return arrow_batches.encoded(served, fields)
 
     async def _explain(self, served: Served, body: bytes, request_id: str) -> bytes:
@@ -166,11 +166,17 @@ class ModelApp:
         return to_json(openapi.describe(served))
 
     def _answered(
-        self, served: Served, request_id: str, rows: Sequence[Row], scores: Sequence[float], answers: Sequence[dict[str, Any]]
+        self,
+        served: Served,
+        request_id: str,
+        scores: Sequence[float],
+        unknown: Sequence[Sequence[str]],
+        asked: Callable[[], tuple[Sequence[Row], Sequence[dict[str, Any]]]],
     ) -> None:
-        self.metrics.answered(served, scores, [answer["unknown_categories"] for answer in answers])
+        """Count what was answered, and log it: `asked` gives the rows and their answers, if they are in the sample."""
+        self.metrics.answered(served, scores, unknown)
         if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, rows, answers, CALLER.get())
+            self.log.add(request_id, served, *asked(), CALLER.get())
 
     def _endpoint(self, path: str, handlers: Mapping[bytes, Handler]) -> ASGIApp:
         """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line.
@@ -209,7 +215,7 @@ class ModelApp:
             self.metrics.finished(path, status, seconds := time.perf_counter() - started)
             if status >= 500 or self.limits["access_log"]:
                 told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
-                told |= {"milliseconds": round(1000 * seconds, 3)}
+                told["milliseconds"] = round(1000 * seconds, 3)
                 if (caller := CALLER.get()) is not None:
                     told["caller"] = caller
                 told["model_version"] = None if served is None else served.version

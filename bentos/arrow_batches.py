@@ -65,7 +65,7 @@ def columns(body: bytes, features: Mapping[str, Any], max_rows: int) -> dict[str
         raise RefusedError(422, "The stream has two columns of one name. Name each feature once.")
     try:
         given = {name: _values(name, table[name], features.get(name)) for name in names}
-        return checked(given or {"": [None] * table.num_rows}, features)
+        return checked(given, features)
     except InvalidRowError as error:
         raise RefusedError(422, f"{str(error).rstrip('.')}. See /docs.json for what is allowed.") from error
 

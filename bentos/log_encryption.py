@@ -13,22 +13,21 @@ import json
 import os
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hpke import Suite
 
 LOG_KEY = "LOOPLINE_LOG_KEY"
 """The variable that holds the public key, in base64."""
 TABLE = "create table if not exists data_keys (number integer primary key, key_id text not null, sealed text not null) strict"
 INFO = b"loopline prediction log"
 NONCE = 12
-SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 Place = tuple[str, int, str, str]
 """What a row's ciphertext belongs to: its request, its number, the moment of the answer, and the model's digest."""
 
@@ -81,7 +80,7 @@ class PublicKey:
 
     def seal(self, data_key: bytes) -> str:
         """A data key that only the private key opens."""
-        return base64.b64encode(SUITE.encrypt(data_key, self._public(), INFO)).decode()
+        return base64.b64encode(_suite().encrypt(data_key, self._public(), INFO)).decode()
 
     def _public(self) -> X25519PublicKey:
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -100,10 +99,13 @@ class Sealer:
 
     def __init__(self, key: PublicKey) -> None:
         self.key = key
-        self.file, self.number, self.sealed, self.cipher = "", 0, "", AESGCM(bytes(32))
+        self.file, self.number, self.sealed = "", 0, ""
+        self.cipher: AESGCM
 
     def begin(self, connection: sqlite3.Connection, file: str) -> int:
         """Get ready for rows of a file; the number of their data key in it, which is made where this writer has none there."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         connection.execute(TABLE)
         own = "select 1 from data_keys where number = ? and sealed = ?"
         if self.file == file and connection.execute(own, (self.number, self.sealed)).fetchone():
@@ -128,8 +130,10 @@ def data_key(private: X25519PrivateKey, sealed: str) -> bytes:
     LogKeyError
         If it was sealed with another key, or changed.
     """
+    from cryptography.exceptions import InvalidTag
+
     try:
-        return SUITE.decrypt(base64.b64decode(sealed), private, INFO)
+        return _suite().decrypt(base64.b64decode(sealed), private, INFO)
     except (InvalidTag, ValueError) as error:
         raise LogKeyError("a data key was sealed with another key, or changed") from error
 
@@ -142,12 +146,21 @@ def decrypt(cipher: AESGCM, place: Place, text: str) -> list[Any]:
     LogKeyError
         If it was changed, or belongs to another place.
     """
+    from cryptography.exceptions import InvalidTag
+
     try:
         whole = base64.b64decode(text)
         found: list[Any] = json.loads(cipher.decrypt(whole[:NONCE], whole[NONCE:], _bound(place)))
     except (InvalidTag, ValueError) as error:
         raise LogKeyError(f"row {place[1]} of request {place[0]} was changed, or put in another place") from error
     return found
+
+
+@cache
+def _suite() -> Suite:
+    from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 def _bound(place: Place) -> bytes:

@@ -172,7 +172,8 @@ class Served:
     ) -> tuple[list[float], dict[str, list[Any]]]:
         """Scores and answers by the outputs: the fields of a kind of target, and which categories are unknown."""
         values, said = outputs.tolist(), self.model.decide(outputs).tolist()
-        scores, fields = values, {}
+        scores = values
+        fields: dict[str, list[Any]]
         if self.model.kind == "binary":
             fields = {"probability": [min(max(value, 0.0), 1.0) for value in values], "is_positive": said}
         elif self.model.kind == "multiclass":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
 
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"
-REQUIREMENTS = (
-    "bentoml", "cryptography", "httptools", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pydantic", "pyjwt",
-    "starlette", "typing-extensions", "uvicorn", "uvloop",
-)  # fmt: skip
+_DECLARED = (REPOSITORY / "requirements" / "serving.in").read_text(encoding="utf-8")
+REQUIREMENTS = tuple(re.findall(r"^[a-z][a-z-]*", _DECLARED, re.MULTILINE))
+"""What a service imports: the packages that its image is locked to."""
 
 
 @dataclass(frozen=True)

@@ -114,17 +114,18 @@ class _Single:
         names = [text, *(name for node in own for name in node.output)]
         others = {name for node in inside.node if self.sources[node.output[0]] != {text} for name in node.input}
         taken = [name for name in names if name in others or name in {output.name for output in inside.output}]
+        computed = [name for name in taken if name != text]
         texts = np.array([[known] for known in categories(self.model)[text]], dtype=object)
         part = helper.make_graph(
             own,
             "category",
             [item for item in inside.input if item.name == text],
-            [helper.make_empty_tensor_value_info(name) for name in taken if name != text],
+            [helper.make_empty_tensor_value_info(name) for name in computed],
             inside.initializer,
         )
         made = helper.make_model(part, opset_imports=self.graph.opset_import, ir_version=self.graph.ir_version)
-        found = session_of(made.SerializeToString()).run(None, {text: texts}) if own else []
-        values = dict(zip([name for name in taken if name != text], found, strict=True)) | {text: texts}
+        found = session_of(made.SerializeToString()).run(None, {text: texts}) if computed else []
+        values = dict(zip(computed, found, strict=True)) | {text: texts}
         number = np.float64 if self.model.is_double else np.float32
         for name in taken:
             if values[name].shape == texts.shape and values[name].dtype == number:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assets.storage.drafts import draft_folder, sweep
+from assets.storage.durability import sync
 from assets.storage.home import Home
 
 
@@ -52,7 +53,7 @@ def copied(name: str, make: Callable[[Path], None], target: Path) -> None:
             draft = scratch / name
             make(draft)
             for path in (draft, *draft.rglob("*")):
-                _sync(path)
+                sync(path)
             try:
                 draft.rename(kept)
             except OSError:
@@ -69,12 +70,3 @@ def _copy(kept: Path, target: Path) -> None:
     target.mkdir()
     for path in kept.iterdir():
         _copy(path, target / path.name)
-
-
-def _sync(path: Path) -> None:
-    """What is kept must be whole, also after the machine has stopped."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -7,7 +7,6 @@ Each file keeps its name; the certificate says which digest it had and has.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -21,9 +20,9 @@ from assets.promotion import ledger
 from assets.promotion.ledger_state import Decision
 from assets.storage import erasures, manifest
 from assets.storage.digests import file_digest, value_digest
-from assets.storage.drafts import draft_folder
+from assets.storage.durability import sync
 from assets.storage.home import Home
-from assets.storage.publishing import read_json, write_json
+from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.row_eraser import Person
 from orchestration.operations import erased_files
 
@@ -130,15 +129,10 @@ def erase(home: Home, request: Request) -> dict[str, Any]:
         The certificate.
     """
     path = erasures.pending(home.root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(home) as scratch:
-        draft = scratch / path.name
+    with publishing(path) as draft:
         draft.touch(mode=0o600)
-        with draft.open("w", encoding="utf-8") as out:
-            json.dump(asdict(request), out)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
+        draft.write_text(json.dumps(asdict(request)), encoding="utf-8")
+        sync(draft)
     return _carry_out(home, request)
 
 
