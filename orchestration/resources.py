@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from assets.errors import HomeError
 from assets.processes.settings import SETTINGS
-from assets.storage import pseudonym_key
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
@@ -86,7 +85,7 @@ def mlflow_environment() -> dict[str, str]:
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
     """The environment of a service that follows the champion and keeps its prediction log in this home."""
-    from assets.storage import log_keys
+    from assets.storage import log_keys, pseudonym_key
 
     log_key = [("LOOPLINE_LOG_KEY", item.public) for item in log_keys.keys(home)[-1:]]
     return {

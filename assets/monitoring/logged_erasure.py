@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from assets.monitoring.logged_requests import decrypted, files
+from assets.monitoring.logged_requests import files, lines_of
 from assets.storage import log_keys, pseudonym_key
 from assets.storage.home import Home
 from assets.storage.row_eraser import Person, scrub
@@ -43,11 +43,7 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
     known = log_keys.keys(home)
     hashed: list[dict[str, str]] = [{} for _ in features]
     for file in files(home, product):
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-            connection.row_factory = sqlite3.Row
-            lines = [{"hidden": None, **dict(line)} for line in connection.execute("select * from predictions")]
-            connection.row_factory = None
-            decrypted(connection, known, lines)
+        lines = lines_of(file, known)
         if any('"hash"' in (line["hidden"] or "") for line in lines) and not any(hashed):
             secret = pseudonym_key.secret(home)
             hashed = [

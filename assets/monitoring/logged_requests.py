@@ -95,14 +95,27 @@ def extent(home: Home, champion: Entry) -> dict[str, Any]:
     return {"from": min(first), "to": max(last), "rows": sum(rows), "requests": sum(requests)}
 
 
-def decrypted(connection: sqlite3.Connection, known: Sequence[log_keys.LogKey], lines: Sequence[dict[str, Any]]) -> None:
-    """Decrypt the lines of a file in place, those that are encrypted.
+def lines_of(
+    file: Path, known: Sequence[log_keys.LogKey], query: str = "select * from predictions", given: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """The lines of a file that a query gives, decrypted.
 
     Raises
     ------
     HomeError
         If the private key cannot be had, or a line was changed.
     """
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+        connection.row_factory = sqlite3.Row
+        # the file of a day that an earlier version of the service began lacks columns
+        lines = [{"hidden": None, **dict(line)} for line in connection.execute(query, given)]
+        connection.row_factory = None
+        _decrypt(connection, known, lines)
+    return lines
+
+
+def _decrypt(connection: sqlite3.Connection, known: Sequence[log_keys.LogKey], lines: Sequence[dict[str, Any]]) -> None:
+    """Decrypt the lines of a file in place, those that are encrypted."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     ciphers: dict[int, AESGCM] = {}
@@ -133,14 +146,9 @@ def latest(home: Home, product: str, model_digest: str | None = None, most: int 
     query = "select * from predictions where coalesce(model_digest = ?, true) order by rowid desc limit ?"
     left, known = most, log_keys.keys(home)
     for file in reversed(files(home, product)):
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-            connection.row_factory = sqlite3.Row
-            # the file of a day that an earlier version of the service began lacks columns
-            lines = [{"hidden": None, **dict(line)} for line in connection.execute(query, (model_digest, left))]
-            connection.row_factory = None
-            decrypted(connection, known, lines)
-            left -= len(lines)
-            yield from lines
+        lines = lines_of(file, known, query, (model_digest, left))
+        left -= len(lines)
+        yield from lines
 
 
 def _score(answer: Mapping[str, Any]) -> float:

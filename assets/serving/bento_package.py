@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 PROMISE = "promoted.json"
 SERVICE = REPOSITORY / "bentos"
-_DECLARED = (REPOSITORY / "requirements" / "serving.in").read_text(encoding="utf-8")
-REQUIREMENTS = tuple(re.findall(r"^[a-z][a-z-]*", _DECLARED, re.MULTILINE))
-"""What a service imports: the packages that its image is locked to."""
+LOCKS = REPOSITORY / "requirements"
+REQUIREMENTS = tuple(re.findall(r"^[a-z][a-z-]*", (LOCKS / "serving.in").read_text(encoding="utf-8"), re.MULTILINE))
+"""What every service imports."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,6 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         if "hash" in private.values():
             pseudonym_key.secret(home)  # services read it where they write their log
         write_json(package_folder / PROMISE, promised)
-        requirements = [*REQUIREMENTS, *(["pyarrow"] if spec.serving.arrow else [])]
         # JSON is YAML: BentoML reads its bentofile as it is
         bentofile = {
             "service": "bentos.service:ModelService",
@@ -101,7 +100,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "description": spec.description,
             "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63], **_labels(head)},
             "include": ["bentos/**"],
-            "python": {"packages": [f"{name}=={installed(name)}" for name in requirements], "lock_packages": False},
+            "python": {"packages": [f"{name}=={installed(name)}" for name in requirements(spec)], "lock_packages": False},
         }
         write_json(scratch / "bentofile.yaml", bentofile)
         # in a store of its own, so that the home's never lacks the bento that is being replaced
@@ -115,6 +114,16 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
     return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+
+
+def lock(spec: ProductSpec) -> Path:
+    """The locked packages of a product's service, which its image installs."""
+    return LOCKS / ("serving_arrow.txt" if spec.serving.arrow else "serving.txt")
+
+
+def requirements(spec: ProductSpec) -> tuple[str, ...]:
+    """The packages that a product's service imports: those that its lock is compiled from."""
+    return (*REQUIREMENTS, *(["pyarrow"] if spec.serving.arrow else []))
 
 
 def pack(model: Model, folder: Path, package_folder: Path) -> dict[str, str | None]:

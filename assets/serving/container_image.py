@@ -20,7 +20,7 @@ from assets.promotion import current_artifacts
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
-from assets.serving import kubernetes_manifest
+from assets.serving import bento_package, kubernetes_manifest
 from assets.serving.bento_package import PROMISE
 from assets.serving.container_engine import Engine, run
 from assets.spec import ProductSpec
@@ -33,7 +33,7 @@ from bentos import api_keys
 from bentos.access_settings import KEY_HASHES
 from bentos.runtime import Model
 
-LOCK, CONTAINERFILE = REPOSITORY / "requirements" / "serving.txt", REPOSITORY / "deploy" / "Containerfile"
+CONTAINERFILE = REPOSITORY / "deploy" / "Containerfile"
 MANIFEST = "kubernetes.yaml"
 USER = "app:x:1034:1034::/tmp:/usr/sbin/nologin\n"
 PRUNED = (
@@ -94,7 +94,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         context = scratch / "context"
         shutil.copytree(bento, context / "bento")
         (context / "passwd").write_text(USER, encoding="utf-8")
-        _install(context / "site", context / "bento" / "src")
+        _install(bento_package.lock(spec), context / "site", context / "bento" / "src")
         labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
         if (head := read_json(bento / "src" / "bentos" / PROMISE).get(HEAD)) is not None:
             labels["loopline.ledger-head"] = Checkpoint.read(head).short
@@ -165,7 +165,7 @@ def _digest(inspected: dict[str, Any]) -> str:
     return str(inspected.get("Digest") or inspected["Id"])
 
 
-def _install(site: Path, source: Path) -> None:
+def _install(lock: Path, site: Path, source: Path) -> None:
     """The locked packages, without what a service never needs, and compiled where it imports them."""
     uv = str(Path(sys.executable).with_name("uv"))
     # copied: links would share their files with every other environment of this machine
@@ -180,7 +180,7 @@ def _install(site: Path, source: Path) -> None:
         "--no-deps",
         "--require-hashes",
     ]
-    run([uv, "pip", "install", *options, "-r", str(LOCK)])
+    run([uv, "pip", "install", *options, "-r", str(lock)])
     for pattern in PRUNED:
         for path in list(site.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -155,7 +155,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 reads={"name", "serving"},
                 kinds={"docker", "bentoml"},
                 distributions=bento_package.REQUIREMENTS,
-                files=(container_image.LOCK, container_image.CONTAINERFILE),
+                files=(bento_package.lock(spec), container_image.CONTAINERFILE),
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
                 on_demand=True,
             ),

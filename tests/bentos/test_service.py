@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -174,6 +175,16 @@ def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
     assert files == sources | made
     requirements = (folder / "env" / "python" / "requirements.txt").read_text().split()
     assert {line.split("==")[0] for line in requirements} == set(bento_package.REQUIREMENTS)
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_an_images_lock_holds_what_the_service_imports(world: World, arrow: bool) -> None:
+    """An image installs its lock, and nothing else."""
+    serving = world.product.serving.model_copy(update={"arrow": arrow})
+    spec = world.product.model_copy(update={"serving": serving})
+    locked = set(re.findall(r"^(\S+)==", bento_package.lock(spec).read_text(), re.MULTILINE))
+    assert set(bento_package.requirements(spec)) <= locked
+    assert ("pyarrow" in locked) == arrow
 
 
 def test_a_service_whose_supervisor_is_killed_frees_its_port(ran: Home, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -91,14 +92,12 @@ def test_the_image_is_small_runs_as_nobody_and_names_its_model(
     assert labels["loopline.ledger-head"] == ledger.checkpoint(ran, champion.number).short
 
 
-def test_the_bill_of_materials_lists_python_and_system_packages(image: container_image.Image) -> None:
+def test_the_bill_of_materials_lists_python_and_system_packages(image: container_image.Image, world: World) -> None:
     """Each with its version, as CycloneDX."""
     found = json.loads((image.folder / "sbom.cdx.json").read_text())
     assert found["bomFormat"] == "CycloneDX"
     packages = {item["name"]: item.get("version") for item in found["components"]}
-    locked = dict(
-        line.split(" ")[0].split("==") for line in container_image.LOCK.read_text().splitlines() if "==" in line.split(" ")[0]
-    )
+    locked = dict(re.findall(r"^(\S+)==(\S+)", bento_package.lock(world.product).read_text(), re.MULTILINE))
     assert packages["onnxruntime"] == locked["onnxruntime"]
     assert packages["numpy"] == locked["numpy"]
     assert {"libc6", "libssl3"} <= set(packages)
