@@ -28,6 +28,7 @@ from bentos.deadlines import Deadlines
 from bentos.following import Follower
 from bentos.log_encryption import PublicKey
 from bentos.metrics import Metrics
+from bentos.micro_batching import MicroBatcher
 from bentos.prediction_log import PredictionLog
 from bentos.pseudonyms import VARIABLE, read_secret
 from bentos.refusals import RefusedError, invalid
@@ -77,6 +78,7 @@ class ModelApp:
         self.batcher = Batcher(
             served.limits["max_batch_rows"], served.limits["max_waiting_rows"], self.metrics.batch_rows.observe
         )
+        self.micro_batcher = MicroBatcher()
         self.follower = None if pointer is None else Follower(pointer, self.switch, self._cannot_switch)
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
@@ -132,10 +134,9 @@ class ModelApp:
 
     async def _predict(self, served: Served, body: bytes, request_id: str) -> bytes:
         row = served.bodies.one(body)
-        # one row takes microseconds: handing it to a thread would take longer
-        scores, answers = served.predict([row])
-        self._answered(served, request_id, scores, [answers[0]["unknown_categories"]], lambda: ([row], answers))
-        return b'{"prediction":' + to_json(answers[0]) + served.stamp_json
+        score, answer = await self.micro_batcher.predict(served, row)
+        self._answered(served, request_id, [score], [answer["unknown_categories"]], lambda: ([row], [answer]))
+        return b'{"prediction":' + to_json(answer) + served.stamp_json
 
     async def _predict_batch(self, served: Served, body: bytes, request_id: str) -> bytes:
         rows = served.bodies.many(body)

@@ -1,7 +1,8 @@
-"""One row at a time: the model's graph behind the columns that its estimator sees, and what each category becomes in a table.
+"""A few rows at a time: the model's graph behind the columns of its estimator, and what each category becomes in a table.
 
-onnxruntime takes 5 microseconds for each tensor that it is given, and a model has one for each feature: for a single row that
-is most of its time. Here memory is bound once, and each row is written into it. What the graph computes is the model's own.
+onnxruntime takes 5 microseconds for each tensor that it is given, and a model has one for each feature: for a few rows that
+is most of its time. Here memory is bound once for each number of rows, and rows are written into it. What the graph computes
+is the model's own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -24,14 +25,28 @@ LAYOUT = "row_layout"
 """Where the graph's metadata say which columns each input has."""
 
 
+MOST_ROWS = 16
+"""From more rows on, what remains of the model's own graph is not much of its time."""
+
+
 def categories(model: Model) -> dict[str, list[str]]:
     """The texts of each category in the order of their codes; the first is the missing one's."""
     features = model.signature["features"]
     return {name: ["", *(text for text in features[name]["known"] if text)] for name in model.inputs[0]}
 
 
+@dataclass(frozen=True)
+class _Memory:
+    """What a call for so many rows reads and writes: a block for each input of columns, the codes, and the outputs."""
+
+    blocks: list[np.ndarray[Any, Any]]
+    codes: np.ndarray[Any, Any]
+    outputs: np.ndarray[Any, Any]
+    binding: Any
+
+
 class RowGraph:
-    """Runs the graph on single rows; threads take turns.
+    """Runs the graph on a few rows; threads take turns.
 
     Parameters
     ----------
@@ -42,64 +57,67 @@ class RowGraph:
     """
 
     def __init__(self, content: bytes, model: Model) -> None:
-        import onnxruntime
-
         self.session = session_of(content)
         layout = json.loads(self.session.get_modelmeta().custom_metadata_map[LAYOUT])
         places = {name: place for place, name in enumerate(model.signature["features"])}
         known = categories(model)
-        columns = [column for block in layout["blocks"].values() for column in block]
-        looked_up = [column for column in columns if column[0] == "category"]
-        coded = layout["codes"]
+        looked_up = [column for block in layout["blocks"].values() for column in block if column[0] == "category"]
         # what is found for categories stands behind the row's own values
         self._tables = [(places[name], dict(zip(known[name], values, strict=True))) for _, name, values in looked_up]
-        self._tables += [(places[name], {text: code for code, text in enumerate(known[name])}) for name in coded]
+        self._tables += [(places[name], {text: code for code, text in enumerate(known[name])}) for name in layout["codes"]]
         behind = iter(range(len(places), len(places) + len(self._tables)))
-        self._columns = _picked([places[column[1]] if column[0] == "number" else next(behind) for column in columns])
-        self._coded = _picked(list(behind))
-        self._row = np.zeros(len(columns), dtype=np.float64 if model.is_double else np.float32)
-        self._codes = np.zeros(len(coded), dtype=np.int64)
-        edges = accumulate((len(block) for block in layout["blocks"].values()), initial=0)
-        bound = {
-            name: self._row[start:end].reshape(1, -1)
-            for name, (start, end) in zip(layout["blocks"], pairwise(edges), strict=True)
+        self._blocks = {
+            name: (_picked([places[column[1]] if column[0] == "number" else next(behind) for column in block]), len(block))
+            for name, block in layout["blocks"].items()
         }
-        bound |= {f"{CODE}/{name}": self._codes[place : place + 1] for place, name in enumerate(coded)}
-        # the first run says of which shape and type the outputs are
-        (first,) = self.session.run([OUTPUTS], bound)
-        self._outputs = np.zeros_like(first)
-        self._bound = {name: onnxruntime.OrtValue.ortvalue_from_numpy(memory) for name, memory in bound.items()}
-        self._output = onnxruntime.OrtValue.ortvalue_from_numpy(self._outputs)
-        self._binding = self.session.io_binding()
-        for name, value in self._bound.items():
-            self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_ortvalue_output(OUTPUTS, self._output)
+        self._coded = _picked(list(behind))
+        self._codes = [f"{CODE}/{name}" for name in layout["codes"]]
+        self._number = np.float64 if model.is_double else np.float32
+        self._memory: dict[int, _Memory] = {}
         self._turn = threading.Lock()
 
-    def outputs(self, values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-        """What the graph gives for a checked row; None for a row with a category that has no code, which the model answers.
+    def outputs(self, rows: Sequence[Sequence[Any]]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """What the graph gives for checked rows; None if a category of them has no code: the model answers then.
 
         Parameters
         ----------
-        values : sequence of shape (n_features,)
-            The row, in the order of the signature's features; what is missing is None.
+        rows : sequence of shape (n_rows, n_features)
+            At least one row and at most `MOST_ROWS`, in the order of the signature's features; what is missing is None.
 
         Returns
         -------
-        ndarray of shape (1, n_outputs), or None
+        ndarray of shape (n_rows, n_outputs), or None
         """
         try:
-            found = [table[values[place] or ""] for place, table in self._tables]
+            whole = [(*row, *[table[row[place] or ""] for place, table in self._tables]) for row in rows]
         except KeyError:
             return None
-        whole = (*values, *found)
         with self._turn:
-            self._row[:] = self._columns(whole)
-            if self._codes.size:
-                self._codes[:] = self._coded(whole)
-            self.session.run_with_iobinding(self._binding)
-            given: np.ndarray[Any, np.dtype[np.float64]] = self._outputs.astype(np.float64)
+            memory = self._memory.get(len(rows)) or self._bound(len(rows))
+            for block, (picked, _) in zip(memory.blocks, self._blocks.values(), strict=True):
+                block[:] = [picked(row) for row in whole]
+            if self._codes:
+                memory.codes[:] = [self._coded(row) for row in whole]
+            self.session.run_with_iobinding(memory.binding)
+            given: np.ndarray[Any, np.dtype[np.float64]] = memory.outputs.astype(np.float64)
         return given
+
+    def _bound(self, rows: int) -> _Memory:
+        """Memory for so many rows, bound to the graph and kept."""
+        from onnxruntime import OrtValue
+
+        blocks = {name: np.zeros((rows, columns), dtype=self._number) for name, (_, columns) in self._blocks.items()}
+        # a code's memory is a column's: what is written by rows lies together by codes
+        codes = np.zeros((len(self._codes), rows), dtype=np.int64)
+        inputs = {**blocks, **dict(zip(self._codes, codes, strict=True))}
+        # the first run says of which shape and type the outputs are
+        (outputs,) = self.session.run([OUTPUTS], inputs)
+        binding = self.session.io_binding()
+        for name, memory in inputs.items():
+            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(memory))
+        binding.bind_ortvalue_output(OUTPUTS, OrtValue.ortvalue_from_numpy(outputs))
+        self._memory[rows] = _Memory(list(blocks.values()), codes.T, outputs, binding)
+        return self._memory[rows]
 
 
 def _picked(places: Sequence[int]) -> Any:

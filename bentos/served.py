@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
 from bentos.pseudonyms import Treatment
-from bentos.row_graph import FILE, RowGraph
+from bentos.row_graph import FILE, MOST_ROWS, RowGraph
 from bentos.runtime import Model, TamperedModelError
 
 
@@ -117,7 +117,7 @@ class Served:
 
         A score is one number to watch: the probability of yes, the largest of all classes', or the value.
         """
-        found = None if self.row_graph is None or len(rows) != 1 else self.row_graph.outputs(rows[0])
+        found = None if self.row_graph is None or len(rows) > MOST_ROWS else self.row_graph.outputs(rows)
         if found is None:
             outputs = self.model.predict(dict(zip(self.bodies.features, zip(*rows, strict=True), strict=True)))
         else:

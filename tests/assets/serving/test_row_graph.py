@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from assets.serving import parity
 from assets.serving.row_graph import row_graph
 from assets.storage.home import Home
-from bentos.row_graph import FILE, RowGraph
+from bentos.row_graph import FILE, MOST_ROWS, RowGraph
 from bentos.runtime import Model, TamperedModelError
 from bentos.served import Served
 from tests.assets.training.test_estimators import CASES
@@ -43,20 +43,29 @@ def expected(model: Model, row: Mapping[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(("name", "path", "parameters"), CASES + OTHERS, ids=lambda item: str(item).rsplit(".", 1)[-1][:30])
-def test_every_estimator_answers_single_rows_exactly(home: Home, name: str, path: str, parameters: dict[str, Any]) -> None:
-    """Usual rows, and rows at the ends of ranges, without values, and with unknown categories, which the model answers."""
+def test_every_estimator_answers_few_rows_exactly(home: Home, name: str, path: str, parameters: dict[str, Any]) -> None:
+    """Usual rows, and rows at the ends of ranges, without values, and with unknown categories, which the model answers.
+
+    Alone, and several at once.
+    """
     model = trained(home, name, model={"estimator": path, "parameters": parameters})
     made = row_graph(model, content(home, model))
     assert made is not None
-    graph, answered = RowGraph(made, model), 0
+    graph, several = RowGraph(made, model), []
     for row in parity._hard(model):
-        given = graph.outputs(values(model, row))
+        given = graph.outputs([values(model, row)])
         if any((row.get(category) or None) not in known for category, known in model.known.items()):
             assert given is None
             continue
         np.testing.assert_array_equal(given, expected(model, row))
-        answered += 1
-    assert answered > len(model.signature["background"])
+        several.append(row)
+    assert len(several) > len(model.signature["background"])
+    for size in range(2, MOST_ROWS + 1):
+        given = graph.outputs([values(model, row) for row in several[:size]])
+        names = model.signature["features"]
+        np.testing.assert_array_equal(
+            given, model.session_outputs({name: [row.get(name) for row in several[:size]] for name in names})
+        )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +97,7 @@ def test_threads_do_not_write_into_each_others_rows(model_home: Home, model: Mod
     assert made is not None
     graph, rows = RowGraph(made, model), model.signature["background"]
     with ThreadPoolExecutor(8) as pool:
-        given = list(pool.map(lambda row: graph.outputs(values(model, row)), rows * 50))
+        given = list(pool.map(lambda row: graph.outputs([values(model, row)]), rows * 50))
     for place, row in enumerate(rows * 50):
         np.testing.assert_array_equal(given[place], expected(model, row))
 
