@@ -1,4 +1,4 @@
-"""Single-row requests under load: the champion's service, `mlflow models serve`, a hand-written FastAPI, the bare server.
+"""Requests under load: the champion's service, `mlflow models serve`, a hand-written FastAPI, the bare server.
 
 Each runs alone with one worker, asked by wrk over loopback connections that are always busy; rounds alternate.
 """
@@ -9,18 +9,18 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import psutil
 
@@ -44,14 +44,24 @@ class Contender:
     name: str
     command: list[str]
     path: str
-    body: dict[str, Any]
+    body: bytes
     variables: dict[str, str]
     ready: str = "/readyz"
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
+    certificate: Path | None = None
 
-    def script(self) -> str:
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        return f"http{'' if self.certificate is None else 's'}://127.0.0.1:{PORT}"
+
+    def script(self, scratch: Path) -> Path:
         """What wrk sends."""
-        body = json.dumps(self.body)
-        return f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
+        body, script = scratch / "body", scratch / "post.lua"
+        body.write_bytes(self.body)
+        lines = [f"wrk.headers['{name}'] = '{value}'" for name, value in self.headers]
+        script.write_text("\n".join(["wrk.method = 'POST'", f"wrk.body = io.open('{body}', 'rb'):read('*a')", *lines, ""]))
+        return script
 
 
 @dataclass(frozen=True)
@@ -63,18 +73,8 @@ class Loaded:
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Figure, measured, and the goal it is held to."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("The load is made by wrk. On Debian 12: apt-get install wrk")
-    with tempfile.TemporaryDirectory() as scratch:
-        all_of_them = contenders(home_from_environment(), Path(scratch))
-        measured: dict[str, list[Loaded]] = {item.name: [] for item in all_of_them}
-        for _ in range(ROUNDS):
-            for contender in all_of_them:
-                with running(contender):
-                    measured[contender.name].append(_load(contender, Path(scratch)))
-    speed = {name: median(item.per_second for item in found) for name, found in measured.items()}
-    tail = {name: median(item.p99_ms for item in found) for name, found in measured.items()}
+    """Figure, measured, and the goal it is held to, for one row in a request."""
+    speed, tail = in_turn(contenders)
     ours, *others = speed
     rivals = ("mlflow models serve", "FastAPI, by hand")
     goals = {"mlflow models serve": "at least 5", "FastAPI, by hand": "at least 3", "the bare server": "at least 0.35"}
@@ -85,25 +85,36 @@ def rows() -> list[tuple[str, str, str]]:
     ]
 
 
+def in_turn(contenders: Callable[[Home, Path], Sequence[Contender]]) -> tuple[dict[str, float], dict[str, float]]:
+    """The median rates and 99th percentiles of servers that are asked in alternating rounds, by their names."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("The load is made by wrk. On Debian 12: apt-get install wrk")
+    with tempfile.TemporaryDirectory() as scratch:
+        all_of_them = contenders(home_from_environment(), Path(scratch))
+        measured: dict[str, list[Loaded]] = {item.name: [] for item in all_of_them}
+        for _ in range(ROUNDS):
+            for contender in all_of_them:
+                with running(contender):
+                    measured[contender.name].append(_load(contender, Path(scratch)))
+    speed = {name: median(item.per_second for item in found) for name, found in measured.items()}
+    return speed, {name: median(item.p99_ms for item in found) for name, found in measured.items()}
+
+
 def contenders(home: Home, scratch: Path) -> list[Contender]:
     """The servers, on the champion's model and one real row."""
-    champion = ledger.standing(home, PRODUCT).champion
-    if champion is None:
-        raise SystemExit(f"no champion of {PRODUCT}: run `loopline run {PRODUCT}`")
-    folder = home.models / PRODUCT / champion.model_digest
-    row = Model.load(folder, champion.model_digest).signature["background"][0]
+    folder, bento = champion_folders(home)
+    row = Model.load(folder, folder.name).signature["background"][0]
     given = {name: value for name, value in row.items() if value is not None}
-    bento = bento_package.bento_folder(home, bento_package.tag_of(champion))
-    serve, port = [sys.executable, "-m"], ["--port", str(PORT)]
+    one, serve, port = json.dumps({"row": given}).encode(), [sys.executable, "-m"], ["--port", str(PORT)]
     log = {"LOOPLINE_PREDICTION_LOG": str(scratch / "log")}
     return [
-        Contender("ours", [*serve, "bentoml", "serve", str(bento), *port], "/predict", {"row": given}, {}),
-        Contender("ours, each answer logged", [*serve, "bentoml", "serve", str(bento), *port], "/predict", {"row": given}, log),
+        Contender("ours", [*serve, "bentoml", "serve", str(bento), *port], "/predict", one, {}),
+        Contender("ours, each answer logged", [*serve, "bentoml", "serve", str(bento), *port], "/predict", one, log),
         Contender(
             "mlflow models serve",
             [*serve, "mlflow", "models", "serve", "-m", str(_logged(folder, scratch)), "--env-manager", "local", *port],
             "/invocations",
-            {"dataframe_records": [row]},
+            json.dumps({"dataframe_records": [row]}).encode(),
             {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"},
             "/ping",
         ),
@@ -111,14 +122,22 @@ def contenders(home: Home, scratch: Path) -> list[Contender]:
             "FastAPI, by hand",
             [*serve, "uvicorn", "benchmarks.rival_fastapi:app", "--no-access-log", *port],
             "/predict",
-            given,
+            json.dumps(given).encode(),
             {"LOOPLINE_RIVAL": str(folder)},
             "/docs",
         ),
         Contender(
-            "the bare server", [*serve, "uvicorn", "benchmarks.rival_bare:app", "--no-access-log", *port], "/", given, {}, "/"
+            "the bare server", [*serve, "uvicorn", "benchmarks.rival_bare:app", "--no-access-log", *port], "/", one, {}, "/"
         ),
     ]
+
+
+def champion_folders(home: Home) -> tuple[Path, Path]:
+    """Where the champion's model lies, and its bento."""
+    champion = ledger.standing(home, PRODUCT).champion
+    if champion is None:
+        raise SystemExit(f"no champion of {PRODUCT}: run `loopline run {PRODUCT}`")
+    return home.models / PRODUCT / champion.model_digest, bento_package.bento_folder(home, bento_package.tag_of(champion))
 
 
 def _logged(folder: Path, scratch: Path) -> Path:
@@ -142,7 +161,7 @@ def running(contender: Contender) -> Iterator[int]:
     with subprocess.Popen(contender.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 120
-            while not _answers(contender.ready):
+            while not _answers(contender):
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError(f"{contender.name} does not start")
                 time.sleep(0.1)
@@ -157,9 +176,8 @@ def running(contender: Contender) -> Iterator[int]:
 
 
 def _load(contender: Contender, scratch: Path) -> Loaded:
-    script = scratch / "post.lua"
-    script.write_text(contender.script())
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", str(script), f"http://127.0.0.1:{PORT}{contender.path}"]
+    script = str(contender.script(scratch))
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", script, f"{contender.url}{contender.path}"]
     subprocess.run([*command, "-d1"], check=True, capture_output=True)
     told = subprocess.run([*command, f"-d{SECONDS}"], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in told or "Socket errors" in told:
@@ -170,9 +188,11 @@ def _load(contender: Contender, scratch: Path) -> Loaded:
     return Loaded(float(speed[1]), float(slowest[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[slowest[2]])
 
 
-def _answers(path: str) -> bool:
+def _answers(contender: Contender) -> bool:
+    certificate = contender.certificate
+    trusted = None if certificate is None else ssl.create_default_context(cafile=certificate)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=1) as answer:
+        with urllib.request.urlopen(f"{contender.url}{contender.ready}", timeout=1, context=trusted) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

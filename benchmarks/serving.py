@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from assets.storage.home import REPOSITORY
-from benchmarks import batch, load, precision, service
+from benchmarks import batch, batches, closed_service, load, precision, service
 from benchmarks.measuring import machine, measure, table
 
 PAGE = """# How fast it answers
@@ -25,6 +25,18 @@ Each server alone with one worker, asked by wrk over {connections} connections t
 alternating rounds. All but the bare server answer from the same model; only ours checks ranges, counts and logs each request.
 
 {load}
+
+## Closed
+
+One row a request as above, over a key that is checked, with each answer in the prediction log, and under TLS.
+
+{closed}
+
+## Batches of {batch_rows:,} rows
+
+One service that takes both; each batch is checked, answered and encoded again.
+
+{batches}
 
 ## Double precision
 
@@ -55,6 +67,9 @@ def main() -> None:
             connections=load.CONNECTIONS,
             rounds=load.ROUNDS,
             load=table(HEADER, load.rows()),
+            closed=table(HEADER, closed_service.rows()),
+            batch_rows=batches.ROWS,
+            batches=table(HEADER, batches.rows()),
             precision=table(HEADER, precision.rows()),
             batch=table(HEADER, batch.rows()),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ import numpy as np
 import psutil
 
 from assets.storage.home import REPOSITORY
-from benchmarks.load import PORT, Contender, contenders, running
+from benchmarks.load import Contender, contenders, running
 from orchestration.resources import home_from_environment
 
 MINUTES, EVERY = float(os.environ.get("LOOPLINE_SOAK_MINUTES", "10")), 5.0
@@ -50,7 +51,9 @@ def main() -> None:
             told = _wrk(ours, Path(scratch), CONNECTIONS, 60 * MINUTES)
             done.set()
             watch.join()
-            batches = replace(ours, path="/predict_batch", body={"rows": [ours.body["row"]] * ROWS})
+            batches = replace(
+                ours, path="/predict_batch", body=json.dumps({"rows": [json.loads(ours.body)["row"]] * ROWS}).encode()
+            )
             flood = _wrk(batches, Path(scratch), TOO_MANY, 15)
             began = time.monotonic()
             while (alone := _wrk(ours, Path(scratch), 1, 1))["refused"] or alone["otherwise"]:
@@ -71,9 +74,9 @@ def main() -> None:
 
 def _wrk(contender: Contender, scratch: Path, connections: int, seconds: float) -> dict[str, int]:
     """Counts of requests by what became of them."""
-    script = scratch / "count.lua"
+    script = contender.script(scratch)
     script.write_text(
-        contender.script()
+        script.read_text()
         + "refused, otherwise = 0, 0\n"
         + "function response(status) if status == 503 then refused = refused + 1 "
         + "elseif status ~= 200 then otherwise = otherwise + 1 end end\n"
@@ -82,7 +85,7 @@ def _wrk(contender: Contender, scratch: Path, connections: int, seconds: float) 
         + "'counted %d %d %d %d\\n', summary.requests, thread:get('refused'), thread:get('otherwise'), "
         + "summary.errors.connect + summary.errors.read + summary.errors.write)) end end\n"
     )
-    url = f"http://127.0.0.1:{PORT}{contender.path}"
+    url = f"{contender.url}{contender.path}"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}", "--timeout", "30s", "-s", str(script), url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"counted (\d+) (\d+) (\d+) (\d+)", told)
