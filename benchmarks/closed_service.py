@@ -1,4 +1,4 @@
-"""What closing the service costs: a key for each request, answers logged, TLS; against a service that is open on the loopback."""
+"""What closing the service costs: a key for each request, answers logged, TLS; against one that is open on the loopback."""
 
 from __future__ import annotations
 
