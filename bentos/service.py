@@ -6,7 +6,6 @@ digest that folder must have. It refuses to start when they disagree.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -69,8 +68,6 @@ class DirectService(bentoml.Service[Any]):
         # the log's thread may hold the interpreter for as long as an answer takes: at Python's 5 ms, one answer in a hundred
         # waits 20 ms for it
         sys.setswitchinterval(0.0002)
-        # what is loaded stays: the garbage collector need not look at it
-        gc.freeze()
         return SETTINGS.guard(app.asgi(), metrics, workers)
 
 
