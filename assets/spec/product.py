@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, Name
 from assets.spec.declared_columns import Declared, columns_of
+from assets.spec.experiments import ExperimentSpec, require_distinct
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
 from assets.spec.judging import (
@@ -99,6 +100,21 @@ class ProductSpec(Declaration):
     """Declare what may start a training by itself."""
     replay: ReplaySpec = Field(default=ReplaySpec(), examples=[{"training_cost": 100.0}])
     """Declare how its history is played again to compare policies of retraining."""
+    experiments: tuple[ExperimentSpec, ...] = Field(
+        default=(),
+        strict=False,
+        examples=[
+            [
+                {
+                    "name": "cheaper_threshold",
+                    "arms": {"control": "champion", "treatment": "challenger"},
+                    "unit": "customer_id",
+                    "minimal_effect": 0.05,
+                }
+            ]
+        ],
+    )
+    """List the experiments on live traffic; nothing that is made depends on them. See docs/experiments.md."""
     retention: RetentionSpec = Field(default=RetentionSpec(), examples=[{"keep_champions": 3, "prediction_log_days": 90}])
     """Declare what `loopline prune` keeps; it removes nothing unless it is called."""
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), examples=[{"cron": "0 6 * * 1"}])
@@ -186,6 +202,7 @@ class ProductSpec(Declaration):
                 raise ValueError(f"has a gate on {name} that can never pass: it lies between {low:g} and {high:g}. Correct it")
         if kind == "multiclass" and (directed := sorted(name for name, item in self.columns.items() if item.monotone)):
             raise ValueError(f"declares {directed} monotone, which the probabilities of several classes cannot be. Remove it")
+        require_distinct(self.experiments, kind)
         if unknown := sorted(set(self.monitoring.drift.ignore).difference(self.columns)):
             raise ValueError(f"ignores the drift of {unknown}, which are not features. Features: {', '.join(self.columns)}")
         if unknown := sorted(set(self.gates.leakage.known).difference(self.columns)):

@@ -88,8 +88,8 @@ def test_a_typo_in_a_declaration_is_one_clear_error(clone: Path, tmp_path: Path)
     assert told.returncode == 1
     assert told.stderr.strip() == (
         f"error flight_delay: 'gate' is not a field (orchestration/defs/flight_delay/defs.yaml:{line}). Allowed here: baseline, "
-        "card, cost, description, evaluation, features, gates, model, monitoring, name, owner, privacy, promotion, replay, retention, "
-        "retrain, rules, schedule, serving, source, split, target, tune. Did you mean 'gates'?"
+        "card, cost, description, evaluation, experiments, features, gates, model, monitoring, name, owner, privacy, promotion, replay, "
+        "retention, retrain, rules, schedule, serving, source, split, target, tune. Did you mean 'gates'?"
     )
 
 
