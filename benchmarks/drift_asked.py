@@ -15,7 +15,7 @@ from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from benchmarks.drift_replays import share
-from bentos.prediction_log import PredictionLog
+from bentos.prediction_log import Answered, PredictionLog
 from bentos.runtime import Model
 from bentos.served import Served
 
@@ -48,13 +48,12 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
         log = PredictionLog(elsewhere.served / spec.name, 1.0)
         entries: list[Any] = given.iloc[drawn].to_dict("records")
         log.entries.append(
-            (
+            Answered(
                 f"r{seed}",
                 datetime(2026, 1, 1, tzinfo=UTC),
                 served,
                 [served.bodies.row(row) for row in entries],
                 [{}] * count,
-                None,
             )
         )
         log.close()

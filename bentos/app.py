@@ -20,17 +20,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import arrow_batches, openapi, page
+from bentos import arrow_batches, entity_key, openapi, page
 from bentos.access import CALLER
 from bentos.batching import Batcher, OverloadedError
 from bentos.bodies import Row
 from bentos.deadlines import Deadlines
+from bentos.entity_key import ENTITY_KEY
 from bentos.following import Follower
 from bentos.log_encryption import PublicKey
+from bentos.log_privacy import lacking
 from bentos.metrics import Metrics
 from bentos.micro_batching import MicroBatcher
 from bentos.prediction_log import PredictionLog
-from bentos.pseudonyms import VARIABLE, read_secret
 from bentos.refusals import RefusedError, invalid
 from bentos.served import Served, in_rows
 from bentos.wire import JSON, AsgiEndpoint, content_type, fit_id, not_routed, read_body, say, send_content
@@ -122,15 +123,8 @@ class ModelApp:
             self.metrics.switches.inc()
         version = None if served is None else served.promise["model_version"]
         say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
-        if self.log_folder is not None and served is not None and "hash" in served.privacy.values():
-            self._require_secret(served)
-
-    def _require_secret(self, served: Served) -> None:
-        """Say so where columns are dropped that should be hashed."""
-        if read_secret(self.secret_file) is None:
-            names = [name for name, how in served.privacy.items() if how == "hash"]
-            told = f"{VARIABLE} names no file with the key of pseudonyms: {', '.join(names)} are dropped instead of hashed"
-            say(event="prediction log", warning=told)
+        if self.log_folder is not None and served is not None and (warning := lacking(served, self.secret_file)) is not None:
+            say(event="prediction log", warning=warning)
 
     async def _predict(self, served: Served, body: bytes, request_id: str) -> bytes:
         row = served.bodies.one(body)
@@ -176,8 +170,10 @@ class ModelApp:
     ) -> None:
         """Count what was answered, and log it: `asked` gives the rows and their answers, if they are in the sample."""
         self.metrics.answered(served, scores, unknown)
+        if served.entity is not None and ENTITY_KEY.get() is None:
+            self.metrics.unnamed.inc(len(scores))
         if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, *asked(), CALLER.get())
+            self.log.add(request_id, served, *asked(), CALLER.get(), entity=ENTITY_KEY.get(), assignment=None)
 
     def _endpoint(self, path: str, handlers: Mapping[bytes, Handler]) -> ASGIApp:
         """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line.
@@ -192,6 +188,7 @@ class ModelApp:
             served, refusal = self.served, None
             try:
                 self._require_capacity(served)
+                entity_key.read(path, given, served)  # type: ignore[arg-type]
                 kind = JSON if scope["method"] == "GET" else content_type(given.get(b"content-type", b""), handlers)
                 with self.deadlines:
                     body = b"" if scope["method"] == "GET" else await read_body(receive, self.limits["max_body_bytes"])

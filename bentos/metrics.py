@@ -44,6 +44,9 @@ class Metrics:
             "scores", "Rows by the tenth of the validation rows' outputs that theirs lies in", ["version", "tenth"], **made
         )
         self.dropped = Counter("prediction_log_dropped_rows", "Rows that the prediction log could not keep up with", **made)
+        self.unnamed = Counter(
+            "rows_without_entity", "Rows answered without X-Entity-Key, where the product declares an entity", **made
+        )
         self.switches = Counter("model_switches", "How often the service changed to another champion", **made)
         self.lag = Gauge(
             "event_loop_lag_seconds", "How late the service comes to what waits", multiprocess_mode="livemax", **made

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from bentos import schemas
 from bentos.arrow_batches import KIND
+from bentos.entity_key import PATHS, PATTERN
 from bentos.served import Served
 
 TOLD = {
@@ -67,6 +68,9 @@ def describe(served: Served) -> dict[str, Any]:
         batch = paths["/predict_batch"]["post"]
         for told, what in ((batch["requestBody"], ARROW_IN), (batch["responses"]["200"], ARROW_OUT)):
             told["content"][KIND.decode()] = {"schema": {"type": "string", "format": "binary", "description": what}}
+    if served.entity is not None:
+        for path in sorted(PATHS):
+            paths[path]["post"]["parameters"].append(_named(served.entity["name"]))
     paths["/model"] = {"get": _told("Say which model answers: version, digest, since when, lineage, features and limits.")}
     return {
         "openapi": "3.1.0",
@@ -95,6 +99,12 @@ def _asked(path: str, body: dict[str, Any], answer: dict[str, Any], row: dict[st
             },
         }
     }
+
+
+def _named(entity: str) -> dict[str, Any]:
+    told = f"The key of the {entity} that all rows of the request are about; answers without one are logged without one"
+    schema = {"type": "string", "pattern": f"^{PATTERN}$"}
+    return {"name": "X-Entity-Key", "in": "header", "required": False, "schema": schema, "description": told}
 
 
 def _told(summary: str) -> dict[str, Any]:

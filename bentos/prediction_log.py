@@ -15,32 +15,78 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from bentos.assignment import Assignment
 from bentos.bodies import Row
 from bentos.log_encryption import PublicKey, Sealer
-from bentos.pseudonyms import read_secret, treated
+from bentos.log_privacy import kept_entity, kept_row
+from bentos.pseudonyms import read_secret
 from bentos.served import Served
 
 TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
     model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
+    entity text, inputs_digest text, experiment text, arm text, propensity real,
     primary key (request_id, row_number)
 ) strict
 """
-COLUMNS = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller, hidden, data_key"
-LATER = {"caller": "text", "hidden": "text", "data_key": "integer"}
+LATER = {
+    "caller": "text",
+    "hidden": "text",
+    "data_key": "integer",
+    "entity": "text",
+    "inputs_digest": "text",
+    "experiment": "text",
+    "arm": "text",
+    "propensity": "real",
+}
 """Columns that the file of a day lacks which an earlier version of the service began."""
-Entry = tuple[str, datetime, Served, Sequence[Row], Sequence[Any], str | None]
 MOST, TOGETHER = 4_000, 4_000
 """How many requests may wait to be written, and how many are written together."""
 SECONDS = 0.25
 """How long an entry waits for others to be written with it."""
 EVERY = 60.0
 """How often it is said, in seconds, that the log cannot be written."""
+
+
+class Answered(NamedTuple):
+    """A request that was answered: when, by which model, what it asked, and what it got."""
+
+    request_id: str
+    answered_at: datetime
+    served: Served
+    rows: Sequence[Row]
+    answers: Sequence[Any]
+    caller: str | None = None
+    entity: str | None = None
+    assignment: Assignment | None = None
+
+
+class Line(NamedTuple):
+    """A row of an answered request, as the table holds it."""
+
+    request_id: str
+    row_number: int
+    answered_at_utc: str
+    model_version: int
+    model_digest: str
+    features: str
+    prediction: str
+    caller: str | None
+    hidden: str | None
+    data_key: int | None
+    entity: str | None
+    inputs_digest: str | None
+    experiment: str | None
+    arm: str | None
+    propensity: float | None
+
+
+INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
 
 
 class PredictionLog:
@@ -74,7 +120,7 @@ class PredictionLog:
     ) -> None:
         self.folder, self.sample, self.on_dropped, self.secret_file = folder, sample, on_dropped, secret_file
         self.sealer, self.problem = None if public_key is None else Sealer(public_key), problem
-        self.entries: deque[Entry] = deque()
+        self.entries: deque[Answered] = deque()
         self.closing = threading.Event()
         self.lost, self.told_at = 0, float("-inf")
         self.thread = threading.Thread(target=self._write, daemon=True, name="prediction log")
@@ -91,10 +137,29 @@ class PredictionLog:
         rows: Sequence[Row],
         answers: Sequence[dict[str, Any]],
         caller: str | None = None,
+        *,
+        entity: str | None = None,
+        assignment: Assignment | None = None,
     ) -> None:
-        """Hand over a request's rows and their answers, and who asked."""
+        """Hand over a request's rows and their answers, who asked, about which entity, and by which experiment.
+
+        Parameters
+        ----------
+        request_id : str
+            The request's id.
+        served : Served
+            What answered.
+        rows, answers : sequence of length n_rows
+            What was asked, and answered.
+        caller : str, optional
+            Who asked.
+        entity : str, optional
+            The key of the entity that the request is about, as it came.
+        assignment : Assignment, optional
+            Why this model answered: the arm of an experiment. Without one, no experiment chose.
+        """
         if len(self.entries) < MOST:
-            self.entries.append((request_id, datetime.now(UTC), served, rows, answers, caller))
+            self.entries.append(Answered(request_id, datetime.now(UTC), served, rows, answers, caller, entity, assignment))
         else:
             self.on_dropped(len(rows))
 
@@ -113,7 +178,7 @@ class PredictionLog:
             try:
                 self._append(batch)
             except (sqlite3.Error, OSError) as error:
-                self._cannot(error, sum(len(item[3]) for item in batch))
+                self._cannot(error, sum(len(item.rows) for item in batch))
             else:
                 if self.lost:
                     self.problem(f"{self.folder} can be written again; {self.lost:,} rows are missing")
@@ -127,20 +192,11 @@ class PredictionLog:
             self.told_at = time.monotonic()
             self.problem(f"{self.folder} cannot be written ({error}): {self.lost:,} rows were answered and are not logged")
 
-    def _append(self, batch: Sequence[Entry]) -> None:
+    def _append(self, batch: Sequence[Answered]) -> None:
         secret = read_secret(self.secret_file)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for day in sorted({item[1].date() for item in batch}):
-            lines = [
-                (
-                    request_id, number, moment.isoformat(timespec="milliseconds"), served.promise["model_version"],
-                    served.model.digest, features, to_json(answer).decode(), caller, hidden, None,
-                )
-                for request_id, moment, served, rows, answers, caller in batch
-                if moment.date() == day
-                for number, (row, answer) in enumerate(zip(rows, answers, strict=True))
-                for features, hidden in [_kept(served, row, secret)]
-            ]  # fmt: skip
+        for day in sorted({item.answered_at.date() for item in batch}):
+            lines = [line for item in batch if item.answered_at.date() == day for line in _lines(item, secret)]
             # timeout: other workers append to the same file
             with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
                 connection.execute("pragma journal_mode = wal")
@@ -153,18 +209,26 @@ class PredictionLog:
                     number = self.sealer.begin(connection, day.isoformat())
                     lines = [_encrypted(self.sealer, line, number) for line in lines]
                 # a client may repeat its request's id; its first answer stands
-                values = ", ".join("?" * len(COLUMNS.split(",")))
-                connection.executemany(f"insert or ignore into predictions ({COLUMNS}) values ({values})", lines)
+                connection.executemany(INSERT, lines)
 
 
-def _kept(served: Served, row: Row, secret: bytes | None) -> tuple[str, str | None]:
-    """The features of a row as they are kept, and how those are treated that are not kept as they came; both as JSON."""
-    features, hidden = treated(served.bodies.named(row), served.bodies.features, served.privacy, secret)
-    return to_json(features).decode(), to_json(hidden).decode() if hidden else None
+def _lines(item: Answered, secret: bytes | None) -> list[Line]:
+    """The lines of a request; what is private is treated here, in the log's thread."""
+    served, moment = item.served, item.answered_at.isoformat(timespec="milliseconds")
+    entity, given = kept_entity(served, item.entity, secret), item.assignment
+    assigned = (None, None, None) if given is None else (given.experiment, given.arm, given.propensity)
+    return [
+        Line(
+            item.request_id, number, moment, served.promise["model_version"], served.model.digest, kept.features,
+            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, *assigned,
+        )
+        for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True))
+        for kept in [kept_row(served, row, secret)]
+    ]  # fmt: skip
 
 
-def _encrypted(sealer: Sealer, line: tuple[Any, ...], data_key: int) -> tuple[Any, ...]:
-    """A line whose features, answer and caller are one ciphertext."""
-    request_id, number, moment, version, digest, features, answer, caller, hidden, _ = line
-    content = sealer.encrypt((request_id, number, moment, digest), [features, answer, caller])
-    return request_id, number, moment, version, digest, content, "", None, hidden, data_key
+def _encrypted(sealer: Sealer, line: Line, data_key: int) -> Line:
+    """A line whose features, answer, caller, entity and inputs' digest are one ciphertext."""
+    place = line.request_id, line.row_number, line.answered_at_utc, line.model_digest
+    content = sealer.encrypt(place, [line.features, line.prediction, line.caller, line.entity, line.inputs_digest])
+    return line._replace(features=content, data_key=data_key, prediction="", caller=None, entity=None, inputs_digest=None)

@@ -72,6 +72,12 @@ class Served:
         found: dict[str, Treatment] = self.promise.get("privacy", {})
         return found
 
+    @property
+    def entity(self) -> dict[str, str] | None:
+        """What requests are about, as declared under ``serving.entity``: its ``name``, and what the log may ``keep``."""
+        found: dict[str, str] | None = self.limits.get("entity")
+        return found
+
     @cached_property
     def example(self) -> dict[str, Any]:
         """A row to show: a training row, with made-up values where they are private."""

@@ -24,6 +24,10 @@ MOST = 100_000
 """Rows of the log that are looked at: the latest."""
 
 
+SECRET = ("features", "prediction", "caller", "entity", "inputs_digest")
+"""The columns that are encrypted where the log is, in their order."""
+
+
 @dataclass(frozen=True)
 class Logged:
     """Rows that were asked, the earliest first.
@@ -132,7 +136,8 @@ def _decrypt(connection: sqlite3.Connection, known: Sequence[log_keys.LogKey], l
             raise HomeError(
                 f"the prediction log cannot be read: {error}. Restore the file of that day from a backup."
             ) from error
-        line["features"], line["prediction"], line["caller"] = content
+        # lines of an earlier version of the service have the first three only
+        line.update(zip(SECRET, content, strict=False))
 
 
 def latest(home: Home, product: str, model_digest: str | None = None, most: int = MOST) -> Iterator[dict[str, Any]]:

@@ -90,7 +90,8 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "limits": spec.serving.limits,
             "privacy": (private := hidden(spec.privacy, spec.columns)),
         }
-        if "hash" in private.values():
+        entity = spec.serving.entity
+        if "hash" in private.values() or (entity is not None and entity.keep == "hash"):
             pseudonym_key.secret(home)  # services read it where they write their log
         write_json(package_folder / PROMISE, promised)
         # JSON is YAML: BentoML reads its bentofile as it is

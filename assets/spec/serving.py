@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from assets.spec.base import Declaration, MonthsSpec
+from assets.spec.base import Declaration, MonthsSpec, Name
 
 
 class PredictionLogSpec(Declaration):
@@ -14,6 +14,22 @@ class PredictionLogSpec(Declaration):
 
     sample: float = Field(default=1.0, ge=0, le=1, examples=[0.1])
     """Give the share of requests that is kept; 0 keeps none."""
+
+
+class EntitySpec(Declaration):
+    """What a request is about, as it says in the header `X-Entity-Key`; experiments give an entity the same arm every time."""
+
+    name: Name = Field(examples=["tail_number"])
+    """Name the key, as the column of it is called where there is one."""
+    keep: Literal["hash", "plain"] = Field(default="hash", examples=["plain"])
+    """Say what the prediction log keeps: hash, its keyed hash, or plain, the key itself; see docs/privacy.md."""
+
+
+class OutcomesSpec(Declaration):
+    """What is told later of answers that were given: `loopline outcomes` and `POST /outcomes`."""
+
+    late_after_days: float = Field(default=30.0, gt=0, examples=[7])
+    """Give the days after an answer from which an outcome counts as late; it is kept and shown all the same."""
 
 
 class ServingSpec(Declaration):
@@ -45,9 +61,14 @@ class ServingSpec(Declaration):
     """Say whether the champion is written as SQL: auto, if its estimator can be; required fails if it cannot."""
     prediction_log: PredictionLogSpec = Field(default=PredictionLogSpec(), examples=[{"sample": 0.1}])
     """Declare what is kept of what was asked and answered, where `loopline serve` or a mounted folder gives it a place."""
+    entity: EntitySpec | None = Field(default=None, examples=[{"name": "tail_number", "keep": "hash"}])
+    """Declare what requests are about, so that the log can tell entities apart; left out, it cannot."""
+    outcomes: OutcomesSpec = Field(default=OutcomesSpec(), examples=[{"late_after_days": 7}])
+    """Declare when an outcome is late."""
 
     @property
     def limits(self) -> dict[str, Any]:
         """What the service itself must know, as it stands in its promise."""
-        limits = self.model_dump(mode="json", exclude={"workers", "replicas", "memory_mb", "months", "sql", "prediction_log"})
+        beside = {"workers", "replicas", "memory_mb", "months", "sql", "prediction_log", "outcomes"}
+        limits = self.model_dump(mode="json", exclude=beside)
         return {**limits, "log_sample": self.prediction_log.sample}

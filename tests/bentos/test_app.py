@@ -242,6 +242,44 @@ def test_a_log_that_cannot_be_written_stops_no_answer_and_is_said(
     assert told[1].endswith("can be written again; 1 rows are missing")
 
 
+@pytest.mark.parametrize(
+    ("keep", "has_key", "kept"), [("hash", True, "hmac:"), ("hash", False, None), ("plain", False, "N14228")]
+)
+def test_the_log_holds_the_entity_as_declared(
+    shop: Home, models: dict[str, Model], tmp_path: Path, keep: str, has_key: bool, kept: str | None
+) -> None:
+    """Its pseudonym, or nothing where it cannot be made; in the clear only if that is declared."""
+    pseudonym_key.secret(shop)
+    entity = {"name": "tail_number", "keep": keep}
+    served = promised(shop, models["churn"], tmp_path / "package", entity=entity)
+    secret = {"secret_file": pseudonym_key.file_of(shop)} if has_key else {}
+    with answering(ModelApp(served, log_folder=tmp_path / "log", **secret)) as client:
+        asked = [{"X-Entity-Key": "N14228", "X-Request-ID": f"a{number}"} for number in range(2)]
+        for headers in (*asked, {"X-Request-ID": "unnamed"}):
+            assert client.post("/predict", json={"row": ROW}, headers=headers).status_code == 200
+        refused = client.post("/predict", json={"row": ROW}, headers={"X-Entity-Key": "two words"})
+        assert metric(client, "loopline_rows_without_entity_total") == 1
+    assert (refused.status_code, refused.json()["error"].partition(", the key")[0]) == (
+        422,
+        "The header X-Entity-Key must hold 1 to 128 letters, digits or characters of '_.:@+/=-'",
+    )
+    (file,) = (tmp_path / "log").glob("*.sqlite")
+    with closing(sqlite3.connect(file)) as connection:
+        lines = connection.execute("select entity, inputs_digest, experiment from predictions order by request_id").fetchall()
+    assert lines[0] == lines[1]
+    assert lines[2] == (None, lines[0][1], None)
+    assert re.fullmatch("[0-9a-f]{32}", lines[0][1])
+    assert lines[0][0] is None if kept is None else lines[0][0].startswith(kept)
+    assert (b"N14228" in file.read_bytes()) is (keep == "plain")
+
+
+def test_an_entity_that_is_not_declared_is_not_logged(churn: httpx.Client, tmp_path: Path) -> None:
+    """Nor is the header looked at."""
+    assert churn.post("/predict", json={"row": ROW}, headers={"X-Entity-Key": "two words"}).status_code == 200
+    until(lambda: list((tmp_path / "log").glob("*.sqlite")))
+    assert not any(b"two words" in path.read_bytes() for path in (tmp_path / "log").iterdir())
+
+
 @pytest.mark.parametrize(("sample", "low", "high"), [(0.0, 0, 0), (0.25, 30, 70)])
 def test_the_prediction_log_keeps_the_declared_share(
     shop: Home, models: dict[str, Model], tmp_path: Path, sample: float, low: int, high: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,16 @@ from assets.monitoring import champion_monitor, logged_requests
 from assets.storage import log_keys
 from assets.storage.home import Home
 from bentos.app import ModelApp
+from bentos.assignment import Assignment
 from bentos.log_encryption import LogKeyError, PublicKey
-from bentos.prediction_log import PredictionLog
+from bentos.log_privacy import inputs_digest
+from bentos.prediction_log import Answered, PredictionLog
 from tests.assets.monitoring.test_request_drift import START, Shop, ask, shop, spec_of
 from tests.bentos.serving import answering
 from tests.shop import customers
 
 __all__ = ["shop"]
+ENTITY = {"name": "tail_number", "keep": "plain"}
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
 
 
@@ -28,9 +32,19 @@ def logged(shop: Shop, request: str, plan: str = "a plan of nobody else") -> Pat
     """Log one request as a service of this home does; the file."""
     home, _, _, served = shop
     (*_, key) = log_keys.keys(home)
+    served = replace(served, promise={**served.promise, "limits": {**served.limits, "entity": ENTITY}})
     log = PredictionLog(home.served / "churn", 1.0, public_key=key.key)
     log.entries.append(
-        (request, START, served, [served.bodies.row({**ROW, "plan": plan})], [{"probability": 0.25}], "key:1:somebody")
+        Answered(
+            request,
+            START,
+            served,
+            [served.bodies.row({**ROW, "plan": plan})],
+            [{"probability": 0.25}],
+            "key:1:somebody",
+            "entity-17",
+            Assignment("cheaper", "b", 0.25),
+        )
     )
     log.close()
     return home.served / "churn" / f"{START.date()}.sqlite"
@@ -42,10 +56,12 @@ def test_an_encrypted_log_holds_no_value_and_is_read_with_the_key_only(shop: Sho
     key = log_keys.use(home, tmp_path / "log.pem")
     file = logged(shop, "a")
     content = b"".join(path.read_bytes() for path in file.parent.iterdir())
-    assert not any(value in content for value in (b"nobody else", b"0.25", b"somebody"))
+    assert not any(value in content for value in (b"nobody else", b"0.25", b"somebody", b"entity-17"))
     (line,) = logged_requests.latest(home, "churn")
     assert json.loads(line["features"])["plan"] == "a plan of nobody else"
     assert (line["prediction"], line["caller"]) == ('{"probability":0.25}', "key:1:somebody")
+    assert (line["entity"], line["experiment"], line["arm"], line["propensity"]) == ("entity-17", "cheaper", "b", 0.25)
+    assert line["inputs_digest"] == inputs_digest({**ROW, "plan": "a plan of nobody else"})
     assert oct(Path(key.file).stat().st_mode & 0o777) == "0o600"
     private = Path(key.file).read_bytes().splitlines()[1]
     assert not any(private in path.read_bytes() for path in home.root.rglob("*") if path.is_file())
@@ -66,7 +82,7 @@ def test_monitoring_reads_an_encrypted_log_and_says_so_where_it_cannot(shop: Sho
     features = rows[["age", "plan", "visits"]].astype(object)
     named = features.where(features.notna(), None).to_dict("records")[500:]
     given = [served.bodies.row(row) for row in named]
-    log.entries.append(("later", START, served, given, [{}] * len(given), None))
+    log.entries.append(Answered("later", START, served, given, [{}] * len(given)))
     log.close()
     found = champion_monitor.look(home, spec_of(), snapshot, champion)["asked"]
     assert (found["rows"], found["alarms"]) == (1500, [])
@@ -135,8 +151,8 @@ def test_a_service_encrypts_over_http(shop: Shop, tmp_path: Path) -> None:
     assert all(json.loads(line["features"]) == ROW for line in lines)
     assert sum(log_keys.sealed_with(home).values()) == 2
     log = PredictionLog(home.served / "churn", 1.0, public_key=key)
-    log._append([("before", START, served, [served.bodies.row(ROW)], [{}], None)])
+    log._append([Answered("before", START, served, [served.bodies.row(ROW)], [{}])])
     (home.served / "churn" / f"{START.date()}.sqlite").unlink()
-    log._append([("after", START, served, [served.bodies.row(ROW)], [{}], None)])
+    log._append([Answered("after", START, served, [served.bodies.row(ROW)], [{}])])
     log.close()
     assert "after" in {line["request_id"] for line in logged_requests.latest(home, "churn")}

@@ -27,7 +27,7 @@ from assets.spec import ProductSpec
 from assets.storage import pseudonym_key
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
-from bentos.prediction_log import PredictionLog
+from bentos.prediction_log import Answered, PredictionLog
 from bentos.served import Served
 from orchestration.operations import doctor, erased_files, erasure, erasure_request, lineage
 from orchestration.operations.verify import verify
@@ -69,7 +69,7 @@ def plant(home: Home, folder: Path) -> None:
     log = PredictionLog(home.served / "churn", 1.0)
     entries: list[Any] = [("his", [row]), ("theirs", [other]), (LAST, [other]), ("both", [other, row])]
     log.entries.extend(
-        (name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows), None) for name, rows in entries
+        Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)) for name, rows in entries
     )
     log.close()
     arriving = folder / "arriving"

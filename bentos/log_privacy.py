@@ -1,0 +1,77 @@
+"""Privacy of the prediction log: what it keeps of a row and of an entity's key, and what it cannot without the home's key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from bentos.bodies import Row
+from bentos.pseudonyms import VARIABLE, pseudonym, read_secret, treated
+from bentos.served import Served
+
+
+class KeptRow(NamedTuple):
+    """What is kept of a row: its features and how some were treated, both as JSON, and the digest of its inputs."""
+
+    features: str
+    hidden: str | None
+    inputs_digest: str | None
+
+
+def kept_row(served: Served, row: Row, secret: bytes | None) -> KeptRow:
+    """What is kept of a row."""
+    named = served.bodies.named(row)
+    features, hidden = treated(named, served.bodies.features, served.privacy, secret)
+    digest = inputs_digest(named, secret or b"") if secret is not None or not served.privacy else None
+    return KeptRow(to_json(features).decode(), to_json(hidden).decode() if hidden else None, digest)
+
+
+def kept_entity(served: Served, key: str | None, secret: bytes | None) -> str | None:
+    """What is kept of an entity's key: itself, or its pseudonym; nothing where it cannot be hashed."""
+    entity = served.entity
+    if key is None or entity is None:
+        return None
+    if entity["keep"] == "plain":
+        return key
+    return None if secret is None else pseudonym(secret, entity["name"], key)
+
+
+def inputs_digest(named: Mapping[str, Any], secret: bytes = b"") -> str:
+    """The digest of a row's inputs: equal for equal inputs, whatever their order, and whether 3 or 3.0.
+
+    Parameters
+    ----------
+    named : mapping of str to str or float
+        The values that the row has.
+    secret : bytes
+        A key, without which nobody can test guesses of private values; none makes it a plain hash.
+
+    Returns
+    -------
+    str
+        BLAKE2b of 128 bits (RFC 7693) over the values as JSON, sorted by name.
+
+    Examples
+    --------
+    >>> inputs_digest({"age": 3, "plan": "free"}) == inputs_digest({"plan": "free", "age": 3.0})
+    True
+    >>> inputs_digest({"age": 3}) == inputs_digest({"age": 3}, b"secret")
+    False
+    """
+    # adding 0 makes -0.0 and 0.0 one
+    canonical = {name: value if isinstance(value, str) else float(value) + 0.0 for name, value in sorted(named.items())}
+    return blake2b(to_json(canonical), digest_size=16, key=secret[:64]).hexdigest()
+
+
+def lacking(served: Served, secret_file: Path | None) -> str | None:
+    """A sentence on what is dropped that should be hashed, where the key of pseudonyms cannot be read."""
+    names = [name for name, how in served.privacy.items() if how == "hash"]
+    if served.entity is not None and served.entity["keep"] == "hash":
+        names.append(f"the entity's key ({served.entity['name']})")
+    if not names or read_secret(secret_file) is not None:
+        return None
+    return f"{VARIABLE} names no file with the key of pseudonyms: {', '.join(names)} are dropped instead of hashed"
