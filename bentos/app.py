@@ -22,17 +22,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos import arrow_batches, entity_key, openapi, page
 from bentos.access import CALLER
-from bentos.batching import Batcher, OverloadedError
+from bentos.batching import Batcher
 from bentos.bodies import Row
 from bentos.deadlines import Deadlines
 from bentos.entity_key import ENTITY_KEY
-from bentos.following import Follower
+from bentos.experiments import Ending, Experiments
+from bentos.following import Followed, Follower
 from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
 from bentos.metrics import Metrics
 from bentos.micro_batching import MicroBatcher
 from bentos.prediction_log import PredictionLog
-from bentos.refusals import RefusedError, invalid
+from bentos.refusals import RefusedError, refusal_of
 from bentos.served import Served, in_rows
 from bentos.wire import JSON, AsgiEndpoint, content_type, fit_id, not_routed, read_body, say, send_content
 
@@ -80,9 +81,10 @@ class ModelApp:
             served.limits["max_batch_rows"], served.limits["max_waiting_rows"], self.metrics.batch_rows.observe
         )
         self.micro_batcher = MicroBatcher()
-        self.follower = None if pointer is None else Follower(pointer, self.switch, self._cannot_switch)
+        self.follower = None if pointer is None else Follower(pointer, self.follow, self._cannot_switch)
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
+        self.experiments = Experiments(self.metrics, log_folder, secret_file)
         self.lag = 0.0
         self.served: Served | None = None
         self.switch(served)
@@ -94,8 +96,8 @@ class ModelApp:
             ("POST", "/predict"): self._endpoint("/predict", {JSON: self._predict}),
             ("POST", "/predict_batch"): self._endpoint("/predict_batch", batches),
             ("POST", "/explain"): self._endpoint("/explain", {JSON: self._explain}),
-            ("GET", "/model"): self._endpoint("/model", {JSON: self._model}),
-            ("GET", "/docs.json"): self._endpoint("/docs.json", {JSON: self._docs}),
+            ("GET", "/model"): self._endpoint("/model", {JSON: _told(Served.describe)}),
+            ("GET", "/docs.json"): self._endpoint("/docs.json", {JSON: _told(openapi.describe)}),
         }
         told = {"/metrics": self._metrics, "/livez": self._alive, "/healthz": self._alive, "/readyz": self._ready}
         routes: list[BaseRoute] = [
@@ -121,10 +123,15 @@ class ModelApp:
         self.metrics.switched(before, served)
         if before is not None or served is None:
             self.metrics.switches.inc()
-        version = None if served is None else served.promise["model_version"]
-        say(event="serving", model_version=version, model_digest=None if served is None else served.model.digest)
+        version, digest = (None, None) if served is None else (served.promise["model_version"], served.model.digest)
+        say(event="serving", model_version=version, model_digest=digest)
         if self.log_folder is not None and served is not None and (warning := lacking(served, self.secret_file)) is not None:
             say(event="prediction log", warning=warning)
+
+    def follow(self, followed: Followed | None) -> None:
+        """Answer as a pointer says from now on: by a champion, and by the arms of an experiment."""
+        self.experiments.follow(followed)
+        self.switch(None if followed is None else followed.champion)
 
     async def _predict(self, served: Served, body: bytes, request_id: str) -> bytes:
         row = served.bodies.one(body)
@@ -152,14 +159,6 @@ class ModelApp:
         row = served.bodies.one(body)
         return to_json({**await asyncio.to_thread(served.explain, row), **served.stamp})
 
-    async def _model(self, served: Served, body: bytes, request_id: str) -> bytes:
-        del body, request_id
-        return to_json(served.describe())
-
-    async def _docs(self, served: Served, body: bytes, request_id: str) -> bytes:
-        del body, request_id
-        return to_json(openapi.describe(served))
-
     def _answered(
         self,
         served: Served,
@@ -173,7 +172,7 @@ class ModelApp:
         if served.entity is not None and ENTITY_KEY.get() is None:
             self.metrics.unnamed.inc(len(scores))
         if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, *asked(), CALLER.get(), entity=ENTITY_KEY.get(), assignment=None)
+            self.log.add(request_id, served, *asked(), CALLER.get(), entity=ENTITY_KEY.get(), assignment=served.assignment)
 
     def _endpoint(self, path: str, handlers: Mapping[bytes, Handler]) -> ASGIApp:
         """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line.
@@ -185,32 +184,26 @@ class ModelApp:
             started = time.perf_counter()
             given = dict(scope["headers"])
             request_id = fit_id(given.get(b"x-request-id", b""))
-            served, refusal = self.served, None
+            served, refusal, body = self.served, None, b""
             try:
                 self._require_capacity(served)
                 entity_key.read(path, given, served)  # type: ignore[arg-type]
+                served = self.experiments.served_to(served)
                 kind = JSON if scope["method"] == "GET" else content_type(given.get(b"content-type", b""), handlers)
                 with self.deadlines:
-                    body = b"" if scope["method"] == "GET" else await read_body(receive, self.limits["max_body_bytes"])
+                    if scope["method"] != "GET":
+                        body = await read_body(receive, self.limits["max_body_bytes"])
                     content, status = await handlers[kind](served, body, request_id), 200  # type: ignore[arg-type]
-            except ValidationError as error:
-                refusal = invalid(error)
-                self._count(served, error)
-            except RefusedError as error:
-                refusal = error
-            except OverloadedError as error:
-                refusal = RefusedError(503, f"Overloaded: {error}. Try again.")
-            except TimeoutError:
-                refusal = RefusedError(504, f"Not answered within {self.limits['timeout_seconds']:g} seconds. Send fewer rows.")
             except Exception as error:  # noqa: BLE001 - the client is told that it is ours, the log what it is
-                say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
-                refusal = RefusedError(500, "An error of the service; its log tells more under this request's id.")
+                refusal, content = self._refusal(served, path, request_id, error), b""
             lines = [(b"x-request-id", request_id.encode()), *([] if served is None else served.headers)]
             if refusal is not None:
                 status, content, kind = refusal.status, to_json(refusal.body(request_id)), JSON
                 if status == 503:
                     lines.append((b"retry-after", b"1"))
             self.metrics.finished(path, status, seconds := time.perf_counter() - started)
+            if served is not None:
+                self.experiments.ended(served, path, request_id, body, Ending(status, seconds))
             if status >= 500 or self.limits["access_log"]:
                 told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
                 told["milliseconds"] = round(1000 * seconds, 3)
@@ -223,6 +216,15 @@ class ModelApp:
             await send_content(send, status, content, lines, kind)
 
         return endpoint
+
+    def _refusal(self, served: Served | None, path: str, request_id: str, error: Exception) -> RefusedError:
+        """What a client is told of an error."""
+        if isinstance(error, ValidationError):
+            self._count(served, error)
+        refusal = refusal_of(error, self.limits["timeout_seconds"])
+        if refusal.status == 500:
+            say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
+        return refusal
 
     def _require_capacity(self, served: Served | None) -> None:
         if served is None:
@@ -245,26 +247,19 @@ class ModelApp:
     async def _page(self, request: Request) -> Response:
         return HTMLResponse(page.PAGE, headers=page.headers(request.url.scheme))
 
-    async def _alive(self, request: Request) -> Response:
-        del request
+    async def _alive(self, _: Request) -> Response:
         return PlainTextResponse("alive\n")
 
-    async def _ready(self, request: Request) -> Response:
-        del request
-        if self.served is None:
-            return PlainTextResponse("no version may be served\n", 503)
-        return PlainTextResponse("ready\n")
+    async def _ready(self, _: Request) -> Response:
+        return PlainTextResponse("no version may be served\n", 503) if self.served is None else PlainTextResponse("ready\n")
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            more: dict[str, Any] = {
-                "secret_file": self.secret_file,
-                "public_key": self.public_key,
-                "problem": _log_problem,
-            }
-            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **more)
+            given: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key, "problem": _log_problem}
+            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **given)
+        self.experiments.open(_log_problem)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._tick())]
@@ -278,6 +273,7 @@ class ModelApp:
                 task.cancel()
             if self.log is not None:
                 await asyncio.to_thread(self.log.close)
+            await asyncio.to_thread(self.experiments.close)
 
     async def _tick(self) -> None:
         while True:
@@ -286,9 +282,17 @@ class ModelApp:
             self.lag = max(0.0, time.monotonic() - due)
             self.metrics.lag.set(self.lag)
             self.deadlines.look()
+            self.experiments.look()
 
     def _cannot_switch(self, error: Exception) -> None:
         say(event="cannot switch", error=f"{type(error).__name__}: {error}")
+
+
+def _told(describe: Callable[[Served], Any]) -> Handler:
+    async def handler(served: Served, body: bytes, request_id: str) -> bytes:  # noqa: ARG001 - each handler's signature
+        return to_json(describe(served))
+
+    return handler
 
 
 def _log_problem(told: str) -> None:

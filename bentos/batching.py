@@ -10,14 +10,11 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from bentos.bodies import Row
+from bentos.refusals import OverloadedError
 from bentos.served import Served
 
 Result = tuple[list[float], list[dict[str, Any]]]
 Columns = tuple[list[float], dict[str, list[Any]]]
-
-
-class OverloadedError(Exception):
-    """More is waiting than the service may take on."""
 
 
 @dataclass

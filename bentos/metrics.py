@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bentos.assignment import Assignment
 from bentos.served import Served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -44,6 +45,17 @@ class Metrics:
             "scores", "Rows by the tenth of the validation rows' outputs that theirs lies in", ["version", "tenth"], **made
         )
         self.dropped = Counter("prediction_log_dropped_rows", "Rows that the prediction log could not keep up with", **made)
+        self.arm_requests = Counter(
+            "arm_requests", "Requests of an experiment by arm and status", ["experiment", "arm", "status"], **made
+        )
+        self.arm_seconds = Histogram(
+            "arm_request_duration_seconds",
+            "From the request's head to its answer",
+            ["experiment", "arm"],
+            buckets=SECONDS,
+            **made,
+        )
+        self.not_shadowed = Counter("not_shadowed_requests", "Requests that the shadow could not keep up with", **made)
         self.unnamed = Counter(
             "rows_without_entity", "Rows answered without X-Entity-Key, where the product declares an entity", **made
         )
@@ -82,6 +94,11 @@ class Metrics:
         counter, histogram = self.known[key]
         counter.inc()
         histogram.observe(seconds)
+
+    def ended(self, given: Assignment, status: int, seconds: float) -> None:
+        """Count a request of an experiment and how long it took."""
+        self.arm_requests.labels(given.experiment, given.arm, str(status)).inc()
+        self.arm_seconds.labels(given.experiment, given.arm).observe(seconds)
 
     def switched(self, before: Served | None, after: Served | None) -> None:
         """Say which version answers from now on."""

@@ -7,10 +7,7 @@ is dropped and counted.
 from __future__ import annotations
 
 import sqlite3
-import threading
-import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -20,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from bentos.assignment import Assignment
+from bentos.background_writer import BackgroundWriter
 from bentos.bodies import Row
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity, kept_row
@@ -45,12 +43,6 @@ LATER = {
     "propensity": "real",
 }
 """Columns that the file of a day lacks which an earlier version of the service began."""
-MOST, TOGETHER = 4_000, 4_000
-"""How many requests may wait to be written, and how many are written together."""
-SECONDS = 0.25
-"""How long an entry waits for others to be written with it."""
-EVERY = 60.0
-"""How often it is said, in seconds, that the log cannot be written."""
 
 
 class Answered(NamedTuple):
@@ -118,13 +110,9 @@ class PredictionLog:
         public_key: PublicKey | None = None,
         problem: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.folder, self.sample, self.on_dropped, self.secret_file = folder, sample, on_dropped, secret_file
-        self.sealer, self.problem = None if public_key is None else Sealer(public_key), problem
-        self.entries: deque[Answered] = deque()
-        self.closing = threading.Event()
-        self.lost, self.told_at = 0, float("-inf")
-        self.thread = threading.Thread(target=self._write, daemon=True, name="prediction log")
-        self.thread.start()
+        self.folder, self.sample, self.secret_file = folder, sample, secret_file
+        self.sealer = None if public_key is None else Sealer(public_key)
+        self.writer = BackgroundWriter(folder, self._append, _rows, on_dropped, problem)
 
     def takes(self, request_id: str) -> bool:
         """Whether this request is in the sample."""
@@ -158,39 +146,11 @@ class PredictionLog:
         assignment : Assignment, optional
             Why this model answered: the arm of an experiment. Without one, no experiment chose.
         """
-        if len(self.entries) < MOST:
-            self.entries.append(Answered(request_id, datetime.now(UTC), served, rows, answers, caller, entity, assignment))
-        else:
-            self.on_dropped(len(rows))
+        self.writer.add(Answered(request_id, datetime.now(UTC), served, rows, answers, caller, entity, assignment))
 
     def close(self) -> None:
         """Write what waits, and stop."""
-        self.closing.set()
-        self.thread.join()
-
-    def _write(self) -> None:
-        while self.entries or not self.closing.is_set():
-            self.closing.wait(SECONDS)
-            # no more than what waits now: under load there is always more
-            batch = [self.entries.popleft() for _ in range(min(len(self.entries), TOGETHER))]
-            if not batch:
-                continue
-            try:
-                self._append(batch)
-            except (sqlite3.Error, OSError) as error:
-                self._cannot(error, sum(len(item.rows) for item in batch))
-            else:
-                if self.lost:
-                    self.problem(f"{self.folder} can be written again; {self.lost:,} rows are missing")
-                    self.lost, self.told_at = 0, float("-inf")
-
-    def _cannot(self, error: Exception, rows: int) -> None:
-        """Requests are answered on; whoever runs the service is told that they are not logged."""
-        self.on_dropped(rows)
-        self.lost += rows
-        if time.monotonic() - self.told_at >= EVERY:
-            self.told_at = time.monotonic()
-            self.problem(f"{self.folder} cannot be written ({error}): {self.lost:,} rows were answered and are not logged")
+        self.writer.close()
 
     def _append(self, batch: Sequence[Answered]) -> None:
         secret = read_secret(self.secret_file)
@@ -210,6 +170,10 @@ class PredictionLog:
                     lines = [_encrypted(self.sealer, line, number) for line in lines]
                 # a client may repeat its request's id; its first answer stands
                 connection.executemany(INSERT, lines)
+
+
+def _rows(item: Answered) -> int:
+    return len(item.rows)
 
 
 def _lines(item: Answered, secret: bytes | None) -> list[Line]:

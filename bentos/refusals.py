@@ -23,7 +23,32 @@ class RefusedError(Exception):
         return {"error": self.error, "request_id": request_id, **({"fields": self.fields} if self.fields else {})}
 
 
-def invalid(error: ValidationError) -> RefusedError:
+class OverloadedError(Exception):
+    """More is waiting than the service may take on."""
+
+
+def refusal_of(error: Exception, seconds: float) -> RefusedError:
+    """What a client is told of an error: of one that is nobody's but ours, only that it is, with status 500.
+
+    Parameters
+    ----------
+    error : Exception
+        What kept a request from being answered.
+    seconds : float
+        Within which time a request is answered.
+    """
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, ValidationError):
+        return _invalid(error)
+    if isinstance(error, OverloadedError):
+        return RefusedError(503, f"Overloaded: {error}. Try again.")
+    if isinstance(error, TimeoutError):
+        return RefusedError(504, f"Not answered within {seconds:g} seconds. Send fewer rows.")
+    return RefusedError(500, "An error of the service; its log tells more under this request's id.")
+
+
+def _invalid(error: ValidationError) -> RefusedError:
     """Say what is wrong with which field of a body."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found[0]["type"] == "json_invalid":

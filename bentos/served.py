@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic_core import to_json
 
+from bentos.assignment import Assignment
 from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
 from bentos.pseudonyms import Treatment
@@ -31,12 +32,15 @@ class Served:
     model : Model
         Loaded only if its digest was the promised one.
     row_graph : RowGraph, optional
-        The same model for single rows, if it was packaged with one.
+        The same model for few rows, if it was packaged with one.
+    assignment : Assignment, optional
+        The arm of an experiment that it answers in.
     """
 
     promise: dict[str, Any]
     model: Model
     row_graph: RowGraph | None = None
+    assignment: Assignment | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Served:

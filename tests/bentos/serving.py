@@ -63,9 +63,9 @@ def until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"not ready: {log.read_text()[-2000:]}")
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Wait until it is true, at most ten seconds."""
-    deadline = time.monotonic() + 10
+def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until it is true, at most so many seconds."""
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -34,7 +34,7 @@ def logged(shop: Shop, request: str, plan: str = "a plan of nobody else") -> Pat
     (*_, key) = log_keys.keys(home)
     served = replace(served, promise={**served.promise, "limits": {**served.limits, "entity": ENTITY}})
     log = PredictionLog(home.served / "churn", 1.0, public_key=key.key)
-    log.entries.append(
+    log.writer.add(
         Answered(
             request,
             START,
@@ -82,7 +82,7 @@ def test_monitoring_reads_an_encrypted_log_and_says_so_where_it_cannot(shop: Sho
     features = rows[["age", "plan", "visits"]].astype(object)
     named = features.where(features.notna(), None).to_dict("records")[500:]
     given = [served.bodies.row(row) for row in named]
-    log.entries.append(Answered("later", START, served, given, [{}] * len(given)))
+    log.writer.add(Answered("later", START, served, given, [{}] * len(given)))
     log.close()
     found = champion_monitor.look(home, spec_of(), snapshot, champion)["asked"]
     assert (found["rows"], found["alarms"]) == (1500, [])
