@@ -17,6 +17,7 @@ GRAPH = defs.resolve_asset_graph()
 NO_CONTENT = {
     "assets.errors": "sentences of errors, and classes that tell them apart",
     "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
+    "assets.experiments": "designs experiments; nothing is made of it",
     "assets.ingestion.column_names": "names columns of a new declaration, and of a stream that is landed as a file",
     "assets.ingestion.moment_formats": "guesses for a new declaration",
     "assets.ingestion.number_formats": "guesses for a new declaration",
@@ -24,6 +25,10 @@ NO_CONTENT = {
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.policies": "compares policies of retraining in a replay",
+    "assets.methods.row_costs": "designs experiments; nothing is made of it",
+    "assets.methods.sample_size": "designs experiments; nothing is made of it",
+    "assets.methods.sequential_power": "designs experiments; nothing is made of it",
+    "assets.methods.unit_variation": "designs experiments; nothing is made of it",
     "assets.monitoring.logged_erasure": "erases rows; nothing is made of it",
     "assets.monitoring.retraining_decisions": "decides when a run starts",
     "assets.monitoring.retraining_triggers": "decides when a run starts",
