@@ -24,6 +24,8 @@ NO_CONTENT = {
     "assets.ingestion.value_words": "guesses for a new declaration",
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.linear_parts": "guesses for a new declaration",
+    "assets.methods.off_policy": "evaluates rules that were never served; nothing is made of it",
+    "assets.methods.overlap": "evaluates rules that were never served; nothing is made of it",
     "assets.methods.policies": "compares policies of retraining in a replay",
     "assets.methods.row_costs": "designs experiments; nothing is made of it",
     "assets.methods.sample_size": "designs experiments; nothing is made of it",
