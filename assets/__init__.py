@@ -29,7 +29,7 @@ declares months, monthly predictions. A product with a file of its own goes from
 
 The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`, `storage`,
 the declaration (`spec`), statistics (`methods`) and `registries` (how extensions add to a list); beside them `scaffolding`
-(drafts a product for someone new), `observability` (metrics, alert rules, dashboards) and `replay`. A stage imports only
-those below it (`pyproject.toml`); `orchestration` says when each runs. `tests/orchestration/test_graph.py` holds this map
-against the asset graph.
+(drafts a product for someone new), `experiments` (designs them), `observability` (metrics, alert rules, dashboards) and
+`replay`. A stage imports only those below it (`pyproject.toml`); `orchestration` says when each runs.
+`tests/orchestration/test_graph.py` holds this map against the asset graph.
 """

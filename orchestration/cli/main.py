@@ -17,6 +17,7 @@ from orchestration import resources
 from orchestration.cli import (
     data,
     erasure,
+    experiment,
     keeping,
     key,
     ledger,
@@ -194,6 +195,7 @@ for command in (
     registries.registries,
     ledger.ledger,
     replay.replay,
+    experiment.experiment,
 ):
     loopline.add_command(command)
 

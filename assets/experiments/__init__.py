@@ -1,0 +1,1 @@
+"""Experiments on live traffic: what a history says of how long one must take."""

@@ -1,0 +1,1 @@
+"""Figures of experiments: how often they err, and how soon they end."""

@@ -1,0 +1,47 @@
+"""How experiments look in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from assets.rendering.number_text import number_text
+from orchestration.cli.console import terminal
+
+if TYPE_CHECKING:
+    from assets.experiments.design import Design
+
+
+def show_design(found: Design) -> None:
+    """Show what a history says of an experiment: what it rests on, a line a plan, and the verdict."""
+    console, past = terminal(), found.history
+    console.print(
+        f"[bold]{found.product}/{found.experiment}[/]  {found.metric} {number_text(found.baseline)} a row, from "
+        f"{past['first']} to {past['last']}: {past['weeks']} weeks, {past['units']:,} units of {found.unit}, "
+        f"{past['rows_per_day']['mean']:,.0f} rows a day",
+        soft_wrap=True,
+    )
+    low, high = past["weekday_metric"].values()
+    console.print(
+        f"[dim]weekdays lie at {low:.0%} to {high:.0%} of the mean, so it takes whole weeks; weeks at "
+        f"{past['week_metric']['low']:.0%} to {past['week_metric']['high']:.0%}, which both arms share; the units' own past "
+        f"explains {found.correlation**2:.0%} of the variance[/]",
+        soft_wrap=True,
+    )
+    table = Table("analysis", box=None, pad_edge=False, header_style="dim")
+    for name in ("weeks", "units", "power", "ends on average", f"found in {found.max_weeks} weeks"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for plan in found.plans:
+        weeks = "never" if plan.weeks is None else f"{plan.weeks}"
+        table.add_row(
+            f"{plan.analysis}{', with CUPED' if plan.uses_past else ''}",
+            f"[green]{weeks}[/]" if plan.fits else f"[red]{weeks}[/]",
+            f"{plan.units:,}",
+            f"{plan.power:.0%}",
+            "" if plan.mean_weeks is None else f"{plan.mean_weeks:.1f} weeks",
+            f"{plan.detectable:.1%}",
+        )
+    console.print(table)
+    mark = "[green]✓[/]" if found.recommended.fits else "[yellow]✗[/]"
+    console.print(f"{mark} {found.told}", soft_wrap=True)
