@@ -1,0 +1,181 @@
+"""Confidence sequences of rates, and of the difference of two, from counts alone; they hold from the first row on.
+
+A rate: the bets are mixed by a beta distribution, so that the capital is a ratio of beta functions (Robbins 1970, Statistical
+methods related to the law of the iterated logarithm; Howard et al. 2021, section 3.2, the beta-binomial mixture).
+
+A difference: where each row goes to the treated arm with a known probability, whatever went before, a row's outcome less a
+constant, weighted by the inverse of its arm's probability, has the difference as its mean, is bounded, and takes four values.
+Bets on it, mixed over how much is bet, need only how many rows took each value (Waudby-Smith, Wu, Ramdas, Karampatziakis and
+Mineiro 2024, Anytime-valid off-policy inference for contextual bandits). The rates may change by the hour and the
+day, if their difference does not; a test of one side holds if the difference is on that side of the null at every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from assets.methods.bootstrap import Array
+from assets.methods.confidence_sequences import Bounds, checked_level
+
+HALVINGS, BETS = 40, np.geomspace(1.0, 1e-3, 20)
+"""How often an interval's end is halved to find it, and the bets, as shares of the largest that cannot lose everything."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows up to each look, and how many of them had an outcome of 1, of shape (...).
+
+    Raises
+    ------
+    ValueError
+        If there are more outcomes than rows, or fewer than none.
+    """
+
+    rows: Array
+    ones: Array
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be counted."""
+        is_off = ~((np.asarray(self.ones) >= 0) & (np.asarray(self.ones) <= np.asarray(self.rows)))
+        if is_off.any():
+            place = np.argwhere(is_off)[0].tolist()
+            ones, rows = np.asarray(self.ones)[tuple(place)], np.asarray(self.rows)[tuple(place)]
+            raise ValueError(f"{ones} outcomes of 1 among {rows} rows (look {place}): from 0 to all are allowed.")
+
+
+def rate(counts: Counts, *, alpha: float, expected: float = 0.5, weight: float = 1.0) -> Bounds:
+    """The interval of a rate at each look.
+
+    Parameters
+    ----------
+    counts : Counts of shape (...)
+        All rows up to each look.
+    alpha : float
+        The error rate: the chance that the rate is ever outside.
+    expected, weight : float
+        The mean of the beta distribution, and how many rows it is worth. The default is Jeffreys's. A rate that is known about
+        narrows the interval where it is right, and widens it where it is wrong, the more so the more rows it is worth.
+
+    Returns
+    -------
+    Bounds of shape (...)
+
+    Examples
+    --------
+    >>> found = rate(Counts(np.array([0.0, 100.0, 10000.0]), np.array([0.0, 2.0, 200.0])), alpha=0.05)
+    >>> np.round(found.low, 4), np.round(found.high, 4)
+    (array([0.    , 0.0005, 0.015 ]), array([1.    , 0.1047, 0.026 ]))
+    """
+    from scipy.special import betaln, xlog1py, xlogy
+
+    ones, zeros = np.asarray(counts.ones, dtype=float), np.asarray(counts.rows - counts.ones, dtype=float)
+    prior = (expected * weight, (1 - expected) * weight)
+    mixed = betaln(prior[0] + ones, prior[1] + zeros) - betaln(*prior)
+    limit = -np.log(checked_level(alpha))
+
+    def is_out(at: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(mixed - xlogy(ones, at) - xlog1py(zeros, -at) >= limit)
+
+    rows = np.maximum(ones + zeros, 1)
+    centre = np.where(ones + zeros > 0, ones / rows, expected)
+    return Bounds(_end(is_out, np.zeros_like(centre), centre), _end(is_out, np.ones_like(centre), centre))
+
+
+def difference(treated: Counts, control: Counts, *, probability: float, expected: float, alpha: float) -> Bounds:
+    """The interval of the treated arm's rate less the control's, at each look.
+
+    Parameters
+    ----------
+    treated, control : Counts of shape (...)
+        All rows of the arm up to each look.
+    probability : float
+        The chance of a row to be treated, which was the same for all of them and independent of what went before. If units
+        have several rows, count units: a unit's rows share its arm.
+    expected : float
+        About the rate, known before the first row: the champion's so far. A wrong one widens the interval and is no error.
+    alpha : float
+        The error rate.
+
+    Returns
+    -------
+    Bounds of shape (...)
+
+    Examples
+    --------
+    >>> treated = Counts(np.array([50.0, 2000.0]), np.array([1.0, 40.0]))
+    >>> control = Counts(np.array([950.0, 38000.0]), np.array([9.0, 380.0]))
+    >>> found = difference(treated, control, probability=0.05, expected=0.01, alpha=0.05)
+    >>> np.round(found.low, 4), np.round(found.high, 4)
+    (array([-0.0212,  0.001 ]), array([0.1815, 0.023 ]))
+    """
+    limit = np.log(2 / checked_level(alpha))
+
+    def is_out(at: Array, *, is_above: bool) -> np.ndarray[Any, Any]:
+        found = log_capital(treated, control, at, probability=probability, expected=expected, is_above=is_above)
+        return np.asarray(found >= limit)
+
+    least, most = (np.full(np.shape(treated.rows), end) for end in (-1.0, 1.0))
+    return Bounds(_end(partial(is_out, is_above=True), least, most), _end(partial(is_out, is_above=False), most, least))
+
+
+def log_capital(treated: Counts, control: Counts, null: Any, *, probability: float, expected: float, is_above: bool) -> Array:
+    """The logarithm of the capital of bets against a difference: evidence, an e-value, that may be looked at any time.
+
+    Parameters
+    ----------
+    treated, control, probability, expected
+        As in `difference`.
+    null : float or ndarray of shape (...)
+        The difference that is doubted.
+    is_above : bool
+        Whether the bets are that the difference is larger; else that it is smaller.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Ever at least log(1 / alpha) with a chance of at most alpha, if the difference is the null or on its other side.
+
+    Raises
+    ------
+    ValueError
+        If the probability or the expected rate is impossible.
+
+    Examples
+    --------
+    >>> treated, control = Counts(np.array(2000.0), np.array(40.0)), Counts(np.array(38000.0), np.array(380.0))
+    >>> found = log_capital(treated, control, 0.0, probability=0.05, expected=0.01, is_above=True)
+    >>> round(float(np.exp(found)))
+    178
+    """
+    if not 0 < probability < 1:
+        raise ValueError(f"the probability of the treated arm is {probability}: it must lie between 0 and 1.")
+    if not 0 <= expected <= 1:
+        raise ValueError(f"the expected rate is {expected}: it must lie from 0 to 1.")
+    sign = 1.0 if is_above else -1.0
+    cells = (
+        (treated.ones, (1 - expected) / probability),
+        (treated.rows - treated.ones, -expected / probability),
+        (control.ones, -(1 - expected) / (1 - probability)),
+        (control.rows - control.ones, expected / (1 - probability)),
+    )
+    most = 1 / (1 + max(-sign * value for _, value in cells))
+    doubted = np.asarray(null, dtype=float)
+    parts = np.array(
+        [sum(number * np.log1p(share * most * sign * (value - doubted)) for number, value in cells) for share in BETS * 0.999]
+    )
+    largest = parts.max(axis=0)
+    return np.asarray(largest + np.log(np.exp(parts - largest).mean(axis=0)))
+
+
+def _end(is_out: Callable[[Array], np.ndarray[Any, Any]], outer: Array, inner: Array) -> Array:
+    """Where the means that are out end, on the way from the outer to the inner, by halving; the outer if none is out."""
+    for _ in range(HALVINGS):
+        middle = (outer + inner) / 2
+        here = is_out(middle)
+        outer, inner = np.where(here, middle, outer), np.where(here, inner, middle)
+    return outer
