@@ -18,6 +18,7 @@
     │   └── UntrustedLedgerError  the ledger was shortened, replaced or rewritten: a head that is kept elsewhere says so
     ├── PackagingError         BentoML could not build the champion's bento
     ├── TranslationError       a model's graph cannot be written as SQL
+    ├── ExperimentError        an experiment cannot start, or what is asked of it cannot be done
     ├── ParityError            a way of serving answers otherwise than the promoted model
     ├── ContainerError         no container engine, or it could not build or run the image
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
@@ -107,6 +108,10 @@ class UntrustedLedgerError(LedgerError):
 
 class PackagingError(LooplineError):
     """BentoML could not build the champion's bento."""
+
+
+class ExperimentError(LooplineError):
+    """An experiment cannot start, or what is asked of it cannot be done."""
 
 
 class TranslationError(LooplineError):

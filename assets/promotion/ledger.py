@@ -86,7 +86,7 @@ def head_of(home: Home, champion: Entry) -> str | None:
     It does not change with later entries, so that these make nothing stale. None for a version that another ledger promoted.
     """
     held = recorded(home).entries[champion.number - 1 : champion.number]
-    return checkpoint(home, champion.number).note if held == (champion,) else None
+    return checkpoint(home, champion.number).note if [entry.digest for entry in held] == [champion.digest] else None
 
 
 def promote(home: Home, product: str, decision: Decision, *, instead_of: str | None) -> Entry:
@@ -140,13 +140,20 @@ def rollback(home: Home, product: str, decision: Decision) -> Entry:
         return append("rollback", decision)
 
 
-def invalidate(home: Home, product: str, decision: Decision) -> list[Entry]:
+def invalidate(home: Home, product: str, decision: Decision, ended: Decision | None = None) -> list[Entry]:
     """Record that a model may never be served again; if it is the champion, the one before it serves from now on.
+
+    Parameters
+    ----------
+    home, product, decision
+        What to record.
+    ended : Decision, optional
+        The end of the experiment that the model is an arm of.
 
     Returns
     -------
     list of Entry
-        The invalidation, and the rollback that follows from it, if any; both are recorded or neither.
+        The invalidation, with the experiment's end before it and the rollback after it, if any; all are recorded or none.
 
     Raises
     ------
@@ -156,7 +163,8 @@ def invalidate(home: Home, product: str, decision: Decision) -> list[Entry]:
     with _appending(home, product) as (now, append):
         _require_valid(product, now, decision)
         before = now.fallback if now.champion_digest == decision.model_digest else None
-        made = [append("invalidation", decision)]
+        made = [] if ended is None or now.running is None else [append("experiment", ended)]
+        made.append(append("invalidation", decision))
         if before is not None:
             reason = f"version {decision.version} is invalid: {decision.reason}"
             earlier = Decision(
@@ -176,6 +184,32 @@ def accept(home: Home, product: str, decision: Decision) -> Entry:
     """Record that a person accepts one finding of the gate; who serves does not change by it."""
     with _appending(home, product) as (_, append):
         return append("acceptance", decision)
+
+
+def experiment(home: Home, product: str, decision: Decision, *, after: Entry | None) -> Entry:
+    """Record a stage of an experiment; who serves where no experiment runs does not change by it.
+
+    Parameters
+    ----------
+    home, product, decision
+        What to record; `decision.finding` is the experiment's name and its stage.
+    after : Entry or None
+        The stage that the decision rests on; None for the first.
+
+    Raises
+    ------
+    LedgerError
+        If another stage, or another experiment, was recorded meanwhile, or a model is invalid.
+    """
+    with _appending(home, product) as (now, append):
+        _require_valid(product, now, decision)
+        if now.running != after:
+            name, stage = ("no experiment", "") if now.running is None else now.running.stage
+            raise LedgerError(
+                f"{product}: by now {name} {stage or 'runs'}, which is not what this decision rests on. "
+                f"Look again: `loopline experiment status {product}`."
+            )
+        return append("experiment", decision)
 
 
 def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list[Entry]:

@@ -7,18 +7,20 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import get_args
 
 from assets.errors import DigestError
-from assets.promotion.ledger_state import Entry
+from assets.promotion.ledger_state import Entry, Event
 from assets.storage.home import Home
 
 COLUMNS = [field.name for field in fields(Entry)]
-SCHEMA = """
+EVENTS = ", ".join(f"'{event}'" for event in get_args(Event))
+SCHEMA = f"""
 create table if not exists entries (
     number integer primary key,
     recorded_at text not null,
     product text not null,
-    event text not null check (event in ('promotion', 'refusal', 'rollback', 'invalidation', 'acceptance')),
+    event text not null check (event in ({EVENTS})),
     version integer not null,
     model_digest text not null,
     snapshot_digest text not null,
@@ -108,10 +110,12 @@ def append(connection: sqlite3.Connection, entry: Entry) -> None:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Copy the entries of a ledger that was written before findings could be accepted into a table that can hold those."""
-    if "finding" in {row[1] for row in connection.execute("pragma table_info(entries)")}:
+    """Copy the entries of a ledger that an earlier version wrote into a table that can hold all that this one records."""
+    ((written,),) = connection.execute("select sql from sqlite_master where type = 'table' and name = 'entries'")
+    if EVENTS in written:
         return
-    before = ", ".join(name for name in COLUMNS if name != "finding")
+    held = {row[1] for row in connection.execute("pragma table_info(entries)")}
+    before = ", ".join(name for name in COLUMNS if name in held)
     connection.executescript(
         f"begin immediate; alter table entries rename to entries_before; drop trigger entries_are_kept; "
         f"drop trigger entries_stay_as_they_are; {SCHEMA} "

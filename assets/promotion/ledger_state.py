@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-Event = Literal["promotion", "refusal", "rollback", "invalidation", "acceptance"]
+Event = Literal["promotion", "refusal", "rollback", "invalidation", "acceptance", "experiment"]
 
 
 GATE = "gate"
 """Who decides when nobody else does."""
 LEDGER = "*"
 """What stands for a product in an entry about the ledger itself; no product can be called so."""
+
+
+def tag_of_version(version: int, model_digest: str) -> str:
+    """What is made of a version is called so: its number, and the beginning of its digest."""
+    return f"v{version}-{model_digest[:8]}"
+
+
+RUNNING = ("start", "step")
+"""How the stages of an experiment begin after which it runs; after all others it has ended."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Decision:
     at : datetime, optional
         When it was decided (UTC, aware), where that is not now: a replay has a clock of its own.
     finding : str, optional
-        The gate's finding that is accepted, by its key.
+        The gate's finding that is accepted, by its key; or of which experiment it is which stage, as ``name:stage``.
     """
 
     version: int
@@ -67,7 +76,7 @@ class Entry:
     previous, digest : str
         The digest of the entry before, and of this one.
     finding : str or None
-        The gate's finding that an acceptance is of.
+        The gate's finding that an acceptance is of; or an experiment and its stage.
     """
 
     number: int
@@ -96,7 +105,13 @@ class Entry:
     @property
     def tag(self) -> str:
         """What is made of the version is called so: its number, and the beginning of its digest."""
-        return f"v{self.version}-{self.model_digest[:8]}"
+        return tag_of_version(self.version, self.model_digest)
+
+    @property
+    def stage(self) -> tuple[str, str]:
+        """Of which experiment it is which stage; empty texts for other events."""
+        name, _, stage = str(self.finding or "").partition(":") if self.event == "experiment" else ("", "", "")
+        return name, stage
 
     @property
     def told(self) -> str:
@@ -122,6 +137,8 @@ class Standing:
         Models by digest that may never be served again.
     accepted : dict of str to Entry
         The gate's findings by key that a person accepted, each by its latest acceptance.
+    running : Entry or None
+        The latest stage of the experiment that runs. It ends with its last stage, and when another champion serves.
     """
 
     entries: tuple[Entry, ...]
@@ -130,6 +147,7 @@ class Standing:
     withdrawn: dict[str, Entry]
     invalid: dict[str, Entry]
     accepted: dict[str, Entry]
+    running: Entry | None = None
 
     @classmethod
     def after(cls, entries: Iterable[Entry]) -> Standing:
@@ -140,9 +158,13 @@ class Standing:
         withdrawn: dict[str, Entry] = {}
         invalid: dict[str, Entry] = {}
         accepted: dict[str, Entry] = {}
+        running: Entry | None = None
         for entry in found:
+            before = champion
             if entry.event == "acceptance":
                 accepted[str(entry.finding)] = entry
+            elif entry.event == "experiment":
+                running = entry if entry.stage[1].startswith(RUNNING) else None
             elif entry.event == "invalidation":
                 invalid[entry.model_digest] = entry
                 champion = None if champion and champion.model_digest == entry.model_digest else champion
@@ -152,7 +174,9 @@ class Standing:
                 withdrawn.pop(entry.model_digest, None)
                 champion = entry
                 served.append(entry)
-        return cls(found, champion, tuple(served), withdrawn, invalid, accepted)
+            if running is not None and (champion is not before or running.model_digest in invalid):
+                running = None
+        return cls(found, champion, tuple(served), withdrawn, invalid, accepted, running)
 
     @property
     def champion_digest(self) -> str | None:
@@ -170,7 +194,7 @@ class Standing:
     def vacancy(self) -> str:
         """Why nobody is served, and what to do; to run again what was refused would change nothing."""
         last = self.entries[-1] if self.entries else None
-        if last is None or last.event == "acceptance":
+        if last is None or last.event in ("acceptance", "experiment"):
             return "nothing is served yet. Run `loopline run`."
         if last.event == "refusal":
             return f"version {last.version} was refused, and nothing is served. `loopline report {last.product}` says why."

@@ -14,13 +14,16 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assets.errors import DigestError, PackagingError
+from assets.promotion import experiment_records
 from assets.promotion.checkpoint import Checkpoint
+from assets.promotion.experiment_records import Stage
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
-from assets.promotion.ledger_state import Entry
+from assets.promotion.ledger import standing as standing_of
+from assets.promotion.ledger_state import Entry, tag_of_version
 from assets.serving.row_graph import row_graph
 from assets.spec.privacy import hidden
 from assets.storage import manifest, pseudonym_key
@@ -152,12 +155,42 @@ def sources() -> list[Path]:
 
 
 def point(home: Home, product: str, champion: Entry) -> Path:
-    """Let services serve the champion's bento: those that run change to it, those that start start it."""
-    tag = tag_of(champion)
-    path = pointer(home, product)
-    folder = os.path.relpath(bento_folder(home, tag) / "src" / "bentos", path.parent)
-    named = {"tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
-    return write_json(path, {"folder": folder, **named})
+    """Let services serve the champion's bento, and the arms of the experiment that runs against it.
+
+    Those that run change to it, those that start start it.
+    """
+    return write_json(pointer(home, product), pointed(home, product, champion))
+
+
+def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
+    """What services are told: the champion's bento, and the arms of the experiment that runs against it."""
+    tag, standing = tag_of(champion), standing_of(home, product)
+    folder = _package_folder(home, product, tag)
+    named = {"folder": folder, "tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
+    if standing.champion == champion and (stage := experiment_records.running(home, standing)) is not None:
+        return {**named, **_dealt(home, product, stage)}
+    return named
+
+
+def _dealt(home: Home, product: str, stage: Stage) -> dict[str, Any]:
+    """What services are told of an experiment: its arms, or who answers in the shadow."""
+    folders = {
+        arm.name: _package_folder(home, product, f"{product}:{tag_of_version(arm.version, arm.model_digest)}")
+        for arm in stage.treatments
+    }
+    if stage.kind == "shadow":
+        return {"shadow": {"experiment": stage.experiment, "folder": folders[stage.treatments[0].name]}}
+    arms = [
+        {"name": arm.name, "share": arm.share, "folder": folders.get(arm.name), "model_digest": arm.model_digest}
+        for arm in stage.arms
+        if arm.share > 0
+    ]
+    return {"split": {"experiment": stage.experiment, "salt": stage.salt, "arms": arms}}
+
+
+def _package_folder(home: Home, product: str, tag: str) -> str:
+    """The folder of a bento's service package, as the pointer names it."""
+    return os.path.relpath(bento_folder(home, tag) / "src" / "bentos", pointer(home, product).parent)
 
 
 def withdraw(home: Home, product: str, digest: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,7 @@ LOWER_IS_BETTER: Mapping[Metric, Direction] = {"cost": "lower", "error": "lower"
 Arm = Literal["champion", "challenger"] | Annotated[int, Field(ge=1)]
 """Who answers in an arm: a role, as it is held when the experiment starts, or the number of a version."""
 Share = Annotated[float, Field(gt=0, lt=1)]
+Step = Annotated[float, Field(gt=0, le=1)]
 
 
 class GuardrailSpec(Declaration):
@@ -41,14 +43,19 @@ class GuardrailSpec(Declaration):
 
 
 class ExperimentSpec(Declaration):
-    """A randomised experiment on live traffic: some arms, each answering its share of the units."""
+    """An experiment on live traffic: a test or a canary, in which each arm answers its share of the units, or a shadow."""
 
     name: Name = Field(examples=["cheaper_threshold"])
     """Give the experiment's name: lower case, digits and underscores."""
+    kind: Literal["test", "canary", "shadow"] = Field(default="test", examples=["canary"])
+    """Give test, which compares arms of fixed shares; canary, whose treatment gets more units step by step and is taken back if
+    it is surely worse; or shadow, whose treatment answers beside the champion and is only logged."""
     arms: dict[Name, Arm] = Field(min_length=2, examples=[{"control": "champion", "treatment": "challenger"}])
     """Name the arms, the control first: each is champion, challenger, or the number of a registered version."""
     allocation: dict[Name, Share] | None = Field(default=None, examples=[{"control": 0.5, "treatment": 0.5}])
     """Give each arm's share of the units, which add up to 1; left out, all arms have equal shares."""
+    steps: tuple[Step, ...] = Field(default=(0.01, 0.05, 0.25, 1.0), strict=False, min_length=1, examples=[[0.05, 0.25, 1.0]])
+    """Give the shares of the units that a canary's treatment answers, one after the other, each larger than the one before."""
     unit: Name = Field(examples=["customer_id"])
     """Name the key of the entity by which requests are dealt to arms: the same key is always answered by the same arm."""
     metric: Literal["cost", "outcome", "decision"] = Field(default="cost", examples=["cost"])
@@ -59,8 +66,8 @@ class ExperimentSpec(Declaration):
         default=(), strict=False, examples=[[{"metric": "latency_ms", "max_harm": 0.1}, {"metric": "error", "max_harm": 0.5}]]
     )
     """List the metrics that no arm may surely harm, each with its largest harm."""
-    minimal_effect: float = Field(gt=0, lt=1, examples=[0.05])
-    """Give the smallest effect that must be found, as a share of the control's value; 0.05 is five percent."""
+    minimal_effect: float = Field(default=0.05, gt=0, lt=1, examples=[0.05])
+    """Of a test, give the smallest effect that must be found, as a share of the control's value; 0.05 is five percent."""
     false_positive: float = Field(default=0.05, gt=0, le=0.5, examples=[0.05])
     """Give the probability with which arms that do not differ may be told different, at all looks together."""
     power: float = Field(default=0.8, ge=0.5, lt=1, examples=[0.8])
@@ -77,6 +84,20 @@ class ExperimentSpec(Declaration):
                 raise ValueError(f"allocates {sorted(self.allocation)}, but has arms {sorted(self.arms)}. Give each a share")
             if abs(sum(self.allocation.values()) - 1) > 1e-9:
                 raise ValueError(f"allocates {sum(self.allocation.values()):g} of the units. Make the shares add up to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> ExperimentSpec:
+        if self.kind == "test":
+            return self
+        if len(self.arms) > 2:
+            raise ValueError(f"is a {self.kind} of {len(self.arms)} arms: {_listed(self.arms)}. Give two, the champion first")
+        if self.allocation is not None:
+            raise ValueError(f"allocates units in a {self.kind}. Remove 'allocation'; the shares of a canary are its 'steps'")
+        if any(later <= earlier for earlier, later in pairwise(self.steps)):
+            raise ValueError(f"has steps that do not rise: {list(self.steps)}. Let each share be larger than the one before")
+        if self.kind == "canary" and not self.guardrails:
+            raise ValueError("is a canary without 'guardrails', so that nothing could take it back. Give what it must not harm")
         return self
 
     @model_validator(mode="after")

@@ -125,6 +125,11 @@ class Home:
         return self.root / "monitoring"
 
     @property
+    def experiments(self) -> Path:
+        """What the stages of experiments on live traffic rest on, by product."""
+        return self.root / "experiments"
+
+    @property
     def code_versions(self) -> Path:
         """What the code versions of assets were made of, by version."""
         return self.root / "code_versions"

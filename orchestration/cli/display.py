@@ -168,6 +168,10 @@ def show_entry(entry: Entry) -> None:
     if entry.event == "acceptance":
         console.print(f"[yellow]accepted[/] {entry.product} v{entry.version} {entry.finding}, {entry.told}", soft_wrap=True)
         return
+    if entry.event == "experiment":
+        name, stage = entry.stage
+        console.print(f"[green]experiment[/] {entry.product} {name}: {stage}, v{entry.version}, {entry.told}", soft_wrap=True)
+        return
     told = word.get(entry.event, "[red]invalidated[/]")
     against = " [red]against the gate[/]" if entry.overridden else ""
     console.print(f"{told} {entry.product} v{entry.version}{against}, {entry.told}", soft_wrap=True)

@@ -19,6 +19,7 @@ from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
+from orchestration.operations import experiment_stages
 from orchestration.operations.intact_models import require_intact, require_runnable
 
 Given = ParamSpec("Given")
@@ -184,9 +185,12 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     """
     version = registered_versions.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
-    made = ledger.invalidate(home, spec.name, decision)
+    ended = experiment_stages.ended_by_invalidation(home, spec.name, ledger.trusted(home, spec.name), decision)
+    made = ledger.invalidate(home, spec.name, decision, ended)
     for way in WAYS_OF_SERVING.values():
         if way.withdraw is not None:
             way.withdraw(home, spec.name, version.model_digest)
+    if ended is not None:
+        experiment_stages.settle(home, spec)
     model_registry.follow_ledger(home, spec.name)
     return made

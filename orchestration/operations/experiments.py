@@ -53,6 +53,11 @@ def designed(home: Home, product: str, name: str, history: Path | None = None) -
         If it is not declared, or the history cannot be read or says too little.
     """
     spec, experiment = declared_experiment(product, name)
+    if experiment.kind != "test":
+        raise SpecificationError(
+            f"{product}: '{name}' is a {experiment.kind}, which has no duration to design. Declare one of kind 'test' to find an "
+            "effect."
+        )
     frame = labelled_history(home, spec, experiment) if history is None else _read(history)
     return design(product, experiment, OutcomeHistory(frame, product if history is None else str(history)))
 

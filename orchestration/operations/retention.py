@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.features.snapshot_origin import origin
-from assets.promotion import current_artifacts, ledger
+from assets.promotion import current_artifacts, experiment_records, ledger
 from assets.promotion.registry_retention import Stored
 from assets.serving import bento_package
 from assets.spec import ProductSpec
@@ -61,6 +61,8 @@ class Retention:
         kept = {*window[: self.spec.retention.keep_champions]}
         kept |= {standing.champion_digest or "", standing.fallback.model_digest if standing.fallback else ""}
         kept |= {item.model_digest for item in self.versions if item.is_challenger}
+        stage = experiment_records.running(home, standing)
+        kept |= set() if stage is None else {arm.model_digest for arm in stage.arms}
         kept |= {record["digest"] for record in _record(home.models / product / "current.json")}
         for record in _record(home.reports / product / "current.json"):  # the verdict that `status` and `report` tell
             verdict = home.root / record["verdict"]

@@ -1,0 +1,224 @@
+"""The stages of an experiment on live traffic: it starts, a canary grows or is taken back, it is stopped or decided.
+
+The ledger is written first; the bentos of the arms and the pointer that services follow come after it. Whoever is killed in
+between leaves the champion answering all, and `settle` brings what services follow in line with the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any
+
+from assets.errors import ExperimentError
+from assets.promotion import experiment_records, ledger, registered_versions
+from assets.promotion.experiment_records import Arm, Stage
+from assets.promotion.ledger_state import Decision, Entry, Standing
+from assets.serving import bento_package
+from assets.spec import ProductSpec
+from assets.spec.experiments import ExperimentSpec
+from assets.storage.home import Home
+from assets.storage.locks import exclusive
+from assets.storage.publishing import read_json
+from bentos.runtime import read_signature
+from orchestration.operations.intact_models import require_runnable
+
+
+def start(home: Home, spec: ProductSpec, experiment: ExperimentSpec, *, actor: str, reason: str) -> Entry:
+    """Start a declared experiment against the champion.
+
+    Raises
+    ------
+    ExperimentError
+        If another runs, its arms cannot be told apart or do not take the same requests, or requests name no entity.
+    LedgerError, DigestError
+        If a version does not exist, is invalid, or is not intact.
+    """
+    with exclusive(home.decision_lock):
+        standing = ledger.trusted(home, spec.name)
+        champion = _champion(home, spec, standing)
+        if standing.running is not None:
+            running = standing.running.stage[0]
+            raise ExperimentError(
+                f"{spec.name}: experiment '{running}' runs since {standing.running.recorded_at[:10]}; a second one on the same "
+                f"entities would disturb it. Stop it first: `loopline experiment stop {spec.name} --reason …`."
+            )
+        _require_entity(spec, experiment)
+        arms = _arms(home, spec, experiment, champion)
+        _require_same_inputs(home, spec, arms)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        declared = experiment.model_dump(mode="json")
+        stage = Stage(experiment.name, experiment.kind, token_hex(16), arms, now, now, declared, {})
+        return _record(home, spec, stage, standing, told="start", actor=actor, reason=reason)
+
+
+def step(home: Home, spec: ProductSpec, share: float, evidence: Mapping[str, Any], *, actor: str, reason: str) -> Entry:
+    """Let a canary's treatment answer another share of the entities."""
+    with exclusive(home.decision_lock):
+        standing, stage = running(home, spec)
+        (treatment,), control = stage.treatments, stage.control
+        arms = (replace(treatment, share=share), replace(control, share=1 - share))
+        later = replace(stage, arms=arms, began_at=_now(), evidence=evidence)
+        return _record(home, spec, later, standing, told=f"step {share:g}", actor=actor, reason=reason)
+
+
+def end(
+    home: Home, spec: ProductSpec, told: str, evidence: Mapping[str, Any] | None = None, *, actor: str, reason: str
+) -> Entry:
+    """End the experiment that runs; the champion answers all from then on.
+
+    Parameters
+    ----------
+    home, spec
+        Of which product.
+    told : str
+        The last stage: ``stop``, ``back`` (a canary that is surely worse), or ``decide`` and the name of an arm.
+    evidence : mapping, optional
+        The look that it follows from.
+    actor, reason : str
+        Who ends it, and why.
+    """
+    with exclusive(home.decision_lock):
+        standing, stage = running(home, spec)
+        later = replace(stage, began_at=_now(), evidence=evidence or {})
+        return _record(home, spec, later, standing, told=told, actor=actor, reason=reason)
+
+
+def running(home: Home, spec: ProductSpec) -> tuple[Standing, Stage]:
+    """The experiment that runs.
+
+    Raises
+    ------
+    ExperimentError
+        If none does.
+    """
+    standing = ledger.trusted(home, spec.name)
+    stage = experiment_records.running(home, standing)
+    if stage is None:
+        named = ", ".join(item.name for item in spec.experiments) or "none"
+        raise ExperimentError(
+            f"{spec.name}: no experiment runs. Declared are: {named}. Start one: `loopline experiment start {spec.name} NAME`."
+        )
+    return standing, stage
+
+
+def settle(home: Home, spec: ProductSpec) -> None:
+    """Make what services follow what the ledger says: the bentos of the arms, and the pointer that names them."""
+    standing = ledger.trusted(home, spec.name)
+    champion = standing.champion
+    if champion is None or bento_package.followed(home, spec.name) != champion.model_digest:
+        return  # the champion's bento comes first, by a run
+    stage = experiment_records.running(home, standing)
+    if stage is not None and standing.running is not None:
+        for arm in stage.treatments:
+            entry = replace(standing.running, version=arm.version, model_digest=arm.model_digest)
+            if not bento_package.bento_folder(home, bento_package.tag_of(entry)).exists():
+                bento_package.package(home, spec, entry)
+    if read_json(bento_package.pointer(home, spec.name)) != bento_package.pointed(home, spec.name, champion):
+        bento_package.point(home, spec.name, champion)
+
+
+def ended_by_invalidation(home: Home, product: str, standing: Standing, invalid: Decision) -> Decision | None:
+    """The end of the experiment that runs, if a model that is declared invalid is in one of its arms."""
+    stage = experiment_records.running(home, standing)
+    if stage is None or invalid.model_digest not in {arm.model_digest for arm in stage.arms}:
+        return None
+    reason = f"version {invalid.version} is invalid: {invalid.reason}"
+    digest = experiment_records.write(home, product, replace(stage, began_at=_now(), evidence={}))
+    return replace(invalid, reason=reason, verdict=digest, finding=f"{stage.experiment}:stop")
+
+
+def _record(home: Home, spec: ProductSpec, stage: Stage, standing: Standing, *, told: str, actor: str, reason: str) -> Entry:
+    """Write a stage and its entry, and let services follow it."""
+    treatment = stage.treatments[0]
+    digest = experiment_records.write(home, spec.name, stage)
+    version = registered_versions.version(home, spec.name, treatment.version)
+    decision = Decision(
+        treatment.version,
+        treatment.model_digest,
+        version.snapshot_digest,
+        actor,
+        reason,
+        digest,
+        finding=f"{stage.experiment}:{told}",
+    )
+    entry = ledger.experiment(home, spec.name, decision, after=standing.running)
+    settle(home, spec)
+    return entry
+
+
+def _champion(home: Home, spec: ProductSpec, standing: Standing) -> Entry:
+    if standing.champion is None:
+        raise ExperimentError(f"{spec.name}: {standing.vacancy} An experiment needs a champion to compare with.")
+    if bento_package.followed(home, spec.name) != standing.champion_digest:
+        raise ExperimentError(f"{spec.name}: the champion is not packaged yet. Run `loopline run {spec.name}` first.")
+    return standing.champion
+
+
+def _require_entity(spec: ProductSpec, experiment: ExperimentSpec) -> None:
+    if experiment.kind == "shadow":
+        return
+    entity = spec.serving.entity
+    if entity is None or entity.name != experiment.unit:
+        declared = "declares none" if entity is None else f"declares '{entity.name}'"
+        raise ExperimentError(
+            f"{spec.name}: experiment '{experiment.name}' deals the entities '{experiment.unit}' to its arms, but the product "
+            f"{declared}. Declare `serving: {{entity: {{name: {experiment.unit}}}}}`, run `loopline run {spec.name}`, and let "
+            "requests give the key in the header X-Entity-Key."
+        )
+
+
+def _arms(home: Home, spec: ProductSpec, experiment: ExperimentSpec, champion: Entry) -> tuple[Arm, ...]:
+    """The arms with their versions, the control last."""
+    shares = experiment.shares
+    if experiment.kind != "test":
+        first = experiment.steps[0] if experiment.kind == "canary" else 0.0
+        shares = {name: 1 - first if name == experiment.control else first for name in experiment.arms}
+    found: dict[str, Arm] = {}
+    for name, who in experiment.arms.items():
+        number = champion.version if who == "champion" else who
+        if who == "challenger":
+            held = registered_versions.holder(home, spec.name, registered_versions.CHALLENGER)
+            if held is None:
+                raise ExperimentError(
+                    f"{spec.name}: arm '{name}' is the challenger, but there is none: no version waits beside the champion. "
+                    f"Train one, or give the number of a version; `loopline history {spec.name}` lists them."
+                )
+            number = held.version
+        version = registered_versions.version(home, spec.name, int(number))
+        require_runnable(home, spec.name, version.model_digest)
+        found[name] = Arm(name, version.version, version.model_digest, shares[name])
+    control = found.pop(experiment.control)
+    if control.model_digest != champion.model_digest:
+        raise ExperimentError(
+            f"{spec.name}: the first arm '{control.name}' is version {control.version}, but version {champion.version} is the "
+            "champion. Let the first arm be the champion: it answers whoever gives no key."
+        )
+    digests = [arm.model_digest for arm in (control, *found.values())]
+    if len(set(digests)) < len(digests):
+        listed = ", ".join(f"{arm.name}: model {arm.model_digest[:12]}" for arm in (control, *found.values()))
+        raise ExperimentError(f"{spec.name}: two arms are the same model ({listed}). Give each arm another.")
+    return (*found.values(), control)
+
+
+def _require_same_inputs(home: Home, spec: ProductSpec, arms: tuple[Arm, ...]) -> None:
+    """Each arm must take every request that the champion takes: nobody may be refused for the arm he is in."""
+    taken = [_inputs(home, spec.name, arm) for arm in arms]
+    for arm, inputs in zip(arms, taken, strict=True):
+        differing = sorted(name for name in {*inputs, *taken[-1]} if inputs.get(name) != taken[-1].get(name))
+        if differing:
+            raise ExperimentError(
+                f"{spec.name}: version {arm.version} takes other inputs than the champion, version {arms[-1].version}: "
+                f"{', '.join(differing)} differ in being there, type, range or need. Train it on the champion's features."
+            )
+
+
+def _inputs(home: Home, product: str, arm: Arm) -> dict[str, Any]:
+    features = read_signature(home.models / product / arm.model_digest)["features"]
+    return {name: {key: item[key] for key in ("type", "required", "min", "max")} for name, item in features.items()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
