@@ -30,6 +30,8 @@ from bentos.following import Follower
 from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
 from bentos.metrics import Metrics
+from bentos.outcome_bodies import PATH as OUTCOMES
+from bentos.outcome_log import OutcomeLog
 from bentos.prediction_log import PredictionLog
 from bentos.refusals import RefusedError, invalid
 from bentos.served import Served, in_rows
@@ -81,6 +83,7 @@ class ModelApp:
         self.follower = None if pointer is None else Follower(pointer, self.switch, self._cannot_switch)
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
+        self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
         self.served: Served | None = None
         self.switch(served)
@@ -95,6 +98,8 @@ class ModelApp:
             ("GET", "/model"): self._endpoint("/model", {JSON: self._model}),
             ("GET", "/docs.json"): self._endpoint("/docs.json", {JSON: self._docs}),
         }
+        if self.outcomes is not None:
+            answered["POST", OUTCOMES] = self._endpoint(OUTCOMES, {JSON: self.outcomes.take})
         told = {"/metrics": self._metrics, "/livez": self._alive, "/healthz": self._alive, "/readyz": self._ready}
         routes: list[BaseRoute] = [
             Route(path, AsgiEndpoint(endpoint), methods=[method]) for (method, path), endpoint in answered.items()
@@ -157,7 +162,7 @@ class ModelApp:
 
     async def _docs(self, served: Served, body: bytes, request_id: str) -> bytes:
         del body, request_id
-        return to_json(openapi.describe(served))
+        return to_json(openapi.describe(served, takes_outcomes=self.outcomes is not None))
 
     def _answered(
         self,
@@ -191,7 +196,8 @@ class ModelApp:
                 kind = JSON if scope["method"] == "GET" else content_type(given.get(b"content-type", b""), handlers)
                 with self.deadlines:
                     body = b"" if scope["method"] == "GET" else await read_body(receive, self.limits["max_body_bytes"])
-                    content, status = await handlers[kind](served, body, request_id), 200  # type: ignore[arg-type]
+                    content = await handlers[kind](served, body, request_id)  # type: ignore[arg-type]
+                    status = 202 if path == OUTCOMES else 200
             except ValidationError as error:
                 refusal = invalid(error)
                 self._count(served, error)

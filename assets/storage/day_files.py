@@ -67,6 +67,11 @@ def days(folder: Path) -> list[Path]:
     return [found[day] for day in sorted(found)]
 
 
+def files(folder: Path) -> list[Path]:
+    """The files of all days, and those that were published beside them, as ``DAY-DIGEST.parquet``."""
+    return sorted([*days(folder), *folder.glob(f"{DAY}-*{PARQUET}")])
+
+
 def parts(file: Path) -> list[Path]:
     """All files of a day."""
     return sorted(file.parent.glob(f"{file.stem}.*"))
