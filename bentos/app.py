@@ -7,6 +7,7 @@ import contextlib
 import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import arrow_batches, entity_key, openapi, page
+from bentos import arrow_batches, entity_key, openapi
 from bentos.access import CALLER
 from bentos.batching import Batcher
 from bentos.bodies import Row
@@ -32,6 +30,9 @@ from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
 from bentos.metrics import Metrics
 from bentos.micro_batching import MicroBatcher
+from bentos.outcome_bodies import PATH as OUTCOMES
+from bentos.outcome_log import OutcomeLog
+from bentos.plain_routes import plain_routes
 from bentos.prediction_log import PredictionLog
 from bentos.refusals import RefusedError, refusal_of
 from bentos.served import Served, in_rows
@@ -85,6 +86,7 @@ class ModelApp:
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
         self.experiments = Experiments(self.metrics, log_folder, secret_file)
+        self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
         self.served: Served | None = None
         self.switch(served)
@@ -97,15 +99,16 @@ class ModelApp:
             ("POST", "/predict_batch"): self._endpoint("/predict_batch", batches),
             ("POST", "/explain"): self._endpoint("/explain", {JSON: self._explain}),
             ("GET", "/model"): self._endpoint("/model", {JSON: _told(Served.describe)}),
-            ("GET", "/docs.json"): self._endpoint("/docs.json", {JSON: _told(openapi.describe)}),
+            ("GET", "/docs.json"): self._endpoint(
+                "/docs.json", {JSON: _told(partial(openapi.describe, takes_outcomes=self.outcomes is not None))}
+            ),
         }
-        told = {"/metrics": self._metrics, "/livez": self._alive, "/healthz": self._alive, "/readyz": self._ready}
+        if self.outcomes is not None:
+            answered["POST", OUTCOMES] = self._endpoint(OUTCOMES, {JSON: self.outcomes.take})
         routes: list[BaseRoute] = [
             Route(path, AsgiEndpoint(endpoint), methods=[method]) for (method, path), endpoint in answered.items()
         ]
-        routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in told.items()]
-        if self.static is not None:
-            routes += [Route("/", self._page), Mount("/static", StaticFiles(directory=self.static))]
+        routes += plain_routes(self.metrics, lambda: self.served is not None, self.static)
         routed = Starlette(routes=routes, exception_handlers={HTTPException: not_routed}, lifespan=self._lifespan)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,7 +196,8 @@ class ModelApp:
                 with self.deadlines:
                     if scope["method"] != "GET":
                         body = await read_body(receive, self.limits["max_body_bytes"])
-                    content, status = await handlers[kind](served, body, request_id), 200  # type: ignore[arg-type]
+                    content = await handlers[kind](served, body, request_id)  # type: ignore[arg-type]
+                    status = 202 if path == OUTCOMES else 200
             except Exception as error:  # noqa: BLE001 - the client is told that it is ours, the log what it is
                 refusal, content = self._refusal(served, path, request_id, error), b""
             lines = [(b"x-request-id", request_id.encode()), *([] if served is None else served.headers)]
@@ -239,19 +243,6 @@ class ModelApp:
             # a name that no feature has comes from outside: it must not become a time series of its own
             name = next((str(place) for place in reversed(item["loc"]) if place in features), "other")
             self.metrics.refused.labels(name, item["type"]).inc()
-
-    async def _metrics(self, request: Request) -> Response:
-        del request
-        return Response(await asyncio.to_thread(self.metrics.text), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    async def _page(self, request: Request) -> Response:
-        return HTMLResponse(page.PAGE, headers=page.headers(request.url.scheme))
-
-    async def _alive(self, _: Request) -> Response:
-        return PlainTextResponse("alive\n")
-
-    async def _ready(self, _: Request) -> Response:
-        return PlainTextResponse("no version may be served\n", 503) if self.served is None else PlainTextResponse("ready\n")
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bentos import schemas
+from bentos import outcome_bodies, schemas
 from bentos.arrow_batches import KIND
 from bentos.entity_key import PATHS, PATTERN
 from bentos.served import Served
@@ -51,8 +51,8 @@ IDENTIFIED = {
 }
 
 
-def describe(served: Served) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a served model."""
+def describe(served: Served, *, takes_outcomes: bool = False) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a served model, whose service may take outcomes."""
     example = served.example
     signature = {**served.model.signature, "background": [{**dict.fromkeys(served.model.signature["features"]), **example}]}
     bodies = schemas.requests(signature, served.limits["max_batch_rows"])
@@ -71,6 +71,8 @@ def describe(served: Served) -> dict[str, Any]:
     if served.entity is not None:
         for path in sorted(PATHS):
             paths[path]["post"]["parameters"].append(_named(served.entity["name"]))
+    if takes_outcomes:
+        paths[outcome_bodies.PATH] = {"post": _outcomes(served)}
     paths["/model"] = {"get": _told("Say which model answers: version, digest, since when, lineage, features and limits.")}
     return {
         "openapi": "3.1.0",
@@ -99,6 +101,38 @@ def _asked(path: str, body: dict[str, Any], answer: dict[str, Any], row: dict[st
             },
         }
     }
+
+
+def _outcomes(served: Served) -> dict[str, Any]:
+    name = None if served.entity is None else served.entity["name"]
+    body = TypeAdapter(outcome_bodies.body_type(served.model.signature, name, served.limits["max_batch_rows"])).json_schema()
+    schema = TypeAdapter(outcome_bodies.answer_type()).json_schema()
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "summary": "Tell what became of answers; each outcome is kept, and joined with its answer when it is read.",
+        "operationId": "outcomes",
+        "parameters": [IDENTIFIED],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _inlined(body)}}},
+        "responses": {
+            "202": {"description": "They are kept", "content": {"application/json": {"schema": schema}}},
+            **{status: {"description": told, "content": error} for status, told in REFUSALS.items()},
+        },
+    }
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without references: its definitions stand where they are named."""
+    definitions = schema.pop("$defs", {})
+
+    def resolved(item: Any) -> Any:
+        if isinstance(item, dict):
+            if "$ref" in item:
+                return resolved(definitions[item["$ref"].rpartition("/")[2]])
+            return {name: resolved(part) for name, part in item.items()}
+        return [resolved(part) for part in item] if isinstance(item, list) else item
+
+    found: dict[str, Any] = resolved(schema)
+    return found
 
 
 def _named(entity: str) -> dict[str, Any]:

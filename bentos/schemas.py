@@ -26,7 +26,7 @@ def row_type(signature: dict[str, Any]) -> Any:
         else:
             kind = Annotated[float, Field(ge=feature["min"], le=feature["max"], allow_inf_nan=False, **told)]
         fields[name] = kind if feature["required"] else NotRequired[kind | None]
-    return _object("Row", fields)
+    return typed("Row", fields)
 
 
 def prediction_type(signature: dict[str, Any]) -> Any:
@@ -51,14 +51,14 @@ def prediction_type(signature: dict[str, Any]) -> Any:
             "high": Annotated[float, Field(description="Upper end of the 90 % prediction interval")],
         }
     unknown = Annotated[list[str], Field(description="Features whose category was not seen in training")]
-    return _object("Prediction", {**fields, "unknown_categories": unknown})
+    return typed("Prediction", {**fields, "unknown_categories": unknown})
 
 
 def requests(signature: dict[str, Any], max_batch_rows: int) -> dict[str, Any]:
     """The types of the bodies, by path."""
     row: Any = row_type(signature)
-    one = _object("OneRow", {"row": row})
-    many = _object("ManyRows", {"rows": Annotated[list[row], Field(min_length=1, max_length=max_batch_rows)]})
+    one = typed("OneRow", {"row": row})
+    many = typed("ManyRows", {"rows": Annotated[list[row], Field(min_length=1, max_length=max_batch_rows)]})
     return {"/predict": one, "/predict_batch": many, "/explain": one}
 
 
@@ -67,9 +67,9 @@ def answers(signature: dict[str, Any]) -> dict[str, Any]:
     prediction = prediction_type(signature)
     numbers = dict[str, float]
     return {
-        "/predict": _object("Answer", {"prediction": prediction, **STAMP}),
-        "/predict_batch": _object("BatchAnswer", {"predictions": list[prediction], **STAMP}),  # type: ignore[valid-type]
-        "/explain": _object(
+        "/predict": typed("Answer", {"prediction": prediction, **STAMP}),
+        "/predict_batch": typed("BatchAnswer", {"predictions": list[prediction], **STAMP}),  # type: ignore[valid-type]
+        "/explain": typed(
             "Explanation",
             {
                 "prediction": prediction,
@@ -84,12 +84,18 @@ def answers(signature: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _object(name: str, fields: dict[str, Any]) -> Any:
+def typed(name: str, fields: dict[str, Any]) -> Any:
+    """A type of dictionaries of these fields, and no others."""
     # as Any: a type checker wants a dictionary type's fields written out
     factory: Any = TypedDict
     made = factory(name, fields)
     made.__pydantic_config__ = STRICT
     return made
+
+
+def optional(kind: Any) -> Any:
+    """A field that may be left out."""
+    return NotRequired[kind]
 
 
 def _examples(signature: dict[str, Any], name: str) -> list[Any]:

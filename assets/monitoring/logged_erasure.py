@@ -10,10 +10,12 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from assets.monitoring.logged_requests import files, lines_of
-from assets.storage import log_keys, pseudonym_key
+from assets.storage import day_files, log_keys, pseudonym_key
+from assets.storage.day_files import PARQUET
 from assets.storage.home import Home
 from assets.storage.row_eraser import Person, scrub
 from bentos.pseudonyms import pseudonym
@@ -64,11 +66,25 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
 def erase(home: Home, rows: Rows) -> None:
     """Remove rows of the log, and what free pages hold of them."""
     for file, named in rows.items():
-        with closing(sqlite3.connect(home.root / file, timeout=60)) as connection:
-            connection.execute("pragma secure_delete = on")
-            with connection:
-                connection.executemany("delete from predictions where request_id = ? and row_number = ?", named)
-            scrub(connection)
+        path = home.root / file
+        with day_files.held(home, path.relative_to(home.served).parts[0]):
+            _erase(path if path.exists() else path.with_suffix(PARQUET), {(str(name), int(row)) for name, row in named})
+
+
+def _erase(path: Path, named: set[tuple[str, int]]) -> None:
+    if path.suffix == PARQUET:
+        if path.exists():
+            names = ("request_id", "row_number")
+            day_files.rewrite(
+                path,
+                lambda batch: [item not in named for item in zip(*(batch[name].to_pylist() for name in names), strict=True)],
+            )
+        return
+    with closing(sqlite3.connect(path, timeout=60)) as connection:
+        connection.execute("pragma secure_delete = on")
+        with connection:
+            connection.executemany("delete from predictions where request_id = ? and row_number = ?", named)
+        scrub(connection)
 
 
 def _is_like(line: Mapping[str, Any], row: Mapping[str, Any], hashed: Mapping[str, str]) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import HomeError
 from assets.promotion.ledger_state import Entry
-from assets.storage import log_keys
+from assets.storage import day_files, log_keys
+from assets.storage.day_files import PARQUET, Table
 from assets.storage.home import Home
 from bentos.log_encryption import LogKeyError, decrypt
 from bentos.runtime import Model
@@ -50,7 +52,25 @@ class Logged:
 
 def files(home: Home, product: str) -> list[Path]:
     """The files of a product's log, the earliest day first."""
-    return sorted((home.served / product).glob("*.sqlite"))
+    return day_files.days(home.served / product)
+
+
+def table() -> Table:
+    """What they hold."""
+    from bentos.prediction_log import TABLE
+
+    return Table("predictions", TABLE, ("request_id", "row_number"))
+
+
+def archive(home: Home, product: str, now: datetime) -> list[Path]:
+    """Make Parquet of the days of a product's log that are over; the files that were made into it.
+
+    See `day_files.archive`.
+    """
+    if not files(home, product):
+        return []
+    with day_files.held(home, product):
+        return day_files.archive(home.served / product, table(), now)
 
 
 def read(home: Home, champion: Entry, model: Model) -> Logged | None:
@@ -87,48 +107,78 @@ def read(home: Home, champion: Entry, model: Model) -> Logged | None:
 
 def extent(home: Home, champion: Entry) -> dict[str, Any]:
     """What is known of the log without reading what it holds: ``from``, ``to``, ``rows`` and ``requests``."""
-    query = (
-        "select min(answered_at_utc), max(answered_at_utc), count(*), count(distinct request_id) from predictions "
-        "where model_digest = ?"
-    )
-    found = []
+    names, found = ["answered_at_utc", "request_id"], []
     for file in files(home, champion.product):
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-            found += [row for row in connection.execute(query, (champion.model_digest,)) if row[2]]
+        lines = list(_plain(file, names, champion.model_digest))
+        if lines:
+            moments = [line["answered_at_utc"] for line in lines]
+            found.append((min(moments), max(moments), len(lines), len({line["request_id"] for line in lines})))
     first, last, rows, requests = zip(*found, strict=True)
     return {"from": min(first), "to": max(last), "rows": sum(rows), "requests": sum(requests)}
 
 
 def lines_of(
-    file: Path, known: Sequence[log_keys.LogKey], query: str = "select * from predictions", given: Sequence[Any] = ()
+    file: Path, known: Sequence[log_keys.LogKey], model_digest: str | None = None, most: int | None = None
 ) -> list[dict[str, Any]]:
-    """The lines of a file that a query gives, decrypted.
+    """The lines of a day, or those of one model, decrypted: the latest ones first, if at `most` so many are wanted.
 
     Raises
     ------
     HomeError
         If the private key cannot be had, or a line was changed.
     """
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-        connection.row_factory = sqlite3.Row
-        # the file of a day that an earlier version of the service began lacks columns
-        lines = [{"hidden": None, **dict(line)} for line in connection.execute(query, given)]
-        connection.row_factory = None
-        _decrypt(connection, known, lines)
+    lines = list(islice(_plain(file, None, model_digest, latest_first=most is not None), most))
+    _decrypt(file, known, lines)
     return lines
 
 
-def _decrypt(connection: sqlite3.Connection, known: Sequence[log_keys.LogKey], lines: Sequence[dict[str, Any]]) -> None:
-    """Decrypt the lines of a file in place, those that are encrypted."""
+def _plain(
+    file: Path, names: Sequence[str] | None, model_digest: str | None, *, latest_first: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The lines of a day as they lie there, in their order or the latest first; of some columns, or of all."""
+    if file.suffix == PARQUET or not file.exists():  # it became Parquet since the files were listed
+        yield from _archived(file.with_suffix(PARQUET), names, model_digest, latest_first=latest_first)
+        return
+    order = "desc" if latest_first else "asc"
+    columns = "*" if names is None else ", ".join(names)
+    query = f"select {columns} from predictions where coalesce(model_digest = ?, true) order by rowid {order}"
+    with day_files.reading(file) as connection:
+        connection.row_factory = sqlite3.Row
+        # the file of a day that an earlier version of the service began lacks columns
+        lacking = dict.fromkeys(table().schema().names) if names is None else {}
+        for line in connection.execute(query, (model_digest,)):
+            yield {**lacking, **dict(line)}
+
+
+def _archived(
+    file: Path, names: Sequence[str] | None, model_digest: str | None, *, latest_first: bool
+) -> Iterator[dict[str, Any]]:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as source:
+        groups = range(source.num_row_groups)
+        for number in groups[::-1] if latest_first else groups:
+            found = source.read_row_group(number, None if names is None else [*names, "model_digest"])
+            if model_digest is not None:
+                found = found.filter(pc.equal(found["model_digest"], model_digest))
+            lines = found.to_pylist()
+            yield from reversed(lines) if latest_first else lines
+
+
+def _decrypt(file: Path, known: Sequence[log_keys.LogKey], lines: Sequence[dict[str, Any]]) -> None:
+    """Decrypt the lines of a day in place, those that are encrypted."""
+    if all(line["data_key"] is None for line in lines):
+        return
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     ciphers: dict[int, AESGCM] = {}
+    sealed = day_files.data_keys(file if file.exists() else file.with_suffix(PARQUET))
     for line in lines:
-        if (number := line.get("data_key")) is None:
+        if (number := line["data_key"]) is None:
             continue
         if number not in ciphers:
-            sealed = connection.execute("select key_id, sealed from data_keys where number = ?", (number,)).fetchone()
-            ciphers[number] = AESGCM(log_keys.open_sealed(known, *(sealed or ("?", ""))))
+            ciphers[number] = AESGCM(log_keys.open_sealed(known, *sealed.get(number, ("?", ""))))
         place = line["request_id"], line["row_number"], line["answered_at_utc"], line["model_digest"]
         try:
             content = decrypt(ciphers[number], place, line["features"])
@@ -148,12 +198,12 @@ def latest(home: Home, product: str, model_digest: str | None = None, most: int 
     HomeError
         If they are encrypted, and the private key cannot be had.
     """
-    query = "select * from predictions where coalesce(model_digest = ?, true) order by rowid desc limit ?"
     left, known = most, log_keys.keys(home)
     for file in reversed(files(home, product)):
-        lines = lines_of(file, known, query, (model_digest, left))
-        left -= len(lines)
-        yield from lines
+        if left > 0:
+            lines = lines_of(file, known, model_digest, left)
+            left -= len(lines)
+            yield from lines
 
 
 def _score(answer: Mapping[str, Any]) -> float:

@@ -5,8 +5,6 @@ What is asked has no label yet, and often no time of its own: it is told whether
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from assets.monitoring.drift import told
 from assets.monitoring.logged_requests import Logged
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
-from assets.storage import pseudonym_key
+from assets.storage import day_files, pseudonym_key
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.sql import identifier
@@ -38,9 +36,8 @@ BLOCK, OUTPUT = "/block", "/outputs"
 def position(home: Home, product: str) -> str:
     """How far the log has come, as a digest of its last day; empty if nobody asked. Days before it may be pruned."""
     reached = {}
-    for file in sorted((home.served / product).glob("*.sqlite"))[-1:]:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
-            reached[file.stem] = connection.execute("select max(rowid) from predictions").fetchone()[0]
+    for file in logged_requests.files(home, product)[-1:]:
+        reached[file.stem] = day_files.position(file, "predictions")
     return value_digest(reached) if reached else ""
 
 

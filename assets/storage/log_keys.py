@@ -6,14 +6,13 @@ A key is rotated by sealing the data keys anew; no row is encrypted anew.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import HomeError
+from assets.storage import day_files
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from bentos.log_encryption import LogKeyError, PublicKey, data_key
@@ -108,9 +107,8 @@ def sealed_with(home: Home) -> dict[str, int]:
     """How many data keys of the log are sealed with each key, by its id."""
     found: dict[str, int] = {}
     for path in _files(home):
-        with closing(sqlite3.connect(path, timeout=30)) as connection:
-            for key_id, count in connection.execute("select key_id, count(*) from data_keys group by 1"):
-                found[key_id] = found.get(key_id, 0) + count
+        for key_id, _ in day_files.data_keys(path).values():
+            found[key_id] = found.get(key_id, 0) + 1
     return found
 
 
@@ -126,15 +124,18 @@ def seal_anew(home: Home) -> int:
     """
     *_, present = known = keys(home)
     done = 0
-    for path in _files(home):
-        with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
-            connection.execute("pragma secure_delete = on")
-            others = "select number, key_id, sealed from data_keys where key_id != ?"
-            for number, key_id, sealed in connection.execute(others, (present.key.id,)).fetchall():
-                opened = open_sealed(known, key_id, sealed)
-                new = (present.key.id, present.key.seal(opened), number)
-                connection.execute("update data_keys set key_id = ?, sealed = ? where number = ?", new)
-                done += 1
+    for folder in sorted(home.served.glob("*/")):
+        with day_files.held(home, folder.name):
+            for path in (item for item in _files(home) if item.is_relative_to(folder)):
+                sealed = day_files.data_keys(path)
+                new = {
+                    number: (present.key.id, present.key.seal(open_sealed(known, *item)))
+                    for number, item in sealed.items()
+                    if item[0] != present.key.id
+                }
+                if new:
+                    day_files.write_data_keys(path, sealed | new)
+                    done += len(new)
     _write(home, [item for item in known if item.key.id in {*sealed_with(home), present.key.id}])
     return done
 
@@ -178,13 +179,9 @@ def _read(path: Path) -> X25519PrivateKey:
 
 
 def _files(home: Home) -> list[Path]:
-    """The files of logs that hold data keys."""
-    found = []
-    for path in sorted(home.served.glob("*/*.sqlite")):
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
-            if connection.execute("select 1 from sqlite_master where name = 'data_keys'").fetchone():
-                found.append(path)
-    return found
+    """The files of logs, which may hold data keys."""
+    folders = [*home.served.glob("*/"), *home.served.glob("*/outcomes/")]
+    return [path for folder in sorted(folders) for path in day_files.files(folder)]
 
 
 def _record(home: Home) -> Path:

@@ -67,6 +67,8 @@ def prune(product: str | None, is_dry: bool) -> None:
         click.echo(f"manifest: {done.lines:,} superseded lines left out; keep this head instead of earlier ones: {done.head}")
     if done.given_back:
         click.echo(f"databases: {done.given_back / 1e6:,.1f} MB of free pages given back")
+    if done.archived:
+        click.echo(f"prediction logs: {done.archived:,} days that are over are Parquet now")
     for kind in done.items:
         click.echo(f"{kind:<20} {done.items[kind]:>7,}  {done.size_bytes[kind] / 1e6:>10,.1f} MB")
     verb = "would go" if is_dry else "removed"

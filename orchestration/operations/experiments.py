@@ -55,8 +55,7 @@ def designed(home: Home, product: str, name: str, history: Path | None = None) -
     spec, experiment = declared_experiment(product, name)
     if experiment.kind != "test":
         raise SpecificationError(
-            f"{product}: '{name}' is a {experiment.kind}, which has no duration to design. Declare one of kind 'test' to find an "
-            "effect."
+            f"{product}: '{name}' is a {experiment.kind}, which has no duration to design. Declare one of kind 'test' instead."
         )
     frame = labelled_history(home, spec, experiment) if history is None else _read(history)
     return design(product, experiment, OutcomeHistory(frame, product if history is None else str(history)))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.monitoring import logged_requests
 from assets.promotion import registry_retention
 from assets.promotion.mlflow_client import database
 from assets.spec import ProductSpec
@@ -45,6 +46,8 @@ class Pruned:
         The digest of its last line then.
     given_back : int
         By how many bytes databases became smaller.
+    archived : int
+        How many days of prediction logs were made into Parquet.
     """
 
     items: Counter[str] = field(default_factory=Counter)
@@ -52,6 +55,7 @@ class Pruned:
     lines: int = 0
     head: str = ""
     given_back: int = 0
+    archived: int = 0
 
     def add(self, kind: str, *paths: Path) -> None:
         """Count one item."""
@@ -111,6 +115,8 @@ def prune(
                     versions = [item for item in rule.unneeded_versions() if not item.is_pruned]
                     registry_retention.retire(home, rule.spec.name, versions, f"{now:%Y-%m-%d}")
                 _remove(found, scratch)
+                for rule in chosen:
+                    done.archived += len(logged_requests.archive(home, rule.spec.name, now))
         if product is None:
             _prune_runs(home, before, done, is_dry=is_dry)
         if not is_dry:

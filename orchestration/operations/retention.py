@@ -17,6 +17,7 @@ from assets.promotion import current_artifacts, experiment_records, ledger
 from assets.promotion.registry_retention import Stored
 from assets.serving import bento_package
 from assets.spec import ProductSpec
+from assets.storage import day_files
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from assets.warehouse import dbt_build
@@ -120,8 +121,8 @@ class Retention:
         records = (path for path in (home.monitoring / product).glob("v*.json") if path.name not in named)
         yield from _all("monitoring records", (path for path in records if self.is_over(path, rule.snapshots_days)))
         if (days := rule.prediction_log_days) is not None:
-            logged = (path for path in sorted((home.served / product).glob("*.sqlite"))[:-1] if self.is_over(path, days))
-            yield from _all("prediction log", (part for path in logged for part in path.parent.glob(f"{path.name}*")))
+            logged = (path for path in day_files.days(home.served / product)[:-1] if self.is_over(path, days))
+            yield from _all("prediction log", (part for path in logged for part in day_files.parts(path)))
 
     def _report_folders(self, *, kept: bool) -> list[str]:
         short = {digest[:12] for digest in self.models}

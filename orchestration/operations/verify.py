@@ -32,7 +32,7 @@ SMALL = 1 << 20
 LOOKS = 3
 """How often it is looked again while other processes publish."""
 DATABASES = ("ledger/*.db", "registry/mlflow.db")
-MORE_DATABASES = ("dagster/history/**/*.db", "dagster/schedules/*.db", "served/*/*.sqlite", "streams/*/*.db")
+MORE_DATABASES = ("dagster/history/**/*.db", "dagster/schedules/*.db", "served/**/*.sqlite", "streams/*/*.db")
 """Those that a deep look adds, as their check reads all of them."""
 State = Literal["changed", "missing", "unknown", "disagrees"]
 

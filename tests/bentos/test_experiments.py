@@ -71,7 +71,9 @@ def lines(folder: Path, table: str) -> list[dict[str, Any]]:
     for file in sorted(folder.glob("*.sqlite")):
         with closing(sqlite3.connect(file)) as connection:
             connection.row_factory = sqlite3.Row
-            found += [dict(line) for line in connection.execute(f"select * from {table}")]
+            # the file is there a moment before its table
+            if connection.execute("select 1 from sqlite_master where name = ?", [table]).fetchone():
+                found += [dict(line) for line in connection.execute(f"select * from {table}")]
     return found
 
 

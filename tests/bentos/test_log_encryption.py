@@ -6,6 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,30 @@ def test_a_rotated_key_opens_what_the_earlier_one_did(shop: Shop, tmp_path: Path
     Path(second.file).unlink()
     with pytest.raises(HomeError, match="second.pem"):
         list(logged_requests.latest(home, "churn"))
+
+
+def test_an_archived_day_stays_encrypted_and_its_keys_are_rotated(shop: Shop, tmp_path: Path) -> None:
+    """Parquet holds the ciphertext, and the sealed keys beside it change alone; a line that came late is read with its own."""
+    home = shop[0]
+    first = log_keys.use(home, tmp_path / "first.pem")
+    logged(shop, "a")
+    after = START + timedelta(days=2)
+    (file,) = logged_requests.archive(home, "churn", after)
+    logged(shop, "late")
+    assert [line["request_id"] for line in logged_requests.latest(home, "churn")] == ["a"]
+    assert logged_requests.archive(home, "churn", after) == [file]
+    content = b"".join(path.read_bytes() for path in file.parent.iterdir())
+    assert not any(value in content for value in (b"nobody else", b"0.25", b"somebody", b"entity-17"))
+    lines = list(logged_requests.latest(home, "churn"))
+    assert [(line["request_id"], line["entity"], line["data_key"]) for line in lines] == [
+        ("late", "entity-17", 2), ("a", "entity-17", 1)
+    ]  # fmt: skip
+    rows = file.with_suffix(".parquet").read_bytes()
+    second = log_keys.use(home, tmp_path / "second.pem")
+    assert (log_keys.seal_anew(home), log_keys.sealed_with(home)) == (2, {second.key.id: 2})
+    Path(first.file).unlink()
+    assert list(logged_requests.latest(home, "churn")) == lines
+    assert file.with_suffix(".parquet").read_bytes() == rows
 
 
 def test_a_key_that_cannot_be_is_one_error_and_nothing_changed(home: Home, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from assets.features.snapshots import Snapshot
-from assets.monitoring import champion_monitor, monitor_page, request_drift
+from assets.monitoring import champion_monitor, logged_requests, monitor_page, request_drift
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage import pseudonym_key
@@ -24,6 +24,7 @@ from assets.training import training
 from bentos.prediction_log import Answered, PredictionLog
 from bentos.runtime import Model
 from bentos.served import Served
+from orchestration.operations.verify import verify
 from tests.models import champion_of, promised, snapshot_of
 from tests.shop import AT_RANDOM, COLUMNS, customers, product
 
@@ -107,6 +108,30 @@ def test_a_feature_may_be_named_like_the_outputs(tmp_path: Path) -> None:
     assert set(found["data"]) == {"age", "plan", "outputs"}
     assert set(found["model"]) == {"outputs"}
     assert found["data"]["outputs"] != found["model"]["outputs"]
+
+
+def test_days_that_are_over_become_parquet_and_nothing_that_is_read_of_them_changes(shop: Shop) -> None:
+    """Not what was asked, nor its order, nor how far the log has come; a day that may be written to stays as it is."""
+    home, _, champion, _ = shop
+    ask(shop, customers(300, seed=9), answered=True)
+    before = [
+        list(logged_requests.latest(home, "churn", most=25)),
+        list(logged_requests.latest(home, "churn", champion.model_digest)),
+        request_drift.position(home, "churn"),
+        logged_requests.extent(home, champion),
+        request_drift.look(home, spec_of(), champion),
+    ]
+    assert logged_requests.archive(home, "churn", START + timedelta(days=1)) == []
+    (file,) = logged_requests.archive(home, "churn", START + timedelta(days=2))
+    assert sorted(path.name for path in file.parent.iterdir()) == [f"{START.date()}.parquet"]
+    assert verify(home).problems == []
+    assert before == [
+        list(logged_requests.latest(home, "churn", most=25)),
+        list(logged_requests.latest(home, "churn", champion.model_digest)),
+        request_drift.position(home, "churn"),
+        logged_requests.extent(home, champion),
+        request_drift.look(home, spec_of(), champion),
+    ]
 
 
 def test_too_little_is_not_judged(shop: Shop) -> None:

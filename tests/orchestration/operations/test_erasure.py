@@ -9,7 +9,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from assets.errors import DataError, SpecificationError
 from assets.features import snapshots
 from assets.ingestion import landed_tables
 from assets.ingestion.stream_consumer import Consumer
+from assets.monitoring import logged_requests
 from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.spec import ProductSpec
@@ -171,6 +172,22 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
     assert certificate["rows"]["served"] == 3
     assert certificate["models"] == []
     assert LAST not in json.dumps(certificate)
+
+
+def test_rows_are_erased_from_days_of_the_log_that_are_parquet(world: tuple[Path, Home]) -> None:
+    """Also where a day became Parquet after they were found."""
+    folder, home = world
+    found, _ = look(folder, home, LAST)
+    assert len(logged_requests.archive(home, "churn", NOW + timedelta(days=2))) == 1
+    request, _ = look(folder, home, LAST)
+    assert [len(rows) for rows in request.logged.values()] == [len(rows) for rows in found.logged.values()] == [3]
+    request.logged = found.logged
+    certificate = erasure.erase(home, request)
+    assert named_in(home) == set()
+    assert verify(home, deep=True).problems == []
+    assert certificate["rows"]["served"] == 3
+    left = [(line["request_id"], line["row_number"]) for line in logged_requests.latest(home, "churn")]
+    assert sorted(left) == [("both", 0), ("theirs", 0)]
 
 
 def test_no_landing_brings_a_person_back(world: tuple[Path, Home]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from assets.errors import DigestError
 from assets.promotion import ledger, registered_versions, registry_retention
 from assets.storage.home import REPOSITORY, Home
 from benchmarks.retention import RETENTION, declared, made, retrained, size
+from bentos.prediction_log import TABLE
 from orchestration import event_history
 from orchestration.operations import decisions, doctor, lineage
 from orchestration.operations.prune import prune
@@ -107,16 +110,24 @@ def test_a_young_model_that_never_served_stays(copy: Home) -> None:
 
 
 def test_the_prediction_log_is_for_ever_unless_days_are_declared(kept: Path, copy: Home) -> None:
-    """Its last day stays, so that the monitoring need not be made anew."""
+    """Its last day stays, so that the monitoring need not be made anew; days that are over become Parquet on the way."""
     folder = copy.served / LAST.name
     folder.mkdir(parents=True)
     for day in ("2024-01-01", "2024-01-02"):
-        (folder / f"{day}.sqlite").touch()
+        with closing(sqlite3.connect(folder / f"{day}.sqlite")) as connection, connection:
+            connection.execute(TABLE)
+            connection.execute(
+                "insert into predictions (request_id, row_number, answered_at_utc, model_version, model_digest, features, "
+                "prediction) values ('a', 0, ?, 1, 'd', '{}', '{}')",
+                (f"{day}T08:00:00.000+00:00",),
+            )
     (folder / "2024-01-01.sqlite-wal").touch()
-    prune(copy, [LAST], [])
-    assert len(list(folder.iterdir())) == 3
+    assert prune(copy, [LAST], [], is_dry=True).archived == 0
+    assert prune(copy, [LAST], []).archived == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["2024-01-01.parquet", "2024-01-02.parquet"]
+    assert broken(copy) == []
     prune(copy, [declared(0, retention={**RETENTION, "prediction_log_days": 0})], [])
-    assert [path.name for path in folder.iterdir()] == ["2024-01-02.sqlite"]
+    assert [path.name for path in folder.iterdir()] == ["2024-01-02.parquet"]
 
 
 KILLED = """

@@ -1,0 +1,72 @@
+"""Log views: the lines of day files as views of a DuckDB connection: Parquet is scanned, the rest is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.storage import day_files
+from assets.storage.day_files import KEYS, PARQUET, Table
+from assets.storage.drafts import draft_folder
+from assets.storage.home import Home
+from assets.storage.sql import literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "1GB"
+"""What DuckDB may take; beyond it, it spills to disk."""
+
+
+@contextmanager
+def connected(home: Home, product: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that thinks in UTC; while it is open, nobody rewrites the day files of a product."""
+    import duckdb
+
+    with draft_folder(home) as scratch, day_files.held(home, product), duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(str(scratch))}")
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+def view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[Path],
+    columns: Sequence[str],
+    *,
+    table: Table,
+    lines_of: Callable[[Path], list[dict[str, Any]]],
+) -> None:
+    """Make a view of some columns of all files; those that are SQLite, or encrypted, are decoded first.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        Where it is made.
+    name : str
+        What it is called.
+    files, columns, table
+        The files, the columns that are wanted of them, and what they hold.
+    lines_of : callable
+        Gives the lines of a file, decrypted.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([table.schema().field(column) for column in columns])
+    types = {pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double"}
+    typed = ", ".join(f"{field.name} {types[field.type]}" for field in schema)
+    connection.execute(f"create temp table {name}_decoded ({typed})")
+    scanned = [file for file in files if file.suffix == PARQUET and not file.with_suffix(KEYS).exists()]
+    for file in files:
+        if file not in scanned and (lines := lines_of(file)):
+            decoded = pa.Table.from_pylist(lines, schema)
+            connection.register("decoded", decoded)
+            connection.execute(f"insert into {name}_decoded from decoded")
+            connection.unregister("decoded")
+    listed = ", ".join(literal(str(file)) for file in scanned)
+    also = f" union all select {', '.join(columns)} from read_parquet([{listed}])" if scanned else ""
+    connection.execute(f"create temp view {name} as from {name}_decoded{also}")

@@ -1,0 +1,249 @@
+"""Day files: what services wrote line by line, a file a day: SQLite while it may be written to, Parquet once the day is over.
+
+Both hold the same columns. Where both are there the Parquet file holds: the step from one to the other was cut off, and the
+next one ends it. Data keys of encrypted lines lie in the SQLite file, or beside the Parquet file, where they can be sealed anew
+without it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.storage.home import Home
+from assets.storage.locks import exclusive
+from assets.storage.publishing import publishing, read_json, write_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SQLITE, PARQUET, KEYS = ".sqlite", ".parquet", ".parquet.keys"
+DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+LATE_WRITERS = timedelta(days=1)
+"""How long after its end a day may still be written to."""
+BATCH = 1 << 17
+"""Lines of a row group."""
+POSITION = b"loopline.position"
+"""The metadata of a Parquet file that says how far the SQLite file had come."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the files of a folder hold.
+
+    Parameters
+    ----------
+    name, ddl : str
+        The table's name in SQLite, and the statement that makes it.
+    unique : tuple of str
+        The columns by which a line is told from others.
+    """
+
+    name: str
+    ddl: str
+    unique: tuple[str, ...]
+
+    def schema(self) -> pa.Schema:
+        """Its columns in Parquet, in their order."""
+        import pyarrow as pa
+
+        types = {"TEXT": pa.string(), "INTEGER": pa.int64(), "REAL": pa.float64()}
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(self.ddl)
+            columns = connection.execute(f"pragma table_info({self.name})").fetchall()
+        return pa.schema([(column[1], types[column[2].upper()]) for column in columns])
+
+
+def days(folder: Path) -> list[Path]:
+    """The file of each day, the earliest first."""
+    found = {path.stem: path for suffix in (SQLITE, PARQUET) for path in folder.glob(f"{DAY}{suffix}")}
+    return [found[day] for day in sorted(found)]
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of all days, and those that were published beside them, as ``DAY-DIGEST.parquet``."""
+    return sorted([*days(folder), *folder.glob(f"{DAY}-*{PARQUET}")])
+
+
+def parts(file: Path) -> list[Path]:
+    """All files of a day."""
+    return sorted(file.parent.glob(f"{file.stem}.*"))
+
+
+@contextmanager
+def held(home: Home, product: str) -> Iterator[None]:
+    """Let nobody else rewrite the day files of a product; services write on."""
+    with exclusive(home.served / f"{product}.lock"):
+        yield
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[sqlite3.Connection]:
+    """A SQLite file, to be read."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+        yield connection
+
+
+def position(file: Path, table: str) -> int | None:
+    """How far the lines of a day have come, the same before and after it became Parquet; None if it has none."""
+    if file.suffix == SQLITE:
+        with reading(file) as connection:
+            found: int | None = connection.execute(f"select max(rowid) from {table}").fetchone()[0]
+        return found
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(file).metadata[POSITION])
+
+
+def data_keys(file: Path) -> dict[int, tuple[str, str]]:
+    """The sealed data keys of a day by their numbers: with which key each is sealed, and the sealed key."""
+    if file.suffix == PARQUET:
+        beside = file.with_suffix(KEYS)
+        return {int(number): (item[0], item[1]) for number, item in read_json(beside).items()} if beside.exists() else {}
+    with reading(file) as connection:
+        if connection.execute("select 1 from sqlite_master where name = 'data_keys'").fetchone() is None:
+            return {}
+        return {number: (key, sealed) for number, key, sealed in connection.execute("select * from data_keys")}
+
+
+def write_data_keys(file: Path, keys: Mapping[int, tuple[str, str]]) -> None:
+    """Put these sealed data keys in the place of those of a day."""
+    if file.suffix == PARQUET:
+        write_json(file.with_suffix(KEYS), {str(number): item for number, item in keys.items()})
+        return
+    with closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+        connection.execute("pragma secure_delete = on")
+        given = [(*item, number) for number, item in keys.items()]
+        connection.executemany("update data_keys set key_id = ?, sealed = ? where number = ?", given)
+
+
+def archive(folder: Path, table: Table, now: datetime) -> list[Path]:
+    """Make Parquet of the days of a folder that nobody writes to any more; who calls holds the product's day files.
+
+    The Parquet file is complete before it has its name, and the SQLite file goes only then: whenever this is killed, the next
+    call ends it, and no line is lost or there twice.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files of the days lie.
+    table : Table
+        What they hold.
+    now : datetime
+        The present moment (aware).
+
+    Returns
+    -------
+    list of Path
+        The SQLite files in whose place there is Parquet now.
+    """
+    done = []
+    for file in sorted(folder.glob(f"{DAY}{SQLITE}")):
+        if is_over(date.fromisoformat(file.stem), now):
+            _archive(file, table)
+            done.append(file)
+    for path in folder.glob(f"{DAY}{SQLITE}-*"):  # of a file that a killed call has removed
+        if not path.with_name(path.name[: path.name.index("-", len("2026-01-01"))]).exists():
+            path.unlink(missing_ok=True)
+    return done
+
+
+def is_over(day: date, now: datetime) -> bool:
+    """Whether nobody writes to the file of a day any more.
+
+    Examples
+    --------
+    >>> [is_over(date(2026, 3, 1), datetime(2026, 3, day, 1, tzinfo=UTC)) for day in (2, 3)]
+    [False, True]
+    """
+    return now >= datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + LATE_WRITERS
+
+
+def rewrite(file: Path, keep: Callable[[pa.RecordBatch], list[bool]]) -> int:
+    """Rewrite a Parquet day without the lines that are not to be kept; how many went."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    left = 0
+    with pq.ParquetFile(file) as source, publishing(file) as draft:
+        with pq.ParquetWriter(draft, source.schema_arrow, compression="zstd") as writer:
+            for batch in source.iter_batches(BATCH):
+                kept = batch.filter(pa.array(keep(batch), pa.bool_()))
+                left += kept.num_rows
+                writer.write_batch(kept)
+            writer.add_key_value_metadata({POSITION.decode(): str(left)})
+        os.utime(draft, (file.stat().st_mtime,) * 2)  # by which its age is told
+        return int(source.metadata.num_rows) - left
+
+
+def _archive(file: Path, table: Table) -> None:
+    target = file.with_suffix(PARQUET)
+    known = data_keys(target) if target.exists() else {}
+    # numbers are a file's own: those of lines that came late follow those that are there
+    later = max(known, default=0)
+    with reading(file) as connection:
+        batches = _batches(connection, table, _names(target, table), later)
+        if (first := next(batches, None)) is not None:
+            if keys := {number + later: item for number, item in data_keys(file).items()}:
+                write_data_keys(target, known | keys)
+            _write(target, table, chain([first], batches), file)
+    for path in (file, *(file.with_name(f"{file.name}-{end}") for end in ("wal", "shm"))):
+        path.unlink(missing_ok=True)
+
+
+def _write(target: Path, table: Table, batches: Iterable[pa.RecordBatch], file: Path) -> None:
+    """Publish lines, after those that the Parquet file has already."""
+    import pyarrow.parquet as pq
+
+    is_late = target.exists()
+    place = position(target if is_late else file, table.name) or 0
+    with publishing(target) as draft:
+        with pq.ParquetWriter(draft, table.schema(), compression="zstd") as writer:
+            for batch in pq.ParquetFile(target).iter_batches(BATCH) if is_late else ():
+                writer.write_batch(batch)
+            for batch in batches:
+                writer.write_batch(batch)
+                place += batch.num_rows if is_late else 0
+            writer.add_key_value_metadata({POSITION.decode(): str(place)})
+        os.utime(draft, (file.stat().st_mtime,) * 2)
+
+
+def _names(target: Path, table: Table) -> set[tuple[Any, ...]]:
+    """By what the lines of a Parquet file are known; none if there is no such file."""
+    import pyarrow.parquet as pq
+
+    if not target.exists():
+        return set()
+    columns = pq.read_table(target, columns=list(table.unique))
+    return set(zip(*(columns[name].to_pylist() for name in table.unique), strict=True))
+
+
+def _batches(
+    connection: sqlite3.Connection, table: Table, known: Collection[tuple[Any, ...]], later: int
+) -> Iterator[pa.RecordBatch]:
+    """The lines of a SQLite file in their order, but those that are known."""
+    import pyarrow as pa
+
+    schema = table.schema()
+    present = {column[1] for column in connection.execute(f"pragma table_info({table.name})")}
+    if not present:
+        return
+    columns = ", ".join(name if name in present else f"null as {name}" for name in schema.names)
+    places, number = [schema.names.index(name) for name in table.unique], schema.names.index("data_key")
+    cursor = connection.execute(f"select {columns} from {table.name} order by rowid")
+    while lines := cursor.fetchmany(BATCH):
+        if known:
+            lines = [line for line in lines if tuple(line[place] for place in places) not in known]
+        if lines:
+            values = [list(column) for column in zip(*lines, strict=True)]
+            values[number] = [None if item is None else item + later for item in values[number]]
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
+            )
