@@ -1,0 +1,1 @@
+"""How far the statistics of experiments keep what they promise: ``make bench-experiments``."""
