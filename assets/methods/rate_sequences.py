@@ -144,6 +144,9 @@ def log_capital(
 ) -> Array:
     """The logarithm of the capital of bets against a difference: evidence, an e-value, that may be looked at any time.
 
+    Where the probability changes, as from step to step of a canary, the evidence of the steps adds up: the sum of logarithms,
+    each of the counts of its own step, is evidence again. So is the mean of the capitals of both sides.
+
     Parameters
     ----------
     treated, control, probability, expected, planned

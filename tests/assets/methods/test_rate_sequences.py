@@ -117,6 +117,26 @@ def test_a_canary_that_is_twice_as_bad_is_taken_back_and_an_equal_one_is_not() -
     assert Verdict.NOT_WORSE not in verdicts["twice"]
 
 
+def test_evidence_of_steps_with_other_probabilities_adds_up() -> None:
+    """A canary of 5 % and then of 25 %, as good as the champion, while errors rise in both arms: rarely found worse."""
+    random, total = np.random.default_rng(12), np.zeros((LOOKS, RUNS))
+    for probability, usual in ((0.05, 0.01), (0.25, 0.05)):
+        rows = random.binomial(BATCH, probability, (LOOKS, RUNS))
+        ones = random.binomial(rows, usual), random.binomial(BATCH - rows, usual)
+        sums = [part.cumsum(axis=0).astype(float) for part in (rows, BATCH - rows, *ones)]
+        step = log_capital(
+            Counts(sums[0], sums[2]),
+            Counts(sums[1], sums[3]),
+            0.0,
+            probability=probability,
+            expected=0.01,
+            planned=10_000,
+            is_above=True,
+        )
+        assert (total[-1] + step >= np.log(20)).any(axis=0).mean() <= 0.05
+        total += step
+
+
 def test_impossible_counts_probabilities_and_rates_are_refused() -> None:
     """With what is allowed."""
     with pytest.raises(ValueError, match=r"7\.0 outcomes of 1 among 5\.0 rows \(look \[1\]\)"):
