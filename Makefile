@@ -124,6 +124,10 @@ bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for d
 bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings, for docs/measured/retention.md (about 20 minutes)
 	@$(BIN)/python -m benchmarks.retention $(ARGS)
 
+.PHONY: bench-experiments
+bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about a minute; ARGS="canary" takes one section)
+	@$(BIN)/python -m benchmarks.experiments $(ARGS)
+
 .PHONY: bench-faults
 bench-faults: .venv/dev.stamp .faults ## Kill, fill disks, cut the power and set clocks, for docs/measured/faults.md (root; about 30 minutes)
 	@$(BIN)/python -m benchmarks.faults $(ARGS)

@@ -14,9 +14,9 @@ import numpy as np
 from assets.methods.bootstrap import Array
 from assets.methods.confidence_sequences import Bounds, checked_level
 
-TRUNCATION, BLOCK, CHUNK = 0.5, 50, 20_000
-"""The share of the capital that a bet may lose; the rows whose factors are multiplied before a logarithm is taken, and the
-rows in memory. No product of so many factors leaves the range of numbers, as none is below a half."""
+TRUNCATION, BLOCK, CHUNK = 0.5, 50, 200
+"""The share of the capital that a bet may lose; the rows whose factors are multiplied before a logarithm is taken, which never
+leave the range of numbers as no factor is below a half; the rows that are bet on at a time, few enough for a core's cache."""
 
 
 def hedged(

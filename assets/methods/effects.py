@@ -7,6 +7,7 @@ asymptotically normal; what follows is the same for each: `fixed_horizon` for on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,45 @@ def difference(treated: Moments, control: Moments) -> Effect:
     (2.0, 0.8165, 4.0)
     """
     return of_arms(tuple((sign, arm.mean[..., 0], arm.variance, arm.count) for sign, arm in ((1.0, treated), (-1.0, control))))
+
+
+def stratified(effects: Sequence[Effect]) -> Effect:
+    """One effect of those in strata, each weighted by its share of the units (Miratrix, Sekhon and Yu 2013).
+
+    Where the shares of the arms change, as they do from step to step of a canary, arms must be compared within each step: over
+    all of them, the arm that grew has more units of the later days, whatever it does.
+
+    Parameters
+    ----------
+    effects : sequence of Effect of shape (...)
+        At least one. A stratum without units has no weight; one whose error is not known makes that of all unknown.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> strata = [Effect(*np.array([value, 0.3, count, count / 2, 90.0])) for value, count in ((1.0, 100.0), (2.0, 300.0))]
+    >>> found = stratified(strata)
+    >>> float(found.value), round(float(found.error), 3), float(found.count)
+    (1.75, 0.237, 400.0)
+    """
+    if not effects:
+        raise ValueError("there is no stratum: give the effect of at least one.")
+    counts = np.array([one.count for one in effects])
+    total = counts.sum(axis=0)
+    weights = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    parts = np.array([np.where(weight > 0, one.error, 0.0) for one, weight in zip(effects, weights, strict=True)])
+    is_known = np.isfinite(parts).all(axis=0) & (total > 0)
+    squares = (weights * np.where(np.isfinite(parts), parts, 0.0)) ** 2
+    quarters = sum(part**2 / np.maximum(one.freedom, 1.0) for part, one in zip(squares, effects, strict=True))
+    variance = np.where(is_known, squares.sum(axis=0), np.inf)
+    freedom = np.where(is_known, squares.sum(axis=0) ** 2 / np.where(is_known, quarters, 1.0), 0.0)
+    value = sum(weight * one.value for one, weight in zip(effects, weights, strict=True))
+    smallest = np.sum([one.smallest for one in effects], axis=0)
+    return Effect(*(np.asarray(part) for part in (value, np.sqrt(variance), total, smallest, freedom)))
 
 
 def of_arms(arms: tuple[tuple[float, Array, Array, Array], ...]) -> Effect:

@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 
 from assets.methods.bootstrap import Array
-from assets.methods.confidence_sequences import Bounds, checked_level
+from assets.methods.confidence_sequences import Bounds, checked_level, mixture_scale
 
-HALVINGS, BETS = 40, np.geomspace(1.0, 1e-3, 20)
-"""How often an interval's end is halved to find it, and the bets, as shares of the largest that cannot lose everything."""
+HALVINGS, LEVEL = 40, 0.05
+"""How often an interval's end is halved to find it, and the error rate for which bets are narrowest; they hold for all."""
+SURE, QUANTILES, GRID = 0.8, (np.arange(15) + 0.5) / 15, np.geomspace(0.999, 1e-3, 10)
+"""Four fifths of the bets are those of a normal mixture (its quantiles); the rest, for differences that are much larger or
+smaller than one thought, are shares of the largest bet that cannot lose everything."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ def rate(counts: Counts, *, alpha: float, expected: float = 0.5, weight: float =
     return Bounds(_end(is_out, np.zeros_like(centre), centre), _end(is_out, np.ones_like(centre), centre))
 
 
-def difference(treated: Counts, control: Counts, *, probability: float, expected: float, alpha: float) -> Bounds:
+def difference(
+    treated: Counts, control: Counts, *, probability: float, expected: float, planned: float, alpha: float
+) -> Bounds:
     """The interval of the treated arm's rate less the control's, at each look.
 
     Parameters
@@ -98,6 +103,8 @@ def difference(treated: Counts, control: Counts, *, probability: float, expected
         have several rows, count units: a unit's rows share its arm.
     expected : float
         About the rate, known before the first row: the champion's so far. A wrong one widens the interval and is no error.
+    planned : float
+        The rows of both arms at which the interval should be narrowest; it holds at all.
     alpha : float
         The error rate.
 
@@ -109,26 +116,40 @@ def difference(treated: Counts, control: Counts, *, probability: float, expected
     --------
     >>> treated = Counts(np.array([50.0, 2000.0]), np.array([1.0, 40.0]))
     >>> control = Counts(np.array([950.0, 38000.0]), np.array([9.0, 380.0]))
-    >>> found = difference(treated, control, probability=0.05, expected=0.01, alpha=0.05)
+    >>> found = difference(treated, control, probability=0.05, expected=0.01, planned=40_000, alpha=0.05)
     >>> np.round(found.low, 4), np.round(found.high, 4)
-    (array([-0.0212,  0.001 ]), array([0.1815, 0.023 ]))
+    (array([-0.0239,  0.0017]), array([0.1518, 0.0219]))
     """
     limit = np.log(2 / checked_level(alpha))
 
     def is_out(at: Array, *, is_above: bool) -> np.ndarray[Any, Any]:
-        found = log_capital(treated, control, at, probability=probability, expected=expected, is_above=is_above)
+        found = log_capital(
+            treated, control, at, probability=probability, expected=expected, planned=planned, is_above=is_above
+        )
         return np.asarray(found >= limit)
 
     least, most = (np.full(np.shape(treated.rows), end) for end in (-1.0, 1.0))
     return Bounds(_end(partial(is_out, is_above=True), least, most), _end(partial(is_out, is_above=False), most, least))
 
 
-def log_capital(treated: Counts, control: Counts, null: Any, *, probability: float, expected: float, is_above: bool) -> Array:
+def log_capital(
+    treated: Counts,
+    control: Counts,
+    null: Any,
+    *,
+    probability: float,
+    expected: float,
+    planned: float,
+    is_above: bool,
+) -> Array:
     """The logarithm of the capital of bets against a difference: evidence, an e-value, that may be looked at any time.
+
+    Where the probability changes, as from step to step of a canary, the evidence of the steps adds up: the sum of logarithms,
+    each of the counts of its own step, is evidence again. So is the mean of the capitals of both sides.
 
     Parameters
     ----------
-    treated, control, probability, expected
+    treated, control, probability, expected, planned
         As in `difference`.
     null : float or ndarray of shape (...)
         The difference that is doubted.
@@ -148,9 +169,9 @@ def log_capital(treated: Counts, control: Counts, null: Any, *, probability: flo
     Examples
     --------
     >>> treated, control = Counts(np.array(2000.0), np.array(40.0)), Counts(np.array(38000.0), np.array(380.0))
-    >>> found = log_capital(treated, control, 0.0, probability=0.05, expected=0.01, is_above=True)
+    >>> found = log_capital(treated, control, 0.0, probability=0.05, expected=0.01, planned=40_000, is_above=True)
     >>> round(float(np.exp(found)))
-    178
+    434
     """
     if not 0 < probability < 1:
         raise ValueError(f"the probability of the treated arm is {probability}: it must lie between 0 and 1.")
@@ -163,13 +184,21 @@ def log_capital(treated: Counts, control: Counts, null: Any, *, probability: flo
         (control.ones, -(1 - expected) / (1 - probability)),
         (control.rows - control.ones, expected / (1 - probability)),
     )
-    most = 1 / (1 + max(-sign * value for _, value in cells))
+    bets, weights = _bets(probability, expected, planned, 1 / (1 + max(-sign * value for _, value in cells)))
     doubted = np.asarray(null, dtype=float)
-    parts = np.array(
-        [sum(number * np.log1p(share * most * sign * (value - doubted)) for number, value in cells) for share in BETS * 0.999]
-    )
+    parts = np.array([sum(number * np.log1p(bet * sign * (value - doubted)) for number, value in cells) for bet in bets])
     largest = parts.max(axis=0)
-    return np.asarray(largest + np.log(np.exp(parts - largest).mean(axis=0)))
+    return np.asarray(largest + np.log(np.tensordot(weights, np.exp(parts - largest), axes=1)))
+
+
+def _bets(probability: float, expected: float, planned: float, most: float) -> tuple[Array, Array]:
+    """How much of the capital is bet, and on how much of it."""
+    from scipy.stats import halfnorm
+
+    variance = max(expected * (1 - expected), 1 / planned) * (1 / probability + 1 / (1 - probability))
+    usual = halfnorm.ppf(QUANTILES) * np.sqrt(mixture_scale(planned, LEVEL) / variance)
+    weights = np.concatenate([np.full(len(usual), SURE / len(usual)), np.full(len(GRID), (1 - SURE) / len(GRID))])
+    return np.concatenate([np.minimum(usual, 0.999 * most), GRID * most]), weights
 
 
 def _end(is_out: Callable[[Array], np.ndarray[Any, Any]], outer: Array, inner: Array) -> Array:

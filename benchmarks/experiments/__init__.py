@@ -1,1 +1,1 @@
-"""Figures of experiments: how often they err, and how soon they end."""
+"""How far the statistics of experiments keep what they promise: ``make bench-experiments``."""

@@ -62,3 +62,29 @@ def test_an_arm_in_which_all_are_equal_leaves_the_difference_unknown() -> None:
     found = effects.difference(Moments.of_rate(0, 10), Moments.of_rate(5, 1000))
     assert float(found.error) == np.inf
     assert float(found.value) == pytest.approx(-0.005)
+
+
+def test_shares_that_change_with_the_outcomes_bias_the_whole_and_not_the_strata() -> None:
+    """A canary of 5 % on calm days and of half on bad ones (Simpson's paradox): errors are the same in both arms."""
+    random, steps = np.random.default_rng(1), []
+    for share, rate in ((0.05, 0.01), (0.5, 0.1)):
+        units = np.array([20_000 * share, 20_000 * (1 - share)])
+        steps.append([Moments.of_rate(random.binomial(int(count), rate), count) for count in units])
+    whole = effects.difference(steps[0][0] + steps[1][0], steps[0][1] + steps[1][1])
+    within = effects.stratified([effects.difference(*arms) for arms in steps])
+    assert float(whole.value / whole.error) > 10
+    assert abs(float(within.value / within.error)) < 3
+    assert float(within.count) == 40_000
+
+
+def test_a_stratum_of_which_nothing_is_known_leaves_the_effect_unknown_and_one_without_units_does_not() -> None:
+    """Its units might have any effect."""
+    known = effects.difference(Moments.of(ROWS[:300, 0]), Moments.of(ROWS[300:, 0]))
+    single = effects.difference(Moments.of(np.array([1.0])), Moments.of(np.array([2.0])))
+    none = effects.difference(Moments.of(np.zeros(0)), Moments.of(np.zeros(0)))
+    assert float(effects.stratified([known, single]).error) == np.inf
+    both = effects.stratified([known, none])
+    assert (float(both.value), float(both.error)) == pytest.approx((float(known.value), float(known.error)))
+    assert float(both.freedom) == pytest.approx(float(known.freedom))
+    with pytest.raises(ValueError, match="there is no stratum"):
+        effects.stratified([])

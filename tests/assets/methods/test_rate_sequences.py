@@ -66,7 +66,7 @@ def test_equal_arms_are_rarely_found_different_at_any_look(expected: float) -> N
     """At 5 % of the rows and 1 % of errors, where nothing is normal yet."""
     treated, control = arms(1, 0.01, 0.01)
     sides = [
-        log_capital(treated, control, 0.0, probability=SHARE, expected=expected, is_above=is_above)
+        log_capital(treated, control, 0.0, probability=SHARE, expected=expected, planned=10_000, is_above=is_above)
         for is_above in (True, False)
     ]
     assert (np.maximum(*sides) >= np.log(2 / 0.05)).any(axis=0).mean() <= 0.05
@@ -79,7 +79,7 @@ def test_the_rates_may_change_over_the_day_if_their_difference_does_not() -> Non
     ones = random.binomial(rows, waves), random.binomial(BATCH - rows, waves)
     sums = [part.cumsum(axis=0).astype(float) for part in (rows, BATCH - rows, *ones)]
     found = log_capital(
-        Counts(sums[0], sums[2]), Counts(sums[1], sums[3]), 0.0, probability=SHARE, expected=0.05, is_above=True
+        Counts(sums[0], sums[2]), Counts(sums[1], sums[3]), 0.0, probability=SHARE, expected=0.05, planned=10_000, is_above=True
     )
     assert (found >= np.log(1 / 0.05)).any(axis=0).mean() <= 0.05
 
@@ -87,8 +87,8 @@ def test_the_rates_may_change_over_the_day_if_their_difference_does_not() -> Non
 def test_the_interval_ends_where_the_capital_is_worth_forty_and_narrows_around_the_difference() -> None:
     """Two sides, each with half the error rate."""
     treated, control = (Counts(part.rows[:, :20], part.ones[:, :20]) for part in arms(4, 0.05, 0.02))
-    found = difference(treated, control, probability=SHARE, expected=0.02, alpha=0.05)
-    worth = log_capital(treated, control, found.low, probability=SHARE, expected=0.02, is_above=True)
+    found = difference(treated, control, probability=SHARE, expected=0.02, planned=10_000, alpha=0.05)
+    worth = log_capital(treated, control, found.low, probability=SHARE, expected=0.02, planned=10_000, is_above=True)
     np.testing.assert_allclose(worth[found.low > -1], np.log(40), rtol=1e-6)
     assert ((found.low <= 0.03) & (found.high >= 0.03)).all(axis=0).mean() >= 0.9
     assert (found.high - found.low)[-1].mean() < 0.1
@@ -97,7 +97,7 @@ def test_the_interval_ends_where_the_capital_is_worth_forty_and_narrows_around_t
 def test_one_interval_of_the_difference_is_narrower_than_two_of_the_arms() -> None:
     """Each of those at half the error rate."""
     treated, control = Counts(np.array(10_000.0), np.array(200.0)), Counts(np.array(10_000.0), np.array(210.0))
-    one = difference(treated, control, probability=0.5, expected=0.02, alpha=0.05)
+    one = difference(treated, control, probability=0.5, expected=0.02, planned=10_000, alpha=0.05)
     ends = [rate(arm, alpha=0.025) for arm in (treated, control)]
     two = Bounds(ends[0].low - ends[1].high, ends[0].high - ends[1].low)
     assert float(one.high - one.low) < 0.85 * float(two.high - two.low)
@@ -108,7 +108,7 @@ def test_a_canary_that_is_twice_as_bad_is_taken_back_and_an_equal_one_is_not() -
     verdicts = {}
     for name, bad in (("equal", 0.02), ("twice", 0.04)):
         treated, control = (Counts(part.rows[:, :50], part.ones[:, :50]) for part in arms(9, bad, 0.02))
-        found = difference(treated, control, probability=SHARE, expected=0.02, alpha=0.05)
+        found = difference(treated, control, probability=SHARE, expected=0.02, planned=10_000, alpha=0.05)
         verdicts[name] = [
             first_decided(Bounds(low, high), margin=0.01)[1] for low, high in zip(found.low.T, found.high.T, strict=True)
         ]
@@ -117,12 +117,32 @@ def test_a_canary_that_is_twice_as_bad_is_taken_back_and_an_equal_one_is_not() -
     assert Verdict.NOT_WORSE not in verdicts["twice"]
 
 
+def test_evidence_of_steps_with_other_probabilities_adds_up() -> None:
+    """A canary of 5 % and then of 25 %, as good as the champion, while errors rise in both arms: rarely found worse."""
+    random, total = np.random.default_rng(12), np.zeros((LOOKS, RUNS))
+    for probability, usual in ((0.05, 0.01), (0.25, 0.05)):
+        rows = random.binomial(BATCH, probability, (LOOKS, RUNS))
+        ones = random.binomial(rows, usual), random.binomial(BATCH - rows, usual)
+        sums = [part.cumsum(axis=0).astype(float) for part in (rows, BATCH - rows, *ones)]
+        step = log_capital(
+            Counts(sums[0], sums[2]),
+            Counts(sums[1], sums[3]),
+            0.0,
+            probability=probability,
+            expected=0.01,
+            planned=10_000,
+            is_above=True,
+        )
+        assert (total[-1] + step >= np.log(20)).any(axis=0).mean() <= 0.05
+        total += step
+
+
 def test_impossible_counts_probabilities_and_rates_are_refused() -> None:
     """With what is allowed."""
     with pytest.raises(ValueError, match=r"7\.0 outcomes of 1 among 5\.0 rows \(look \[1\]\)"):
         Counts(np.array([5.0, 5.0]), np.array([5.0, 7.0]))
     fine = Counts(np.array(5.0), np.array(1.0))
     with pytest.raises(ValueError, match="probability of the treated arm is 1"):
-        log_capital(fine, fine, 0.0, probability=1, expected=0.1, is_above=True)
+        log_capital(fine, fine, 0.0, probability=1, expected=0.1, planned=10_000, is_above=True)
     with pytest.raises(ValueError, match="expected rate is 2"):
-        difference(fine, fine, probability=0.5, expected=2, alpha=0.05)
+        difference(fine, fine, probability=0.5, expected=2, planned=10_000, alpha=0.05)
