@@ -14,6 +14,9 @@ from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import published, write_json
 
+PLANNED = "planned_units"
+"""What is added to a declaration when it starts: the units that it is planned to have, fixed before the first came."""
+
 
 @dataclass(frozen=True)
 class Arm:

@@ -1,0 +1,194 @@
+"""Looks: what the log says of a running test or canary now, and what follows from it.
+
+The chance of an error is shared by the arms, that of guardrails also by their number, and that of a canary by its steps
+(Bonferroni): over the whole life of an experiment it stays what was declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from assets.experiments.arm_moments import ArmMoments
+from assets.experiments.comparisons import Comparison, Question, compare, decided, is_within
+from assets.experiments.logged_metrics import logged_metric
+from assets.methods import sample_ratio
+from assets.methods.always_valid import Verdict, of_all
+from assets.promotion.experiment_records import PLANNED, Stage
+from assets.rendering.number_text import number_text
+from assets.spec import ProductSpec
+from assets.spec.experiments import ExperimentSpec
+from assets.storage.home import Home
+
+MOST_LOOKS = 40
+"""Points of the sequence that is shown."""
+MISMATCH = 0.01
+"""Below which p-value the arms' units are surely not what was declared, so that no verdict is read."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of an experiment.
+
+    Parameters
+    ----------
+    product, experiment, kind : str
+        Which.
+    taken_at, started_at, began_at : str
+        When one looked, and since when the experiment and its stage run (UTC, ISO 8601).
+    ends : list of str
+        The moments of the sequence; the last is that of the look.
+    arms : list of dict
+        By arm, the control last: ``name``, ``version``, ``share`` and ``units`` at each moment.
+    mismatch : float
+        The p-value of the sample ratio.
+    metric, guardrails : list of Comparison
+        Each arm's in the deciding metric, and in each guardrail.
+    nameless, waiting : int
+        Requests of the experiment whose unit is not known, and answered rows that have no value yet.
+    verdict, told : str
+        ``mismatch``, ``harmful``, ``better``, ``worse``, ``no difference``, ``not worse`` (of a canary) or ``undecided``; and
+        in a sentence.
+    """
+
+    product: str
+    experiment: str
+    kind: str
+    taken_at: str
+    started_at: str
+    began_at: str
+    ends: list[str]
+    arms: list[dict[str, Any]]
+    mismatch: float
+    metric: list[Comparison]
+    guardrails: list[Comparison]
+    nameless: int
+    waiting: int
+    verdict: str
+    told: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The record."""
+        return asdict(self)
+
+
+def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
+    """Look at a test or a canary.
+
+    Parameters
+    ----------
+    home, spec, stage
+        Which.
+    now : datetime
+        What came until then counts (aware).
+
+    Raises
+    ------
+    HomeError
+        If the log is encrypted, and the private key cannot be had.
+    """
+    declared = ExperimentSpec.model_validate({name: item for name, item in stage.declared.items() if name != PLANNED})
+    ends = _ends(datetime.fromisoformat(stage.began_at), now)
+    # a request reaches its arm whether or not its outcome is known: units are counted where nothing is missing
+    reached = logged_metric(home, spec, stage, "latency_ms", ends)
+    metric, waiting = [], 0
+    if stage.kind == "test":
+        found = logged_metric(home, spec, stage, declared.metric, ends)
+        metric, waiting = [_metric(stage, declared, found, arm.name) for arm in stage.treatments], found.waiting
+    guardrails: list[Comparison] = []
+    for item in declared.guardrails:
+        found = reached if item.metric == "latency_ms" else logged_metric(home, spec, stage, item.metric, ends)
+        parts = len(declared.guardrails) * len(stage.treatments) * (len(declared.steps) if stage.kind == "canary" else 1)
+        question = _question(stage, declared, item.metric, item.better, item.max_harm, parts)
+        guardrails += [_compared(stage, found, arm.name, question) for arm in stage.treatments]
+    mismatch = _mismatch(stage, reached)
+    verdict, told = _verdict(stage, declared, metric, guardrails, mismatch)
+    units = reached.units()
+    return Look(
+        spec.name,
+        stage.experiment,
+        stage.kind,
+        now.isoformat(timespec="seconds"),
+        stage.started_at,
+        stage.began_at,
+        [end.isoformat(timespec="seconds") for end in ends],
+        [
+            {"name": arm.name, "version": arm.version, "share": arm.share, "units": units[:, place].astype(int).tolist()}
+            for place, arm in enumerate(stage.arms)
+        ],
+        mismatch,
+        metric,
+        guardrails,
+        reached.nameless,
+        waiting,
+        verdict,
+        told,
+    )
+
+
+def _ends(began: datetime, now: datetime) -> list[datetime]:
+    """Moments at equal distances, the last of them now."""
+    points = max(1, min(MOST_LOOKS, int((now - began).total_seconds() // 60)))
+    return [began + (now - began) * (place + 1) / points for place in range(points)]
+
+
+def _question(stage: Stage, declared: ExperimentSpec, metric: str, better: str, max_harm: float, parts: int) -> Question:
+    # narrowest at half of what is planned: that costs no power, and ends sooner where there is more to be found
+    return Question(metric, better, max_harm, declared.false_positive / parts, max(float(stage.declared[PLANNED]) / 2, 1.0))
+
+
+def _metric(stage: Stage, declared: ExperimentSpec, found: ArmMoments, arm: str) -> Comparison:
+    question = _question(stage, declared, declared.metric, declared.better, 0.0, len(stage.treatments))
+    return _compared(stage, found, arm, question)
+
+
+def _compared(stage: Stage, found: ArmMoments, arm: str, question: Question) -> Comparison:
+    shares = {item.name: item.share for item in stage.arms}
+    control = stage.control.name
+    return compare(found, arm, control, question, shares[arm] / (shares[arm] + shares[control]))
+
+
+def _mismatch(stage: Stage, reached: ArmMoments) -> float:
+    """The p-value at the last look; 1 where one arm has all units, and nothing can be missed."""
+    shares = [arm.share for arm in stage.arms]
+    return 1.0 if min(shares) <= 0 else float(sample_ratio.mismatch(reached.units(), shares).p_value[-1])
+
+
+def _verdict(
+    stage: Stage, declared: ExperimentSpec, metric: Sequence[Comparison], guardrails: Sequence[Comparison], mismatch: float
+) -> tuple[str, str]:
+    """What follows, in a word and in a sentence."""
+    if mismatch < MISMATCH:
+        return "mismatch", (
+            f"Units did not reach the arms in the declared shares (p = {mismatch:.2g}): some are lost or doubled, so nothing can "
+            "be read from the arms. Find out which requests give no key, or are sent twice, and start anew."
+        )
+    harmed = [item for item in guardrails if decided(item) is Verdict.WORSE]
+    if harmed:
+        listed = "; ".join(_sentence(item) for item in harmed)
+        return "harmful", f"Surely harmful: {listed}."
+    if stage.kind == "canary":
+        if stage.control.share <= 0:
+            return "not worse", f"{stage.treatments[0].name} answers all units. Promote it: `loopline experiment decide`."
+        if of_all([decided(item) for item in guardrails]) is Verdict.NOT_WORSE:
+            return "not worse", f"{stage.treatments[0].name} is surely not worse in {', '.join(i.metric for i in guardrails)}."
+        waiting = ", ".join(item.metric for item in guardrails if decided(item) is Verdict.UNDECIDED)
+        return "undecided", f"Not yet sure of {waiting} at a share of {stage.treatments[0].share:.0%}."
+    better = [item for item in metric if decided(item) is Verdict.NOT_WORSE]
+    if better:
+        return "better", f"Surely better: {'; '.join(_sentence(item) for item in better)}."
+    if all(decided(item) is Verdict.WORSE for item in metric):
+        return "worse", f"Surely worse: {'; '.join(_sentence(item) for item in metric)}."
+    if all(is_within(item, declared.minimal_effect) or decided(item) is Verdict.WORSE for item in metric):
+        return "no difference", f"No arm differs by {declared.minimal_effect:.1%} of the control's {declared.metric} or more."
+    return "undecided", f"Undecided: {'; '.join(_sentence(item) for item in metric)}."
+
+
+def _sentence(item: Comparison) -> str:
+    value, low, high, base = (part[-1] for part in (item.value, item.low, item.high, item.control))
+    if value is None or base is None:
+        return f"{item.arm}'s {item.metric} is not known yet"
+    between = "" if low is None or high is None else f" ({number_text(low)} to {number_text(high)})"
+    return f"{item.arm}'s {item.metric} differs by {number_text(value)}{between} from {number_text(base)}"
