@@ -79,7 +79,8 @@ def arm_moments(rows: duckdb.DuckDBPyRelation, arms: Sequence[str], ends: Sequen
     rows.create_view("experiment_rows", replace=True)
 
     def found(query: str) -> list[tuple[Any, ...]]:
-        return rows.query("given", query).fetchall()
+        lines: list[tuple[Any, ...]] = rows.query("given", query).fetchall()
+        return lines
 
     ((nameless, waiting, known),) = found(
         "select count(*) filter (arm is not null and unit is null), "
@@ -96,16 +97,16 @@ def arm_moments(rows: duckdb.DuckDBPyRelation, arms: Sequence[str], ends: Sequen
         ),
         grown as (
             select
-                arm, unit, look, n, s, sum(n) over each as n_after, sum(s) over each as s_after, row_number() over each as place,
+                arm, unit, look, n, s,
+                sum(n) over each as n_after, sum(s) over each as s_after, row_number() over each as place,
                 coalesce(x - (select avg(x) from past), 0) as x, (x is null)::double as m
             from sums left join past using (unit)
             window each as (partition by arm, unit order by look)
         )
     """
     lines = found(f"{grouped} select arm, look, {SUMS} from grown group by arm, look")
-    ((skewness,),) = found(
-        f"{grouped} select skewness(s / n) from (select sum(s) as s, sum(n) as n from sums group by arm, unit)"
-    )
+    by_unit = "select sum(s) as s, sum(n) as n from sums group by arm, unit"
+    ((skewness,),) = found(f"{grouped} select skewness(s / n) from ({by_unit})")
     columns = 4 if known else 2
     totals = {arm: _totals([line[1:] for line in lines if line[0] == arm], len(ends)) for arm in arms}
     return ArmMoments(

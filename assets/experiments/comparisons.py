@@ -1,6 +1,6 @@
 """Comparisons: an arm against the control in one metric, at each look, and what may be said of it however often one looks.
 
-All intervals are confidence sequences (`assets.methods.confidence_sequences`, `rate_sequences`): they hold at all looks together.
+All intervals are confidence sequences (`assets.methods.confidence_sequences`, `rate_sequences`): they hold at all looks.
 """
 
 from __future__ import annotations
@@ -97,15 +97,8 @@ def compare(found: ArmMoments, arm: str, control: str, question: Question, share
     margin = question.max_harm * max(abs(float(base[-1])), floor) if np.isfinite(base[-1]) else 0.0
     low, high = float(bounds.low[-1]), float(bounds.high[-1])
     verdict = always_valid.verdict(low, high, margin=margin, is_larger_worse=question.better == "lower")
-    return Comparison(
-        arm,
-        question.metric,
-        question.better,
-        *(_numbers(part) for part in (base, value, bounds.low, bounds.high)),
-        margin,
-        verdict.value,
-        left,
-    )
+    numbers = [_numbers(part) for part in (base, value, bounds.low, bounds.high)]
+    return Comparison(arm, question.metric, question.better, *numbers, margin=margin, verdict=verdict.value, variance_left=left)
 
 
 def is_within(comparison: Comparison, effect: float) -> bool:

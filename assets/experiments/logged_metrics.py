@@ -38,6 +38,7 @@ def logged_metric(home: Home, spec: ProductSpec, stage: Stage, metric: str, ends
         If the log is encrypted, and the private key cannot be had.
     """
     arms = [arm.name for arm in stage.arms]
+    before = f"moment < {literal(stage.started_at)}::timestamptz"
     mine = f"experiment = {literal(stage.experiment)} and moment >= {literal(stage.began_at)}::timestamptz"
     if metric in REQUESTS:
         with connected(home, spec.name) as connection:
@@ -53,6 +54,6 @@ def logged_metric(home: Home, spec: ProductSpec, stage: Stage, metric: str, ends
         rows = found.query(
             "answered",
             f"select case when {mine} then arm end as arm, unit, moment, {value_of(spec, metric)} as value from "
-            f"(select *, answered_at as moment from answered) where {mine} or moment < {literal(stage.started_at)}::timestamptz",
+            f"(select *, answered_at as moment from answered) where {mine} or {before}",
         )
         return arm_moments(rows, arms, ends)

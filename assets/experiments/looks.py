@@ -7,7 +7,7 @@ The chance of an error is shared by the arms, that of guardrails also by their n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -93,15 +93,18 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
     ends = _ends(datetime.fromisoformat(stage.began_at), now)
     # a request reaches its arm whether or not its outcome is known: units are counted where nothing is missing
     reached = logged_metric(home, spec, stage, "latency_ms", ends)
+    # narrowest at half of what is planned: that costs no power, and ends sooner where there is more to be found
+    planned = max(float(stage.declared[PLANNED]) / 2, 1.0)
+    asked = Question(declared.metric, declared.better, 0.0, declared.false_positive / len(stage.treatments), planned)
+    parts = len(declared.guardrails) * (len(declared.steps) if stage.kind == "canary" else 1)
     metric, waiting = [], 0
     if stage.kind == "test":
         found = logged_metric(home, spec, stage, declared.metric, ends)
-        metric, waiting = [_metric(stage, declared, found, arm.name) for arm in stage.treatments], found.waiting
+        metric, waiting = [_compared(stage, found, arm.name, asked) for arm in stage.treatments], found.waiting
     guardrails: list[Comparison] = []
     for item in declared.guardrails:
         found = reached if item.metric == "latency_ms" else logged_metric(home, spec, stage, item.metric, ends)
-        parts = len(declared.guardrails) * len(stage.treatments) * (len(declared.steps) if stage.kind == "canary" else 1)
-        question = _question(stage, declared, item.metric, item.better, item.max_harm, parts)
+        question = replace(asked, metric=item.metric, better=item.better, max_harm=item.max_harm, alpha=asked.alpha / parts)
         guardrails += [_compared(stage, found, arm.name, question) for arm in stage.treatments]
     mismatch = _mismatch(stage, reached)
     verdict, told = _verdict(stage, declared, metric, guardrails, mismatch)
@@ -134,16 +137,6 @@ def _ends(began: datetime, now: datetime) -> list[datetime]:
     return [began + (now - began) * (place + 1) / points for place in range(points)]
 
 
-def _question(stage: Stage, declared: ExperimentSpec, metric: str, better: str, max_harm: float, parts: int) -> Question:
-    # narrowest at half of what is planned: that costs no power, and ends sooner where there is more to be found
-    return Question(metric, better, max_harm, declared.false_positive / parts, max(float(stage.declared[PLANNED]) / 2, 1.0))
-
-
-def _metric(stage: Stage, declared: ExperimentSpec, found: ArmMoments, arm: str) -> Comparison:
-    question = _question(stage, declared, declared.metric, declared.better, 0.0, len(stage.treatments))
-    return _compared(stage, found, arm, question)
-
-
 def _compared(stage: Stage, found: ArmMoments, arm: str, question: Question) -> Comparison:
     shares = {item.name: item.share for item in stage.arms}
     control = stage.control.name
@@ -162,8 +155,8 @@ def _verdict(
     """What follows, in a word and in a sentence."""
     if mismatch < MISMATCH:
         return "mismatch", (
-            f"Units did not reach the arms in the declared shares (p = {mismatch:.2g}): some are lost or doubled, so nothing can "
-            "be read from the arms. Find out which requests give no key, or are sent twice, and start anew."
+            f"Units did not reach the arms in the declared shares (p = {mismatch:.2g}): some are lost or doubled, so nothing "
+            "can be read from the arms. Find out which requests give no key, or are sent twice, and start anew."
         )
     harmed = [item for item in guardrails if decided(item) is Verdict.WORSE]
     if harmed:

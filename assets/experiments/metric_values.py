@@ -46,8 +46,5 @@ def _cost(spec: ProductSpec) -> str:
         )
         return f"case {cases} end"
     planned = "try_cast(decision as double)"
-    under, over = (
-        f"{prices['under']!r} * greatest(outcome - {planned}, 0)",
-        f"{prices['over']!r} * greatest({planned} - outcome, 0)",
-    )
-    return f"{under} + {over}"
+    under = f"{prices['under']!r} * greatest(outcome - {planned}, 0)"
+    return f"{under} + {prices['over']!r} * greatest({planned} - outcome, 0)"
