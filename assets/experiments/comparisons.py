@@ -97,8 +97,18 @@ def compare(found: ArmMoments, arm: str, control: str, question: Question, share
     margin = question.max_harm * max(abs(float(base[-1])), floor) if np.isfinite(base[-1]) else 0.0
     low, high = float(bounds.low[-1]), float(bounds.high[-1])
     verdict = always_valid.verdict(low, high, margin=margin, is_larger_worse=question.better == "lower")
-    numbers = [_numbers(part) for part in (base, value, bounds.low, bounds.high)]
-    return Comparison(arm, question.metric, question.better, *numbers, margin=margin, verdict=verdict.value, variance_left=left)
+    return Comparison(
+        arm,
+        question.metric,
+        question.better,
+        control=_numbers(base),
+        value=_numbers(value),
+        low=_numbers(bounds.low),
+        high=_numbers(bounds.high),
+        margin=margin,
+        verdict=verdict.value,
+        variance_left=left,
+    )
 
 
 def is_within(comparison: Comparison, effect: float) -> bool:

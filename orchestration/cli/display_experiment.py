@@ -8,9 +8,16 @@ from rich.table import Table
 
 from assets.rendering.number_text import number_text
 from orchestration.cli.console import terminal
+from orchestration.cli.display import show_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from assets.experiments.comparisons import Comparison
     from assets.experiments.design import Design
+    from assets.promotion.experiment_records import Stage
+    from assets.promotion.ledger_state import Entry
+    from orchestration.operations.experiment_looks import Looked
 
 
 def show_design(found: Design) -> None:
@@ -45,3 +52,49 @@ def show_design(found: Design) -> None:
     console.print(table)
     mark = "[green]✓[/]" if found.recommended.fits else "[yellow]✗[/]"
     console.print(f"{mark} {found.told}", soft_wrap=True)
+
+
+def show_status(stage: Stage, entries: Sequence[Entry]) -> None:
+    """Show who answers which share, and the stages so far."""
+    console = terminal()
+    console.print(f"[bold]{stage.experiment}[/], a {stage.kind}, since {stage.started_at[:16].replace('T', ' ')} UTC")
+    for arm in stage.arms:
+        answers = "beside the champion" if stage.kind == "shadow" and arm is not stage.control else f"{arm.share:.0%}"
+        console.print(f"  {arm.name}: version {arm.version}, model {arm.model_digest[:12]}, {answers}")
+    for entry in entries:
+        console.print(f"  [dim]{entry.recorded_at[:16].replace('T', ' ')}[/] {entry.stage[1]}, {entry.told}", soft_wrap=True)
+
+
+def show_look(found: Looked) -> None:
+    """Show a look: the arms, their differences from the control, what may be said, and what followed."""
+    console, look = terminal(), found.look
+    units = ", ".join(f"{arm['name']} {arm['units'][-1]:,} ({arm['share']:.0%})" for arm in look.arms)
+    console.print(f"[bold]{look.product}/{look.experiment}[/]  units: {units}; sample ratio p = {look.mismatch:.2g}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("arm", "metric", "control", "difference", "interval at every look", "largest harm", "verdict"):
+        table.add_column(name, no_wrap=True)
+    for item in (*look.metric, *look.guardrails):
+        table.add_row(*_compared(item))
+    console.print(table)
+    if look.waiting:
+        console.print(f"[dim]{look.waiting:,} answered rows have no outcome yet[/]")
+    mark = {"better": "[green]✓[/]", "not worse": "[green]✓[/]", "undecided": "[yellow]…[/]", "no difference": "[yellow]=[/]"}
+    console.print(f"{mark.get(look.verdict, '[red]✗[/]')} {look.told}", soft_wrap=True)
+    if found.entry is not None:
+        show_entry(found.entry)
+    console.print(f"[dim]page {found.page}[/]", soft_wrap=True)
+
+
+def _compared(item: Comparison) -> list[str]:
+    value, low, high, base = (part[-1] for part in (item.value, item.low, item.high, item.control))
+    between = "not known yet" if low is None or high is None else f"{number_text(low)} to {number_text(high)}"
+    verdict = "better" if item.verdict == "not worse" and not item.margin else item.verdict
+    return [
+        item.arm,
+        item.metric,
+        number_text(base),
+        number_text(value),
+        between,
+        number_text(item.margin or None),
+        verdict,
+    ]

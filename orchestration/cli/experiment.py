@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestration import resources
 from orchestration.cli.errors import told
+
+if TYPE_CHECKING:
+    from assets.spec import ProductSpec
+    from assets.storage.home import Home
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -35,3 +42,95 @@ def design(product: str, name: str, history: Path | None, *, as_json: bool) -> N
             click.echo(json.dumps(found.as_json(), indent=2))
         else:
             show_design(found)
+
+
+@experiment.command()
+@click.argument("product")
+@click.argument("name")
+@click.option("--reason", default="as declared", help="Why; it is kept for ever.")
+def start(product: str, name: str, reason: str) -> None:
+    """Start PRODUCT's declared experiment NAME: services that run deal their traffic to its arms within a second."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.cli.display import show_entry
+        from orchestration.operations import experiment_stages
+        from orchestration.operations.experiments import declared_experiment
+
+        spec, found = declared_experiment(product, name)
+        show_entry(experiment_stages.start(home, spec, found, actor=resources.actor(), reason=reason))
+
+
+@experiment.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
+def status(product: str, *, as_json: bool) -> None:
+    """Show which experiment of PRODUCT runs, in which stage, and who answers which share."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.cli.display_experiment import show_status
+        from orchestration.operations import experiment_stages
+
+        standing, stage = experiment_stages.running(home, spec)
+        experiment_stages.settle(home, spec)
+        entries = [entry for entry in standing.entries if entry.stage[0] == stage.experiment]
+    if as_json:
+        click.echo(json.dumps(asdict(stage), indent=2))
+    else:
+        show_status(stage, entries)
+
+
+@experiment.command()
+@click.argument("product")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only say what is found: take nothing back, and let nothing grow.")
+@click.option("--json", "as_json", is_flag=True, help="Print the look as JSON instead.")
+def look(product: str, *, is_dry: bool, as_json: bool) -> None:
+    """Look at PRODUCT's running test or canary, as often as you like, and do what surely follows.
+
+    A harmful arm ends the experiment; a canary that is surely not worse gets its next share.
+    """
+    with told():
+        home, spec = _opened(product)
+        from orchestration.cli.display_experiment import show_look
+        from orchestration.operations.experiment_looks import look as looked_at
+
+        found = looked_at(home, spec, datetime.now(UTC), is_dry=is_dry)
+    if as_json:
+        click.echo(json.dumps(found.look.as_json(), indent=2))
+    else:
+        show_look(found)
+
+
+@experiment.command()
+@click.argument("product")
+@click.option("--reason", required=True, help="Why; it is kept for ever.")
+def stop(product: str, reason: str) -> None:
+    """End PRODUCT's experiment: the champion answers all from then on."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.cli.display import show_entry
+        from orchestration.operations import experiment_stages
+
+        show_entry(experiment_stages.end(home, spec, "stop", actor=resources.actor(), reason=reason))
+
+
+@experiment.command()
+@click.argument("product")
+@click.argument("arm")
+@click.option("--reason", required=True, help="Why; it is kept for ever.")
+@click.option("--override", is_flag=True, help="Promote the arm although the gate refuses; that is recorded for ever.")
+def decide(product: str, arm: str, reason: str, *, override: bool) -> None:
+    """End PRODUCT's experiment for ARM: the control goes on, or the arm's version is judged by the gate and promoted."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.cli.promotion import follow
+        from orchestration.operations.experiment_decisions import decide as decided
+
+        follow(home, product, decided(home, spec, arm, actor=resources.actor(), reason=reason, override=override))
+
+
+def _opened(product: str) -> tuple[Home, ProductSpec]:
+    """The home, and the declaration of a product."""
+    home = resources.home_from_environment().prepare()
+    from orchestration.declarations import products
+
+    return home, products(product)[0][0]

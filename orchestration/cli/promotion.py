@@ -68,7 +68,7 @@ def promote(product: str, version: int, reason: str, override: bool) -> None:
         if entry.event == "refusal":
             listed = "".join(f"\n  {item}" for item in verdict.reasons)
             raise GateRefusedError(f"{product}: the gate refuses version {version}; what is served stays.{listed}")
-        _follow(home, product, [entry])
+        follow(home, product, [entry])
 
 
 @click.command()
@@ -81,7 +81,7 @@ def rollback(product: str, version: int | None, reason: str) -> None:
         home, spec = _opened(product)
         from orchestration.operations import decisions
 
-        _follow(home, product, [decisions.rollback(home, spec, version, actor=resources.actor(), reason=reason)])
+        follow(home, product, [decisions.rollback(home, spec, version, actor=resources.actor(), reason=reason)])
 
 
 @click.command()
@@ -94,7 +94,7 @@ def accept(product: str, finding: str, reason: str) -> None:
         home, _ = _opened(product)
         from orchestration.operations import decisions
 
-        _follow(home, product, [decisions.accept(home, product, finding, actor=resources.actor(), reason=reason)])
+        follow(home, product, [decisions.accept(home, product, finding, actor=resources.actor(), reason=reason)])
 
 
 @click.command()
@@ -107,7 +107,7 @@ def invalidate(product: str, version: int, reason: str) -> None:
         home, spec = _opened(product)
         from orchestration.operations import decisions
 
-        _follow(home, product, decisions.invalidate(home, spec, version, actor=resources.actor(), reason=reason))
+        follow(home, product, decisions.invalidate(home, spec, version, actor=resources.actor(), reason=reason))
 
 
 @click.command()
@@ -185,7 +185,7 @@ def _opened(product: str) -> tuple[Home, ProductSpec]:
     return home, products(product)[0][0]
 
 
-def _follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
+def follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
     """Show what was recorded, and make what is served follow: bento, predictions, report."""
     from orchestration.cli.display import RunDisplay, show_entry
     from orchestration.operations.decisions import following

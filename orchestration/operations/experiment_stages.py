@@ -13,8 +13,9 @@ from secrets import token_hex
 from typing import Any
 
 from assets.errors import ExperimentError
+from assets.experiments.traffic import planned_units
 from assets.promotion import experiment_records, ledger, registered_versions
-from assets.promotion.experiment_records import Arm, Stage
+from assets.promotion.experiment_records import PLANNED, Arm, Stage
 from assets.promotion.ledger_state import Decision, Entry, Standing
 from assets.serving import bento_package
 from assets.spec import ProductSpec
@@ -45,11 +46,13 @@ def start(home: Home, spec: ProductSpec, experiment: ExperimentSpec, *, actor: s
                 f"{spec.name}: experiment '{running}' runs since {standing.running.recorded_at[:10]}; a second one on the same "
                 f"entities would disturb it. Stop it first: `loopline experiment stop {spec.name} --reason …`."
             )
-        _require_entity(spec, experiment)
+        _require_entity(home, spec, experiment)
         arms = _arms(home, spec, experiment, champion)
         _require_same_inputs(home, spec, arms)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        declared = experiment.model_dump(mode="json")
+        now = _now()
+        weeks = float(experiment.max_weeks if experiment.kind == "test" else 1)
+        planned = planned_units(home, spec, weeks, datetime.now(UTC))
+        declared = {**experiment.model_dump(mode="json"), PLANNED: planned}
         stage = Stage(experiment.name, experiment.kind, token_hex(16), arms, now, now, declared, {})
         return _record(home, spec, stage, standing, told="start", actor=actor, reason=reason)
 
@@ -102,6 +105,14 @@ def running(home: Home, spec: ProductSpec) -> tuple[Standing, Stage]:
             f"{spec.name}: no experiment runs. Declared are: {named}. Start one: `loopline experiment start {spec.name} NAME`."
         )
     return standing, stage
+
+
+def not_for_a_shadow(spec: ProductSpec, stage: Stage) -> ExperimentError:
+    """What is said where units in arms are asked for, and only a shadow runs."""
+    return ExperimentError(
+        f"{spec.name}: '{stage.experiment}' is a shadow, whose answers nobody gets, so there are no arms to compare. "
+        f"See `loopline experiment report {spec.name}`."
+    )
 
 
 def settle(home: Home, spec: ProductSpec) -> None:
@@ -157,10 +168,15 @@ def _champion(home: Home, spec: ProductSpec, standing: Standing) -> Entry:
     return standing.champion
 
 
-def _require_entity(spec: ProductSpec, experiment: ExperimentSpec) -> None:
+def _require_entity(home: Home, spec: ProductSpec, experiment: ExperimentSpec) -> None:
     if experiment.kind == "shadow":
         return
     entity = spec.serving.entity
+    packaged = bento_package.promise(home, bento_package.served_tag(home, spec.name)).get("limits")
+    if entity is not None and (not isinstance(packaged, dict) or packaged.get("entity") != entity.model_dump(mode="json")):
+        raise ExperimentError(
+            f"{spec.name}: services do not know the declared entity '{entity.name}' yet. Run `loopline run {spec.name}` first."
+        )
     if entity is None or entity.name != experiment.unit:
         declared = "declares none" if entity is None else f"declares '{entity.name}'"
         raise ExperimentError(

@@ -1,0 +1,65 @@
+"""Deciding an experiment: it ends with the evidence of a last look, and its arm is promoted as any version is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from assets.errors import ExperimentError, GateRefusedError
+from assets.experiments import looks
+from assets.promotion.ledger_state import Entry
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from orchestration.operations import decisions, experiment_stages
+
+
+def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, override: bool = False) -> list[Entry]:
+    """End the experiment that runs for one of its arms.
+
+    Parameters
+    ----------
+    home, spec
+        Of which product.
+    arm : str
+        The control, which goes on serving; or another arm, whose version the gate judges as `loopline promote` does.
+    actor, reason : str
+        Who decides, and why.
+    override : bool
+        Promote it although the gate refuses.
+
+    Returns
+    -------
+    list of Entry
+        The experiment's end, and the promotion.
+
+    Raises
+    ------
+    ExperimentError
+        If none runs, it has no such arm, or it cannot be decided.
+    GateRefusedError
+        If the gate refuses the arm; the experiment has ended, and the champion serves.
+    """
+    _, stage = experiment_stages.running(home, spec)
+    named = {item.name: item for item in stage.arms}
+    if arm not in named:
+        raise ExperimentError(f"{spec.name}: '{stage.experiment}' has no arm '{arm}'. Its arms are: {', '.join(named)}.")
+    evidence = None
+    if stage.kind != "shadow":
+        found = looks.take(home, spec, stage, datetime.now(UTC))
+        evidence = found.as_json()
+        if found.verdict in {"mismatch", "harmful"} and arm != stage.control.name and not override:
+            raise ExperimentError(
+                f"{spec.name}: '{stage.experiment}' cannot be decided for '{arm}'. {found.told} Decide for "
+                f"'{stage.control.name}', or give --override, which is recorded for ever."
+            )
+    ended = experiment_stages.end(home, spec, f"decide {arm}", evidence, actor=actor, reason=reason)
+    if arm == stage.control.name:
+        return [ended]
+    told = f"experiment {stage.experiment}: {reason}"
+    verdict, entry = decisions.promote(home, spec, named[arm].version, actor=actor, reason=told, override=override)
+    if entry.event == "refusal":
+        listed = "".join(f"\n  {item}" for item in verdict.reasons)
+        raise GateRefusedError(
+            f"{spec.name}: the gate refuses version {named[arm].version}, although the experiment was decided for it; what is "
+            f"served stays.{listed}"
+        )
+    return [ended, entry]

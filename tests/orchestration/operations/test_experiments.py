@@ -1,0 +1,389 @@
+"""Experiments from their start to their decision: the ledger says what runs, services deal, looks find what was planted."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assets.errors import DigestError, ExperimentError, GateRefusedError, LedgerError
+from assets.experiments import looks
+from assets.promotion import experiment_records, ledger, ledger_database
+from assets.promotion.experiment_records import Stage
+from assets.serving import bento_package
+from assets.spec import ProductSpec
+from assets.spec.experiments import ExperimentSpec
+from assets.storage.home import Home
+from assets.storage.publishing import read_json
+from bentos.app import ModelApp
+from bentos.arm_log import INSERT, TABLE
+from bentos.served import Served
+from orchestration.operations import decisions, experiment_looks, experiment_stages
+from orchestration.operations.experiment_decisions import decide
+from orchestration.operations.retention import Retention
+from orchestration.operations.verify import verify
+from tests.bentos.serving import answering, until
+from tests.shop import customers, product, run_products
+
+WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
+WHO = {"actor": "tester", "reason": "for a test"}
+ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
+GUARDRAILS = [{"metric": "error", "max_harm": 1.0}, {"metric": "latency_ms", "max_harm": 0.5}]
+COMMON = {"arms": {"control": "champion", "treatment": 1}, "unit": "customer"}
+TRIAL = ExperimentSpec.model_validate({**COMMON, "name": "trial", "metric": "cost", "guardrails": GUARDRAILS, "max_weeks": 2})
+CANARY = ExperimentSpec.model_validate(
+    {**COMMON, "name": "bird", "kind": "canary", "steps": [0.1, 0.5, 1.0], "guardrails": GUARDRAILS}
+)
+SHADOW = ExperimentSpec.model_validate({**COMMON, "name": "dark", "kind": "shadow"})
+
+
+def churn(**parameters: int) -> ProductSpec:
+    """The product, with these parameters; its requests are about customers, and the gate asks for little."""
+    spec = product("churn")
+    return product(
+        "churn",
+        model={**spec.model.model_dump(), "parameters": parameters or spec.model.parameters},
+        promotion={"min_saving": -10_000.0},
+        baseline={"by": {"age": 10}},
+        serving={"entity": {"name": "customer", "keep": "plain"}},
+    )
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which a weak model was promoted, then a better one; do not change it."""
+    folder = tmp_path_factory.mktemp("shop")
+    customers(6000).to_csv(folder / "customers.csv", index=False)
+    home = Home(tmp_path_factory.mktemp("twice") / "home")
+    run_products(home, folder, churn(**WEAK))
+    run_products(home, folder, churn())
+    return home
+
+
+@pytest.fixture
+def home(twice: Home, tmp_path: Path) -> Iterator[Home]:
+    """A copy of it, to be changed at will."""
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(twice.root, copy.root)
+    yield copy
+    shutil.rmtree(copy.root)
+
+
+def pointed(home: Home) -> dict[str, Any]:
+    """What services are told."""
+    found: dict[str, Any] = read_json(bento_package.pointer(home, "churn"))
+    return found
+
+
+def stage_of(home: Home) -> Stage | None:
+    """What runs."""
+    return experiment_records.running(home, ledger.standing(home, "churn"))
+
+
+def ended(home: Home, stage: Stage, lines: list[tuple[str, str, int, float]]) -> None:
+    """Log requests: by which unit, in which arm, with which status, after how many milliseconds."""
+    folder = home.served / "churn" / "arms"
+    folder.mkdir(parents=True, exist_ok=True)
+    began = datetime.fromisoformat(stage.began_at)
+    shares = {arm.name: arm for arm in stage.arms}
+    with closing(sqlite3.connect(folder / f"{began.date()}.sqlite")) as connection, connection:
+        connection.execute(TABLE)
+        connection.executemany(
+            INSERT,
+            [
+                (
+                    f"{stage.began_at}-{number}", (began + timedelta(microseconds=number)).isoformat(), stage.experiment, arm,
+                    shares[arm].share, unit, shares[arm].model_digest, status, milliseconds,
+                )
+                for number, (unit, arm, status, milliseconds) in enumerate(lines)
+            ],
+        )  # fmt: skip
+
+
+def traffic(
+    stage: Stage, units: int, *, errors: float = 0.02, harm: float = 1.0, seed: int = 1
+) -> list[tuple[str, str, int, float]]:
+    """Requests of units that are dealt by their shares; the treatment has errors so many times as often."""
+    random = np.random.default_rng(seed)
+    treated = random.random(units) < stage.treatments[0].share
+    failed = random.random(units) < errors * np.where(treated, harm, 1.0)
+    return [
+        (
+            f"C{seed}-{unit}",
+            "treatment" if treated[unit] else "control",
+            500 if failed[unit] else 200,
+            float(random.gamma(4, 0.5)),
+        )
+        for unit in range(units)
+    ]
+
+
+def now_of(stage: Stage) -> datetime:
+    """A moment after all that was logged."""
+    return datetime.fromisoformat(stage.began_at) + timedelta(hours=1)
+
+
+def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp_path: Path) -> None:
+    """Customers stay in their arms, a look counts them and their outcomes, and the decision is one of the ledger."""
+    entry = experiment_stages.start(home, churn(), TRIAL, **WHO)
+    assert (entry.event, entry.stage, entry.version, entry.by_hand) == ("experiment", ("trial", "start"), 1, 0)
+    stage = stage_of(home)
+    assert stage is not None
+    assert [(arm.name, arm.version, arm.share) for arm in stage.arms] == [("treatment", 1, 0.5), ("control", 2, 0.5)]
+    assert ledger.standing(home, "churn").champion_digest == stage.control.model_digest
+    assert verify(home, deep=True).problems == []
+    pointer = bento_package.pointer(home, "churn")
+    served = Served.load(pointer.parent / pointed(home)["folder"])
+    app = ModelApp(served, pointer=pointer, log_folder=home.served / "churn")
+    with answering(app) as client:
+        until(lambda: app.experiments.split is not None)
+        answers = {
+            number: client.post(
+                "/predict", json={"row": ROW}, headers={"X-Entity-Key": f"C{number}", "X-Request-Id": f"r{number}"}
+            )
+            for number in range(300)
+        }
+        told = [
+            {"request_id": f"r{number}", "outcome": int(number % 3 > 0), "observed_at": datetime.now(UTC).isoformat()}
+            for number in range(200)
+        ]
+        assert client.post("/outcomes", json={"outcomes": told}).status_code == 202
+    dealt = Counter(answer.headers["X-Model-Digest"] for answer in answers.values())
+    found = experiment_looks.look(home, churn(), datetime.now(UTC) + timedelta(seconds=1))
+    units = {arm["name"]: arm["units"][-1] for arm in found.look.arms}
+    assert units == {arm.name: dealt[arm.model_digest] for arm in stage.arms}
+    assert (found.look.waiting, found.entry, found.look.mismatch) == (100, None, 1.0)
+    assert found.look.verdict == "undecided"
+    (cost,) = found.look.metric
+    said = {"treatment": 0.0, "control": 0.0}
+    counted = dict.fromkeys(said, 0)
+    for number in range(200):
+        arm = next(arm.name for arm in stage.arms if arm.model_digest == answers[number].headers["X-Model-Digest"])
+        is_positive = answers[number].json()["prediction"]["is_positive"]
+        said[arm] += 2.0 * (not is_positive) if number % 3 else 1.0 * is_positive
+        counted[arm] += 1
+    assert cost.control[-1] == pytest.approx(said["control"] / counted["control"])
+    assert cost.value[-1] == pytest.approx(said["treatment"] / counted["treatment"] - said["control"] / counted["control"])
+    assert "trial" in found.page.read_text(encoding="utf-8")
+    (last,) = decide(home, churn(), "control", **WHO)
+    assert last.stage == ("trial", "decide control")
+    assert stage_of(home) is None
+    assert "split" not in pointed(home)
+    assert verify(home, deep=True).problems == []
+
+
+def test_a_canary_grows_while_it_is_surely_not_worse(home: Home) -> None:
+    """Step by step; each stage names the look that it follows from, and units that are in the canary stay in it."""
+    experiment_stages.start(home, churn(), CANARY, **WHO)
+    shares = []
+    for seed in range(3):
+        stage = stage_of(home)
+        assert stage is not None
+        shares.append(pointed(home)["split"]["arms"][0]["share"])
+        if stage.control.share > 0:
+            assert experiment_looks.look(home, churn(), now_of(stage)).entry is None  # nobody came yet
+            ended(home, stage, traffic(stage, 40_000, seed=seed))
+            found = experiment_looks.look(home, churn(), now_of(stage))
+            assert found.entry is not None, found.look.told
+            entry = found.entry
+            assert entry.actor == "experiment"
+            assert experiment_records.read(home, entry).evidence["verdict"] == "not worse"
+    assert shares == [0.1, 0.5, 1.0]
+    assert [arm["name"] for arm in pointed(home)["split"]["arms"]] == ["treatment"]
+    stages = [entry.stage[1] for entry in ledger.entries(home, "churn") if entry.event == "experiment"]
+    assert stages == ["start", "step 0.5", "step 1"]
+
+
+def test_a_canary_that_is_surely_worse_is_taken_back_by_one_look(home: Home) -> None:
+    """By itself, with the evidence in the ledger; the champion answers all again."""
+    experiment_stages.start(home, churn(), CANARY, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    ended(home, stage, traffic(stage, 20_000, errors=0.03, harm=3.0))
+    assert experiment_looks.look(home, churn(), now_of(stage), is_dry=True).entry is None
+    found = experiment_looks.look(home, churn(), now_of(stage))
+    assert found.entry is not None
+    assert found.entry.stage == ("bird", "back")
+    evidence = experiment_records.read(home, found.entry).evidence
+    assert evidence["verdict"] == "harmful"
+    assert evidence["guardrails"][0]["verdict"] == "worse"
+    assert "split" not in pointed(home)
+    assert stage_of(home) is None
+    with pytest.raises(ExperimentError, match="no experiment runs"):
+        experiment_looks.look(home, churn(), now_of(stage))
+
+
+def test_lost_units_halt_the_verdict(home: Home) -> None:
+    """A tenth of one arm's units never comes: no metric is read, and only the control can be decided for."""
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    lines = [line for number, line in enumerate(traffic(stage, 20_000)) if line[1] == "control" or number % 10]
+    ended(home, stage, lines)
+    found = looks.take(home, churn(), stage, now_of(stage))
+    assert (found.verdict, found.mismatch < 0.01) == ("mismatch", True)
+    with pytest.raises(ExperimentError, match="declared shares"):
+        decide(home, churn(), "treatment", **WHO)
+
+
+def test_equal_arms_are_seldom_told_apart_and_a_planted_difference_is(home: Home) -> None:
+    """In latency, looked at once each; the sign is right."""
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    ended(
+        home,
+        stage,
+        [(unit, arm, status, 3 * ms if arm == "treatment" else ms) for unit, arm, status, ms in traffic(stage, 3000)],
+    )
+    found = looks.take(home, churn(), stage, now_of(stage))
+    latency = next(item for item in found.guardrails if item.metric == "latency_ms")
+    assert latency.value[-1] == pytest.approx(4.0, abs=0.5)
+    assert latency.verdict == "worse"
+    errors = next(item for item in found.guardrails if item.metric == "error")
+    assert errors.verdict != "worse"
+    assert found.verdict == "harmful"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"unit": "household"}, "declares 'customer'"),
+        ({"arms": {"control": "champion", "treatment": 2}}, "same model"),
+        ({"arms": {"control": 1, "treatment": "champion"}}, "Let the first arm be the champion"),
+    ],
+)
+def test_what_cannot_be_an_experiment_does_not_start(home: Home, change: dict[str, Any], problem: str) -> None:
+    """One clear error, and nothing is changed."""
+    before = pointed(home), ledger.entries(home)
+    with pytest.raises(ExperimentError, match=problem):
+        experiment_stages.start(home, churn(), TRIAL.model_copy(update=change), **WHO)
+    assert (pointed(home), ledger.entries(home)) == before
+
+
+def test_what_is_not_there_is_named(home: Home) -> None:
+    """A version that nobody registered, a second experiment, an arm that is none, an entity that services do not know yet."""
+    with pytest.raises(LedgerError, match="no version 9"):
+        experiment_stages.start(
+            home, churn(), TRIAL.model_copy(update={"arms": {"control": "champion", "treatment": 9}}), **WHO
+        )
+    later = product("churn", serving={"entity": {"name": "customer", "keep": "hash"}})
+    with pytest.raises(ExperimentError, match="do not know the declared entity"):
+        experiment_stages.start(home, later, TRIAL, **WHO)
+    without = product("churn")
+    with pytest.raises(ExperimentError, match="X-Entity-Key"):
+        experiment_stages.start(home, without, TRIAL, **WHO)
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    with pytest.raises(ExperimentError, match="experiment 'trial' runs since"):
+        experiment_stages.start(home, churn(), CANARY, **WHO)
+    with pytest.raises(ExperimentError, match="has no arm 'other'"):
+        decide(home, churn(), "other", **WHO)
+
+
+def test_an_invalid_version_ends_its_experiment_at_once(home: Home) -> None:
+    """With an entry of its own before the invalidation; services stop dealing without a run."""
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    assert "split" in pointed(home)
+    made = decisions.invalidate(home, churn(), 1, **WHO)
+    assert [entry.event for entry in made] == ["experiment", "invalidation"]
+    assert made[0].stage == ("trial", "stop")
+    assert "version 1 is invalid" in made[0].reason
+    assert "split" not in pointed(home)
+    assert stage_of(home) is None
+
+
+def test_another_champion_ends_the_experiment(home: Home) -> None:
+    """After a rollback nobody is in an arm of it."""
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    decisions.rollback(home, churn(), None, **WHO)
+    assert stage_of(home) is None
+    champion = ledger.standing(home, "churn").champion
+    assert champion is not None
+    assert "split" not in bento_package.pointed(home, "churn", champion)
+
+
+def test_deciding_for_the_treatment_asks_the_gate(home: Home) -> None:
+    """The weak model is not promoted by an experiment either, unless that is said; the experiment has ended."""
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    with pytest.raises(GateRefusedError, match="although the experiment was decided for it"):
+        decide(home, churn(), "treatment", **WHO)
+    assert [entry.event for entry in ledger.entries(home, "churn")][-2:] == ["experiment", "refusal"]
+    assert stage_of(home) is None
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    entries = decide(home, churn(), "treatment", override=True, **WHO)
+    assert [entry.event for entry in entries] == ["experiment", "promotion"]
+    champion = ledger.standing(home, "churn").champion
+    assert champion is not None
+    assert (champion.version, champion.overridden) == (1, 1)
+    assert "experiment trial" in champion.reason
+
+
+def test_a_kill_between_ledger_and_services_leaves_the_champion_and_the_next_command_ends_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger says that it runs; the next look makes services follow."""
+    with monkeypatch.context() as broken:
+        broken.setattr(experiment_stages, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            experiment_stages.start(home, churn(), TRIAL, **WHO)
+    assert "split" not in pointed(home)
+    assert stage_of(home) is not None
+    experiment_stages.settle(home, churn())
+    assert [arm["name"] for arm in pointed(home)["split"]["arms"]] == ["treatment", "control"]
+
+
+def test_a_changed_record_is_not_followed(home: Home) -> None:
+    """Who deals is in the ledger's entry by its digest."""
+    entry = experiment_stages.start(home, churn(), TRIAL, **WHO)
+    (path,) = (home.experiments / "churn").glob("trial-*.json")
+    path.write_text(path.read_text().replace('"share": 0.5', '"share": 0.6', 1))
+    with pytest.raises(DigestError):
+        experiment_records.read(home, entry)
+    assert any("trial-" in str(problem) for problem in verify(home, deep=True).problems)
+
+
+def test_prune_keeps_the_models_of_arms(home: Home) -> None:
+    """However few champions are kept."""
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    spec = product("churn", retention={"keep_champions": 1, "refused_days": 0})
+    kept = Retention(home, spec, [], datetime.now(UTC) + timedelta(days=400)).models
+    assert {arm.model_digest for arm in stage.arms} <= kept
+
+
+def test_a_shadow_is_pointed_to_and_has_no_arms(home: Home) -> None:
+    """Its package is there; asked for a look, it says where its report is."""
+    experiment_stages.start(home, churn(), SHADOW, **WHO)
+    told = pointed(home)
+    assert "split" not in told
+    shadow = Served.load(bento_package.pointer(home, "churn").parent / told["shadow"]["folder"])
+    assert shadow.promise["model_version"] == 1
+    with pytest.raises(ExperimentError, match="experiment report"):
+        experiment_looks.look(home, churn(), datetime.now(UTC))
+
+
+def test_a_ledger_of_an_earlier_version_takes_experiments(home: Home) -> None:
+    """Its table knew fewer events."""
+    file = ledger_database.database(home)
+    before = ledger.entries(home)
+    with closing(sqlite3.connect(file)) as connection:
+        ((written,),) = connection.execute("select sql from sqlite_master where name = 'entries'").fetchall()
+        earlier = written.replace(", 'experiment'", "")
+        assert earlier != written
+        connection.executescript(
+            "drop trigger entries_are_kept; drop trigger entries_stay_as_they_are; alter table entries rename to later; "
+            f"{earlier}; insert into entries select * from later; drop table later; "
+            "create trigger entries_are_kept before delete on entries begin select raise(abort, 'x'); end; "
+            "create trigger entries_stay_as_they_are before update on entries begin select raise(abort, 'x'); end;"
+        )
+    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    assert ledger.entries(home)[:-1] == before
