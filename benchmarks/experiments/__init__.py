@@ -1,0 +1,1 @@
+"""What experiments cost: the log that they stand on."""
