@@ -21,6 +21,7 @@ from pydantic_core import to_json
 
 from bentos.assignment import Assignment
 from bentos.bodies import Row
+from bentos.decisions import said
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity, kept_row
 from bentos.pseudonyms import read_secret
@@ -30,7 +31,7 @@ TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
     model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
-    entity text, inputs_digest text, experiment text, arm text, propensity real,
+    entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text,
     primary key (request_id, row_number)
 ) strict
 """
@@ -43,6 +44,8 @@ LATER = {
     "experiment": "text",
     "arm": "text",
     "propensity": "real",
+    "output": "real",
+    "decision": "text",
 }
 """Columns that the file of a day lacks which an earlier version of the service began."""
 MOST, TOGETHER = 4_000, 4_000
@@ -84,6 +87,8 @@ class Line(NamedTuple):
     experiment: str | None
     arm: str | None
     propensity: float | None
+    output: float | None = None
+    decision: str | None = None
 
 
 INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
@@ -220,7 +225,7 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
     return [
         Line(
             item.request_id, number, moment, served.promise["model_version"], served.model.digest, kept.features,
-            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, *assigned,
+            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, *assigned, *said(answer),
         )
         for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True))
         for kept in [kept_row(served, row, secret)]
@@ -228,7 +233,16 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
 
 
 def _encrypted(sealer: Sealer, line: Line, data_key: int) -> Line:
-    """A line whose features, answer, caller, entity and inputs' digest are one ciphertext."""
+    """A line whose features, answer, caller, entity and inputs' digest are one ciphertext; what is said twice is left out."""
     place = line.request_id, line.row_number, line.answered_at_utc, line.model_digest
     content = sealer.encrypt(place, [line.features, line.prediction, line.caller, line.entity, line.inputs_digest])
-    return line._replace(features=content, data_key=data_key, prediction="", caller=None, entity=None, inputs_digest=None)
+    return line._replace(
+        features=content,
+        data_key=data_key,
+        prediction="",
+        caller=None,
+        entity=None,
+        inputs_digest=None,
+        output=None,
+        decision=None,
+    )

@@ -45,7 +45,9 @@ def plant(home: Home, count: int) -> None:
     told.mkdir(parents=True)
     each = count // DAYS
     with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '1GB'; set temp_directory = {literal(str(home.temporary))}")
+        connection.execute(
+            f"set timezone = 'UTC'; set memory_limit = '1GB'; set temp_directory = {literal(str(home.temporary))}"
+        )
         for day in range(DAYS):
             moment = f"timestamp '2026-03-01' + interval {day} day + to_seconds(i * 86400.0 / {each})"
             key = f"md5(cast(i + {day * each} as varchar))"
@@ -54,7 +56,7 @@ def plant(home: Home, count: int) -> None:
                 copy (
                     select
                         {key} as request_id, cast(0 as bigint) as row_number,
-                        strftime({moment}, '%Y-%m-%dT%H:%M:%S.%g+00:00') as answered_at_utc, cast(3 as bigint) as model_version,
+                        cast({moment} as timestamptz) as answered_at_utc, cast(3 as bigint) as model_version,
                         md5('model') as model_digest,
                         '{{"origin":"EWR","carrier":"UA","distance_miles":' || i % 2500 || '.0,"departure_hour":' || i % 24
                             || '.0}}' as features,
@@ -63,7 +65,9 @@ def plant(home: Home, count: int) -> None:
                         'key:1:shop' as caller, cast(null as varchar) as hidden, cast(null as bigint) as data_key,
                         'hmac:' || md5(cast(hash(i) % 100000 as varchar)) as entity,
                         md5(cast(i % 60000 as varchar)) as inputs_digest,
-                        'cheaper_alarms' as experiment, if(hash(i) % 2 = 0, 'champion', 'challenger') as arm, 0.5 as propensity,
+                        'cheaper_alarms' as experiment, if(hash(i) % 2 = 0, 'champion', 'challenger') as arm,
+                        cast(0.5 as double) as propensity, hash(i) % 1000000 / 1e6 as output,
+                        if(hash(i) % 5 = 0, 'true', 'false') as decision,
                     from range({each}) r(i)
                 ) to {literal(str(log / f"2026-03-{day + 1:02}.parquet"))} (format parquet, compression zstd)
                 """
@@ -74,8 +78,8 @@ def plant(home: Home, count: int) -> None:
                     select
                         {key} as request_id, cast(0 as bigint) as row_number, cast(null as varchar) as entity,
                         if(hash(i) % 4 = 0, '1', '0') as outcome,
-                        strftime({moment} + interval 6 hour, '%Y-%m-%dT%H:%M:%S.%g+00:00') as observed_at_utc,
-                        '2026-03-{day + 2:02}T06:00:00.000+00:00' as told_at_utc, 'person:tester' as caller,
+                        cast({moment} + interval 6 hour as timestamptz) as observed_at_utc,
+                        timestamptz '2026-03-{day + 2:02} 06:00:00+00' as told_at_utc, 'person:tester' as caller,
                         cast(null as varchar) as content, cast(null as bigint) as data_key,
                     from range({each}) r(i) where hash(i) % 100 < {round(100 * SHARE)}
                 ) to {literal(str(told / f"2026-03-{day + 2:02}-{day:016x}.parquet"))} (format parquet, compression zstd)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -123,7 +122,7 @@ def test_an_outcome_of_an_entity_belongs_to_its_last_answer_before(home: Home, t
     assert {name: row[0] for name, row in rows(home).items()} == {"first": 1.0, "second": 0.0, "unnamed": None}
     assert logged_outcomes.known(home, spec_of()) == Known(3, 4, 2, 0, 0, 0, 2)
     (stored,) = outcome_store.files(home, "churn")
-    assert b"C2" not in json.dumps(pq.read_table(stored).to_pylist()).encode()
+    assert b"C2" not in str(pq.read_table(stored).to_pylist()).encode()
 
 
 @pytest.mark.parametrize(
