@@ -30,6 +30,8 @@ LOG = (
 TOLD = ("request_id", "row_number", "entity", "outcome", "observed_at_utc", "told_at_utc")
 NUMBER = "try_cast(prediction->>'{}' as double)"
 KEY = "hash(request_id, row_number)"
+KEYED = f"*, {KEY} as key, hash(request_id || ':') as more_key"
+"""Lines with 128 bits of their request and row, by which they are joined: texts of 32 letters would not fit into the memory."""
 ANSWERS = {
     "binary": (NUMBER.format("$.probability"), "prediction->>'$.is_positive'"),
     "multiclass": (
@@ -112,7 +114,7 @@ def joined(
             f"l.model_version, l.model_digest, coalesce(l.output, {output}) as output, "
             f"coalesce(l.decision, {decision}) as decision, o.outcome, o.observed_at, "
             f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late "
-            f"from log l left join firsts o using (request_id, row_number) where {wanted}"
+            f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key) where {wanted}"
         )
 
 
@@ -140,8 +142,9 @@ def known(home: Home, spec: ProductSpec) -> Known:
         is_late = f"o.observed_at > l.answered_at + {_late_after(spec)}"
         matched, late = _one(
             connection,
-            f"select count(*), count(*) filter ({is_late}) from (from resolved where {KEY} not in (from repeated)) o "
-            "join log l using (request_id, row_number)",
+            f"select count(*), count(*) filter ({is_late}) "
+            f"from (select {KEYED} from resolved where {KEY} not in (from repeated)) o "
+            f"join (select {KEYED} from log) l using (key, more_key)",
         )
         more, more_late, doubled, conflicting = _one(
             connection,
