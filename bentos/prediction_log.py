@@ -221,14 +221,15 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
     """The lines of a request; what is private is treated here, in the log's thread."""
     served, moment = item.served, item.answered_at.isoformat(timespec="milliseconds")
     entity, given = kept_entity(served, item.entity, secret), item.assignment
-    assigned = (None, None, None) if given is None else (given.experiment, given.arm, given.propensity)
+    experiment, arm, propensity = (None,) * 3 if given is None else (given.experiment, given.arm, given.propensity)
     return [
         Line(
             item.request_id, number, moment, served.promise["model_version"], served.model.digest, kept.features,
-            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, *assigned, *said(answer),
+            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, experiment, arm, propensity,
+            output, decision,
         )
         for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True))
-        for kept in [kept_row(served, row, secret)]
+        for kept, (output, decision) in [(kept_row(served, row, secret), said(answer))]
     ]  # fmt: skip
 
 
