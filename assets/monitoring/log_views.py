@@ -21,11 +21,15 @@ MEMORY = "1GB"
 
 
 @contextmanager
-def connected(home: Home, product: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that thinks in UTC; while it is open, nobody rewrites the day files of a product."""
+def connected(home: Home, product: str, *, adds: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that thinks in UTC; while it is open, nobody rewrites the day files of a product.
+
+    Others may read them meanwhile, unless who asks for it `adds` to them.
+    """
     import duckdb
 
-    with draft_folder(home) as scratch, day_files.held(home, product), duckdb.connect() as connection:
+    hold = day_files.held if adds else day_files.shared
+    with draft_folder(home) as scratch, hold(home, product), duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{MEMORY}'")
         connection.execute(f"set temp_directory = {literal(str(scratch))}")
         connection.execute("set timezone = 'UTC'")

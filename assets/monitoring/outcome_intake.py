@@ -70,7 +70,7 @@ def take(home: Home, spec: ProductSpec, file: Path, caller: str, now: datetime) 
     import duckdb
 
     keys = log_keys.keys(home)
-    with connected(home, spec.name) as connection, draft_folder(home) as scratch:
+    with connected(home, spec.name, adds=True) as connection, draft_folder(home) as scratch:
         names = _names(file, spec)
         try:
             _load(connection, file, names, spec)

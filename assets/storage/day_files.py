@@ -7,6 +7,7 @@ without it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -83,6 +84,16 @@ def parts(file: Path) -> list[Path]:
 def held(home: Home, product: str) -> Iterator[None]:
     """Let nobody else rewrite the day files of a product; services write on."""
     with exclusive(home.served / f"{product}.lock"):
+        yield
+
+
+@contextmanager
+def shared(home: Home, product: str) -> Iterator[None]:
+    """Let nobody rewrite the day files of a product, while others may read them too."""
+    path = home.served / f"{product}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
         yield
 
 

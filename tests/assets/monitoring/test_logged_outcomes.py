@@ -100,6 +100,8 @@ def test_outcomes_are_joined_and_what_does_not_fit_is_counted(home: Home, tmp_pa
     assert logged_outcomes.known(home, spec_of()) == Known(5, 6, 4, 1, 1, 1, 0)
     assert rows(home, begin="2026-03-03") == {"later": (1.0, False, 0.75, "true", "a")}
     assert rows(home, experiment="another") == {}
+    with logged_outcomes.joined(home, spec_of()):  # two readers do not wait for each other
+        assert len(rows(home)) == 5
     logged_requests.archive(home, "churn", NOW)
     assert logged_outcomes.known(home, spec_of()) == Known(5, 6, 4, 1, 1, 1, 0)
     assert verify(home).problems == []
