@@ -8,6 +8,27 @@ from typing import Any
 import numpy as np
 
 
+def said(answer: Mapping[str, Any]) -> tuple[float | None, str | None]:
+    """What an answer says as one number, and what was decided, as text; None where it says nothing.
+
+    The number is the probability of yes, the largest of all classes', or the value.
+
+    Examples
+    --------
+    >>> said({"probability": 0.75, "is_positive": True})
+    (0.75, 'true')
+    >>> said({"predicted_class": "gold", "probabilities": {"gold": 0.5, "silver": 0.5}})
+    (0.5, 'gold')
+    >>> said({"value": 3.5, "planned": 4.0})
+    (3.5, '4.0')
+    """
+    if "is_positive" in answer:
+        return answer["probability"], "true" if answer["is_positive"] else "false"
+    if "predicted_class" in answer:
+        return max(answer["probabilities"].values()), answer["predicted_class"]
+    return answer.get("value"), str(answer["planned"]) if "planned" in answer else None
+
+
 def decide(kind: str, outputs: np.ndarray[Any, Any], decision: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     """Decide each row.
 

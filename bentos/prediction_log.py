@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from bentos.assignment import Assignment
 from bentos.background_writer import BackgroundWriter
 from bentos.bodies import Row
+from bentos.decisions import said
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity, kept_row
 from bentos.pseudonyms import read_secret
@@ -28,7 +29,7 @@ TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
     model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
-    entity text, inputs_digest text, experiment text, arm text, propensity real,
+    entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text,
     primary key (request_id, row_number)
 ) strict
 """
@@ -41,6 +42,8 @@ LATER = {
     "experiment": "text",
     "arm": "text",
     "propensity": "real",
+    "output": "real",
+    "decision": "text",
 }
 """Columns that the file of a day lacks which an earlier version of the service began."""
 
@@ -76,6 +79,8 @@ class Line(NamedTuple):
     experiment: str | None
     arm: str | None
     propensity: float | None
+    output: float | None = None
+    decision: str | None = None
 
 
 INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
@@ -180,19 +185,29 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
     """The lines of a request; what is private is treated here, in the log's thread."""
     served, moment = item.served, item.answered_at.isoformat(timespec="milliseconds")
     entity, given = kept_entity(served, item.entity, secret), item.assignment
-    assigned = (None, None, None) if given is None else (given.experiment, given.arm, given.propensity)
+    experiment, arm, propensity = (None,) * 3 if given is None else (given.experiment, given.arm, given.propensity)
     return [
         Line(
             item.request_id, number, moment, served.promise["model_version"], served.model.digest, kept.features,
-            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, *assigned,
+            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, experiment, arm, propensity,
+            output, decision,
         )
         for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True))
-        for kept in [kept_row(served, row, secret)]
+        for kept, (output, decision) in [(kept_row(served, row, secret), said(answer))]
     ]  # fmt: skip
 
 
 def _encrypted(sealer: Sealer, line: Line, data_key: int) -> Line:
-    """A line whose features, answer, caller, entity and inputs' digest are one ciphertext."""
+    """A line whose features, answer, caller, entity and inputs' digest are one ciphertext; what is said twice is left out."""
     place = line.request_id, line.row_number, line.answered_at_utc, line.model_digest
     content = sealer.encrypt(place, [line.features, line.prediction, line.caller, line.entity, line.inputs_digest])
-    return line._replace(features=content, data_key=data_key, prediction="", caller=None, entity=None, inputs_digest=None)
+    return line._replace(
+        features=content,
+        data_key=data_key,
+        prediction="",
+        caller=None,
+        entity=None,
+        inputs_digest=None,
+        output=None,
+        decision=None,
+    )

@@ -21,11 +21,15 @@ MEMORY = "1GB"
 
 
 @contextmanager
-def connected(home: Home, product: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that thinks in UTC; while it is open, nobody rewrites the day files of a product."""
+def connected(home: Home, product: str, *, adds: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that thinks in UTC; while it is open, nobody rewrites the day files of a product.
+
+    Others may read them meanwhile, unless who asks for it `adds` to them.
+    """
     import duckdb
 
-    with draft_folder(home) as scratch, day_files.held(home, product), duckdb.connect() as connection:
+    hold = day_files.held if adds else day_files.shared
+    with draft_folder(home) as scratch, hold(home, product), duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{MEMORY}'")
         connection.execute(f"set temp_directory = {literal(str(scratch))}")
         connection.execute("set timezone = 'UTC'")
@@ -41,7 +45,7 @@ def view(
     table: Table,
     lines_of: Callable[[Path], list[dict[str, Any]]],
 ) -> None:
-    """Make a view of some columns of all files; those that are SQLite, or encrypted, are decoded first.
+    """Make a view of some columns of all files; those that are SQLite, or encrypted, are decoded first. Moments are such.
 
     Parameters
     ----------
@@ -56,17 +60,20 @@ def view(
     """
     import pyarrow as pa
 
-    schema = pa.schema([table.schema().field(column) for column in columns])
     types = {pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double"}
-    typed = ", ".join(f"{field.name} {types[field.type]}" for field in schema)
+    # moments of lines that are decoded are texts
+    kinds = [(column, table.schema().field(column).type) for column in columns]
+    schema = pa.schema([(column, kind if kind in types else pa.string()) for column, kind in kinds])
+    typed = ", ".join(f"{column} {types.get(kind, 'timestamptz')}" for column, kind in kinds)
+    wanted = ", ".join(column if kind in types else f"cast({column} as timestamptz) as {column}" for column, kind in kinds)
     connection.execute(f"create temp table {name}_decoded ({typed})")
     scanned = [file for file in files if file.suffix == PARQUET and not file.with_suffix(KEYS).exists()]
     for file in files:
         if file not in scanned and (lines := lines_of(file)):
             decoded = pa.Table.from_pylist(lines, schema)
             connection.register("decoded", decoded)
-            connection.execute(f"insert into {name}_decoded from decoded")
+            connection.execute(f"insert into {name}_decoded select {wanted} from decoded")
             connection.unregister("decoded")
     listed = ", ".join(literal(str(file)) for file in scanned)
-    also = f" union all select {', '.join(columns)} from read_parquet([{listed}])" if scanned else ""
+    also = f" union all select {wanted} from read_parquet([{listed}])" if scanned else ""
     connection.execute(f"create temp view {name} as from {name}_decoded{also}")

@@ -1,7 +1,7 @@
-"""Logged erasure: which rows of the prediction log are a person's, and their removal.
+"""Logged erasure: which rows of the prediction log and which outcomes are a person's, and their removal.
 
-The log holds no keys. A row is the person's if it has the features of one of the person's rows, as far as the log keeps them,
-or if the request, or who made it, is named by the key.
+A row is the person's if it has the features of one of the person's rows, as far as the log keeps them, or if its entity, its
+request or who made it is named by the key. An outcome is, if its entity is, or the row that it was told of.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from assets.monitoring import outcome_store
 from assets.monitoring.logged_requests import files, lines_of
 from assets.storage import day_files, log_keys, pseudonym_key
 from assets.storage.day_files import PARQUET
@@ -21,7 +22,7 @@ from assets.storage.row_eraser import Person, scrub
 from bentos.pseudonyms import pseudonym
 
 Rows = dict[str, list[tuple[str, int]]]
-"""Request id and number of rows, by the file of their day."""
+"""Request id and number of rows, by the file of their day; of an outcome without a request, what the file has in its place."""
 
 
 def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping[str, Any]]) -> Rows:
@@ -54,9 +55,19 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
         his = [
             (str(line["request_id"]), int(line["row_number"]))
             for line in lines
-            if person.is_named(line["request_id"])
+            if any(person.is_named(line[name]) for name in ("request_id", "entity"))
             or person.is_named(str(line.get("caller") or "").partition(":")[2])
             or any(_is_like(line, row, other) for row, other in zip(features, hashed, strict=True))
+        ]
+        if his:
+            found[home.relative(file)] = his
+    erased = {name for names in found.values() for name in names}
+    for file in outcome_store.files(home, product):
+        his = [
+            (_name(kept), int(line["row_number"]))
+            for kept, line in zip(outcome_store.read(file), outcome_store.lines_of(file, known), strict=True)
+            if (line["request_id"], line["row_number"]) in erased
+            or any(person.is_named(line[name]) for name in ("request_id", "entity"))
         ]
         if his:
             found[home.relative(file)] = his
@@ -74,17 +85,21 @@ def erase(home: Home, rows: Rows) -> None:
 def _erase(path: Path, named: set[tuple[str, int]]) -> None:
     if path.suffix == PARQUET:
         if path.exists():
-            names = ("request_id", "row_number")
             day_files.rewrite(
-                path,
-                lambda batch: [item not in named for item in zip(*(batch[name].to_pylist() for name in names), strict=True)],
+                path, lambda batch: [(_name(line), line["row_number"]) not in named for line in batch.to_pylist()]
             )
         return
+    is_outcomes = path.parent.name == "outcomes"
+    table, name = ("outcomes", "coalesce(request_id, entity, content)") if is_outcomes else ("predictions", "request_id")
     with closing(sqlite3.connect(path, timeout=60)) as connection:
         connection.execute("pragma secure_delete = on")
         with connection:
-            connection.executemany("delete from predictions where request_id = ? and row_number = ?", named)
+            connection.executemany(f"delete from {table} where {name} = ? and row_number = ?", named)
         scrub(connection)
+
+
+def _name(line: Mapping[str, Any]) -> str:
+    return str(line["request_id"] or line["entity"] or line["content"])
 
 
 def _is_like(line: Mapping[str, Any], row: Mapping[str, Any], hashed: Mapping[str, str]) -> bool:

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 LOG = (
     "request_id", "row_number", "answered_at_utc", "model_version", "model_digest", "prediction", "entity", "experiment", "arm",
-    "propensity",
+    "propensity", "output", "decision",
 )  # fmt: skip
 TOLD = ("request_id", "row_number", "entity", "outcome", "observed_at_utc", "told_at_utc")
 NUMBER = "try_cast(prediction->>'{}' as double)"
+KEY = "hash(request_id, row_number)"
+KEYED = f"*, {KEY} as key, hash(request_id || ':') as more_key"
+"""Lines with 128 bits of their request and row, by which they are joined: texts of 32 letters would not fit into the memory."""
 ANSWERS = {
     "binary": (NUMBER.format("$.probability"), "prediction->>'$.is_positive'"),
     "multiclass": (
@@ -37,7 +40,7 @@ ANSWERS = {
     ),
     "regression": (NUMBER.format("$.value"), "prediction->>'$.planned'"),
 }
-"""By kind of target, what was answered as one number, and what was decided."""
+"""By kind of target, where an answer says its one number, and what was decided, for lines that lack the columns for it."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,10 @@ def joined(
         _firsts(connection)
         yield connection.sql(
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
-            f"l.model_version, l.model_digest, {output} as output, {decision} as decision, o.outcome, o.observed_at, "
+            f"l.model_version, l.model_digest, coalesce(l.output, {output}) as output, "
+            f"coalesce(l.decision, {decision}) as decision, o.outcome, o.observed_at, "
             f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late "
-            f"from log l left join firsts o using (request_id, row_number) where {wanted}"
+            f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key) where {wanted}"
         )
 
 
@@ -123,31 +127,45 @@ def known(home: Home, spec: ProductSpec) -> Known:
         If the log is encrypted, and the private key cannot be had.
     """
     with _loaded(home, spec, None, None) as connection:
-        # the same words, told on two days
+        answered = _one(connection, "select count(*) from log")[0]
+        # the same words, told on two days, are one outcome
+        key = "hash(request_id, row_number, entity)"
+        _repeated(connection, "told", key, "told_twice")
         connection.execute(
-            "create temp table words as select request_id, row_number, entity, outcome, observed_at, min(told_at) as told_at "
-            "from told group by all"
+            f"create temp view words as from told where {key} not in (from told_twice) union all "
+            "select request_id, row_number, entity, outcome, observed_at, min(told_at) "
+            f"from told where {key} in (from told_twice) group by all"
         )
-        connection.execute("create or replace temp view told as from words")
-        _resolve(connection)
-        answered, told = (connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in ("log", "told"))
-        row = connection.execute(
+        told = _one(connection, "select count(*) from words")[0]
+        _resolve(connection, "words")
+        _repeated(connection, "resolved", KEY, "repeated")
+        is_late = f"o.observed_at > l.answered_at + {_late_after(spec)}"
+        matched, late = _one(
+            connection,
+            f"select count(*), count(*) filter ({is_late}) "
+            f"from (select {KEYED} from resolved where {KEY} not in (from repeated)) o "
+            f"join (select {KEYED} from log) l using (key, more_key)",
+        )
+        more, more_late, doubled, conflicting = _one(
+            connection,
             f"""
             with found as (
                 select
-                    o.outcome, o.observed_at > l.answered_at + {_late_after(spec)} as is_late,
+                    o.outcome, {is_late} as is_late,
                     first_value(o.outcome) over each as first_told, row_number() over each as place
-                from resolved o join log l using (request_id, row_number)
+                from (from resolved where {KEY} in (from repeated)) o join log l using (request_id, row_number)
                 window each as (partition by o.request_id, o.row_number order by o.told_at, o.observed_at, o.outcome)
             )
             select
                 count(*) filter (place = 1), count(*) filter (place = 1 and is_late),
                 count(*) filter (place > 1 and outcome = first_told), count(*) filter (place > 1 and outcome != first_told)
             from found
-            """
-        ).fetchall()[0]
-    matched, late, doubled, conflicting = row
-    return Known(answered, told, matched, late, doubled, conflicting, told - matched - doubled - conflicting)
+            """,
+        )
+    matched += more
+    return Known(
+        answered, told, matched, late + more_late, doubled, conflicting, unknown=told - matched - doubled - conflicting
+    )
 
 
 @contextmanager
@@ -163,12 +181,10 @@ def _loaded(home: Home, spec: ProductSpec, begin: str | None, end: str | None) -
             ("told_lines", outcome_store.files(home, spec.name), TOLD, outcome_store),
         ):
             view(connection, name, files, columns, table=store.table(), lines_of=partial(_decrypted, store, keys))
-        connection.execute(
-            "create temp view log as select *, cast(answered_at_utc as timestamptz) as answered_at from log_lines"
-        )
+        connection.execute("create temp view log as select *, answered_at_utc as answered_at from log_lines")
         connection.execute(
             f"create temp view told as select request_id, row_number, entity, {value} as outcome, "
-            "cast(observed_at_utc as timestamptz) as observed_at, cast(told_at_utc as timestamptz) as told_at from told_lines"
+            "observed_at_utc as observed_at, told_at_utc as told_at from told_lines"
         )
         yield connection
 
@@ -178,38 +194,53 @@ def _decrypted(store: Any, keys: Sequence[log_keys.LogKey], file: Path) -> list[
     return found
 
 
-def _resolve(connection: duckdb.DuckDBPyConnection) -> None:
+def _resolve(connection: duckdb.DuckDBPyConnection, told: str) -> None:
     """The view ``resolved``: outcomes by the row that they belong to."""
     columns = "outcome, observed_at, told_at"
-    by_request = f"select request_id, row_number, {columns} from told where request_id is not null"
-    if not connection.execute("select count(*) from told where request_id is null").fetchall()[0][0]:
+    by_request = f"select request_id, row_number, {columns} from {told} where request_id is not null"
+    if not _one(connection, f"select count(*) from {told} where request_id is null")[0]:
         connection.execute(f"create temp view resolved as {by_request}")
         return
     # two requests about one entity in one millisecond: the greater id, so that it is always the same one
     connection.execute(
         "create temp table latest as select entity, answered_at, max(request_id) as request_id from log "
-        "where row_number = 0 and entity in (select entity from told where request_id is null) group by all"
+        f"where row_number = 0 and entity in (select entity from {told} where request_id is null) group by all"
     )
     connection.execute(
         f"create temp view resolved as {by_request} union all "
-        f"select l.request_id, 0, {columns} from (from told where request_id is null) o "
+        f"select l.request_id, 0, {columns} from (from {told} where request_id is null) o "
         "asof join latest l on o.entity = l.entity and o.observed_at >= l.answered_at"
     )
 
 
 def _firsts(connection: duckdb.DuckDBPyConnection) -> None:
     """The view ``firsts``: of each row the outcome that was told first."""
-    _resolve(connection)
-    # most rows have one outcome: hashes, which are short, tell which may have more, and only those are compared
-    key = "hash(request_id, row_number)"
-    connection.execute(f"create temp table repeated as select {key} as key from resolved group by 1 having count(*) > 1")
+    _resolve(connection, "told")
+    columns = "request_id, row_number, outcome, observed_at"
+    if not _repeated(connection, "resolved", KEY, "repeated"):
+        connection.execute(f"create temp view firsts as select {columns} from resolved")
+        return
     connection.execute(
-        f"create temp view firsts as select request_id, row_number, outcome, observed_at from resolved "
-        f"where {key} not in (from repeated) union all "
+        f"create temp view firsts as select {columns} from resolved where {KEY} not in (from repeated) union all "
         "select request_id, row_number, (first).outcome, (first).observed_at from ("
         "select request_id, row_number, min({'told_at': told_at, 'observed_at': observed_at, 'outcome': outcome}) as first "
-        f"from resolved where {key} in (from repeated) group by all)"
+        f"from resolved where {KEY} in (from repeated) group by all)"
     )
+
+
+def _repeated(connection: duckdb.DuckDBPyConnection, name: str, key: str, found: str) -> int:
+    """Make a table of the keys that several lines have; how many.
+
+    Most lines have a key of their own. Keys are hashes, as texts of 32 letters take long to group: two keys of one hash are
+    looked at together with those that are repeated, and told apart there.
+    """
+    connection.execute(f"create temp table {found} as select {key} as key from {name} group by 1 having count(*) > 1")
+    return int(_one(connection, f"select count(*) from {found}")[0])
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = connection.execute(query).fetchall()[0]
+    return found
 
 
 def _late_after(spec: ProductSpec) -> str:

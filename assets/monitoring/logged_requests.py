@@ -16,6 +16,7 @@ from assets.promotion.ledger_state import Entry
 from assets.storage import day_files, log_keys
 from assets.storage.day_files import PARQUET, Table
 from assets.storage.home import Home
+from bentos.decisions import said
 from bentos.log_encryption import LogKeyError, decrypt
 from bentos.runtime import Model
 
@@ -162,7 +163,7 @@ def _archived(
             found = source.read_row_group(number, None if names is None else [*names, "model_digest"])
             if model_digest is not None:
                 found = found.filter(pc.equal(found["model_digest"], model_digest))
-            lines = found.to_pylist()
+            lines = [day_files.as_written(line) for line in found.to_pylist()]
             yield from reversed(lines) if latest_first else lines
 
 
@@ -188,6 +189,7 @@ def _decrypt(file: Path, known: Sequence[log_keys.LogKey], lines: Sequence[dict[
             ) from error
         # lines of an earlier version of the service have the first three only
         line.update(zip(SECRET, content, strict=False))
+        line["output"], line["decision"] = said(json.loads(line["prediction"]))
 
 
 def latest(home: Home, product: str, model_digest: str | None = None, most: int = MOST) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("request_id", "row_number", "entity", "outcome", "observed_at")
 ALLOWED = {"binary": "1, 0, true or false", "regression": "a finite number"}
+MOMENTS = ("observed_at_utc", "told_at_utc")
 WORDS = ("request_id", "row_number", "entity", "outcome", "observed_at_utc")
 BATCH = 1 << 16
 
@@ -69,7 +70,7 @@ def take(home: Home, spec: ProductSpec, file: Path, caller: str, now: datetime) 
     import duckdb
 
     keys = log_keys.keys(home)
-    with connected(home, spec.name) as connection, draft_folder(home) as scratch:
+    with connected(home, spec.name, adds=True) as connection, draft_folder(home) as scratch:
         names = _names(file, spec)
         try:
             _load(connection, file, names, spec)
@@ -141,8 +142,8 @@ def _load(connection: duckdb.DuckDBPyConnection, file: Path, names: Sequence[str
     first = 1 if file.suffix == ".parquet" else 2
     connection.execute(
         f"create temp table given as select *, {value} as kept_outcome, "
-        "case when isfinite(try_cast(observed_at as timestamptz)) then strftime(timezone('UTC', try_cast(observed_at as "
-        "timestamptz)), '%Y-%m-%dT%H:%M:%S.%g+00:00') end as kept_observed_at, "
+        "case when isfinite(try_cast(observed_at as timestamptz)) then date_trunc('millisecond', try_cast(observed_at as "
+        "timestamptz)) end as kept_observed_at, "
         "case when row_number is null then 0 else try_cast(row_number as bigint) end as kept_row_number "
         f"from (select row_number() over () + {first - 1} as line, {fields} from {reader})"
     )
@@ -220,7 +221,7 @@ def _publish(
     told_at = now.isoformat(timespec="milliseconds")
     draft = scratch / "outcomes.parquet"
     lines = (
-        f"select request_id, row_number, entity, outcome, observed_at_utc, {literal(told_at)} as told_at_utc, "
+        f"select request_id, row_number, entity, outcome, observed_at_utc, timestamptz {literal(told_at)} as told_at_utc, "
         f"{literal(caller)} as caller, cast(null as varchar) as content, cast(null as bigint) as data_key "
         "from new order by line"
     )
@@ -246,6 +247,13 @@ def _encrypt(lines: duckdb.DuckDBPyConnection, draft: Path, key: PublicKey) -> d
     with closing(sqlite3.connect(":memory:")) as beside, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         number = sealer.begin(beside, draft.name)
         while found := lines.fetchmany(BATCH):
-            sealed = [encrypted(sealer, Line(*line), number)._asdict() for line in found]
-            writer.write_table(pa.Table.from_pylist(sealed, schema))
+            texts = [Line(*line)._replace(observed_at_utc=_text(line[4]), told_at_utc=_text(line[5])) for line in found]
+            sealed = [encrypted(sealer, line, number)._asdict() for line in texts]
+            moments = [{**line, **{name: datetime.fromisoformat(line[name]) for name in MOMENTS}} for line in sealed]
+            writer.write_table(pa.Table.from_pylist(moments, schema))
     return {number: (key.id, sealer.sealed)}
+
+
+def _text(moment: datetime) -> str:
+    """A moment as a service writes it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

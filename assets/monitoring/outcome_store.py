@@ -11,16 +11,13 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assets.errors import HomeError
 from assets.storage import day_files, log_keys
 from assets.storage.day_files import PARQUET, Table
 from assets.storage.home import Home
 from bentos.log_encryption import LogKeyError, decrypt
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SECRET = ("outcome", "entity", "caller")
 """The columns that are encrypted where the log is, in their order."""
@@ -59,7 +56,7 @@ def lines_of(file: Path, known: Sequence[log_keys.LogKey]) -> list[dict[str, Any
     HomeError
         If they are encrypted and the private key cannot be had, or a line was changed.
     """
-    lines: list[dict[str, Any]] = read(file).to_pylist()
+    lines = read(file)
     sealed: dict[int, tuple[str, str]] | None = None
     ciphers: dict[int, Any] = {}
     for line in lines:
@@ -78,19 +75,18 @@ def lines_of(file: Path, known: Sequence[log_keys.LogKey]) -> list[dict[str, Any
     return lines
 
 
-def read(file: Path) -> pa.Table:
+def read(file: Path) -> list[dict[str, Any]]:
     """The lines of a file as they lie there."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if file.suffix == PARQUET:
-        return pq.read_table(file)
-    schema = table().schema()
+        import pyarrow.parquet as pq
+
+        return [day_files.as_written(line) for line in pq.read_table(file).to_pylist()]
+    names = table().schema().names
     with day_files.reading(file) as connection:
         try:
-            lines = connection.execute(f"select {', '.join(schema.names)} from outcomes order by rowid").fetchall()
+            lines = connection.execute(f"select {', '.join(names)} from outcomes order by rowid").fetchall()
         except sqlite3.OperationalError:
             if connection.execute("select 1 from sqlite_master").fetchone():
                 raise
             lines = []  # a service was killed as it began the file
-    return pa.Table.from_pylist([dict(zip(schema.names, line, strict=True)) for line in lines], schema)
+    return [dict(zip(names, line, strict=True)) for line in lines]

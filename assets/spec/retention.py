@@ -19,6 +19,6 @@ class RetentionSpec(Declaration):
     predictions_days: float = Field(default=90.0, ge=0, examples=[30])
     """Give the days for which tables of predictions are kept that are not the current ones."""
     prediction_log_days: float | None = Field(default=None, ge=0, examples=[90])
-    """Give the days for which the prediction log is kept; left out, for ever. Its last day stays, as monitoring reads it."""
+    """Give the days for which the prediction log and its outcomes are kept; left out, for ever. The log's last day stays."""
     runs_days: float = Field(default=30.0, ge=0, examples=[7])
     """Give the days for which Dagster's runs are kept that made nothing current; the longest of all products counts."""

@@ -7,6 +7,7 @@ without it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -30,6 +31,7 @@ LATE_WRITERS = timedelta(days=1)
 """How long after its end a day may still be written to."""
 BATCH = 1 << 17
 """Lines of a row group."""
+MOMENT = "_utc"
 POSITION = b"loopline.position"
 """The metadata of a Parquet file that says how far the SQLite file had come."""
 
@@ -51,14 +53,15 @@ class Table:
     unique: tuple[str, ...]
 
     def schema(self) -> pa.Schema:
-        """Its columns in Parquet, in their order."""
+        """Its columns in Parquet, in their order: moments, whose names end so, are no texts there."""
         import pyarrow as pa
 
         types = {"TEXT": pa.string(), "INTEGER": pa.int64(), "REAL": pa.float64()}
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute(self.ddl)
             columns = connection.execute(f"pragma table_info({self.name})").fetchall()
-        return pa.schema([(column[1], types[column[2].upper()]) for column in columns])
+        moment = pa.timestamp("ms", "UTC")
+        return pa.schema([(name, moment if name.endswith(MOMENT) else types[kind.upper()]) for _, name, kind, *_ in columns])
 
 
 def days(folder: Path) -> list[Path]:
@@ -81,6 +84,16 @@ def parts(file: Path) -> list[Path]:
 def held(home: Home, product: str) -> Iterator[None]:
     """Let nobody else rewrite the day files of a product; services write on."""
     with exclusive(home.served / f"{product}.lock"):
+        yield
+
+
+@contextmanager
+def shared(home: Home, product: str) -> Iterator[None]:
+    """Let nobody rewrite the day files of a product, while others may read them too."""
+    path = home.served / f"{product}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
         yield
 
 
@@ -215,14 +228,27 @@ def _write(target: Path, table: Table, batches: Iterable[pa.RecordBatch], file: 
         os.utime(draft, (file.stat().st_mtime,) * 2)
 
 
+def as_written(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of a Parquet file as SQLite holds it: moments are texts, to the millisecond."""
+    return {
+        name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value for name, value in line.items()
+    }
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string()).cast(kind) if pa.types.is_timestamp(kind) else pa.array(values, kind)
+
+
 def _names(target: Path, table: Table) -> set[tuple[Any, ...]]:
     """By what the lines of a Parquet file are known; none if there is no such file."""
     import pyarrow.parquet as pq
 
     if not target.exists():
         return set()
-    columns = pq.read_table(target, columns=list(table.unique))
-    return set(zip(*(columns[name].to_pylist() for name in table.unique), strict=True))
+    lines = pq.read_table(target, columns=list(table.unique)).to_pylist()
+    return {tuple(as_written(line)[name] for name in table.unique) for line in lines}
 
 
 def _batches(
@@ -245,5 +271,5 @@ def _batches(
             values = [list(column) for column in zip(*lines, strict=True)]
             values[number] = [None if item is None else item + later for item in values[number]]
             yield pa.RecordBatch.from_arrays(
-                [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
+                [_array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
             )

@@ -90,7 +90,7 @@ def look(
         key=key,
         columns=list(dict.fromkeys(called)),
         is_number=is_number,
-        pseudonym=pseudonym(pseudonym_key.secret(home), entity, key) if spec.privacy.get(entity) == "hash" else None,
+        pseudonym=pseudonym(pseudonym_key.secret(home), entity, key) if _is_hashed(spec) else None,
         places=[vars(column) for column in columns],
         sources=sorted({column.source for column in columns}),
         is_of_warehouse=spec.source is None,
@@ -106,6 +106,12 @@ def look(
         models=erased_models.models(home, spec, found),
     )
     return request, raw
+
+
+def _is_hashed(spec: ProductSpec) -> bool:
+    """Whether anything names the entity by its pseudonym: records and pages, or the prediction log."""
+    name, logged = spec.features.entity, spec.serving.entity
+    return spec.privacy.get(name) == "hash" or (logged is not None and logged.name == name and logged.keep == "hash")
 
 
 def _columns(spec: ProductSpec, sources: Sequence[tuple[SourceSpec, Path]]) -> Iterator[KeyColumn]:

@@ -41,7 +41,7 @@ def logged(shop: Shop, request: str, plan: str = "a plan of nobody else") -> Pat
             START,
             served,
             [served.bodies.row({**ROW, "plan": plan})],
-            [{"probability": 0.25}],
+            [{"probability": 0.25, "is_positive": False}],
             "key:1:somebody",
             "entity-17",
             Assignment("cheaper", "b", 0.25),
@@ -60,8 +60,11 @@ def test_an_encrypted_log_holds_no_value_and_is_read_with_the_key_only(shop: Sho
     assert not any(value in content for value in (b"nobody else", b"0.25", b"somebody", b"entity-17"))
     (line,) = logged_requests.latest(home, "churn")
     assert json.loads(line["features"])["plan"] == "a plan of nobody else"
-    assert (line["prediction"], line["caller"]) == ('{"probability":0.25}', "key:1:somebody")
+    assert (line["prediction"], line["caller"]) == ('{"probability":0.25,"is_positive":false}', "key:1:somebody")
+    assert (line["output"], line["decision"]) == (0.25, "false")
     assert (line["entity"], line["experiment"], line["arm"], line["propensity"]) == ("entity-17", "cheaper", "b", 0.25)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("select output, decision, entity, inputs_digest from predictions").fetchall() == [(None,) * 4]
     assert line["inputs_digest"] == inputs_digest({**ROW, "plan": "a plan of nobody else"})
     assert oct(Path(key.file).stat().st_mode & 0o777) == "0o600"
     private = Path(key.file).read_bytes().splitlines()[1]

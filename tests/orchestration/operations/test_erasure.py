@@ -21,14 +21,17 @@ from assets.errors import DataError, SpecificationError
 from assets.features import snapshots
 from assets.ingestion import landed_tables
 from assets.ingestion.stream_consumer import Consumer
-from assets.monitoring import logged_requests
+from assets.monitoring import logged_requests, outcome_store
 from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage import pseudonym_key
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from bentos.outcome_bodies import Outcome
+from bentos.outcome_log import OutcomeLog
 from bentos.prediction_log import Answered, PredictionLog
+from bentos.pseudonyms import pseudonym
 from bentos.served import Served
 from orchestration.operations import doctor, erased_files, erasure, erasure_request, lineage
 from orchestration.operations.verify import verify
@@ -172,6 +175,36 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
     assert certificate["rows"]["served"] == 3
     assert certificate["models"] == []
     assert LAST not in json.dumps(certificate)
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_entities_and_outcomes_of_a_person_are_erased(world: tuple[Path, Home], is_archived: bool) -> None:
+    """By the key's pseudonym, which the log keeps, and by the request that is erased; others' stay."""
+    folder, home = world
+    spec = spec_of(serving={"entity": {"name": "customer_id"}})
+    secret = pseudonym_key.secret(home)
+    his, theirs = (pseudonym(secret, "customer_id", key) for key in (LAST, "C00001"))
+    (file,) = (home.served / "churn").glob("*.sqlite")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        line = "select ?, 0, answered_at_utc, 1, 'd', '{}', '{}', null, null, null, ? from predictions limit 1"
+        columns = "request_id, row_number, answered_at_utc, model_version, model_digest, features, prediction, caller, hidden, data_key"
+        for name, entity in (("about him", his), ("about them", theirs)):
+            connection.execute(f"insert into predictions ({columns}, entity) {line}", (name, entity))
+    told = [("his", None), ("about him", None), ("about them", None), (None, his), (None, theirs)]
+    log = OutcomeLog(outcome_store.folder(home, "churn"))
+    log.append([Outcome(name, 0, entity, "1", "2026-12-01T00:00:00.000+00:00") for name, entity in told], NOW)
+    if is_archived:
+        assert len(outcome_store.archive(home, "churn", NOW + timedelta(days=2))) == 1
+    source = spec.as_source()
+    assert source is not None
+    request, _ = erasure_request.look(home, spec, [(source, folder)], LAST, actor="tester", now=NOW)
+    certificate = erasure.erase(home, request)
+    assert certificate["rows"]["served"] == 3 + 1 + 3
+    assert named_in(home, (*MARKS, his.encode())) == set()
+    (left,) = outcome_store.files(home, "churn")
+    assert [(line["request_id"], line["entity"]) for line in outcome_store.read(left)] == [("about them", None), (None, theirs)]
+    assert "about them" in {line["request_id"] for line in logged_requests.latest(home, "churn")}
+    assert verify(home, deep=True).problems == []
 
 
 def test_rows_are_erased_from_days_of_the_log_that_are_parquet(world: tuple[Path, Home]) -> None:

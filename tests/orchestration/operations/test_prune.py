@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from assets.errors import DigestError
 from assets.promotion import ledger, registered_versions, registry_retention
 from assets.storage.home import REPOSITORY, Home
 from benchmarks.retention import RETENTION, declared, made, retrained, size
+from bentos.outcome_bodies import Outcome
+from bentos.outcome_log import OutcomeLog
 from bentos.prediction_log import TABLE
 from orchestration import event_history
 from orchestration.operations import decisions, doctor, lineage
@@ -126,8 +129,12 @@ def test_the_prediction_log_is_for_ever_unless_days_are_declared(kept: Path, cop
     assert prune(copy, [LAST], []).archived == 2
     assert sorted(path.name for path in folder.iterdir()) == ["2024-01-01.parquet", "2024-01-02.parquet"]
     assert broken(copy) == []
+    told = OutcomeLog(folder / "outcomes")
+    told.append([Outcome("a", 0, None, "1", "2024-01-01T00:00:00.000+00:00")], datetime(2024, 1, 2, tzinfo=UTC))
+    prune(copy, [declared(0, retention={**RETENTION, "prediction_log_days": 1})], [])
+    assert len(list((folder / "outcomes").iterdir())) == 1
     prune(copy, [declared(0, retention={**RETENTION, "prediction_log_days": 0})], [])
-    assert [path.name for path in folder.iterdir()] == ["2024-01-02.parquet"]
+    assert [path.name for path in folder.rglob("*.*")] == ["2024-01-02.parquet"]
 
 
 KILLED = """
