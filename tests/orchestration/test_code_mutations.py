@@ -23,6 +23,7 @@ NO_CONTENT = {
     "assets.ingestion.number_formats": "guesses for a new declaration",
     "assets.ingestion.value_words": "guesses for a new declaration",
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
+    "assets.methods.decision_propensity": "evaluates rules that were never served; nothing is made of it",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.off_policy": "evaluates rules that were never served; nothing is made of it",
     "assets.methods.overlap": "evaluates rules that were never served; nothing is made of it",
