@@ -92,6 +92,19 @@ TESTS: Mapping[str, Callable[..., Gain]] = {"paired_bootstrap": paired_bootstrap
 """The tests that a declaration may name."""
 
 
+def surely_exceeds(gain: Gain, level: float) -> float:
+    """What the gain exceeds at a level of its own, by its standard error: for levels that too few draws could tell.
+
+    Examples
+    --------
+    >>> round(surely_exceeds(Gain(0.1, 0.08, 0.01), 0.0083), 4)
+    0.076
+    """
+    from scipy.stats import norm
+
+    return gain.value + float(norm.ppf(level)) * gain.error
+
+
 def at_most(gain: Gain, confidence: float, comparisons: int) -> float:
     """The most that the gain can be, at a confidence shared among several comparisons (Bonferroni).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from assets.evaluation.stresses import stressed_rows, under_stress
 from assets.methods import baselines
 from assets.methods.bootstrap import cluster_weights, replicate
 from assets.methods.kinds import KINDS
-from assets.methods.paired import TESTS, Gain, at_most
+from assets.methods.paired import TESTS, Gain, at_most, surely_exceeds
 from assets.methods.ranking import Array
 from assets.methods.regression import COVERAGE
 from bentos.runtime import Model
@@ -28,6 +28,9 @@ TOLERATED_MISS = 0.02
 
 SLICE_REPLICATES = 200
 """Draws for the standard error of a slice's gain; its bound is normal, so that it can be shared among many slices."""
+
+LEAST_BEYOND = 20
+"""Of fewer draws beyond it, a percentile of the bootstrap is a matter of chance."""
 
 Functions = dict[str, Callable[[Array], float]]
 
@@ -85,7 +88,7 @@ class Comparison:
     Parameters
     ----------
     gain, saving : Gain
-        By the declared test, at the declared confidence.
+        By the declared test, at the confidence that was asked.
     rival_cost : float
         What the rival costs per 1,000 rows.
     """
@@ -95,21 +98,30 @@ class Comparison:
     rival_cost: float
 
 
-def against(case: Case, rival: Rival, outputs: Array) -> Comparison:
-    """Compare on all test rows, by the declared paired test."""
+def against(case: Case, rival: Rival, outputs: Array, confidence: float) -> Comparison:
+    """Compare on all test rows, by the declared paired test.
+
+    At the declared confidence the ends are the test's own. At one that the error budget asks, and that fewer than
+    `LEAST_BEYOND` draws could tell, they follow from the standard error of the draws.
+    """
     rule, everywhere = case.spec.promotion, slice(None)
     own, other = case.metrics_of(case.labels("test"), outputs), rival.metrics(everywhere)
     clusters = case.parts["test"].clusters(case.spec)
 
     def tested(metric: str, sign: float) -> Gain:
-        return TESTS[rule.test](
+        replicates = case.spec.evaluation.bootstrap_replicates
+        gain = TESTS[rule.test](
             (own[metric], other[metric]),
             clusters,
             sign=sign,
-            confidence=rule.confidence,
-            replicates=case.spec.evaluation.bootstrap_replicates,
+            confidence=confidence,
+            replicates=replicates,
             seed=case.spec.model.seed,
         )
+        is_coarse = rule.test == "paired_bootstrap" and replicates * (1 - confidence) < LEAST_BEYOND
+        if rule.error_budget is not None and is_coarse:
+            return replace(gain, low=surely_exceeds(gain, 1 - confidence))
+        return gain
 
     return Comparison(tested(case.spec.metric, case.sign), tested(COST, -1.0), other[COST](np.ones(len(outputs))))
 

@@ -16,6 +16,7 @@ from assets.evaluation.evidence import found as evidence_found
 from assets.evaluation.findings import Basis, Finding
 from assets.features.snapshots import Snapshot
 from assets.promotion import champion_challenger
+from assets.promotion.error_budget import level_of
 from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
@@ -68,11 +69,13 @@ def judge(
     champion = _runnable(home, spec, standing.champion_digest)
     known = records | (_known_of_champion(home, spec, standing) if champion else {})
     findings += [finding for rule in GATE_RULES.values() if rule.findings for finding in rule.findings(spec, known)]
-    findings += _compared(case, records, standing.champion_digest, champion)
+    rival = _rival(case, standing.champion_digest, champion)
+    level = _level(home, case, standing) if isinstance(rival, champion_challenger.Rival) and champion is not None else None
+    findings += _compared(case, records, standing.champion_digest, rival, level)
     findings += _unasked(findings)
     findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}
-    return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings))
+    return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings), level)
 
 
 def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
@@ -140,37 +143,55 @@ def _runnable(home: Home, spec: ProductSpec, digest: str | None) -> Model | None
         return None
 
 
+def _rival(case: Case, champion_digest: str | None, champion: Model | None) -> champion_challenger.Rival | str:
+    """Who the challenger is compared with: the champion, else the constant baseline; or why it cannot be compared."""
+    if champion_digest == case.model.digest:
+        return "it is the champion itself: equal is not better"
+    if champion is None:
+        return champion_challenger.Rival.constant(case)
+    return champion_challenger.Rival.champion(case, champion)
+
+
+def _level(home: Home, case: Case, standing: Standing) -> float:
+    """The level at which the gain over the champion is tested."""
+    test = (case.model.digest, case.snapshot.digest, standing.champion.version if standing.champion else None)
+    return level_of(home, case.spec, standing.entries, test)
+
+
 def _compared(
-    case: Case, records: Mapping[str, Mapping[str, Any]], champion_digest: str | None, champion: Model | None
+    case: Case,
+    records: Mapping[str, Mapping[str, Any]],
+    champion_digest: str | None,
+    rival: champion_challenger.Rival | str,
+    level: float | None,
 ) -> Iterator[Finding]:
     """Against whoever serves: metric, money and slices; where nobody does, slices against the constant baseline."""
     rule, spec = case.spec.promotion, case.spec
-    better = f"{spec.metric} beats the champion's by more than {rule.min_gain:g} with confidence {rule.confidence:.0%}"
-    rival: champion_challenger.Rival | str = champion_challenger.Rival.constant(case)
-    if champion_digest == case.model.digest:
-        rival = "it is the champion itself: equal is not better"
-    elif champion is not None:
-        rival = champion_challenger.Rival.champion(case, champion)
+    confidence = rule.confidence if level is None or rule.error_budget is None else 1 - level
+    better = f"{spec.metric} beats the champion's by more than {rule.min_gain:g} with confidence {100 * confidence:.4g}%"
     if isinstance(rival, str):
         yield Finding("champion", better, rival, passed=False)
         yield Finding("slices", "no slice is surely served worse", rival, passed=False)
         return
     outputs = case.model.predict(case.columns("test"))
-    if champion is None:
+    if rival.is_baseline:
         told = "it is of an earlier version of Loopline and cannot be scored" if champion_digest else "nobody serves yet"
         yield Finding("champion", better, told, passed=True)
     else:
-        yield from _better(spec, better, champion_challenger.against(case, rival, outputs), len(outputs))
+        found = champion_challenger.against(case, rival, outputs, confidence)
+        yield from _better(spec, better, found, len(outputs), confidence)
         yield from _not_worse(spec, champion_challenger.where_watched(case, rival))
     yield _slices(case, rival, outputs, records.get("evaluation", {}).get("weak_slices"))
 
 
-def _better(spec: ProductSpec, requirement: str, found: champion_challenger.Comparison, rows: int) -> Iterator[Finding]:
+def _better(
+    spec: ProductSpec, requirement: str, found: champion_challenger.Comparison, rows: int, confidence: float
+) -> Iterator[Finding]:
     rule, gain, saving = spec.promotion, found.gain, found.saving
     told = f"gain {gain.value:.4g}, at least {gain.low:.4g} with that confidence, on {rows:,} rows"
     yield Finding("champion", requirement, told, gain.low > rule.min_gain)
     least = -TOLERATED_COST * found.rival_cost if rule.min_saving is None else rule.min_saving
-    wanted = f"{spec.cost.unit} per 1,000 rows with confidence {rule.confidence:.0%}"
+    wanted = f"{spec.cost.unit} per 1,000 rows with confidence {100 * confidence:.4g}%"
     asked = f"it saves more than {least:.4g} {wanted}" if least >= 0 else f"it costs at most {-least:.4g} {wanted} more"
     yield Finding("champion", asked, f"saves {saving.value:.4g}, at least {saving.low:.4g}", saving.low > least)
 

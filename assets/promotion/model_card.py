@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from assets.evaluation import evidence, plots
+from assets.promotion import ledger
+from assets.promotion.error_budget import before, error_budget
 from assets.rendering import html_page
 from assets.spec import ProductSpec
+from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 
@@ -39,6 +42,7 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
         **{name: record for name, record in records.items() if name != "evaluation"},
         more={name: _figures(record) for name, record in others.items()},
         verdict=verdict,
+        budget=error_budget(home, spec, before(ledger.entries(home, spec.name), value_digest(verdict))),
         refusing=[item for item in verdict["findings"] if item["refuses"]],
         gates=spec.gates,
         names={metric: name for metric, name in plots.NAMES.items() if metric in measured},

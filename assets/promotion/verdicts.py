@@ -30,6 +30,9 @@ class Verdict:
         The digest of each record that was read.
     findings : tuple of Finding
         Every requirement, met or not.
+    level : float or None
+        The level at which the gain over the champion was tested: the probability of promoting one that gains no more than
+        asked. None where there was no champion to be compared with.
     """
 
     product: str
@@ -38,6 +41,7 @@ class Verdict:
     snapshot_digest: str
     evidence: dict[str, str]
     findings: tuple[Finding, ...]
+    level: float | None = None
 
     @property
     def promoted(self) -> bool:
@@ -129,7 +133,7 @@ def _read(path: Path, digest: str) -> Verdict:
     record = verdict_records.read(path, digest)
     return Verdict(
         **{
-            **{field.name: record[field.name] for field in fields(Verdict)},
+            **{field.name: record[field.name] for field in fields(Verdict) if field.name in record},
             "findings": tuple(Finding(**{key: item[key] for key in item if key != "refuses"}) for item in record["findings"]),
         }
     )

@@ -21,7 +21,7 @@ from assets.features.snapshots import Snapshot
 from assets.methods.expected import Draws, realised
 from assets.methods.kinds import KINDS
 from assets.monitoring.champion_monitor import COST, DRAWS
-from assets.promotion import gate, verdicts
+from assets.promotion import error_budget, gate, verdicts
 from assets.promotion.ledger_state import Entry, Standing
 from assets.replay.history import landed
 from assets.replay.once import once
@@ -85,7 +85,9 @@ def evidence_of(replay: Replay, snapshot: Snapshot, digest: str) -> dict[str, Ev
 
 def judged(replay: Replay, snapshot: Snapshot, digest: str, standing: Standing) -> Judged:
     """The gate's verdict; a challenger that does not beat the champion is refused before anything else is asked."""
-    named = [snapshot.digest, digest, standing.champion_digest, sorted({*standing.withdrawn, *standing.invalid})]
+    named: list[Any] = [snapshot.digest, digest, standing.champion_digest, sorted({*standing.withdrawn, *standing.invalid})]
+    if replay.spec.promotion.error_budget is not None:  # the level is that of this policy's past
+        named.append(error_budget.error_budget(replay.shared, replay.spec, standing.entries).next_level)
     record = replay.folder / "verdicts" / f"{value_digest(named)[:32]}.json"
     return Judged(**once(record, lambda: asdict(_judged(replay, snapshot, digest, standing))))
 

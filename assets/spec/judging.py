@@ -86,6 +86,9 @@ class PromotionSpec(Declaration):
     """Give the gain of the metric that a challenger must surely exceed."""
     min_saving: float | None = Field(default=None, examples=[0.0])
     """Give the saving per 1,000 rows that it must surely exceed; left out, it may cost 2 % more than the champion at most."""
+    error_budget: float | None = Field(default=None, gt=0, lt=1, examples=[0.1])
+    """Give the largest share of false promotions over the product's life; each decision of the gate is then tested at the level
+    that is left for it, instead of 'confidence' (docs/experiments.md). Left out, what was spent is shown only."""
     test: Literal["paired_bootstrap", "jackknife_t"] = Field(default="paired_bootstrap", examples=["jackknife_t"])
     """Name the paired test: paired_bootstrap draws whole clusters; jackknife_t leaves each out once, for few clusters."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.methods.bootstrap import Array
+from assets.methods.decision_propensity import decision_propensity
 from assets.methods.off_policy import OffPolicyEvaluation, PolicyValue, evaluate
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
@@ -17,6 +18,7 @@ SIMULATIONS, TRUTH_ROWS = 1000, 4_000_000
 BIAS_ERRORS = 2.576
 """The bias must lie within so many of its standard errors: 99 %, as several figures are looked at."""
 COVERAGE = 0.93
+HALVES = np.array([0.5, 0.5])
 MISSED, FALSE_ALARM, CURED = 5.0, 1.0, 0.4
 """A warning costs 1 if it is needless; what is missed costs 5; a warning leaves four in ten of the harm."""
 
@@ -71,10 +73,11 @@ def _two_thresholds(random: np.random.Generator) -> OffPolicyEvaluation:
     units = np.repeat(np.arange(700), 3)
     score = np.clip(random.beta(1.5, 4, 700)[units] + random.normal(0, 0.05, len(units)), 0, 1)
     is_bold = (random.random(700) < 0.5)[units]
-    warned = score >= np.where(is_bold, low, high)
+    decided = np.column_stack([score >= low, score >= high])
+    warned = np.where(is_bold, decided[:, 0], decided[:, 1])
     harmed = random.random(len(units)) < _chance(score)
     cost = np.where(warned, np.where(harmed, CURED * MISSED, FALSE_ALARM), np.where(harmed, MISSED, 0.0))
-    propensity = np.where((score >= low) & (score < high), 0.5, 1.0)
+    propensity = decision_propensity(HALVES, decided, warned)
     says = score >= new
     return evaluate(cost, propensity, 1.0 * (warned == says), expected=_fitted(score, warned, cost, says, units), units=units)
 
@@ -124,10 +127,12 @@ def _refused() -> tuple[str, str, str]:
     """A threshold far outside those that were served."""
     random = np.random.default_rng(3)
     score = random.beta(1.5, 4, 5000)
-    warned = score >= np.where(random.random(5000) < 0.5, 0.15, 0.45)
-    propensity = np.where((score >= 0.15) & (score < 0.45), 0.5, 1.0)
+    decided = np.column_stack([score >= 0.15, score >= 0.45])
+    warned = np.where(random.random(5000) < 0.5, decided[:, 0], decided[:, 1])
+    says = score >= 0.02
+    propensity, never = decision_propensity(HALVES, decided, warned), 1.0 * (decision_propensity(HALVES, decided, says) == 0)
     try:
-        evaluate(np.ones(5000), propensity, 1.0 * (warned == (score >= 0.02)))
+        evaluate(np.ones(5000), propensity, 1.0 * (warned == says), never_taken=never)
     except DataError as error:
         return "a threshold far below both that were served", f"refused: {str(error).partition(',')[0]}", "refused"
     return "a threshold far below both that were served", "evaluated", "refused: missed"

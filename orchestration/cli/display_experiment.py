@@ -1,4 +1,4 @@
-"""How experiments look in a terminal."""
+"""How experiments, and the budget of false promotions, look in a terminal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from assets.experiments.comparisons import Comparison
     from assets.experiments.design import Design
+    from assets.promotion.error_budget import ErrorBudget
     from assets.promotion.experiment_records import Stage
     from assets.promotion.ledger_state import Entry
     from orchestration.operations.experiment_looks import Looked
@@ -98,3 +99,33 @@ def _compared(item: Comparison) -> list[str]:
         number_text(item.margin or None),
         verdict,
     ]
+
+
+def show_budget(found: ErrorBudget) -> None:
+    """Show what each decision spent, newest last, and what is left."""
+    console = terminal()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("entry", "when (UTC)", "decision", "version", "by"):
+        table.add_column(name, no_wrap=True)
+    for name in ("spent", "left"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for item in found.spendings:
+        against = " against the gate" if item.event == "promotion" and not item.is_promotion else ""
+        table.add_row(
+            str(item.entry),
+            item.recorded_at[:16].replace("T", " "),
+            f"{item.event}{against}",
+            f"v{item.version}",
+            item.actor,
+            f"{item.level:.4f}{' assumed' if item.is_assumed else ''}",
+            f"{item.left:.4f}",
+        )
+    if found.spendings:
+        console.print(table)
+    console.print(f"[bold]{found.product}[/]  {found.told}", soft_wrap=True)
+    if not found.is_enforced:
+        return
+    console.print(
+        f"[dim]However decisions depend on each other, {found.next_level_under_dependence:.4f} would be safe (e-LOND)[/]",
+        soft_wrap=True,
+    )

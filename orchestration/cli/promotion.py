@@ -1,4 +1,4 @@
-"""`loopline` commands about who serves: history, promote, accept, rollback, invalidate, lineage, doctor."""
+"""`loopline` commands about who serves: history, budget, promote, accept, rollback, invalidate, lineage, doctor."""
 
 from __future__ import annotations
 
@@ -51,6 +51,25 @@ def history(product: str, as_json: bool, number: int | None, since: Path | None,
         else:
             show_history(found)
         ledger.verify(home, *_heads(home, url))
+
+
+@click.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print the documented JSON instead.")
+def budget(product: str, as_json: bool) -> None:
+    """Show what PRODUCT's decisions spent of its budget of false promotions, what is left, and what the next one costs."""
+    with told():
+        home, spec = _opened(product)
+        from assets.promotion import ledger
+        from assets.promotion.error_budget import error_budget
+        from orchestration.cli.display_experiment import show_budget
+
+        ledger.verify(home)
+        found = error_budget(home, spec, ledger.entries(home, product))
+        if as_json:
+            click.echo(json.dumps(found.as_json(), indent=2))
+        else:
+            show_budget(found)
 
 
 @click.command()
@@ -155,7 +174,7 @@ def doctor(accept_ledger: bool, reason: str | None, files: tuple[Path, ...], url
     sys.exit(not all(finding.mended for finding in found))
 
 
-COMMANDS: tuple[click.Command, ...] = (history, promote, accept, rollback, invalidate, lineage, doctor)
+COMMANDS: tuple[click.Command, ...] = (history, budget, promote, accept, rollback, invalidate, lineage, doctor)
 
 
 def _heads(home: Home, url: str | None, *files: Path) -> list[KnownHead]:

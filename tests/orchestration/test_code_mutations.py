@@ -29,6 +29,7 @@ NO_CONTENT = {
     "assets.methods.effects": "reads experiments; no asset is made of it yet",
     "assets.methods.fixed_horizon": "reads experiments; no asset is made of it yet",
     "assets.methods.inverse_propensity": "reads experiments; no asset is made of it yet",
+    "assets.methods.decision_propensity": "evaluates rules that were never served; nothing is made of it",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.moments": "reads experiments; no asset is made of it yet",
     "assets.methods.off_policy": "evaluates rules that were never served; nothing is made of it",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from assets.evaluation.evidence import Evidence
+from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examinations import examined
 from assets.evaluation.findings import Finding, limited
 from assets.features.snapshots import Snapshot, current
-from assets.promotion import gate, verdicts
+from assets.methods.paired import surely_exceeds
+from assets.promotion import champion_challenger, gate, verdicts
 from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
@@ -20,7 +22,7 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from assets.training import current_model, training
-from bentos.runtime import TamperedModelError
+from bentos.runtime import Model, TamperedModelError
 from tests import planted
 from tests.planted import judged
 from tests.world import World, changed
@@ -119,6 +121,28 @@ def test_a_worse_challenger_is_refused(home: Home, spec: ProductSpec, snapshot: 
     metric, money = refusing(judged(home, spec, snapshot, stump, good))["champion"]
     assert metric.startswith("roc_auc beats the champion's by more than 0.0015 with confidence 95%: gain -0.")
     assert "units per 1,000 rows with confidence 95% more: saves -" in money
+
+
+def test_a_declared_error_budget_sets_the_level(
+    found: dict[str, Evidence], home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str
+) -> None:
+    """The first decision has a quarter of it; so few of 100 draws could tell that, that the standard error does."""
+    plain = judged(home, spec, snapshot, good, stump, found)
+    enforced = changed(spec, promotion={**spec.promotion.model_dump(), "error_budget": 0.1})
+    verdict = judged(home, enforced, snapshot, good, stump, found)
+    assert (plain.level, verdict.level) == (0.05, 0.025)
+    told, before = (next(item for item in verdict.findings if item.gate == "champion") for verdict in (verdict, plain))
+    assert told.requirement == "roc_auc beats the champion's by more than 0.0015 with confidence 97.5%"
+    assert before.requirement.endswith("with confidence 95%")
+    gain, low = (float(part) for part in re.findall(r"[\d.]+\d", told.evidence)[:2])
+    assert gain == float(re.findall(r"[\d.]+\d", before.evidence)[0])
+    case = Case.load(home, enforced, snapshot, good)
+    rival = champion_challenger.Rival.champion(case, Model.load(home.models / spec.name / stump, stump))
+    outputs = case.model.predict(case.columns("test"))
+    ends = {confidence: champion_challenger.against(case, rival, outputs, confidence).gain for confidence in (0.975, 0.6)}
+    assert ends[0.975].low == pytest.approx(surely_exceeds(ends[0.975], 0.025)) == pytest.approx(low, rel=1e-3)
+    assert ends[0.6].low != surely_exceeds(ends[0.6], 0.4)  # 40 draws lie beyond: their percentile
+    assert judged(home, enforced, snapshot, good, None, found).level is None
 
 
 def test_the_identical_model_is_refused(
