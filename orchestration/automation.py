@@ -20,6 +20,8 @@ from orchestration.staleness.unfinished_runs import going_on
 RESOURCES = {"home", "graph"}
 SECONDS = 30
 """How long a sensor waits between two looks at least; Dagster's own default."""
+LOOK_SECONDS = 300
+"""The same, of looks at an experiment."""
 
 
 def product_job(spec: ProductSpec) -> Any:
@@ -94,6 +96,28 @@ def retraining_sensor(spec: ProductSpec) -> dg.SensorDefinition:
             asset_selection=launch.assets,
             tags={**launch.tags, TRIGGER: request.event, REASON: request.told},
         )
+
+    return look
+
+
+def experiment_sensor(spec: ProductSpec) -> dg.SensorDefinition:
+    """Look at the test or canary that runs, now and then; see `assets.experiments.steering`."""
+
+    @dg.sensor(
+        target=dg.AssetSelection.assets([spec.name, "experiment"]),
+        name=f"{spec.name}_experiment",
+        minimum_interval_seconds=LOOK_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        required_resource_keys=RESOURCES,
+        description=f"Looks at the experiment of {spec.name} that runs: takes back what is harmful, lets a canary grow.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> Any:
+        running = ledger.standing(context.resources.home, spec.name).running
+        if running is None:
+            return dg.SkipReason(f"no experiment of {spec.name} runs")
+        if told := going_on(context.instance, context.resources.home, {dg.AssetKey([spec.name, "experiment"])}):
+            return dg.SkipReason(told)
+        return dg.RunRequest(tags={REASON: f"a look at {running.stage[0]}"})
 
     return look
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from assets.experiments.comparisons import Comparison
     from assets.experiments.design import Design
+    from assets.experiments.steering import Looked
     from assets.promotion.error_budget import ErrorBudget
     from assets.promotion.experiment_records import Stage
     from assets.promotion.ledger_state import Entry
-    from orchestration.operations.experiment_looks import Looked
 
 
 def show_design(found: Design) -> None:

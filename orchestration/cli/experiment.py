@@ -52,12 +52,12 @@ def start(product: str, name: str, reason: str) -> None:
     """Start PRODUCT's declared experiment NAME: services that run deal their traffic to its arms within a second."""
     with told():
         home = resources.home_from_environment().prepare()
+        from assets.experiments import stages
         from orchestration.cli.display import show_entry
-        from orchestration.operations import experiment_stages
         from orchestration.operations.experiments import declared_experiment
 
         spec, found = declared_experiment(product, name)
-        show_entry(experiment_stages.start(home, spec, found, actor=resources.actor(), reason=reason))
+        show_entry(stages.start(home, spec, found, actor=resources.actor(), reason=reason))
 
 
 @experiment.command()
@@ -67,11 +67,11 @@ def status(product: str, *, as_json: bool) -> None:
     """Show which experiment of PRODUCT runs, in which stage, and who answers which share."""
     with told():
         home, spec = _opened(product)
+        from assets.experiments import stages
         from orchestration.cli.display_experiment import show_status
-        from orchestration.operations import experiment_stages
 
-        standing, stage = experiment_stages.running(home, spec)
-        experiment_stages.settle(home, spec)
+        standing, stage = stages.running(home, spec)
+        stages.settle(home, spec)
         entries = [entry for entry in standing.entries if entry.stage[0] == stage.experiment]
     if as_json:
         click.echo(json.dumps(asdict(stage), indent=2))
@@ -90,8 +90,8 @@ def look(product: str, *, is_dry: bool, as_json: bool) -> None:
     """
     with told():
         home, spec = _opened(product)
+        from assets.experiments.steering import look as looked_at
         from orchestration.cli.display_experiment import show_look
-        from orchestration.operations.experiment_looks import look as looked_at
 
         found = looked_at(home, spec, datetime.now(UTC), is_dry=is_dry)
     if as_json:
@@ -107,10 +107,10 @@ def stop(product: str, reason: str) -> None:
     """End PRODUCT's experiment: the champion answers all from then on."""
     with told():
         home, spec = _opened(product)
+        from assets.experiments import stages
         from orchestration.cli.display import show_entry
-        from orchestration.operations import experiment_stages
 
-        show_entry(experiment_stages.end(home, spec, "stop", actor=resources.actor(), reason=reason))
+        show_entry(stages.end(home, spec, "stop", actor=resources.actor(), reason=reason))
 
 
 @experiment.command()

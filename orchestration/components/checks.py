@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from assets.experiments.experiment_asset import UNHARMED
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.monitoring_asset import ALARMS
 from assets.promotion.gate_rules import GATE_RULES
@@ -50,4 +51,13 @@ def alarms_check(product: str) -> dg.AssetCheckSpec:
         ALARMS,
         asset=dg.AssetKey([product, "monitoring"]),
         description="No alarm stands: volume, drift of data, model and concept, quality before and after labels.",
+    )
+
+
+def unharmed_check(product: str) -> dg.AssetCheckSpec:
+    """The check that warns of a harmful arm, or of units that are lost; it holds nothing up."""
+    return dg.AssetCheckSpec(
+        UNHARMED,
+        asset=dg.AssetKey([product, "experiment"]),
+        description="No arm of the running experiment is surely harmful, and units reach the arms in their shares.",
     )

@@ -9,6 +9,7 @@ import dagster as dg
 from assets.evaluation.examination import Examination
 from assets.evaluation.examination_asset import examine_model
 from assets.evaluation.examinations import EXAMINATIONS
+from assets.experiments.experiment_asset import look_at_experiment
 from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
@@ -29,7 +30,7 @@ from assets.storage.home import Home
 from assets.training.model_asset import train_model
 from assets.training.tuning_asset import tune_model
 from orchestration import declarations
-from orchestration.automation import product_job, product_schedule, retraining_sensor
+from orchestration.automation import experiment_sensor, product_job, product_schedule, retraining_sensor
 from orchestration.components import checks, columns
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import monthly_predictions
@@ -168,11 +169,28 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                     product_code_version(spec, ["assets.serving.predictions_asset"], ("onnxruntime",), reads={"features"}),
                 )
             )
+        sensors = [retraining_sensor(spec)] if spec.retrain.triggers else []
+        if spec.experiments:
+            assets.append(
+                asset(
+                    "experiment",
+                    look_at_experiment,
+                    stage="experiments",
+                    inputs=["champion"],
+                    reads={"target", "cost", "serving"},
+                    kinds={"html", "duckdb"},
+                    distributions=("numpy", "scipy", "duckdb"),
+                    description="A look at the experiment that runs: a harmful arm is taken back, a canary may grow.",
+                    checks=[checks.unharmed_check(spec.name)],
+                    on_demand=True,
+                )
+            )
+            sensors.append(experiment_sensor(spec))
         declared = dg.Definitions(
             assets=[*external_assets(spec), *assets],
             jobs=[product_job(spec)],
             schedules=[product_schedule(spec)],
-            sensors=[retraining_sensor(spec)] if spec.retrain.triggers else [],
+            sensors=sensors,
         )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
 

@@ -11,16 +11,16 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from assets.errors import LedgerError
 from assets.evaluation.examinations import examined
+from assets.experiments import stages
 from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, registered_versions, verdicts
+from assets.promotion.intact_models import require_intact, require_runnable
 from assets.promotion.ledger_state import Decision, Entry
 from assets.promotion.verdicts import Verdict
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
-from orchestration.operations import experiment_stages
-from orchestration.operations.intact_models import require_intact, require_runnable
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -185,12 +185,12 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     """
     version = registered_versions.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
-    ended = experiment_stages.ended_by_invalidation(home, spec.name, ledger.trusted(home, spec.name), decision)
+    ended = stages.ended_by_invalidation(home, spec.name, ledger.trusted(home, spec.name), decision)
     made = ledger.invalidate(home, spec.name, decision, ended)
     for way in WAYS_OF_SERVING.values():
         if way.withdraw is not None:
             way.withdraw(home, spec.name, version.model_digest)
     if ended is not None:
-        experiment_stages.settle(home, spec)
+        stages.settle(home, spec)
     model_registry.follow_ledger(home, spec.name)
     return made

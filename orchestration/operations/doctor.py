@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from assets.errors import LooplineError
 from assets.promotion import ledger, registered_versions
+from assets.promotion.intact_models import require_runnable
 from assets.promotion.known_heads import KnownHead, known
 from assets.serving import bento_package
 from assets.storage.home import Home
-from orchestration.operations.intact_models import require_runnable
 
 AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 

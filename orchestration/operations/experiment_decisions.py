@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from assets.errors import ExperimentError, GateRefusedError
-from assets.experiments import looks
+from assets.experiments import looks, stages
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from orchestration.operations import decisions, experiment_stages
+from orchestration.operations import decisions
 
 
 def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, override: bool = False) -> list[Entry]:
@@ -38,7 +38,7 @@ def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, 
     GateRefusedError
         If the gate refuses the arm; the experiment has ended, and the champion serves.
     """
-    _, stage = experiment_stages.running(home, spec)
+    _, stage = stages.running(home, spec)
     named = {item.name: item for item in stage.arms}
     if arm not in named:
         raise ExperimentError(f"{spec.name}: '{stage.experiment}' has no arm '{arm}'. Its arms are: {', '.join(named)}.")
@@ -51,7 +51,7 @@ def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, 
                 f"{spec.name}: '{stage.experiment}' cannot be decided for '{arm}'. {found.told} Decide for "
                 f"'{stage.control.name}', or give --override, which is recorded for ever."
             )
-    ended = experiment_stages.end(home, spec, f"decide {arm}", evidence, actor=actor, reason=reason)
+    ended = stages.end(home, spec, f"decide {arm}", evidence, actor=actor, reason=reason)
     if arm == stage.control.name:
         return [ended]
     told = f"experiment {stage.experiment}: {reason}"

@@ -12,6 +12,7 @@ from assets.evaluation.evidence_files import read_by
 from assets.features.snapshot_origin import origin
 from assets.ingestion import landed_tables
 from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
+from assets.promotion.intact_models import require_intact
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.storage import erasures
@@ -19,7 +20,6 @@ from assets.storage.digests import file_digest, folder_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from bentos.runtime import model_digest
-from orchestration.operations.intact_models import require_intact
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import yaml
 from assets.errors import DigestError, LedgerError, UntrustedLedgerError
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.features import snapshots
-from assets.promotion import known_heads, ledger, model_registry
+from assets.promotion import intact_models, known_heads, ledger, model_registry
 from assets.promotion.champion_asset import decide_champion
 from assets.promotion.ledger_database import Recorded
 from assets.promotion.ledger_state import Decision
@@ -29,7 +29,7 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration import resources
-from orchestration.operations import decisions, doctor, intact_models, lineage
+from orchestration.operations import decisions, doctor, lineage
 from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import pytest
 
 from assets.errors import DigestError, ExperimentError, GateRefusedError, LedgerError
-from assets.experiments import looks
+from assets.experiments import looks, stages, steering
 from assets.promotion import experiment_records, ledger, ledger_database
 from assets.promotion.experiment_records import Stage
 from assets.serving import bento_package
@@ -26,12 +27,15 @@ from assets.storage.publishing import read_json
 from bentos.app import ModelApp
 from bentos.arm_log import INSERT, TABLE
 from bentos.served import Served
-from orchestration.operations import decisions, experiment_looks, experiment_stages
+from orchestration import resources
+from orchestration.automation import experiment_sensor
+from orchestration.operations import decisions
 from orchestration.operations.experiment_decisions import decide
 from orchestration.operations.retention import Retention
 from orchestration.operations.verify import verify
+from orchestration.staleness.run_tags import REASON
 from tests.bentos.serving import answering, until
-from tests.shop import customers, product, run_products
+from tests.shop import customers, definitions, product, run_products
 
 WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
 WHO = {"actor": "tester", "reason": "for a test"}
@@ -133,7 +137,7 @@ def now_of(stage: Stage) -> datetime:
 
 def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp_path: Path) -> None:
     """Customers stay in their arms, a look counts them and their outcomes, and the decision is one of the ledger."""
-    entry = experiment_stages.start(home, churn(), TRIAL, **WHO)
+    entry = stages.start(home, churn(), TRIAL, **WHO)
     assert (entry.event, entry.stage, entry.version, entry.by_hand) == ("experiment", ("trial", "start"), 1, 0)
     stage = stage_of(home)
     assert stage is not None
@@ -157,7 +161,7 @@ def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp
         ]
         assert client.post("/outcomes", json={"outcomes": told}).status_code == 202
     dealt = Counter(answer.headers["X-Model-Digest"] for answer in answers.values())
-    found = experiment_looks.look(home, churn(), datetime.now(UTC) + timedelta(seconds=1))
+    found = steering.look(home, churn(), datetime.now(UTC) + timedelta(seconds=1))
     units = {arm["name"]: arm["units"][-1] for arm in found.look.arms}
     assert units == {arm.name: dealt[arm.model_digest] for arm in stage.arms}
     assert (found.look.waiting, found.entry, found.look.mismatch) == (100, None, 1.0)
@@ -182,34 +186,34 @@ def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp
 
 def test_a_canary_grows_while_it_is_surely_not_worse(home: Home) -> None:
     """Step by step; each stage names the look that it follows from, and units that are in the canary stay in it."""
-    experiment_stages.start(home, churn(), CANARY, **WHO)
+    stages.start(home, churn(), CANARY, **WHO)
     shares = []
     for seed in range(3):
         stage = stage_of(home)
         assert stage is not None
         shares.append(pointed(home)["split"]["arms"][0]["share"])
         if stage.control.share > 0:
-            assert experiment_looks.look(home, churn(), now_of(stage)).entry is None  # nobody came yet
+            assert steering.look(home, churn(), now_of(stage)).entry is None  # nobody came yet
             ended(home, stage, traffic(stage, 40_000, seed=seed))
-            found = experiment_looks.look(home, churn(), now_of(stage))
+            found = steering.look(home, churn(), now_of(stage))
             assert found.entry is not None, found.look.told
             entry = found.entry
             assert entry.actor == "experiment"
             assert experiment_records.read(home, entry).evidence["verdict"] == "not worse"
     assert shares == [0.1, 0.5, 1.0]
     assert [arm["name"] for arm in pointed(home)["split"]["arms"]] == ["treatment"]
-    stages = [entry.stage[1] for entry in ledger.entries(home, "churn") if entry.event == "experiment"]
-    assert stages == ["start", "step 0.5", "step 1"]
+    said = [entry.stage[1] for entry in ledger.entries(home, "churn") if entry.event == "experiment"]
+    assert said == ["start", "step 0.5", "step 1"]
 
 
 def test_a_canary_that_is_surely_worse_is_taken_back_by_one_look(home: Home) -> None:
     """By itself, with the evidence in the ledger; the champion answers all again."""
-    experiment_stages.start(home, churn(), CANARY, **WHO)
+    stages.start(home, churn(), CANARY, **WHO)
     stage = stage_of(home)
     assert stage is not None
     ended(home, stage, traffic(stage, 20_000, errors=0.03, harm=3.0))
-    assert experiment_looks.look(home, churn(), now_of(stage), is_dry=True).entry is None
-    found = experiment_looks.look(home, churn(), now_of(stage))
+    assert steering.look(home, churn(), now_of(stage), is_dry=True).entry is None
+    found = steering.look(home, churn(), now_of(stage))
     assert found.entry is not None
     assert found.entry.stage == ("bird", "back")
     evidence = experiment_records.read(home, found.entry).evidence
@@ -218,12 +222,12 @@ def test_a_canary_that_is_surely_worse_is_taken_back_by_one_look(home: Home) -> 
     assert "split" not in pointed(home)
     assert stage_of(home) is None
     with pytest.raises(ExperimentError, match="no experiment runs"):
-        experiment_looks.look(home, churn(), now_of(stage))
+        steering.look(home, churn(), now_of(stage))
 
 
 def test_lost_units_halt_the_verdict(home: Home) -> None:
     """A tenth of one arm's units never comes: no metric is read, and only the control can be decided for."""
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     stage = stage_of(home)
     assert stage is not None
     lines = [line for number, line in enumerate(traffic(stage, 20_000)) if line[1] == "control" or number % 10]
@@ -236,7 +240,7 @@ def test_lost_units_halt_the_verdict(home: Home) -> None:
 
 def test_equal_arms_are_seldom_told_apart_and_a_planted_difference_is(home: Home) -> None:
     """In latency, looked at once each; the sign is right."""
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     stage = stage_of(home)
     assert stage is not None
     ended(
@@ -265,32 +269,30 @@ def test_what_cannot_be_an_experiment_does_not_start(home: Home, change: dict[st
     """One clear error, and nothing is changed."""
     before = pointed(home), ledger.entries(home)
     with pytest.raises(ExperimentError, match=problem):
-        experiment_stages.start(home, churn(), TRIAL.model_copy(update=change), **WHO)
+        stages.start(home, churn(), TRIAL.model_copy(update=change), **WHO)
     assert (pointed(home), ledger.entries(home)) == before
 
 
 def test_what_is_not_there_is_named(home: Home) -> None:
     """A version that nobody registered, a second experiment, an arm that is none, an entity that services do not know yet."""
     with pytest.raises(LedgerError, match="no version 9"):
-        experiment_stages.start(
-            home, churn(), TRIAL.model_copy(update={"arms": {"control": "champion", "treatment": 9}}), **WHO
-        )
+        stages.start(home, churn(), TRIAL.model_copy(update={"arms": {"control": "champion", "treatment": 9}}), **WHO)
     later = product("churn", serving={"entity": {"name": "customer", "keep": "hash"}})
     with pytest.raises(ExperimentError, match="do not know the declared entity"):
-        experiment_stages.start(home, later, TRIAL, **WHO)
+        stages.start(home, later, TRIAL, **WHO)
     without = product("churn")
     with pytest.raises(ExperimentError, match="X-Entity-Key"):
-        experiment_stages.start(home, without, TRIAL, **WHO)
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+        stages.start(home, without, TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     with pytest.raises(ExperimentError, match="experiment 'trial' runs since"):
-        experiment_stages.start(home, churn(), CANARY, **WHO)
+        stages.start(home, churn(), CANARY, **WHO)
     with pytest.raises(ExperimentError, match="has no arm 'other'"):
         decide(home, churn(), "other", **WHO)
 
 
 def test_an_invalid_version_ends_its_experiment_at_once(home: Home) -> None:
     """With an entry of its own before the invalidation; services stop dealing without a run."""
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     assert "split" in pointed(home)
     made = decisions.invalidate(home, churn(), 1, **WHO)
     assert [entry.event for entry in made] == ["experiment", "invalidation"]
@@ -302,7 +304,7 @@ def test_an_invalid_version_ends_its_experiment_at_once(home: Home) -> None:
 
 def test_another_champion_ends_the_experiment(home: Home) -> None:
     """After a rollback nobody is in an arm of it."""
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     decisions.rollback(home, churn(), None, **WHO)
     assert stage_of(home) is None
     champion = ledger.standing(home, "churn").champion
@@ -312,12 +314,12 @@ def test_another_champion_ends_the_experiment(home: Home) -> None:
 
 def test_deciding_for_the_treatment_asks_the_gate(home: Home) -> None:
     """The weak model is not promoted by an experiment either, unless that is said; the experiment has ended."""
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     with pytest.raises(GateRefusedError, match="although the experiment was decided for it"):
         decide(home, churn(), "treatment", **WHO)
     assert [entry.event for entry in ledger.entries(home, "churn")][-2:] == ["experiment", "refusal"]
     assert stage_of(home) is None
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     entries = decide(home, churn(), "treatment", override=True, **WHO)
     assert [entry.event for entry in entries] == ["experiment", "promotion"]
     champion = ledger.standing(home, "churn").champion
@@ -331,18 +333,18 @@ def test_a_kill_between_ledger_and_services_leaves_the_champion_and_the_next_com
 ) -> None:
     """The ledger says that it runs; the next look makes services follow."""
     with monkeypatch.context() as broken:
-        broken.setattr(experiment_stages, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(stages, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            experiment_stages.start(home, churn(), TRIAL, **WHO)
+            stages.start(home, churn(), TRIAL, **WHO)
     assert "split" not in pointed(home)
     assert stage_of(home) is not None
-    experiment_stages.settle(home, churn())
+    stages.settle(home, churn())
     assert [arm["name"] for arm in pointed(home)["split"]["arms"]] == ["treatment", "control"]
 
 
 def test_a_changed_record_is_not_followed(home: Home) -> None:
     """Who deals is in the ledger's entry by its digest."""
-    entry = experiment_stages.start(home, churn(), TRIAL, **WHO)
+    entry = stages.start(home, churn(), TRIAL, **WHO)
     (path,) = (home.experiments / "churn").glob("trial-*.json")
     path.write_text(path.read_text().replace('"share": 0.5', '"share": 0.6', 1))
     with pytest.raises(DigestError):
@@ -352,7 +354,7 @@ def test_a_changed_record_is_not_followed(home: Home) -> None:
 
 def test_prune_keeps_the_models_of_arms(home: Home) -> None:
     """However few champions are kept."""
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     stage = stage_of(home)
     assert stage is not None
     spec = product("churn", retention={"keep_champions": 1, "refused_days": 0})
@@ -362,13 +364,13 @@ def test_prune_keeps_the_models_of_arms(home: Home) -> None:
 
 def test_a_shadow_is_pointed_to_and_has_no_arms(home: Home) -> None:
     """Its package is there; asked for a look, it says where its report is."""
-    experiment_stages.start(home, churn(), SHADOW, **WHO)
+    stages.start(home, churn(), SHADOW, **WHO)
     told = pointed(home)
     assert "split" not in told
     shadow = Served.load(bento_package.pointer(home, "churn").parent / told["shadow"]["folder"])
     assert shadow.promise["model_version"] == 1
     with pytest.raises(ExperimentError, match="experiment report"):
-        experiment_looks.look(home, churn(), datetime.now(UTC))
+        steering.look(home, churn(), datetime.now(UTC))
 
 
 def test_a_ledger_of_an_earlier_version_takes_experiments(home: Home) -> None:
@@ -385,5 +387,33 @@ def test_a_ledger_of_an_earlier_version_takes_experiments(home: Home) -> None:
             "create trigger entries_are_kept before delete on entries begin select raise(abort, 'x'); end; "
             "create trigger entries_stay_as_they_are before update on entries begin select raise(abort, 'x'); end;"
         )
-    experiment_stages.start(home, churn(), TRIAL, **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
     assert ledger.entries(home)[:-1] == before
+
+
+def test_the_asset_looks_and_its_sensor_asks_only_while_something_runs(home: Home, tmp_path: Path) -> None:
+    """A tick without an experiment says so; with one it asks for a look, which takes the harmful canary back."""
+    customers(6000).to_csv(tmp_path / "customers.csv", index=False)
+    spec = churn().model_copy(update={"experiments": (CANARY,)})
+    defined = definitions(home, tmp_path, spec)
+    sensor = experiment_sensor(spec)
+    with resources.instance(home) as instance:
+
+        def tick() -> Any:
+            given = {"home": home, "graph": defined.resources["graph"]}
+            with dg.build_sensor_context(instance=instance, resources=given) as context:
+                return sensor.evaluate_tick(context)
+
+        assert tick().skip_message == "no experiment of churn runs"
+        stages.start(home, spec, CANARY, **WHO)
+        assert tick().run_requests[0].tags[REASON] == "a look at bird"
+        stage = stage_of(home)
+        assert stage is not None
+        ended(home, stage, traffic(stage, 20_000, errors=0.03, harm=3.0))
+        asset = next(item for item in defined.assets or () if item.key == dg.AssetKey(["churn", "experiment"]))
+        done = dg.materialize([asset], instance=instance, resources=defined.resources, selection=[asset.key])
+        (made,) = done.asset_materializations_for_node("churn__experiment")
+        assert made.metadata["stage"].value == "back"
+        (check,) = done.get_asset_check_evaluations()
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert tick().skip_message == "no experiment of churn runs"

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from assets.experiments import experiment_page, looks
+from assets.experiments import experiment_page, looks, stages
 from assets.experiments.looks import Look
 from assets.promotion import ledger
 from assets.promotion.experiment_records import Stage
@@ -15,7 +15,6 @@ from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
-from orchestration.operations import experiment_stages
 
 EXPERIMENT = "experiment"
 """Who decides when a look does."""
@@ -48,24 +47,24 @@ def look(home: Home, spec: ProductSpec, now: datetime, *, is_dry: bool = False) 
     ExperimentError
         If none runs, or a shadow does.
     """
-    _, stage = experiment_stages.running(home, spec)
+    _, stage = stages.running(home, spec)
     if stage.kind == "shadow":
-        raise experiment_stages.not_for_a_shadow(spec, stage)
-    experiment_stages.settle(home, spec)
+        raise stages.not_for_a_shadow(spec, stage)
+    stages.settle(home, spec)
     found = looks.take(home, spec, stage, now)
     entry = None if is_dry else _follow(home, spec, stage, found)
     write_json(home.experiments / spec.name / f"{stage.experiment}.look.json", found.as_json())
     entries = [item for item in ledger.entries(home, spec.name) if item.stage[0] == stage.experiment]
-    stages = [(item.recorded_at, item.stage[1], item.reason) for item in entries if item.recorded_at >= stage.started_at]
-    return Looked(found, experiment_page.write(home, found, stages), entry)
+    history = [(item.recorded_at, item.stage[1], item.reason) for item in entries if item.recorded_at >= stage.started_at]
+    return Looked(found, experiment_page.write(home, found, history), entry)
 
 
 def _follow(home: Home, spec: ProductSpec, stage: Stage, found: Look) -> Entry | None:
     """Record the stage that follows from a look."""
     told: dict[str, Any] = {"evidence": found.as_json(), "actor": EXPERIMENT, "reason": found.told}
     if found.verdict == "harmful":
-        return experiment_stages.end(home, spec, "back" if stage.kind == "canary" else "stop", **told)
+        return stages.end(home, spec, "back" if stage.kind == "canary" else "stop", **told)
     if stage.kind == "canary" and found.verdict == "not worse" and stage.control.share > 0:
         share = next(later for now, later in pairwise(stage.declared["steps"]) if now == stage.treatments[0].share)
-        return experiment_stages.step(home, spec, share, **told)
+        return stages.step(home, spec, share, **told)
     return None

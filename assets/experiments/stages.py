@@ -16,6 +16,7 @@ from assets.errors import ExperimentError
 from assets.experiments.traffic import planned_units
 from assets.promotion import experiment_records, ledger, registered_versions
 from assets.promotion.experiment_records import PLANNED, Arm, Stage
+from assets.promotion.intact_models import require_runnable
 from assets.promotion.ledger_state import Decision, Entry, Standing
 from assets.serving import bento_package
 from assets.spec import ProductSpec
@@ -24,7 +25,6 @@ from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json
 from bentos.runtime import read_signature
-from orchestration.operations.intact_models import require_runnable
 
 
 def start(home: Home, spec: ProductSpec, experiment: ExperimentSpec, *, actor: str, reason: str) -> Entry:
