@@ -62,9 +62,15 @@ class Policy:
 
     @property
     def folder(self) -> str:
-        """The name of its folder, another when what makes it a policy changes."""
-        parts = [getattr(self.spec, name).model_dump(mode="json") for name in ("monitoring", "retrain", "schedule")]
-        return f"{self.name}-{value_digest([*parts, self.experiment and self.experiment.model_dump(mode='json')])[:8]}"
+        """The name of its folder, another when anything changes that it decides by."""
+        triggers = self.spec.retrain.triggers
+        parts = [
+            self.spec.retrain.model_dump(mode="json") if triggers else None,
+            self.spec.monitoring.model_dump(mode="json") if self.listens else None,
+            self.spec.schedule.model_dump(mode="json") if "schedule" in triggers else None,
+            self.experiment.model_dump(mode="json") if self.experiment else None,
+        ]
+        return f"{self.name}-{value_digest(parts)[:8]}"
 
     @property
     def listens(self) -> bool:
