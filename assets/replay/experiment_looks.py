@@ -198,10 +198,10 @@ def _units(rows: _Rows, end: datetime) -> tuple[int, int]:
 
 
 def _planned(replay: Replay, trial: Trial, snapshot: Snapshot) -> float:
-    """The units of as many weeks before the experiment as it may take at most: at so many the interval is narrowest."""
+    """Half the units of as many weeks as it may take at most, by the weeks before it: there the interval is narrowest."""
     begin = trial.start - timedelta(weeks=trial.declared.max_weeks)
     before = outcomes(replay, snapshot.path, begin, trial.start, [trial.unit])
-    return float(max(1, before[trial.unit].nunique()))
+    return max(1.0, before[trial.unit].nunique() / 2)
 
 
 def _midnights(start: datetime, until: datetime, time_zone: str) -> list[datetime]:

@@ -15,16 +15,19 @@ import pytest
 from assets.features.snapshots import Snapshot
 from assets.promotion import ledger
 from assets.promotion.ledger_state import GATE, Decision
-from assets.replay import experiment_arms, experiment_looks, history, replay_page, summary
+from assets.replay import answers, experiment_arms, experiment_looks, history, replay_page, settings, shared_results, summary
 from assets.replay.experiment_arms import CONTROL, TREATMENT, Trial, experiment_of
 from assets.replay.policy_runner import journal, played_steps
 from assets.replay.settings import Replay
 from assets.storage.home import Home
 from orchestration.cli.display_replay import show_policies
 from tests.models import snapshot_of
-from tests.orchestration.test_replay import MONTHS, everyone, played, settled, spec_of
+from tests.orchestration.test_replay import MONTHS, SPLIT, everyone, played, settled, spec_of
+from tests.shop import KINDS, customers, product
 
 SHORT = {"name": "short", "arms": {"control": "champion", "treatment": "challenger"}, "max_weeks": 2}
+
+MODEL = {"estimator": "sklearn.ensemble.HistGradientBoosting", "seed": 3, "parameters": {"max_iter": 20}}
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +236,38 @@ def test_rows_without_a_unit_are_answered_by_the_champion(trial: Trial) -> None:
     assert treats[0] == np.False_
     assert treats[1] == treats[2]
     assert 0.45 < treats[3:].mean() < 0.55
+
+
+@pytest.mark.parametrize("name", ["tier", "spend"])
+def test_classes_and_values_are_looked_at_too(name: str, tmp_path: Path) -> None:
+    """Labels that are known with their rows, of more than two classes or values: the arms' costs are those of their rows."""
+    spec = product(name, split=SPLIT, model={**MODEL, "estimator": f"{MODEL['estimator']}{KINDS[name]['model']}"})
+    home = Home(tmp_path).prepare()
+    landed = snapshot_of(home, spec, customers(3000))
+    replay = settings.settings(home, spec, landed, months=("2024-06", "2024-07"), step="month", policies=["experiment"])
+    replay.shared.prepare()
+    history.prepare(replay)
+    digests = [shared_results.model_of(replay, step)[0] for step in (0, 1)]
+    decisions = [
+        Decision(number + 1, digest, "s", GATE, "for a test", "v", at=replay.aware_clock(1))
+        for number, digest in enumerate(digests)
+    ]
+    champion = ledger.promote(home, name, decisions[0], instead_of=None)
+    experiment_arms.begin(home, spec, experiment_of(spec), champion, decisions[1])
+    trial = experiment_arms.running(home, name)
+    assert trial is not None
+    seen, _ = history.landed(replay, 2)
+    looks = experiment_looks.looks(replay, trial, seen, trial.start, replay.bounds[2])
+    found = answers.answered(replay, 2, seen, [answers.Served(champion, trial.start, replay.bounds[2], trial)])
+    last, (arms,) = looks[-1], found["arms"].values()
+    assert last["rows"] == last["labelled"] == found["labelled"] > 250
+    assert 0 < last["differing"] <= last["labelled"]
+    means = {arm: figures["cost"] / figures["labelled"] for arm, figures in arms.items()}
+    assert last["control_cost"] == pytest.approx(means[CONTROL])
+    assert sum(found["days"].values()) == pytest.approx(sum(figures["cost"] for figures in arms.values()))
+    if name == "spend":  # two models plan no row alike, so all rows count
+        assert last["difference"] == pytest.approx(means[TREATMENT] - means[CONTROL])
+        assert (last["low"], last["high"]) == (last["all_low"], last["all_high"])
 
 
 def test_journals_of_other_policies_hold_no_experiment(home: Home, snapshot: Snapshot) -> None:
