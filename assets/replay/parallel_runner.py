@@ -116,7 +116,7 @@ def _prepared(replay: Replay, step: int) -> None:
 
 def _played(replay: Replay, policy: Policy) -> None:
     # who was started by a command that was killed may be at it still
-    with exclusive(replay.folder / "policies" / f"{policy.name}.lock"):
+    with exclusive(replay.folder / "policies" / f"{policy.folder}.lock"):
         Player(replay, policy).play()
 
 

@@ -17,7 +17,9 @@ from assets.features.snapshots import Snapshot
 from assets.monitoring import champion_monitor, retraining_decisions, retraining_triggers
 from assets.promotion import ledger
 from assets.promotion.ledger_state import GATE, Decision, Entry
-from assets.replay import shared_results
+from assets.replay import experiment_arms, experiment_looks, shared_results
+from assets.replay.answers import Served, answered
+from assets.replay.experiment_arms import Trial
 from assets.replay.history import landed
 from assets.replay.once import once
 from assets.replay.settings import Policy, Replay
@@ -87,12 +89,16 @@ class Player:
             "decisions": [],
             "trained": None,
         }
+        if not breaks and (trial := experiment_arms.running(self.home, self.spec.name)) is not None:
+            told["experiment"] = self._experiment(step, snapshot, trial)
         served = self._served(start, self.replay.bounds[step])
-        told["served"] = [{"version": item.champion.version, "digest": item.champion.model_digest} for item in served]
-        told["answers"] = shared_results.answered(self.replay, step, snapshot, served)
+        told["served"] = [_named(item) for item in served]
+        told["answers"] = answered(self.replay, step, snapshot, served)
         if breaks:
             return told  # nothing is published, so nothing is watched or taught; who serves goes on
         self._publish(snapshot)
+        if experiment_arms.running(self.home, self.spec.name) is not None:
+            return told  # what comes due waits: another challenger would have to wait for this one anyway
         champion = self._champion()
         if self.policy.listens:
             told |= self._look(snapshot, champion)
@@ -120,17 +126,35 @@ class Player:
             raise GateRefusedError(f"{self.spec.name}: nobody is champion under the policy {self.policy.name}.")
         return champion
 
-    def _served(self, start: datetime, end: datetime) -> list[shared_results.Served]:
+    def _served(self, start: datetime, end: datetime) -> list[Served]:
         """Who answered the rows of a step: a champion answers from the moment at which it was promoted."""
         promoted = [entry for entry in ledger.entries(self.home, self.spec.name) if entry.event == "promotion"]
         since = [datetime.fromisoformat(entry.recorded_at).replace(tzinfo=None) for entry in promoted]
         since[0] = datetime.min  # nobody answered before the first
         until = [*since[1:], datetime.max]
-        return [
-            shared_results.Served(entry, max(start, first), min(end, last))
-            for entry, first, last in zip(promoted, since, until, strict=True)
-            if max(start, first) < min(end, last)
-        ]
+        trials = experiment_arms.trials(self.home, self.spec.name)
+        found = []
+        for entry, first, last in zip(promoted, since, until, strict=True):
+            begin, stop = max(start, first), min(end, last)
+            for trial in trials:
+                low, high = max(begin, trial.start), min(stop, trial.end)
+                if low < high:
+                    found += [Served(entry, begin, low)] if begin < low else []
+                    found.append(Served(entry, low, high, trial))
+                    begin = high
+            found += [Served(entry, begin, stop)] if begin < stop else []
+        return found
+
+    def _experiment(self, step: int, snapshot: Snapshot, trial: Trial) -> dict[str, Any]:
+        """Look at the experiment on each day of a step, and end it when it is decided."""
+        found = experiment_looks.looks(self.replay, trial, snapshot, self.replay.bounds[step - 1], self.replay.bounds[step])
+        last = found[-1] if found else {"outcome": None}
+        because = None
+        if last["outcome"] is not None:
+            because = experiment_looks.told(last, trial, self.spec.cost.unit)
+            at = datetime.fromisoformat(last["at"])
+            experiment_arms.end(self.home, self.spec, trial, last["outcome"], because=because, at=at)
+        return {"name": trial.stage.experiment, "looks": found, "outcome": last["outcome"], "told": because}
 
     def _look(self, snapshot: Snapshot, champion: Entry) -> dict[str, Any]:
         """What the monitoring says, and the alarms that stand."""
@@ -163,18 +187,21 @@ class Player:
         version = len({entry.version for entry in ledger.entries(self.home, self.spec.name)}) + 1
         because = f"{verdict.told}. Trained because of {reason}"
         decision = Decision(version, digest, snapshot.digest, GATE, because, verdict.digest, at=now)
-        if verdict.promoted:
+        told = {"version": version, "digest": digest, "promoted": verdict.promoted, "told": verdict.told, "reason": reason}
+        if verdict.promoted and self.policy.experiment is not None and standing.champion is not None:
+            begun = experiment_arms.begin(self.home, self.spec, self.policy.experiment, standing.champion, decision)
+            told |= {"promoted": False, "experiment": begun, "against": standing.champion.version, "at": now.isoformat()}
+        elif verdict.promoted:
             ledger.promote(self.home, self.spec.name, decision, instead_of=standing.champion_digest)
         else:
             ledger.refuse(self.home, self.spec.name, decision)
-        return {
-            "version": version,
-            "digest": digest,
-            "promoted": verdict.promoted,
-            "told": verdict.told,
-            "reason": reason,
-            "seconds": seconds,
-        }
+        return told | {"seconds": seconds}
+
+
+def _named(served: Served) -> dict[str, Any]:
+    """Who answered, for the journal."""
+    told = {"version": served.champion.version, "digest": served.champion.model_digest}
+    return told if served.trial is None else told | {"beside": served.trial.treatment.version}
 
 
 def played_steps(folder: Path) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from assets.rendering import html_page
 from assets.rendering.plotting import INK, MUTED, figure, legend, svg
+from assets.replay import experiment_plot
 
 PAGE, RECORD = "replay.html", "replay.json"
 COLORS = ("#8a97a6", "#0b6e99", "#c2571a", "#2e7d4f", "#8a4fa3", "#b8963e", "#5a6b7b", "#a33b52")
@@ -30,7 +31,14 @@ def write(folder: Path, record: Mapping[str, Any]) -> Path:
 
     drawn = {"Money": _money(record, folder), "Metric": _metric(record, folder), "Events": _events(record, folder)}
     plots = {title: Markup(plot) for title, plot in drawn.items()}  # noqa: S704 - drawn by us, of numbers
-    return html_page.write(folder / PAGE, Path(__file__).with_name("replay.html.j2"), record=record, plots=plots)
+    experiments = {
+        item["name"]: Markup(experiment_plot.intervals(item, record["unit"], folder))  # noqa: S704 - as above
+        for policy in record["policies"]
+        for item in policy["experiments"]
+        if item["looks"]
+    }
+    template = Path(__file__).with_name("replay.html.j2")
+    return html_page.write(folder / PAGE, template, record=record, plots=plots, experiments=experiments)
 
 
 def _money(record: Mapping[str, Any], folder: Path) -> str:
@@ -70,9 +78,12 @@ def _events(record: Mapping[str, Any], folder: Path) -> str:
     marks: dict[str, tuple[str, str, Callable[[Mapping[str, Any]], bool]]] = {
         "alarm, true": ("|", "#a33b52", lambda step: step["alarm"] == "true"),
         "alarm, false": ("|", MUTED, lambda step: step["alarm"] == "false"),
-        "refused": ("x", "#c2571a", lambda step: step["trained"] is not None and not step["trained"]["promoted"]),
-        "promoted": ("o", "#2e7d4f", lambda step: step["trained"] is not None and step["trained"]["promoted"]),
+        "refused": ("x", "#c2571a", lambda step: step["refused"]),
+        "promoted": ("o", "#2e7d4f", lambda step: step["promoted"]),
     }
+    if any(policy["experiments"] for policy in record["policies"]):
+        begun = ("D", "#8a4fa3", lambda step: step["trained"] is not None and "experiment" in step["trained"])
+        marks["experiment begins"] = begun
     names = [policy["name"] for policy in record["policies"]]
     size = (WIDE[0], 1.2 + 0.32 * len(names))
     with figure("Alarms, trainings and promotions", "", "", size, folder / "events.png") as (axes, buffer):

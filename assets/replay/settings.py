@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from assets.errors import SpecificationError
 from assets.features.snapshots import Snapshot
 from assets.monitoring.retraining_triggers import RETRAINING_TRIGGERS
+from assets.replay.experiment_arms import experiment_of
 from assets.replay.what_if import midnight
 from assets.spec import ProductSpec
+from assets.spec.experiments import ExperimentSpec
 from assets.spec.replay import WhatIfSpec
 from assets.storage.code_version import code_version, estimator_version
 from assets.storage.digests import value_digest
@@ -28,18 +30,21 @@ POLICIES: dict[str, str] = {
     "on_drift": "trained when an alarm of drift stands",
     "on_performance": "trained when an alarm of quality stands",
     "always": "trained at every step",
+    "experiment": "trained on the first of each month; what passes the gate must first win an experiment",
     "declared": "trained as the product's own 'retrain' says",
 }
-"""What may be compared; all are served by the same gate."""
+"""What may be compared; all hear the same gate."""
 RETRAIN: dict[str, dict[str, Any]] = {
     "never": {"triggers": ()},
     "monthly": {"triggers": ("schedule",), "cooldown_days": 0.0, "budget_per_year": 10**6},
     "on_drift": {"triggers": ("drift",)},
     "on_performance": {"triggers": ("quality",)},
     "always": {"triggers": ("new_data",), "cooldown_days": 0.0, "budget_per_year": 10**6},
+    "experiment": {"triggers": ("schedule",), "cooldown_days": 0.0, "budget_per_year": 10**6},
     "declared": {},
 }
 FIRST_OF_MONTH = "0 0 1 * *"
+BY_MONTH = ("monthly", "experiment")
 SWEPT = ("on_drift", "on_performance", "declared")
 """Policies that listen to what is swept."""
 ALIASES = {"drift.threshold": "drift.floor", "quality.threshold": "quality.max_loss"}
@@ -48,11 +53,24 @@ Step = Literal["week", "month"]
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy: the product, with this policy's triggers and monitoring."""
+    """A policy: the product, with this policy's triggers and monitoring, and the experiment by which it promotes, if any."""
 
     name: str
     told: str
     spec: ProductSpec
+    experiment: ExperimentSpec | None = None
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder, another when anything changes that it decides by."""
+        triggers = self.spec.retrain.triggers
+        parts = [
+            self.spec.retrain.model_dump(mode="json") if triggers else None,
+            self.spec.monitoring.model_dump(mode="json") if self.listens else None,
+            self.spec.schedule.model_dump(mode="json") if "schedule" in triggers else None,
+            self.experiment.model_dump(mode="json") if self.experiment else None,
+        ]
+        return f"{self.name}-{value_digest(parts)[:8]}"
 
     @property
     def listens(self) -> bool:
@@ -115,7 +133,7 @@ class Replay:
 
     def played(self, policy: Policy) -> Path:
         """The folder of a policy's states, one for each step."""
-        return self.folder / "policies" / policy.name
+        return self.folder / "policies" / policy.folder
 
 
 def settings(
@@ -158,7 +176,8 @@ def settings(
     bounds = _bounds(months, step, spec.features.time_zone)
     _require_history(spec, snapshot, months)
     chosen = _policies(played, policies, sweeps)
-    alike = played.model_dump(mode="json", exclude={"monitoring", "retrain", "schedule", "description", "card", "serving"})
+    own = {"monitoring", "retrain", "schedule", "experiments"}  # they make a policy another, and not what policies share
+    alike = played.model_dump(mode="json", exclude={*own, "description", "card", "serving"})
     told = [alike, snapshot.digest, [str(bound) for bound in bounds], what_if and what_if.model_dump(mode="json"), _code(spec)]
     name = "_".join([*months, step, *([what_if.name] if what_if else [])])
     folder = home.replays / spec.name / f"{name}-{value_digest(told)[:8]}"
@@ -206,10 +225,10 @@ def _policies(spec: ProductSpec, names: Sequence[str], sweeps: Sequence[str]) ->
     found = []
     for name in dict.fromkeys(names):
         retrain = spec.retrain.model_copy(update=RETRAIN[name])
-        schedule = spec.schedule.model_copy(update={"cron": FIRST_OF_MONTH}) if name == "monthly" else spec.schedule
+        schedule = spec.schedule.model_copy(update={"cron": FIRST_OF_MONTH}) if name in BY_MONTH else spec.schedule
         own = spec.model_copy(update={"retrain": retrain, "schedule": schedule})
         if name not in SWEPT or not asked:
-            found.append(Policy(name, POLICIES[name], own))
+            found.append(Policy(name, POLICIES[name], own, experiment_of(own) if name == "experiment" else None))
             continue
         for values in itertools.product(*asked):
             named = ",".join(f"{path}={value:g}" for path, value in values)

@@ -12,6 +12,8 @@ from assets.errors import DataError
 from assets.methods.kinds import KINDS, sign_of
 from assets.methods.policies import PolicyCost, costs_of
 from assets.monitoring.alarms import allowed_loss
+from assets.replay.experiment_arms import TREATMENT
+from assets.replay.experiment_summary import summarised_experiments
 from assets.spec import ProductSpec
 
 BLOCK, REPLICATES = 14, 2000
@@ -85,8 +87,9 @@ def _of(spec: ProductSpec, journal: Sequence[Mapping[str, Any]]) -> dict[str, An
     judged = np.array([(step["metric"]["value"], step["labelled"]) for step in steps if step["metric"]])
     alarms = [step["alarm"] for step in steps]
     return {
-        "promotions": sum(item["promoted"] for item in trained),
-        "refusals": sum(not item["promoted"] for item in trained),
+        "promotions": sum(step["promoted"] for step in steps),
+        "refusals": sum(step["refused"] for step in steps),
+        "experiments": summarised_experiments(journal),
         "training_seconds": sum(item["seconds"] for item in trained),
         "mean_metric": float(np.average(judged[:, 0], weights=judged[:, 1])) if len(judged) else None,
         "alarms": {name: alarms.count(name) for name in ("true", "false", "missed")},
@@ -98,7 +101,7 @@ def _of(spec: ProductSpec, journal: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 def _step(spec: ProductSpec, step: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What is shown of a step: metric and money with their intervals, alarms in hindsight, and what was decided."""
-    answers = step["answers"]
+    answers, trained, experiment = step["answers"], step["trained"] or {}, step.get("experiment") or {}
     costs = np.array(list(answers["days"].values()))
     drawn = np.random.default_rng(seed).choice(costs, (500, len(costs))).sum(axis=1) if len(costs) else np.zeros(1)
     low, high = np.quantile(drawn, [(1 - spec.promotion.confidence) / 2, (1 + spec.promotion.confidence) / 2])
@@ -109,11 +112,14 @@ def _step(spec: ProductSpec, step: Mapping[str, Any], seed: int) -> dict[str, An
         "labelled": answers["labelled"],
         "metric": answers["metric"],
         "cost": {"value": float(costs.sum()), "low": float(low), "high": float(high)},
-        "versions": [item["version"] for item in step["served"]],
+        "versions": [f"v{item['version']}" + (f" | v{item['beside']}" if "beside" in item else "") for item in step["served"]],
         "alarms": step["alarms"],
         "alarm": _in_hindsight(spec, step),
         "decisions": step["decisions"],
         "trained": step["trained"],
+        "promoted": trained.get("promoted", False) or experiment.get("outcome") == TREATMENT,
+        "refused": bool(trained) and not trained["promoted"] and "experiment" not in trained,
+        "experiment": {name: experiment[name] for name in ("name", "outcome", "told")} if experiment else None,
         "contract": step["contract"],
     }
 

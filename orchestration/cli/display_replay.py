@@ -55,8 +55,22 @@ def show_policies(record: dict[str, Any]) -> None:
         cells = (policy["name"], f"{policy['total']:,.0f}", regret, f"{policy['best_share']:.0%}", *counts)
         table.add_row(*map(Text, cells))
     console.print(table)
+    for item in [item for policy in record["policies"] for item in policy["experiments"]]:
+        console.print(f"\n{item['name']}: {_decided(item, record['unit'])}")
     taken = record["recommendation"]
     console.print(f"\nTake {taken['policy']}. {taken['because']}. {taken['sure']}.")
+
+
+def _decided(experiment: dict[str, Any], unit: str) -> str:
+    """How an experiment was decided, and what that cost."""
+    if experiment["outcome"] is None:
+        told = f"version {experiment['version']} against version {experiment['against']} still runs"
+    else:
+        told = f"{experiment['ended'][:10]}, {experiment['told']}"
+    if experiment["worse"] is None:
+        return f"{told}."
+    cost = f"{experiment['worse_rows']:,} rows were answered by the worse arm, for {experiment['worse_cost']:,.0f} {unit} more"
+    return f"{told}. In hindsight {experiment['truth']:+.4f} {unit} a row; {cost}."
 
 
 def _spoken(seconds: float) -> str:

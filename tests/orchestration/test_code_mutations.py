@@ -24,6 +24,7 @@ NO_CONTENT = {
     "assets.ingestion.value_words": "guesses for a new declaration",
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.always_valid": "reads experiments; no asset is made of it yet",
+    "assets.methods.arm_difference": "reads experiments in a replay",
     "assets.methods.betting": "reads experiments; no asset is made of it yet",
     "assets.methods.confidence_sequences": "reads experiments; no asset is made of it yet",
     "assets.methods.effects": "reads experiments; no asset is made of it yet",
