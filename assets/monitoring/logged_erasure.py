@@ -1,19 +1,21 @@
-"""Logged erasure: which rows of the prediction log are a person's, and their removal.
+"""Logged erasure: which rows of the prediction log, and of what was answered in its shadow, are a person's, and their removal.
 
-The log holds no keys. A row is the person's if it has the features of one of the person's rows, as far as the log keeps them,
-or if the request, or who made it, is named by the key.
+A row is the person's if it has the features of one of the person's rows, as far as the log keeps them, if the request, or who
+made it, is named by the key, or if the entity that the request is about is the person. A shadow's row is the person's also if
+the row that was answered is.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from assets.monitoring.logged_requests import files, lines_of
+from assets.monitoring import logged_requests, shadow_store
+from assets.monitoring.logged_requests import lines_of
 from assets.storage import day_files, log_keys, pseudonym_key
 from assets.storage.day_files import PARQUET
 from assets.storage.home import Home
@@ -24,7 +26,9 @@ Rows = dict[str, list[tuple[str, int]]]
 """Request id and number of rows, by the file of their day."""
 
 
-def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping[str, Any]]) -> Rows:
+def rows_of(
+    home: Home, product: str, person: Person, features: Sequence[Mapping[str, Any]], entity: Collection[str] = ()
+) -> Rows:
     """The rows of a product's log that are a person's.
 
     Parameters
@@ -35,6 +39,9 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
         Whose rows.
     features : sequence of mapping
         The features of each row of the person, a missing value as None.
+    entity : collection of str
+        What the log keeps of the person as the entity of a request: the key, and its pseudonym; nothing where requests are
+        about entities of another kind.
 
     Raises
     ------
@@ -44,7 +51,9 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
     found: Rows = {}
     known = log_keys.keys(home)
     hashed: list[dict[str, str]] = [{} for _ in features]
-    for file in files(home, product):
+    answered: set[tuple[str, int]] = set()
+    shadow = shadow_store.files(home, product)
+    for file in (*logged_requests.files(home, product), *shadow):
         lines = lines_of(file, known)
         if any('"hash"' in (line["hidden"] or "") for line in lines) and not any(hashed):
             secret = pseudonym_key.secret(home)
@@ -54,12 +63,15 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
         his = [
             (str(line["request_id"]), int(line["row_number"]))
             for line in lines
-            if person.is_named(line["request_id"])
+            if (file in shadow and (line["request_id"], line["row_number"]) in answered)
+            or person.is_named(line["request_id"])
+            or str(line.get("entity") or "") in entity
             or person.is_named(str(line.get("caller") or "").partition(":")[2])
             or any(_is_like(line, row, other) for row, other in zip(features, hashed, strict=True))
         ]
         if his:
             found[home.relative(file)] = his
+            answered |= {*his}
     return found
 
 

@@ -21,11 +21,11 @@ def outcomes(product: str, *, file: Path | None, as_json: bool) -> None:
     """Add what became of PRODUCT's answers, and show how many are known, late, doubled, in conflict or of no answer."""
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.monitoring import logged_outcomes, logged_requests, outcome_intake, outcome_store
+        from assets.monitoring import logged_outcomes, logged_requests, outcome_intake, outcome_store, shadow_store
         from orchestration.declarations import products
 
         spec, now = products(product)[0][0], datetime.now(UTC)
-        for archive in (logged_requests.archive, outcome_store.archive):
+        for archive in (logged_requests.archive, shadow_store.archive, outcome_store.archive):
             archive(home, product, now)
         taken = None if file is None else outcome_intake.take(home, spec, file, f"person:{resources.actor()}", now)
         known = logged_outcomes.known(home, spec)

@@ -102,10 +102,19 @@ def look(
     found = erased_models.learnt(home, spec, request.person)
     request = replace(
         request,
-        logged=logged_erasure.rows_of(home, spec.name, request.person, found.features),
+        logged=logged_erasure.rows_of(home, spec.name, request.person, found.features, _as_entity(home, spec, key)),
         models=erased_models.models(home, spec, found),
     )
     return request, raw
+
+
+def _as_entity(home: Home, spec: ProductSpec, key: str) -> set[str]:
+    """What a log keeps of the key as the entity of a request, if requests are about such entities."""
+    entity = spec.serving.entity
+    if entity is None or entity.name != spec.features.entity:
+        return set()
+    # as it is, too: the declaration may have said so before
+    return {key, *([pseudonym(pseudonym_key.secret(home), entity.name, key)] if entity.keep == "hash" else [])}
 
 
 def _columns(spec: ProductSpec, sources: Sequence[tuple[SourceSpec, Path]]) -> Iterator[KeyColumn]:

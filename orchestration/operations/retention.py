@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.features.snapshot_origin import origin
+from assets.monitoring import shadow_store
 from assets.promotion import current_artifacts, experiment_records, ledger
 from assets.promotion.registry_retention import Stored
 from assets.serving import bento_package
@@ -123,6 +124,8 @@ class Retention:
         if (days := rule.prediction_log_days) is not None:
             logged = (path for path in day_files.days(home.served / product)[:-1] if self.is_over(path, days))
             yield from _all("prediction log", (part for path in logged for part in day_files.parts(path)))
+            shadow = (path for path in shadow_store.over(home, product, self.now) if self.is_over(path, days))
+            yield from _all("shadow's answers", (part for path in shadow for part in day_files.parts(path)))
 
     def _report_folders(self, *, kept: bool) -> list[str]:
         short = {digest[:12] for digest in self.models}

@@ -21,7 +21,7 @@ from assets.errors import DataError, SpecificationError
 from assets.features import snapshots
 from assets.ingestion import landed_tables
 from assets.ingestion.stream_consumer import Consumer
-from assets.monitoring import logged_requests
+from assets.monitoring import logged_requests, shadow_store
 from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.spec import ProductSpec
@@ -67,12 +67,12 @@ def plant(home: Home, folder: Path) -> None:
     frame = snapshots.read(snapshots.current(home, "churn"))
     row = frame[frame["customer_id"] == LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
     other = frame[frame["customer_id"] != LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
-    log = PredictionLog(home.served / "churn", 1.0)
     entries: list[Any] = [("his", [row]), ("theirs", [other]), (LAST, [other]), ("both", [other, row])]
-    log.entries.extend(
-        Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)) for name, rows in entries
-    )
-    log.close()
+    for place in (home.served / "churn", shadow_store.folder(home, "churn")):
+        log = PredictionLog(place, 1.0)
+        for name, rows in entries:
+            log.writer.add(Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)))
+        log.close()
     arriving = folder / "arriving"
     arriving.mkdir()
     columns = ",".join(pd.read_csv(folder / "customers.csv", nrows=0).columns)
@@ -164,12 +164,13 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
     assert doctor.examine(home, ["churn"]) == []
     after = snapshots.read(snapshots.current(home, "churn"))
     pd.testing.assert_frame_equal(after, before[before["customer_id"] != LAST].reset_index(drop=True))
-    with closing(sqlite3.connect(next((home.served / "churn").glob("*.sqlite")))) as connection:
-        rows = connection.execute("select request_id, row_number from predictions order by 1, 2").fetchall()
-    assert rows == [("both", 0), ("theirs", 0)]
+    for place in (home.served / "churn", shadow_store.folder(home, "churn")):
+        with closing(sqlite3.connect(next(place.glob("*.sqlite")))) as connection:
+            rows = connection.execute("select request_id, row_number from predictions order by 1, 2").fetchall()
+        assert rows == [("both", 0), ("theirs", 0)]
     entry = ledger.entries(home, "churn")[-1]
     assert (entry.event, entry.actor, LAST in str(vars(entry))) == ("acceptance", "tester", False)
-    assert certificate["rows"]["served"] == 3
+    assert certificate["rows"]["served"] == 6
     assert certificate["models"] == []
     assert LAST not in json.dumps(certificate)
 
@@ -178,16 +179,18 @@ def test_rows_are_erased_from_days_of_the_log_that_are_parquet(world: tuple[Path
     """Also where a day became Parquet after they were found."""
     folder, home = world
     found, _ = look(folder, home, LAST)
-    assert len(logged_requests.archive(home, "churn", NOW + timedelta(days=2))) == 1
+    for archive in (logged_requests.archive, shadow_store.archive):
+        assert len(archive(home, "churn", NOW + timedelta(days=2))) == 1
     request, _ = look(folder, home, LAST)
-    assert [len(rows) for rows in request.logged.values()] == [len(rows) for rows in found.logged.values()] == [3]
+    assert [len(rows) for rows in request.logged.values()] == [len(rows) for rows in found.logged.values()] == [3, 3]
     request.logged = found.logged
     certificate = erasure.erase(home, request)
     assert named_in(home) == set()
     assert verify(home, deep=True).problems == []
-    assert certificate["rows"]["served"] == 3
-    left = [(line["request_id"], line["row_number"]) for line in logged_requests.latest(home, "churn")]
-    assert sorted(left) == [("both", 0), ("theirs", 0)]
+    assert certificate["rows"]["served"] == 6
+    for file in (*logged_requests.files(home, "churn"), *shadow_store.files(home, "churn")):
+        left = [(line["request_id"], line["row_number"]) for line in logged_requests.lines_of(file, [])]
+        assert sorted(left) == [("both", 0), ("theirs", 0)]
 
 
 def test_no_landing_brings_a_person_back(world: tuple[Path, Home]) -> None:
