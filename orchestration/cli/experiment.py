@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -35,3 +36,22 @@ def design(product: str, name: str, history: Path | None, *, as_json: bool) -> N
             click.echo(json.dumps(found.as_json(), indent=2))
         else:
             show_design(found)
+
+
+@experiment.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead.")
+def report(product: str, *, as_json: bool) -> None:
+    """Report the experiment of PRODUCT that runs, or else its last one, and write its page."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.cli.display_shadow import show_shadow
+        from orchestration.declarations import products
+        from orchestration.operations import experiment_report
+
+        record, page = experiment_report.report(home, products(product)[0][0], datetime.now(UTC))
+        if as_json:
+            click.echo(json.dumps(record, indent=2))
+        else:
+            {"shadow": show_shadow}[record["kind"]](record)
+            click.echo(page)

@@ -85,7 +85,8 @@ def plant(home: Home, folder: Path) -> None:
         connection.execute("insert into kvs (key, value) values ('x', ?)", (json.dumps({"told": f"for example {LAST}"}),))
     logs = next(home.dagster.glob("storage/*/compute_logs"))
     (logs / "more.err").write_text(f"broken: {LAST}\n")
-    write_json(home.replays / "churn" / "a" / "rows.json", [LAST])
+    for file in (home.replays / "churn" / "a" / "rows.json", home.experiments / "churn" / "trial-report.json"):
+        write_json(file, [LAST])
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def named_in(home: Home, marks: tuple[bytes, ...] = MARKS) -> set[str]:
 
 
 def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world: tuple[Path, Home]) -> None:
-    """In ten kinds of places before, in none after; everybody else's rows are as they were."""
+    """In eleven kinds of places before, in none after; everybody else's rows are as they were."""
     folder, home = world
     before = snapshots.read(snapshots.current(home, "churn"))
     places = {
@@ -147,11 +148,12 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
         "streams",
         "dagster",
         "replays",
+        "experiments",
     }
     assert {file.split("/")[0] for file in named_in(home)} == places
     request, raw = look(folder, home, LAST)
     untouched = verify(home, deep=True)
-    assert request.rows.keys() == places - {"replays"}
+    assert request.rows.keys() == places - {"replays", "experiments"}
     assert raw == {folder / "customers.csv": [820, 901]}
     certificate = erasure.erase(home, request)
     assert named_in(home) == set()
