@@ -53,10 +53,15 @@ def look(home: Home, spec: ProductSpec, now: datetime, *, is_dry: bool = False) 
     stages.settle(home, spec)
     found = looks.take(home, spec, stage, now)
     entry = None if is_dry else _follow(home, spec, stage, found)
-    write_json(home.experiments / spec.name / f"{stage.experiment}.look.json", found.as_json())
-    entries = [item for item in ledger.entries(home, spec.name) if item.stage[0] == stage.experiment]
-    history = [(item.recorded_at, item.stage[1], item.reason) for item in entries if item.recorded_at >= stage.started_at]
-    return Looked(found, experiment_page.write(home, found, history), entry)
+    return Looked(found, publish(home, found), entry)
+
+
+def publish(home: Home, found: Look) -> Path:
+    """Keep what was found, and show it on a page."""
+    write_json(home.experiments / found.product / f"{found.experiment}.look.json", found.as_json())
+    entries = [item for item in ledger.entries(home, found.product) if item.stage[0] == found.experiment]
+    history = [(item.recorded_at, item.stage[1], item.reason) for item in entries if item.recorded_at >= found.started_at]
+    return experiment_page.write(home, found, history)
 
 
 def _follow(home: Home, spec: ProductSpec, stage: Stage, found: Look) -> Entry | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.storage import day_files
-from assets.storage.day_files import Table
+from assets.storage.day_files import PARQUET, Table
 from assets.storage.home import Home
 from bentos import arm_log
 
@@ -36,7 +36,11 @@ def archive(home: Home, product: str, now: datetime) -> list[Path]:
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
-    """The lines of a file of a day that is not over."""
+    """The lines of a file."""
+    if file.suffix == PARQUET:
+        import pyarrow.parquet as pq
+
+        return list(pq.read_table(file).to_pylist())
     with day_files.reading(file) as connection:
         found = connection.execute(f"select * from {table().name}")
         names = [column[0] for column in found.description]

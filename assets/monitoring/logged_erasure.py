@@ -1,7 +1,8 @@
-"""Logged erasure: which rows of the prediction log and which outcomes are a person's, and their removal.
+"""Logged erasure: which rows of the prediction log, its shadow and its outcomes are a person's, and their removal.
 
 A row is the person's if it has the features of one of the person's rows, as far as the log keeps them, or if its entity, its
-request or who made it is named by the key. An outcome is, if its entity is, or the row that it was told of.
+request or who made it is named by the key. A shadow's row, what became of a request in its arm, and an outcome are the person's
+if their entity is, or the row that was answered.
 """
 
 from __future__ import annotations
@@ -13,16 +14,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from assets.monitoring import outcome_store
-from assets.monitoring.logged_requests import files, lines_of
+from assets.monitoring import arm_store, logged_requests, outcome_store, shadow_store
+from assets.monitoring.logged_requests import lines_of
 from assets.storage import day_files, log_keys, pseudonym_key
 from assets.storage.day_files import PARQUET
 from assets.storage.home import Home
 from assets.storage.row_eraser import Person, scrub
+from bentos import arm_log
 from bentos.pseudonyms import pseudonym
 
 Rows = dict[str, list[tuple[str, int]]]
 """Request id and number of rows, by the file of their day; of an outcome without a request, what the file has in its place."""
+
+TABLES = {
+    "outcomes": ("outcomes", "coalesce(request_id, entity, content)", "row_number"),
+    arm_log.FOLDER: ("requests", "request_id", "0"),
+}
+"""By the folder of a file, beside the prediction log's: its table, and what names a line of it."""
 
 
 def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping[str, Any]]) -> Rows:
@@ -45,7 +53,9 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
     found: Rows = {}
     known = log_keys.keys(home)
     hashed: list[dict[str, str]] = [{} for _ in features]
-    for file in files(home, product):
+    answered: set[tuple[str, int]] = set()
+    shadow = shadow_store.files(home, product)
+    for file in (*logged_requests.files(home, product), *shadow):
         lines = lines_of(file, known)
         if any('"hash"' in (line["hidden"] or "") for line in lines) and not any(hashed):
             secret = pseudonym_key.secret(home)
@@ -55,18 +65,27 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
         his = [
             (str(line["request_id"]), int(line["row_number"]))
             for line in lines
-            if any(person.is_named(line[name]) for name in ("request_id", "entity"))
+            if (file in shadow and (line["request_id"], line["row_number"]) in answered)
+            or any(person.is_named(line[name]) for name in ("request_id", "entity"))
             or person.is_named(str(line.get("caller") or "").partition(":")[2])
             or any(_is_like(line, row, other) for row, other in zip(features, hashed, strict=True))
         ]
         if his:
             found[home.relative(file)] = his
-    erased = {name for names in found.values() for name in names}
+            answered |= {*his}
+    for file in arm_store.files(home, product):
+        his = [
+            (str(line["request_id"]), 0)
+            for line in arm_store.lines_of(file)
+            if (line["request_id"], 0) in answered or any(person.is_named(line[name]) for name in ("request_id", "entity"))
+        ]
+        if his:
+            found[home.relative(file)] = his
     for file in outcome_store.files(home, product):
         his = [
             (_name(kept), int(line["row_number"]))
             for kept, line in zip(outcome_store.read(file), outcome_store.lines_of(file, known), strict=True)
-            if (line["request_id"], line["row_number"]) in erased
+            if (line["request_id"], line["row_number"]) in answered
             or any(person.is_named(line[name]) for name in ("request_id", "entity"))
         ]
         if his:
@@ -86,15 +105,14 @@ def _erase(path: Path, named: set[tuple[str, int]]) -> None:
     if path.suffix == PARQUET:
         if path.exists():
             day_files.rewrite(
-                path, lambda batch: [(_name(line), line["row_number"]) not in named for line in batch.to_pylist()]
+                path, lambda batch: [(_name(line), line.get("row_number", 0)) not in named for line in batch.to_pylist()]
             )
         return
-    is_outcomes = path.parent.name == "outcomes"
-    table, name = ("outcomes", "coalesce(request_id, entity, content)") if is_outcomes else ("predictions", "request_id")
+    table, name, row = TABLES.get(path.parent.name, ("predictions", "request_id", "row_number"))
     with closing(sqlite3.connect(path, timeout=60)) as connection:
         connection.execute("pragma secure_delete = on")
         with connection:
-            connection.executemany(f"delete from {table} where {name} = ? and row_number = ?", named)
+            connection.executemany(f"delete from {table} where {name} = ? and {row} = ?", named)
         scrub(connection)
 
 

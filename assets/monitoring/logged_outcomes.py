@@ -105,17 +105,44 @@ def joined(
     HomeError
         If the log is encrypted, and the private key cannot be had.
     """
+    with answered(home, spec, begin, end) as connection:
+        wanted = "true" if experiment is None else f"experiment = {literal(experiment)}"
+        yield connection.sql(f"select * exclude (prediction) from answered where {wanted}")
+
+
+@contextmanager
+def answered(
+    home: Home, spec: ProductSpec, begin: str | None = None, end: str | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the view ``answered``, for queries that hold its rows against more than their outcomes.
+
+    Parameters
+    ----------
+    home, spec, begin, end
+        As `joined` takes them.
+
+    Yields
+    ------
+    DuckDBPyConnection
+        The view has the columns of `joined`, and ``prediction``: what was answered, as JSON.
+
+    Raises
+    ------
+    HomeError
+        If the log is encrypted, and the private key cannot be had.
+    """
     with _loaded(home, spec, begin, end) as connection:
         output, decision = ANSWERS[spec.target.kind]
-        wanted = "true" if experiment is None else f"l.experiment = {literal(experiment)}"
         _firsts(connection)
-        yield connection.sql(
+        connection.execute(
+            f"create temp view answered as "
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
             f"l.model_version, l.model_digest, coalesce(l.output, {output}) as output, "
             f"coalesce(l.decision, {decision}) as decision, o.outcome, o.observed_at, "
-            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late "
-            f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key) where {wanted}"
+            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction "
+            f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key)"
         )
+        yield connection
 
 
 def known(home: Home, spec: ProductSpec) -> Known:

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from assets.spec import ProductSpec
+from assets.spec.experiments import ExperimentSpec
 
 RUNBOOKS = "docs/runbooks.md"
 ERRORS, STRANGE, MOVED, SCORED = 0.01, 0.05, 0.2, 0.95
 """Shares from which alerts fire: answers that are errors, inputs that are strange, outputs that moved, data that are sound."""
 ENOUGH = 1000
 """Outputs an hour from which it is asked whether they moved."""
+MISSED = 0.01
+"""The share of answered requests from which a shadow misses too many."""
+SLOWER, ENOUGH_IN_ARM = 1.5, 100
+"""By which factor an arm may be slower than the control at the 99th percentile, and the requests in which that is asked."""
 SLOW_MS = 20.0
 """Milliseconds at the 99th percentile from which a service is slow, where no limit is declared."""
 WATCHED_DAYS = 40
@@ -108,11 +113,53 @@ def _of_product(spec: ProductSpec) -> list[dict[str, Any]]:
             "warning",
             "nobody looked at the champion for {{ $value | humanizeDuration }}",
         ),
+        *_of_experiments(spec, own),
     ]
     for rule in found:
         # some expressions have summed the label away; without it, two products' rules would be the same
         rule["labels"]["product"] = spec.name
     return found
+
+
+def _of_experiments(spec: ProductSpec, own: str) -> list[dict[str, Any]]:
+    """Of the arms of all experiments; which one is the control, the declaration says."""
+    arms = f"sum by (experiment, arm) (rate(loopline_arm_requests_total{{{own}}}[5m]))"
+    answered = f'sum(rate(loopline_requests_total{{{own}, path=~"/predict|/predict_batch", status="200"}}[15m]))'
+    return [
+        _rule(
+            "ArmErrors",
+            f'sum by (experiment, arm) (rate(loopline_arm_requests_total{{{own}, status=~"5.."}}[5m])) / {arms} > {ERRORS}',
+            "5m",
+            "critical",
+            "{{ $value | humanizePercentage }} of the answers of arm {{ $labels.arm }} of {{ $labels.experiment }} are errors",
+        ),
+        *(_slow_arm(own, item) for item in spec.experiments if item.kind != "shadow"),
+        _rule(
+            "ShadowMisses",
+            f"sum(rate(loopline_not_shadowed_requests_total{{{own}}}[15m])) / {answered} > {MISSED}",
+            "15m",
+            "warning",
+            "the shadow misses {{ $value | humanizePercentage }} of the answered requests",
+        ),
+    ]
+
+
+def _slow_arm(own: str, experiment: ExperimentSpec) -> dict[str, Any]:
+    named, control = f'{own}, experiment="{experiment.name}"', f'arm="{experiment.control}"'
+    seconds = "loopline_arm_request_duration_seconds"
+    slow = f'histogram_quantile(0.99, sum by (arm, le) (rate({seconds}_bucket{{{named}, arm!="{experiment.control}"}}[15m])))'
+    usual = f"histogram_quantile(0.99, sum by (le) (rate({seconds}_bucket{{{named}, {control}}}[15m])))"
+    enough = f"sum by (arm) (increase({seconds}_count{{{named}}}[15m])) > {ENOUGH_IN_ARM}"
+    rule = _rule(
+        "ArmSlow",
+        f"{slow} / on () group_left () {usual} > {SLOWER} and on (arm) {enough}",
+        "10m",
+        "warning",
+        f"the 99th percentile of arm {{{{ $labels.arm }}}} of {experiment.name} is {{{{ $value | humanize }}}} times the "
+        "control's",
+    )
+    rule["labels"]["experiment"] = experiment.name
+    return rule
 
 
 def _of_data() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -126,6 +126,28 @@ def decide(product: str, arm: str, reason: str, *, override: bool) -> None:
         from orchestration.operations.experiment_decisions import decide as decided
 
         follow(home, product, decided(home, spec, arm, actor=resources.actor(), reason=reason, override=override))
+
+
+@experiment.command()
+@click.argument("product")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead.")
+def report(product: str, *, as_json: bool) -> None:
+    """Report the experiment of PRODUCT that runs, or else its last one, and write its page."""
+    with told():
+        home, spec = _opened(product)
+        from orchestration.cli.display_shadow import show_shadow
+        from orchestration.operations import experiment_report
+
+        record, page = experiment_report.report(home, spec, datetime.now(UTC))
+        if as_json:
+            click.echo(json.dumps(record, indent=2))
+        else:
+            (show_shadow if record["kind"] == "shadow" else _show_arms)(record)
+            click.echo(page)
+
+
+def _show_arms(record: dict[str, Any]) -> None:
+    click.echo(record["told"])
 
 
 def _opened(product: str) -> tuple[Home, ProductSpec]:

@@ -21,12 +21,13 @@ def outcomes(product: str, *, file: Path | None, as_json: bool) -> None:
     """Add what became of PRODUCT's answers, and show how many are known, late, doubled, in conflict or of no answer."""
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.monitoring import arm_store, logged_outcomes, logged_requests, outcome_intake, outcome_store
+        from assets.monitoring import logged_outcomes, outcome_intake
+        from assets.monitoring.stores import STORES
         from orchestration.declarations import products
 
         spec, now = products(product)[0][0], datetime.now(UTC)
-        for archive in (logged_requests.archive, outcome_store.archive, arm_store.archive):
-            archive(home, product, now)
+        for store in STORES:
+            store.archive(home, product, now)
         taken = None if file is None else outcome_intake.take(home, spec, file, f"person:{resources.actor()}", now)
         known = logged_outcomes.known(home, spec)
     if as_json:

@@ -164,6 +164,7 @@ def _carry_out(home: Home, request: Request) -> dict[str, Any]:
     if request.kept_because is None:
         _land_again(home, request)
     _replays(home, request)
+    _experiment_reports(home, request)
     _warehouse(home, request)
     certificate = _certified(home, request)
     finding = erasures.finding(request.number, value_digest(certificate))
@@ -191,6 +192,12 @@ def _replays(home: Home, request: Request) -> None:
     folder = home.replays / request.product
     if folder.exists():
         manifest.remove(folder)
+
+
+def _experiment_reports(home: Home, request: Request) -> None:
+    """Reports of experiments list single requests, and are written again when they are asked for."""
+    for path in sorted((home.experiments / request.product).glob("*-report.*")):
+        manifest.remove(path)
 
 
 def _warehouse(home: Home, request: Request) -> None:

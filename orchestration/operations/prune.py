@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.monitoring import arm_store, logged_requests, outcome_store
+from assets.monitoring.stores import STORES
 from assets.promotion import registry_retention
 from assets.promotion.mlflow_client import database
 from assets.spec import ProductSpec
@@ -116,8 +116,8 @@ def prune(
                     registry_retention.retire(home, rule.spec.name, versions, f"{now:%Y-%m-%d}")
                 _remove(found, scratch)
                 for rule in chosen:
-                    for archive in (logged_requests.archive, outcome_store.archive, arm_store.archive):
-                        done.archived += len(archive(home, rule.spec.name, now))
+                    for store in STORES:
+                        done.archived += len(store.archive(home, rule.spec.name, now))
         if product is None:
             _prune_runs(home, before, done, is_dry=is_dry)
         if not is_dry:

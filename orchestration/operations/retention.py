@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.features.snapshot_origin import origin
-from assets.monitoring import outcome_store
+from assets.monitoring import arm_store, outcome_store, shadow_store
 from assets.promotion import current_artifacts, experiment_records, ledger
 from assets.promotion.registry_retention import Stored
 from assets.serving import bento_package
@@ -126,6 +126,10 @@ class Retention:
             yield from _all("prediction log", (part for path in logged for part in day_files.parts(path)))
             told = (path for path in outcome_store.files(home, product) if self.is_over(path, days))
             yield from _all("outcomes", (part for path in told for part in day_files.parts(path)))
+            shadow = (path for path in shadow_store.over(home, product, self.now) if self.is_over(path, days))
+            yield from _all("shadow's answers", (part for path in shadow for part in day_files.parts(path)))
+            ended = (path for path in arm_store.files(home, product) if self.is_over(path, days))
+            yield from _all("requests of experiments", (part for path in ended for part in day_files.parts(path)))
 
     def _report_folders(self, *, kept: bool) -> list[str]:
         short = {digest[:12] for digest in self.models}

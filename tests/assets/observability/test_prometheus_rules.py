@@ -18,7 +18,8 @@ from orchestration.operations import prometheus_export
 from tests.shop import product
 from tests.world import REPOSITORY
 
-SPEC = product("churn")
+TRIAL = {"name": "trial", "arms": {"control": "champion", "new": "challenger"}, "unit": "customer_id"}
+SPEC = product("churn", experiments=[TRIAL, {**TRIAL, "name": "aside", "kind": "shadow"}])
 OWN = 'product="churn"'
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="no promtool: sudo apt-get install --no-install-recommends prometheus"
@@ -29,6 +30,24 @@ REQUESTS = f'loopline_requests_total{{{OWN},path="/predict",status="200"}}'
 ROWS = f'loopline_predicted_rows_total{{{OWN},version="1"}}'
 EVEN = {f'loopline_scores_total{{{OWN},version="1",tenth="{tenth}"}}': "0+20x240" for tenth in range(1, 11)}
 LOOKED = f"loopline_monitored_timestamp_seconds{{{OWN}}}"
+ARMS = [f'{OWN},experiment="trial",arm="{arm}"' for arm in ("control", "new")]
+
+
+def slow_arm(requests: str) -> Series:
+    """An arm whose requests take 5 to 10 ms, beside a control whose take 5 ms at most."""
+    name = "loopline_arm_request_duration_seconds"
+    control, new = ARMS
+    return {
+        f'{name}_bucket{{{control},le="0.005"}}': "0+600x240",
+        f'{name}_bucket{{{control},le="+Inf"}}': "0+600x240",
+        f"{name}_count{{{control}}}": "0+600x240",
+        f'{name}_bucket{{{new},le="0.005"}}': "0+0x240",
+        f'{name}_bucket{{{new},le="0.01"}}': requests,
+        f'{name}_bucket{{{new},le="+Inf"}}': requests,
+        f"{name}_count{{{new}}}": requests,
+    }
+
+
 SOUND: dict[str, Series] = {
     "ServiceDown": {f'up{{job="loopline-service",{OWN}}}': "1x240"},
     "ServiceErrors": {REQUESTS: "0+600x240", f'loopline_requests_total{{{OWN},path="/predict",status="500"}}': "0+1x240"},
@@ -48,6 +67,13 @@ SOUND: dict[str, Series] = {
     },
     "AlarmStands": {'loopline_alarm{product="another",kind="data",what="age"}': "1x240"},
     "NotWatched": {LOOKED: "0x240"},
+    "ArmErrors": {
+        f'loopline_arm_requests_total{{{ARMS[1]},status="200"}}': "0+600x240",
+        f'loopline_arm_requests_total{{{ARMS[1]},status="500"}}': "0+1x240",
+        f'loopline_arm_requests_total{{{ARMS[0]},status="422"}}': "0+100x240",
+    },
+    "ArmSlow": slow_arm("0+6x240"),
+    "ShadowMisses": {REQUESTS: "0+600x240", f"loopline_not_shadowed_requests_total{{{OWN}}}": "0+1x240"},
     "DataQualityLow": {
         'loopline_data_quality{source="s",table="t",dimension="validity"}': "0.99x240",
         'loopline_data_quality{source="s",table="t",dimension="accuracy"}': "0.5x240",
@@ -90,6 +116,19 @@ FIRING: dict[str, tuple[Series, str]] = {
     ),
     "AlarmStands": ({f'loopline_alarm{{{OWN},kind="data",what="age"}}': "1x240"}, "data alarm: age"),
     "NotWatched": ({LOOKED: "-4000000x240"}, "nobody looked at the champion for 46d 9h 6m 40s"),
+    "ArmErrors": (
+        {
+            f'loopline_arm_requests_total{{{ARMS[0]},status="200"}}': "0+600x240",
+            f'loopline_arm_requests_total{{{ARMS[1]},status="200"}}': "0+4x240",
+            f'loopline_arm_requests_total{{{ARMS[1]},status="500"}}': "0+1x240",
+        },
+        "20% of the answers of arm new of trial are errors",
+    ),
+    "ArmSlow": (slow_arm("0+60x240"), "the 99th percentile of arm new of trial is 2.01 times the control's"),
+    "ShadowMisses": (
+        {REQUESTS: "0+600x240", f"loopline_not_shadowed_requests_total{{{OWN}}}": "0+30x240"},
+        "the shadow misses 5% of the answered requests",
+    ),
     "DataQualityLow": (
         {'loopline_data_quality{source="s",table="t",dimension="validity"}': "0.9x240"},
         "validity of s.t is 90%",
@@ -127,7 +166,7 @@ def test_an_alert_fires_on_what_it_is_for_and_says_so(tmp_path: Path, alert: str
     labels = dict(rule["labels"])
     for name, value in re.findall(r'(\w+)="([^"]*)"', next(iter(reversed(series)))):
         summed = alert in ("ServiceErrors", "ServiceSlow", "OutputsMoved") or (
-            alert == "ServesAnother" and name in ("version", "digest")
+            (alert, name) in (("ServesAnother", "version"), ("ServesAnother", "digest"), ("ArmErrors", "status"))
         )
         if not summed or name == "product":
             labels[name] = value

@@ -21,7 +21,7 @@ from assets.errors import DataError, SpecificationError
 from assets.features import snapshots
 from assets.ingestion import landed_tables
 from assets.ingestion.stream_consumer import Consumer
-from assets.monitoring import logged_requests, outcome_store
+from assets.monitoring import logged_requests, outcome_store, shadow_store
 from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.spec import ProductSpec
@@ -70,12 +70,12 @@ def plant(home: Home, folder: Path) -> None:
     frame = snapshots.read(snapshots.current(home, "churn"))
     row = frame[frame["customer_id"] == LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
     other = frame[frame["customer_id"] != LAST][["age", "plan", "visits"]].astype(object).iloc[0].to_dict()
-    log = PredictionLog(home.served / "churn", 1.0)
     entries: list[Any] = [("his", [row]), ("theirs", [other]), (LAST, [other]), ("both", [other, row])]
-    log.entries.extend(
-        Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)) for name, rows in entries
-    )
-    log.close()
+    for place in (home.served / "churn", shadow_store.folder(home, "churn")):
+        log = PredictionLog(place, 1.0)
+        for name, rows in entries:
+            log.writer.add(Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)))
+        log.close()
     arriving = folder / "arriving"
     arriving.mkdir()
     columns = ",".join(pd.read_csv(folder / "customers.csv", nrows=0).columns)
@@ -88,7 +88,8 @@ def plant(home: Home, folder: Path) -> None:
         connection.execute("insert into kvs (key, value) values ('x', ?)", (json.dumps({"told": f"for example {LAST}"}),))
     logs = next(home.dagster.glob("storage/*/compute_logs"))
     (logs / "more.err").write_text(f"broken: {LAST}\n")
-    write_json(home.replays / "churn" / "a" / "rows.json", [LAST])
+    for file in (home.replays / "churn" / "a" / "rows.json", home.experiments / "churn" / "trial-report.json"):
+        write_json(file, [LAST])
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def named_in(home: Home, marks: tuple[bytes, ...] = MARKS) -> set[str]:
 
 
 def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world: tuple[Path, Home]) -> None:
-    """In ten kinds of places before, in none after; everybody else's rows are as they were."""
+    """In eleven kinds of places before, in none after; everybody else's rows are as they were."""
     folder, home = world
     before = snapshots.read(snapshots.current(home, "churn"))
     places = {
@@ -150,11 +151,12 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
         "streams",
         "dagster",
         "replays",
+        "experiments",
     }
     assert {file.split("/")[0] for file in named_in(home)} == places
     request, raw = look(folder, home, LAST)
     untouched = verify(home, deep=True)
-    assert request.rows.keys() == places - {"replays"}
+    assert request.rows.keys() == places - {"replays", "experiments"}
     assert raw == {folder / "customers.csv": [820, 901]}
     certificate = erasure.erase(home, request)
     assert named_in(home) == set()
@@ -167,12 +169,13 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
     assert doctor.examine(home, ["churn"]) == []
     after = snapshots.read(snapshots.current(home, "churn"))
     pd.testing.assert_frame_equal(after, before[before["customer_id"] != LAST].reset_index(drop=True))
-    with closing(sqlite3.connect(next((home.served / "churn").glob("*.sqlite")))) as connection:
-        rows = connection.execute("select request_id, row_number from predictions order by 1, 2").fetchall()
-    assert rows == [("both", 0), ("theirs", 0)]
+    for place in (home.served / "churn", shadow_store.folder(home, "churn")):
+        with closing(sqlite3.connect(next(place.glob("*.sqlite")))) as connection:
+            rows = connection.execute("select request_id, row_number from predictions order by 1, 2").fetchall()
+        assert rows == [("both", 0), ("theirs", 0)]
     entry = ledger.entries(home, "churn")[-1]
     assert (entry.event, entry.actor, LAST in str(vars(entry))) == ("acceptance", "tester", False)
-    assert certificate["rows"]["served"] == 3
+    assert certificate["rows"]["served"] == 6
     assert certificate["models"] == []
     assert LAST not in json.dumps(certificate)
 
@@ -211,16 +214,18 @@ def test_rows_are_erased_from_days_of_the_log_that_are_parquet(world: tuple[Path
     """Also where a day became Parquet after they were found."""
     folder, home = world
     found, _ = look(folder, home, LAST)
-    assert len(logged_requests.archive(home, "churn", NOW + timedelta(days=2))) == 1
+    for archive in (logged_requests.archive, shadow_store.archive):
+        assert len(archive(home, "churn", NOW + timedelta(days=2))) == 1
     request, _ = look(folder, home, LAST)
-    assert [len(rows) for rows in request.logged.values()] == [len(rows) for rows in found.logged.values()] == [3]
+    assert [len(rows) for rows in request.logged.values()] == [len(rows) for rows in found.logged.values()] == [3, 3]
     request.logged = found.logged
     certificate = erasure.erase(home, request)
     assert named_in(home) == set()
     assert verify(home, deep=True).problems == []
-    assert certificate["rows"]["served"] == 3
-    left = [(line["request_id"], line["row_number"]) for line in logged_requests.latest(home, "churn")]
-    assert sorted(left) == [("both", 0), ("theirs", 0)]
+    assert certificate["rows"]["served"] == 6
+    for file in (*logged_requests.files(home, "churn"), *shadow_store.files(home, "churn")):
+        left = [(line["request_id"], line["row_number"]) for line in logged_requests.lines_of(file, [])]
+        assert sorted(left) == [("both", 0), ("theirs", 0)]
 
 
 def test_no_landing_brings_a_person_back(world: tuple[Path, Home]) -> None:

@@ -17,6 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from assets.errors import DigestError
+from assets.monitoring import shadow_store
 from assets.promotion import ledger, registered_versions, registry_retention
 from assets.storage.home import REPOSITORY, Home
 from benchmarks.retention import RETENTION, declared, made, retrained, size
@@ -113,28 +114,33 @@ def test_a_young_model_that_never_served_stays(copy: Home) -> None:
 
 
 def test_the_prediction_log_is_for_ever_unless_days_are_declared(kept: Path, copy: Home) -> None:
-    """Its last day stays, so that the monitoring need not be made anew; days that are over become Parquet on the way."""
-    folder = copy.served / LAST.name
-    folder.mkdir(parents=True)
-    for day in ("2024-01-01", "2024-01-02"):
-        with closing(sqlite3.connect(folder / f"{day}.sqlite")) as connection, connection:
+    """Its last day stays, so that the monitoring need not be made anew; days that are over become Parquet on the way.
+
+    Nothing rests on a shadow's answers, of which the last day goes, too.
+    """
+    folder, shadow = copy.served / LAST.name, shadow_store.folder(copy, LAST.name)
+    shadow.mkdir(parents=True)
+    for file in (folder / "2024-01-01.sqlite", folder / "2024-01-02.sqlite", shadow / "2024-01-02.sqlite"):
+        with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute(TABLE)
             connection.execute(
                 "insert into predictions (request_id, row_number, answered_at_utc, model_version, model_digest, features, "
                 "prediction) values ('a', 0, ?, 1, 'd', '{}', '{}')",
-                (f"{day}T08:00:00.000+00:00",),
+                (f"{file.stem}T08:00:00.000+00:00",),
             )
     (folder / "2024-01-01.sqlite-wal").touch()
     assert prune(copy, [LAST], [], is_dry=True).archived == 0
-    assert prune(copy, [LAST], []).archived == 2
-    assert sorted(path.name for path in folder.iterdir()) == ["2024-01-01.parquet", "2024-01-02.parquet"]
+    assert prune(copy, [LAST], []).archived == 3
+    assert sorted(path.name for path in folder.glob("*.*")) == ["2024-01-01.parquet", "2024-01-02.parquet"]
+    assert [path.name for path in shadow.iterdir()] == ["2024-01-02.parquet"]
     assert broken(copy) == []
     told = OutcomeLog(folder / "outcomes")
     told.append([Outcome("a", 0, None, "1", "2024-01-01T00:00:00.000+00:00")], datetime(2024, 1, 2, tzinfo=UTC))
     prune(copy, [declared(0, retention={**RETENTION, "prediction_log_days": 1})], [])
     assert len(list((folder / "outcomes").iterdir())) == 1
     prune(copy, [declared(0, retention={**RETENTION, "prediction_log_days": 0})], [])
-    assert [path.name for path in folder.rglob("*.*")] == ["2024-01-02.parquet"]
+    assert [path.name for path in folder.glob("*.*")] == ["2024-01-02.parquet"]
+    assert list(shadow.iterdir()) == []
 
 
 KILLED = """

@@ -1,0 +1,135 @@
+"""Shadow pairs: the rows that a champion and its shadow both answered, side by side in DuckDB.
+
+A pair has the same request id and row number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.experiments.decision_stakes import cost_of, decision_of, stake_of
+from assets.monitoring import logged_outcomes, logged_requests, shadow_store
+from assets.monitoring.log_views import view
+from assets.promotion.experiment_records import Stage
+from assets.spec import ProductSpec
+from assets.storage import day_files, log_keys
+from assets.storage.day_files import Table
+from assets.storage.home import Home
+from assets.storage.sql import literal
+from bentos import arm_log
+from bentos.shadow import ARM
+
+if TYPE_CHECKING:
+    import duckdb
+
+APART_SECONDS = 3600
+"""The most between an answer and the shadow's: a client may use an id again on another day."""
+ENDED = ("request_id", "ended_at_utc", "experiment", "arm", "status", "milliseconds")
+
+
+@dataclass(frozen=True)
+class Period:
+    """When a shadow answered, both aware and both included."""
+
+    begin: datetime
+    end: datetime
+
+    def contains(self, moment: str) -> str:
+        """That a column lies in it, as SQL."""
+        return f"{moment} between timestamptz {literal(self.begin.isoformat())} and timestamptz {literal(self.end.isoformat())}"
+
+
+@contextmanager
+def paired(home: Home, spec: ProductSpec, stage: Stage, period: Period) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The pairs of a shadow's period, to be aggregated while the block lasts.
+
+    Parameters
+    ----------
+    home, spec
+        Whose logs.
+    stage : Stage
+        The shadow's: who is the champion, and who the challenger.
+    period : Period
+        Requests that were answered in it.
+
+    Yields
+    ------
+    DuckDBPyConnection
+        The table ``pairs`` has the hashes ``unit`` and ``pair``, ``is_first`` (of its request), outputs and decisions of both,
+        ``stake`` and ``cost_gap`` (the shadow's cost less the champion's, null where no outcome is known). The views
+        ``champion`` and ``ended`` hold what the champion answered, and what became of the shadow's requests.
+
+    Raises
+    ------
+    HomeError
+        If the log is encrypted, and the private key cannot be had.
+    """
+    first, last = (f"{moment:%Y-%m-%d}" for moment in (period.begin, period.end))
+    with logged_outcomes.answered(home, spec, first, last) as connection:
+        (shadow,), champion = stage.treatments, stage.control
+        keys = log_keys.keys(home)
+        view(
+            connection, "shadow_lines", _from(first, shadow_store.files(home, spec.name)), logged_outcomes.LOG,
+            table=logged_requests.table(), lines_of=lambda file: logged_requests.lines_of(file, keys),
+        )  # fmt: skip
+        table = Table("requests", arm_log.TABLE, ("request_id", "arm"))
+        files = _from(first, day_files.days(home.served / spec.name / arm_log.FOLDER))
+        view(connection, "ended_lines", files, ENDED, table=table, lines_of=lambda file: _lines(file, table))
+        output, decision = logged_outcomes.ANSWERS[spec.kind]
+        connection.execute(
+            "create temp view champion as from answered "
+            f"where model_digest = {literal(champion.model_digest)} and {period.contains('answered_at')}"
+        )
+        connection.execute(
+            "create temp view shadow as select request_id, row_number, answered_at_utc::timestamptz as answered_at, "
+            f"prediction, {output} as output, {decision} as decision from shadow_lines "
+            f"where experiment = {literal(stage.experiment)} and model_digest = {literal(shadow.model_digest)}"
+        )
+        connection.execute(
+            f"create temp view ended as select request_id, status, milliseconds from ended_lines where arm = {literal(ARM)} "
+            f"and experiment = {literal(stage.experiment)} and {period.contains('ended_at_utc::timestamptz')}"
+        )
+        connection.execute(f"create temp table pairs as {_pairs(spec)}")
+        yield connection
+
+
+def _pairs(spec: ProductSpec) -> str:
+    """Both answers of a row, without texts: ten million of them are half a gigabyte."""
+    decisions = ", ".join(
+        f"{decision_of(spec, f'{side}.decision')} as {who}_decision" for side, who in (("c", "champion"), ("s", "shadow"))
+    )
+    gap = f"{cost_of(spec, 'shadow_decision')} - {cost_of(spec, 'champion_decision')}"
+    return f"""
+        with matched as (
+            select
+                hash(coalesce(c.unit, c.request_id)) as unit, hash(c.request_id, c.row_number) as pair,
+                c.row_number = 0 as is_first, c.outcome, c.output as champion_output, s.output as shadow_output,
+                c.prediction as champion_prediction, s.prediction as shadow_prediction, {decisions}
+            from champion c join shadow s
+                on c.request_id = s.request_id and c.row_number = s.row_number
+                and abs(date_diff('second', c.answered_at, s.answered_at)) <= {APART_SECONDS}
+        )
+        select
+            unit, pair, is_first, champion_output, shadow_output, champion_decision, shadow_decision,
+            ({stake_of(spec)})::double as stake, ({gap})::double as cost_gap
+        from matched
+    """
+
+
+def _from(first: str, files: Sequence[Path]) -> list[Path]:
+    """The files of days from one on; a shadow may answer after the champion's day."""
+    return [file for file in files if file.stem >= first]
+
+
+def _lines(file: Path, table: Table) -> list[dict[str, Any]]:
+    """The lines of a day of the arm log that is not over."""
+    with day_files.reading(file) as connection:
+        if connection.execute("select 1 from sqlite_master where name = ?", (table.name,)).fetchone() is None:
+            return []  # a service was killed as it began the file
+        lines = connection.execute(f"select {', '.join(ENDED)} from {table.name}").fetchall()
+    return [dict(zip(ENDED, line, strict=True)) for line in lines]
