@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from assets.experiments.off_policy_asset import OVERLAP
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.monitoring_asset import ALARMS
 from assets.promotion.gate_rules import GATE_RULES
@@ -50,4 +51,13 @@ def alarms_check(product: str) -> dg.AssetCheckSpec:
         ALARMS,
         asset=dg.AssetKey([product, "monitoring"]),
         description="No alarm stands: volume, drift of data, model and concept, quality before and after labels.",
+    )
+
+
+def overlap_check(product: str) -> dg.AssetCheckSpec:
+    """The check that fails where the log says too little of the rule; then nothing is estimated."""
+    return dg.AssetCheckSpec(
+        OVERLAP,
+        asset=dg.AssetKey([product, "off_policy"]),
+        description="The log is worth 50 rows of the rule's own, and at most 5 % of its decisions were never taken.",
     )

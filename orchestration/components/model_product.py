@@ -9,6 +9,7 @@ import dagster as dg
 from assets.evaluation.examination import Examination
 from assets.evaluation.examination_asset import examine_model
 from assets.evaluation.examinations import EXAMINATIONS
+from assets.experiments.off_policy_asset import evaluate_off_policy
 from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
@@ -159,6 +160,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
                 on_demand=True,
             ),
+            *self._of_experiments(),
         ]
         if spec.serving.months is not None:
             assets.append(
@@ -175,6 +177,25 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             sensors=[retraining_sensor(spec)] if spec.retrain.triggers else [],
         )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
+
+    def _of_experiments(self) -> list[dg.AssetsDefinition]:
+        """What the log of experiments says, where some are declared."""
+        if not self.spec.experiments:
+            return []
+        made = product_asset(
+            self.spec,
+            "off_policy",
+            evaluate_off_policy,
+            stage="experiments",
+            inputs=["challenger", "champion", "requests"],
+            reads={"name", "features", "target", "cost"},
+            kinds={"html", "duckdb"},
+            distributions=("numpy", "scipy", "onnxruntime", "duckdb"),
+            description="What the newest version would have cost on live traffic, from the log of experiments.",
+            checks=[checks.overlap_check(self.spec.name)],
+            on_demand=True,
+        )
+        return [made]
 
     def _examination(self, examination: Examination) -> dg.AssetsDefinition:
         """What one examination finds out about the model."""

@@ -37,7 +37,8 @@ def expanded(text: str) -> list[list[str]]:
             [
                 name
                 for name in names
-                if not name.endswith(("/tuning", "/monthly_predictions")) or GRAPH.has(dg.AssetKey(name.split("/")))
+                if not name.endswith(("/tuning", "/monthly_predictions", "/off_policy"))
+                or GRAPH.has(dg.AssetKey(name.split("/")))
             ]
         )
     return [names for names in found if names]
