@@ -167,5 +167,5 @@ def _nothing(spec: ProductSpec, counts: Mapping[str, int]) -> str:
         "unknown": "Evaluate the log of experiments whose models are kept.",
         "unassigned": f"Start an experiment: `loopline experiment start {spec.name} NAME`.",
     }
-    remedy = next(sentence for name, sentence in remedies.items() if name in counts)
-    return f"{spec.name}: no logged row says what a rule would cost. {told}. {remedy}"
+    commonest = max(LEFT_OUT, key=lambda name: counts.get(name, 0))
+    return f"{spec.name}: no logged row says what a rule would cost. {told}. {remedies[commonest]}"
