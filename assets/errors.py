@@ -11,7 +11,8 @@
     ├── WarehouseError         dbt failed to build or to test
     ├── ContractError          the feature relation broke its contract
     ├── DataError              there is nothing to train on, to evaluate or to score
-    │   └── UnlearnableError   a table from which nothing can be learnt: `loopline new` refuses it
+    │   ├── UnlearnableError   a table from which nothing can be learnt: `loopline new` refuses it
+    │   └── OverlapError       a log says too little of a rule that was never served
     ├── DigestError            stored bytes are not the bytes that were published
     ├── BackupError            a folder holds no backup of this home, or what it holds cannot be restored
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
@@ -88,6 +89,10 @@ class UnlearnableError(DataError):
     """Nothing can be learnt from a table, whatever is asked of it."""
 
     is_refusal = True
+
+
+class OverlapError(DataError):
+    """A log says too little of a decision rule that was never served."""
 
 
 class DigestError(LooplineError):

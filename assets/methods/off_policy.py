@@ -119,7 +119,9 @@ def evaluate(
     Raises
     ------
     DataError
-        If a probability is none, or the log says too little of the rule.
+        If a probability is none.
+    OverlapError
+        If the log says too little of the rule.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assets.errors import DataError
+from assets.errors import DataError, OverlapError
 from assets.methods.bootstrap import Array
 
 FEWEST_EFFECTIVE = 50
@@ -95,7 +95,7 @@ def require_overlap(overlap: Overlap) -> None:
 
     Raises
     ------
-    DataError
+    OverlapError
         With what was found, and what to do.
     """
     remedy = (
@@ -103,12 +103,12 @@ def require_overlap(overlap: Overlap) -> None:
         "in an experiment."
     )
     if overlap.effective_rows < FEWEST_EFFECTIVE:
-        raise DataError(
+        raise OverlapError(
             f"the log says too little of this rule: its {overlap.rows:,} rows are worth {overlap.effective_rows:.0f} of the "
             f"rule's own, and {FEWEST_EFFECTIVE} are needed; the largest weight is {overlap.largest_weight:.3g}. {remedy}"
         )
     if overlap.surely_never_taken > MOST_NEVER_TAKEN:
-        raise DataError(
+        raise OverlapError(
             f"the log says nothing of {overlap.never_taken:.1%} of this rule's decisions, because such actions were never "
             f"taken there; at most {MOST_NEVER_TAKEN:.0%} may be so. {remedy}"
         )

@@ -80,6 +80,7 @@ def joined(
     experiment: str | None = None,
     begin: str | None = None,
     end: str | None = None,
+    also: Sequence[str] = (),
 ) -> Iterator[duckdb.DuckDBPyRelation]:
     """The answered rows of a product with their outcomes, to be aggregated in DuckDB while the block lasts.
 
@@ -91,6 +92,8 @@ def joined(
         Only the rows that this experiment assigned.
     begin, end : str, optional
         Only rows that were answered from one day (UTC, as 2026-03-01) to another, both included.
+    also : sequence of str
+        More columns of the prediction log, such as ``features``, that each row has then.
 
     Yields
     ------
@@ -105,20 +108,20 @@ def joined(
     HomeError
         If the log is encrypted, and the private key cannot be had.
     """
-    with answered(home, spec, begin, end) as connection:
+    with answered(home, spec, begin, end, also) as connection:
         wanted = "true" if experiment is None else f"experiment = {literal(experiment)}"
         yield connection.sql(f"select * exclude (prediction) from answered where {wanted}")
 
 
 @contextmanager
 def answered(
-    home: Home, spec: ProductSpec, begin: str | None = None, end: str | None = None
+    home: Home, spec: ProductSpec, begin: str | None = None, end: str | None = None, also: Sequence[str] = ()
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the view ``answered``, for queries that hold its rows against more than their outcomes.
 
     Parameters
     ----------
-    home, spec, begin, end
+    home, spec, begin, end, also
         As `joined` takes them.
 
     Yields
@@ -131,15 +134,16 @@ def answered(
     HomeError
         If the log is encrypted, and the private key cannot be had.
     """
-    with _loaded(home, spec, begin, end) as connection:
+    with _loaded(home, spec, begin, end, also) as connection:
         output, decision = ANSWERS[spec.target.kind]
+        more = "".join(f", l.{name}" for name in also)
         _firsts(connection)
         connection.execute(
             f"create temp view answered as "
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
             f"l.model_version, l.model_digest, coalesce(l.output, {output}) as output, "
             f"coalesce(l.decision, {decision}) as decision, o.outcome, o.observed_at, "
-            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction "
+            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction{more} "
             f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key)"
         )
         yield connection
@@ -196,15 +200,18 @@ def known(home: Home, spec: ProductSpec) -> Known:
 
 
 @contextmanager
-def _loaded(home: Home, spec: ProductSpec, begin: str | None, end: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
+def _loaded(
+    home: Home, spec: ProductSpec, begin: str | None, end: str | None, also: Sequence[str] = ()
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views ``log`` and ``told``."""
     keys = log_keys.keys(home)
     value = "outcome" if spec.target.kind == "multiclass" else "try_cast(outcome as double)"
     with connected(home, spec.name) as connection:
         connection.execute("set preserve_insertion_order = false")
         days = logged_requests.files(home, spec.name)
+        wanted = [day for day in days if (begin or day.stem) <= day.stem <= (end or day.stem)]
         for name, files, columns, store in (
-            ("log_lines", [day for day in days if (begin or day.stem) <= day.stem <= (end or day.stem)], LOG, logged_requests),
+            ("log_lines", wanted, (*LOG, *also), logged_requests),
             ("told_lines", outcome_store.files(home, spec.name), TOLD, outcome_store),
         ):
             view(connection, name, files, columns, table=store.table(), lines_of=partial(_decrypted, store, keys))

@@ -6,18 +6,13 @@ deserves an entry is for the gate.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-
 from assets.errors import LedgerError
-from assets.promotion import ledger_database, ledger_verification, signing_key
+from assets.promotion import ledger_verification, signing_key
 from assets.promotion.checkpoint import Checkpoint, checkpoint_of
 from assets.promotion.known_heads import KnownHead, known
-from assets.promotion.ledger_database import Recorded, opened, read, recorded
-from assets.promotion.ledger_state import LEDGER, Decision, Entry, Event, Standing
+from assets.promotion.ledger_database import recorded
+from assets.promotion.ledger_state import LEDGER, Decision, Entry, Standing
+from assets.promotion.ledger_writer import appending
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 
@@ -104,7 +99,7 @@ def promote(home: Home, product: str, decision: Decision, *, instead_of: str | N
     LedgerError
         If another is champion by now, or the model is invalid.
     """
-    with _appending(home, product) as (now, append):
+    with appending(home, product) as (now, append):
         _require_valid(product, now, decision)
         if now.champion_digest != instead_of:
             raise LedgerError(
@@ -116,7 +111,7 @@ def promote(home: Home, product: str, decision: Decision, *, instead_of: str | N
 
 def refuse(home: Home, product: str, decision: Decision) -> Entry:
     """Record a refusal; the same refusal by the same verdict is recorded once."""
-    with _appending(home, product) as (now, append):
+    with appending(home, product) as (now, append):
         return now.refused_by(decision.version, decision.verdict) or append("refusal", decision)
 
 
@@ -128,7 +123,7 @@ def rollback(home: Home, product: str, decision: Decision) -> Entry:
     LedgerError
         If the version never served, serves already, or is invalid.
     """
-    with _appending(home, product) as (now, append):
+    with appending(home, product) as (now, append):
         _require_valid(product, now, decision)
         if now.champion_digest == decision.model_digest:
             raise LedgerError(f"{product}: version {decision.version} serves already, so there is nothing to roll back.")
@@ -160,7 +155,7 @@ def invalidate(home: Home, product: str, decision: Decision, ended: Decision | N
     LedgerError
         If it is invalid already.
     """
-    with _appending(home, product) as (now, append):
+    with appending(home, product) as (now, append):
         _require_valid(product, now, decision)
         before = now.fallback if now.champion_digest == decision.model_digest else None
         made = [] if ended is None or now.running is None else [append("experiment", ended)]
@@ -182,7 +177,7 @@ def invalidate(home: Home, product: str, decision: Decision, ended: Decision | N
 
 def accept(home: Home, product: str, decision: Decision) -> Entry:
     """Record that a person accepts one finding of the gate; who serves does not change by it."""
-    with _appending(home, product) as (_, append):
+    with appending(home, product) as (_, append):
         return append("acceptance", decision)
 
 
@@ -201,7 +196,7 @@ def experiment(home: Home, product: str, decision: Decision, *, after: Entry | N
     LedgerError
         If another stage, or another experiment, was recorded meanwhile, or a model is invalid.
     """
-    with _appending(home, product) as (now, append):
+    with appending(home, product) as (now, append):
         _require_valid(product, now, decision)
         if now.running != after:
             name, stage = ("no experiment", "") if now.running is None else now.running.stage
@@ -235,7 +230,7 @@ def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list
     decisions = [
         Decision(0, "", "", actor, f"{reason} ({problem.kind})", by_hand=True, finding=finding) for finding in problem.findings
     ]
-    with _appending(home, LEDGER, is_trusted=False) as (_, append):
+    with appending(home, LEDGER, is_trusted=False) as (_, append):
         return [append("acceptance", decision) for decision in decisions]
 
 
@@ -249,59 +244,6 @@ def _require_valid(product: str, now: Standing, decision: Decision) -> None:
 
 def _named(digest: str | None) -> str:
     return "nobody" if digest is None else f"model {digest[:12]}"
-
-
-@contextlib.contextmanager
-def _appending(
-    home: Home, product: str, *, is_trusted: bool = True
-) -> Iterator[tuple[Standing, Callable[[Event, Decision], Entry]]]:
-    """The present standing, and a function that appends an entry. All that is appended is committed together, or nothing is.
-
-    Nothing is appended to a ledger that was changed or shortened, except by who takes it as it is, nor without the key that
-    signs what follows from it.
-    """
-    if (key := signing_key.registered(home)) is not None:
-        key.private()
-    if is_trusted and not recorded(home).entries:
-        ledger_verification.require_trusted(home)  # before a file is made where one is missing
-    with opened(home) as connection:
-        connection.execute("begin immediate")
-        try:
-            found = read(connection)
-            if is_trusted:
-                ledger_verification.require_trusted(home, found)
-            yield _append_to(connection, found, product)
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
-
-
-def _append_to(
-    connection: sqlite3.Connection, found: Recorded, product: str
-) -> tuple[Standing, Callable[[Event, Decision], Entry]]:
-    held = list(found.entries)
-    now = Standing.after(entry for entry in held if entry.product == product)
-
-    def record(event: Event, decision: Decision) -> Entry:
-        told = {**asdict(decision), "by_hand": int(decision.by_hand), "overridden": int(decision.overridden)}
-        at = told.pop("at")
-        draft = Entry(
-            number=len(held) + 1,
-            recorded_at=(at or datetime.now(UTC)).isoformat(timespec="milliseconds"),
-            product=product,
-            event=event,
-            replaced=now.champion.version if now.champion else None,
-            previous=held[-1].digest if held else ledger_verification.FIRST,
-            digest="",
-            **told,
-        )
-        entry = replace(draft, digest=value_digest(draft.content))
-        ledger_database.append(connection, entry)
-        held.append(entry)
-        return entry
-
-    return now, record
 
 
 def trusted(home: Home, product: str) -> Standing:

@@ -67,7 +67,7 @@ class ExperimentSpec(Declaration):
     )
     """List the metrics that no arm may surely harm, each with its largest harm."""
     minimal_effect: float = Field(default=0.05, gt=0, lt=1, examples=[0.05])
-    """Of a test, give the smallest effect that must be found, as a share of the control's value; 0.05 is five percent."""
+    """Give the smallest effect that a test must find, as a share of the control's value; 0.05 is five percent."""
     false_positive: float = Field(default=0.05, gt=0, le=0.5, examples=[0.05])
     """Give the probability with which arms that do not differ may be told different, at all looks together."""
     power: float = Field(default=0.8, ge=0.5, lt=1, examples=[0.8])

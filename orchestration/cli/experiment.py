@@ -100,6 +100,33 @@ def look(product: str, *, is_dry: bool, as_json: bool) -> None:
         show_look(found)
 
 
+@experiment.command("off-policy")
+@click.argument("product")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="The champion, with this threshold.")
+@click.option("--version", type=int, help="The registered version with this number, with its own rule.")
+@click.option("--experiment", "name", help="Only by the rows that this experiment dealt to arms.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead.")
+def off_policy(product: str, threshold: float | None, version: int | None, name: str | None, *, as_json: bool) -> None:
+    """Estimate from the log of experiments what a rule of PRODUCT that was never served would have cost.
+
+    Without --threshold and --version it is the newest version.
+    """
+    with told():
+        home, spec = _opened(product)
+        from assets.experiments import off_policy_page
+        from assets.experiments.candidate_rules import candidate_rule
+        from assets.experiments.off_policy_report import off_policy_report
+        from orchestration.cli.display_off_policy import show_off_policy
+
+        rule = candidate_rule(home, spec, threshold=threshold, version=version)
+        found = off_policy_report(home, spec, rule, datetime.now(UTC), experiment=name)
+        _, page = off_policy_page.publish(home, found)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        show_off_policy(found, page)
+
+
 @experiment.command()
 @click.argument("product")
 @click.option("--reason", required=True, help="Why; it is kept for ever.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.experiments.experiment_asset import UNHARMED
+from assets.experiments.off_policy_asset import OVERLAP
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.monitoring_asset import ALARMS
 from assets.promotion.gate_rules import GATE_RULES
@@ -60,4 +61,13 @@ def unharmed_check(product: str) -> dg.AssetCheckSpec:
         UNHARMED,
         asset=dg.AssetKey([product, "experiment"]),
         description="No arm of the running experiment is surely harmful, and units reach the arms in their shares.",
+    )
+
+
+def overlap_check(product: str) -> dg.AssetCheckSpec:
+    """The check that fails where the log says too little of the rule; then nothing is estimated."""
+    return dg.AssetCheckSpec(
+        OVERLAP,
+        asset=dg.AssetKey([product, "off_policy"]),
+        description="The log is worth 50 rows of the rule's own, and at most 5 % of its decisions were never taken.",
     )

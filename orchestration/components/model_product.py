@@ -10,6 +10,7 @@ from assets.evaluation.examination import Examination
 from assets.evaluation.examination_asset import examine_model
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.experiments.experiment_asset import look_at_experiment
+from assets.experiments.off_policy_asset import evaluate_off_policy
 from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
@@ -160,6 +161,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
                 on_demand=True,
             ),
+            *self._of_experiments(),
         ]
         if spec.serving.months is not None:
             assets.append(
@@ -170,22 +172,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 )
             )
         sensors = [retraining_sensor(spec)] if spec.retrain.triggers else []
-        if spec.experiments:
-            assets.append(
-                asset(
-                    "experiment",
-                    look_at_experiment,
-                    stage="experiments",
-                    inputs=["champion"],
-                    reads={"target", "cost", "serving"},
-                    kinds={"html", "duckdb"},
-                    distributions=("numpy", "scipy", "duckdb"),
-                    description="A look at the experiment that runs: a harmful arm is taken back, a canary may grow.",
-                    checks=[checks.unharmed_check(spec.name)],
-                    on_demand=True,
-                )
-            )
-            sensors.append(experiment_sensor(spec))
+        sensors += [experiment_sensor(spec)] if spec.experiments else []
         declared = dg.Definitions(
             assets=[*external_assets(spec), *assets],
             jobs=[product_job(spec)],
@@ -193,6 +180,34 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             sensors=sensors,
         )
         return declared if own is None else dg.Definitions.merge(OwnSource(own, self.folder).build_defs(context), declared)
+
+    def _of_experiments(self) -> list[dg.AssetsDefinition]:
+        """What the log of experiments says, where some are declared."""
+        if not self.spec.experiments:
+            return []
+        asset, spec = partial(product_asset, self.spec, on_demand=True, stage="experiments"), self.spec
+        return [
+            asset(
+                "experiment",
+                look_at_experiment,
+                inputs=["champion"],
+                reads={"target", "cost", "serving"},
+                kinds={"html", "duckdb"},
+                distributions=("numpy", "scipy", "duckdb"),
+                description="A look at the experiment that runs: a harmful arm is taken back, a canary may grow.",
+                checks=[checks.unharmed_check(spec.name)],
+            ),
+            asset(
+                "off_policy",
+                evaluate_off_policy,
+                inputs=["challenger", "champion", "requests"],
+                reads={"name", "features", "target", "cost"},
+                kinds={"html", "duckdb"},
+                distributions=("numpy", "scipy", "onnxruntime", "duckdb"),
+                description="What the newest version would have cost on live traffic, from the log of experiments.",
+                checks=[checks.overlap_check(spec.name)],
+            ),
+        ]
 
     def _examination(self, examination: Examination) -> dg.AssetsDefinition:
         """What one examination finds out about the model."""

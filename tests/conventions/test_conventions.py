@@ -71,14 +71,15 @@ def test_a_module_says_what_it_is_for_and_stays_short(path: Path) -> None:
 
 
 def test_one_module_reads_the_environment() -> None:
-    """Others set what libraries read of it, hand it on to programs, resolve templates; the bento's entry reads its own."""
+    """Others set what libraries read of it, hand it on to programs, resolve templates; the bento's entries read their own."""
     readers = {path.relative_to(REPOSITORY).as_posix() for path in MODULES if "os.environ" in path.read_text()}
     readers = {name for name in readers if not name.startswith("benchmarks/")}
-    starters = {"assets/serving/container_engine.py", "assets/serving/bento_package.py", "assets/warehouse/dbt_build.py"}
+    starters = {"serving/container_engine.py", "serving/bento_package.py", "warehouse/dbt_build.py"}
+    starters = {f"assets/{name}" for name in starters} | {"bentos/shadow.py"}
+    entries = {"bentos/service.py", "bentos/shadow_worker.py"}
     assert (
         readers
-        == {"orchestration/resources.py", "assets/processes/settings.py", "assets/spec/templates.py", "bentos/service.py"}
-        | starters
+        == {"orchestration/resources.py", "assets/processes/settings.py", "assets/spec/templates.py"} | entries | starters
     )
 
 

@@ -37,7 +37,8 @@ def expanded(text: str) -> list[list[str]]:
             [
                 name
                 for name in names
-                if not name.endswith(("/tuning", "/monthly_predictions")) or GRAPH.has(dg.AssetKey(name.split("/")))
+                if not name.endswith(("/tuning", "/monthly_predictions", "/off_policy", "/experiment"))
+                or GRAPH.has(dg.AssetKey(name.split("/")))
             ]
         )
     return [names for names in found if names]
@@ -107,7 +108,7 @@ def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
 def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     """Each dbt test on its relation, the contract on the snapshot; a gate refuses, an alarm warns: neither fails a run."""
     checks = {check for key in GRAPH.toposorted_asset_keys for check in GRAPH.get(key).check_keys}
-    alarms = {check for check in checks if check.asset_key.path[-1] == "monitoring"}
+    alarms = {check for check in checks if check.asset_key.path[-1] in {"monitoring", "experiment", "off_policy"}}
     gates = {check for check in checks if check.asset_key.path[-1] == "verdict"}
     assert {check.name for check in gates} == set(GATE_RULES)
     assert len(checks - gates) >= 30
@@ -150,7 +151,8 @@ def test_every_product_in_order_of_time_has_a_retraining_sensor_that_is_off() ->
     """One without triggers has none: it would never start anything."""
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
     declared = {spec.name: spec for spec, _ in declarations.products()}
-    assert set(sensors) == {"loopline_loop"} | {
+    looking = {f"{name}_experiment" for name, spec in declared.items() if spec.experiments}
+    assert set(sensors) == {"loopline_loop"} | looking | {
         f"{name}_retraining" for name, spec in declared.items() if spec.split.by != "random"
     }
     assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())

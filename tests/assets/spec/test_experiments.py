@@ -64,7 +64,7 @@ def test_a_product_names_each_experiment_once_and_averages_no_classes() -> None:
 
 
 def test_an_experiment_makes_nothing_stale(home: Home, tmp_path: Path) -> None:
-    """Every code version stays as it is."""
+    """Every code version stays as it is; what looks at experiments comes on demand."""
     before, after = (
         {
             node.key: node.code_version
@@ -72,5 +72,6 @@ def test_an_experiment_makes_nothing_stale(home: Home, tmp_path: Path) -> None:
         }
         for more in ({}, {"experiments": [DECLARED]})
     )
-    assert before == after
+    assert {key.path[-1] for key in after.keys() - before.keys()} == {"experiment", "off_policy"}
+    assert before.items() <= after.items()
     assert len({version for version in before.values() if version}) >= 10

@@ -77,3 +77,14 @@ def test_an_experiment_is_designed_from_what_the_champion_would_have_decided(ran
     spoilt = loopline(*given, home=ran.root, cwd=clone)
     assert spoilt.returncode == 1
     assert f"{history} cannot be read as parquet" in spoilt.stderr
+
+
+def test_a_rule_of_a_product_without_experiments_cannot_be_evaluated(ran: Home, clone: Path) -> None:
+    """One clear error; a rule is a threshold or a version."""
+    told = loopline("experiment", "off-policy", "flight_delay", "--threshold", "0.3", home=ran.root, cwd=clone)
+    assert told.returncode == 1
+    assert "no experiment ever dealt traffic to arms" in told.stderr
+    both = loopline(
+        "experiment", "off-policy", "flight_delay", "--threshold", "0.3", "--version", "1", home=ran.root, cwd=clone
+    )
+    assert "Give one of them" in both.stderr

@@ -17,6 +17,7 @@ import pytest
 
 from assets.errors import DigestError, ExperimentError, GateRefusedError, LedgerError
 from assets.experiments import looks, stages, steering
+from assets.monitoring import outcome_intake
 from assets.promotion import experiment_records, ledger, ledger_database
 from assets.promotion.experiment_records import Stage
 from assets.serving import bento_package
@@ -26,6 +27,9 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from bentos.app import ModelApp
 from bentos.arm_log import INSERT, TABLE
+from bentos.assignment import Assignment
+from bentos.prediction_log import PredictionLog
+from bentos.runtime import Model
 from bentos.served import Served
 from orchestration import resources
 from orchestration.automation import experiment_sensor
@@ -35,6 +39,7 @@ from orchestration.operations.retention import Retention
 from orchestration.operations.verify import verify
 from orchestration.staleness.run_tags import REASON
 from tests.bentos.serving import answering, until
+from tests.models import promised
 from tests.shop import customers, definitions, product, run_products
 
 WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
@@ -417,3 +422,53 @@ def test_the_asset_looks_and_its_sensor_asks_only_while_something_runs(home: Hom
         (check,) = done.get_asset_check_evaluations()
         assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert tick().skip_message == "no experiment of churn runs"
+
+
+def test_the_asset_off_policy_tells_what_the_newest_version_would_have_cost(home: Home, tmp_path: Path) -> None:
+    """On demand; its check fails while the log says too little of the version, and nothing is written then."""
+    spec = churn().model_copy(update={"experiments": (TRIAL,)})
+    customers(60).to_csv(tmp_path / "customers.csv", index=False)
+    stages.start(home, spec, TRIAL, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    log = PredictionLog(home.served / "churn", 1.0)
+    for arm in stage.arms:
+        model = Model.load(home.models / "churn" / arm.model_digest, arm.model_digest)
+        served = promised(home, model, tmp_path / arm.name, entity={"name": "customer", "keep": "plain"})
+        for number in range(150):
+            item = served.bodies.row({**ROW, "visits": float(number % 9)})
+            told = served.predict([item])[1]
+            log.add(
+                f"{arm.name}-{number}", served, [item], told, entity=f"{arm.name}{number}", assignment=assign(stage, arm.name)
+            )
+    log.close()
+    key, page = dg.AssetKey(["churn", "off_policy"]), home.experiments / "churn" / "off_policy" / "version-2.html"
+    results = []
+    with resources.instance(home.prepare()) as instance:
+        job = definitions(home, tmp_path, spec).resolve_implicit_global_asset_job_def()
+        for known in (20, 150):
+            lines = [
+                f"{arm.name}-{number},{number % 2},{datetime.now(UTC).isoformat()}"
+                for arm in stage.arms
+                for number in range(known)
+            ]
+            labels = tmp_path / f"{known}.csv"
+            labels.write_text("\n".join(["request_id,outcome,observed_at", *lines]) + "\n", encoding="utf-8")
+            outcome_intake.take(home, spec, labels, "person:tester", datetime.now(UTC))
+            done = job.execute_in_process(instance=instance, asset_selection=[key], raise_on_error=False)
+            (check,) = done.get_asset_check_evaluations()
+            results.append((done.success, check.check_name, check.passed, page.exists()))
+    assert results == [(False, "overlap", False, False), (True, "overlap", True, True)]
+    (made,) = done.get_asset_materialization_events()
+    metadata = made.materialization.metadata
+    assert metadata["version"].value == 2
+    assert metadata["told"].value.startswith("version 2 would have cost ")
+    assert metadata["logged_cost"].value > 0
+    assert verify(home).problems == []
+    assert not definitions(home, tmp_path, churn()).resolve_asset_graph().has(key)
+
+
+def assign(stage: Stage, name: str) -> Assignment:
+    """Into which arm, and how probable that was."""
+    (arm,) = (arm for arm in stage.arms if arm.name == name)
+    return Assignment(stage.experiment, name, arm.share)
