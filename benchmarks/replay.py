@@ -46,6 +46,44 @@ costs {training_cost:g} {unit}, the first, which all share, aside.
 {policies}
 
 Take `{taken}`. {because}. {sure}.
+
+{experiments}
+"""
+EXPERIMENTS = """## Replayed experiments
+
+`--policies experiment` shows an experiment end to end without traffic. It is trained when `monthly` is, and hears the same
+gate; but what passes is not promoted at once: it answers its share of the units beside the champion, as of the clock at which
+it passed.
+
+- **Which experiment.** The first of the product's `experiments` that is a `test` of `cost`: its shares (control and first
+  treatment), `false_positive` and `max_weeks`. Its `unit`, if the snapshot holds it, else the entity. Without one: halves of
+  the entities, 5 %, 8 weeks. Units are dealt by the hash that services use; a row without a unit is answered by the champion.
+  Guardrails are left out: a replay has no errors and no latency.
+- **Which challengers.** Those that pass the gate, since what it refuses must not answer anybody. So `monthly` and
+  `experiment` differ in one thing only: whether what passed must win an experiment. While one runs, nothing is trained; what
+  came due is trained when it has ended.
+- **Looked at each day**, when its rows are landed, with the labels known by then: a confidence sequence on the difference in
+  cost a row, which holds at all looks together, and a sequential test of the shares of the arms (below p = 0.01 the
+  experiment is stopped: nothing may be read from it). The treatment is promoted when it surely costs less, dropped when it
+  surely costs more, and dropped undecided when `max_weeks` are over.
+- **Two intervals.** Rows that both arms decide alike cost the same in either arm and only blur the difference. The interval
+  that decides leaves them out (trigger analysis, Deng and Hu 2015); the page draws the one from all rows behind it. A live
+  experiment has the first only where a shadow logs what the other arm would have decided.
+- **Outcomes are those of the history.** A forecast changes no delay, so what came is the same under both arms. A live
+  experiment measures what decisions change; a replay cannot, and shows how an experiment goes. In return it knows what both
+  arms would have cost on all rows, so the page tells the true difference, and what deciding cost: the rows answered by the
+  worse arm, and what they cost more.
+- **In the ledger** of the replay's own home: `experiment` entries (`start`; then `decide` and the arm, or `stop`), with the
+  records that live experiments have, and the promotion.
+
+`loopline replay flight_delay --from 2013-04 --to 2013-12 --policies monthly,experiment`. The difference is that of
+the treatment (the challenger) less the control (the champion).
+
+{table}
+
+| experiment | against | looks | decided | difference in cost a row | in hindsight | rows of the worse arm | cost more |
+|---|---|---|---|---|---|---|---|
+{rows}
 """
 
 
@@ -55,6 +93,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=source.temporary) as scratch:
         weekly, weekly_mb, record = _played(_home(source, Path(scratch) / "weekly"), FIVE, "week")
         again, _, _ = _played(Home(Path(scratch) / "weekly"), FIVE, "week")
+        experiments = experiments_section(_home(source, Path(scratch) / "experiments"))
         monthly, monthly_mb, _ = _played(_home(source, Path(scratch) / "monthly"), FIVE, "month")
         one_by_one, rows, names = _home(source, Path(scratch) / "added"), [], FIVE.split(",")
         before = [0, 0, 0]
@@ -85,6 +124,7 @@ def main() -> None:
         taken=taken["policy"],
         because=taken["because"],
         sure=taken["sure"],
+        experiments=experiments,
     )
     (REPOSITORY / "docs" / "replay.md").write_text(page, encoding="utf-8")
     readme = REPOSITORY / "README.md"
@@ -109,6 +149,30 @@ def policy_table(record: dict[str, Any]) -> str:
             f"{policy['promotions']} | {alarms} |"
         )
     return "\n".join(lines)
+
+
+def experiments_section(home: Home) -> str:
+    """What comes of promoting by experiment, beside promoting by the gate alone, in Markdown."""
+    _, _, record = _played(home, "monthly,experiment", "week")
+    unit = record["unit"]
+    rows = []
+    for item in next(policy for policy in record["policies"] if policy["name"] == "experiment")["experiments"]:
+        last = item["looks"][-1] if item["looks"] else {"low": None, "difference": float("nan")}
+        between = "" if last["low"] is None else f" [{last['low']:+.4f}, {last['high']:+.4f}]"
+        decided = f"{item['ended'][:10]}: {item['outcome']}" if item["outcome"] else "still runs"
+        truth = "" if item["truth"] is None else f"{item['truth']:+.4f}"
+        cells = (
+            f"version {item['version']}",
+            f"version {item['against']}",
+            len(item["looks"]),
+            decided,
+            f"{last['difference']:+.4f}{between} {unit}",
+            truth,
+            f"{item['worse_rows']:,}",
+            f"{item['worse_cost']:,.0f} {unit}",
+        )
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return EXPERIMENTS.format(table=policy_table(record), rows="\n".join(rows)).strip()
 
 
 def _home(source: Home, folder: Path) -> Home:

@@ -15,7 +15,7 @@ import numpy as np
 
 from assets.promotion import experiment_records, ledger
 from assets.promotion.experiment_records import Arm, Stage
-from assets.promotion.ledger_state import GATE, Decision, Entry
+from assets.promotion.ledger_state import Decision, Entry
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
@@ -174,5 +174,5 @@ def running(home: Home, product: str) -> Trial | None:
 def _record(home: Home, spec: ProductSpec, stage: Stage, decision: Decision, told: str) -> None:
     before = ledger.standing(home, spec.name).running
     digest = experiment_records.write(home, spec.name, stage)
-    entry = replace(decision, actor=decision.actor or GATE, verdict=digest, finding=f"{stage.experiment}:{told}")
+    entry = replace(decision, verdict=digest, finding=f"{stage.experiment}:{told}")
     ledger.experiment(home, spec.name, entry, after=before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,12 +16,23 @@ import pytest
 from assets.features.snapshots import Snapshot
 from assets.promotion import ledger
 from assets.promotion.ledger_state import GATE, Decision
-from assets.replay import answers, experiment_arms, experiment_looks, history, replay_page, settings, shared_results, summary
+from assets.replay import (
+    answers,
+    experiment_arms,
+    experiment_looks,
+    experiment_plot,
+    history,
+    replay_page,
+    settings,
+    shared_results,
+    summary,
+)
 from assets.replay.experiment_arms import CONTROL, TREATMENT, Trial, experiment_of
 from assets.replay.policy_runner import journal, played_steps
 from assets.replay.settings import Replay
 from assets.storage.home import Home
 from orchestration.cli.display_replay import show_policies
+from orchestration.operations.verify import verify
 from tests.models import snapshot_of
 from tests.orchestration.test_replay import MONTHS, SPLIT, everyone, played, settled, spec_of
 from tests.shop import KINDS, customers, product
@@ -77,7 +89,7 @@ def _home(replay: Replay) -> Home:
     return Home(folder / f"{played_steps(folder):03d}")
 
 
-def test_a_much_better_challenger_is_promoted_by_its_experiment(replay: Replay, told: list[dict[str, Any]]) -> None:
+def test_a_much_better_challenger_is_promoted_by_its_experiment(home: Home, replay: Replay, told: list[dict[str, Any]]) -> None:
     """It passes the gate and is not promoted by it; on the day it is surely cheaper, it is, and answers from then on."""
     begun = next(step for step in told[1:] if "experiment" in (step["trained"] or {}))
     assert begun["trained"]["promoted"] is False
@@ -98,6 +110,7 @@ def test_a_much_better_challenger_is_promoted_by_its_experiment(replay: Replay, 
     assert decided[-1].recorded_at[:19] == last["at"][:19]
     assert "surely costs less" in decided[-1].reason
     assert ledger.verify(_home(replay)) == len(entries)
+    assert verify(home, deep=True).problems == []
 
 
 def test_looks_know_what_was_known_on_their_day(replay: Replay, told: list[dict[str, Any]], trial: Trial) -> None:
@@ -121,7 +134,7 @@ def test_the_same_replay_gives_the_same_again(snapshot: Snapshot, told: list[dic
         assert {**now, "seconds": 0, "trained": 0} == {**then, "seconds": 0, "trained": 0}
 
 
-def test_a_pair_that_is_the_same_model_is_not_decided(replay: Replay, snapshot: Snapshot, trial: Trial) -> None:
+def test_a_pair_that_is_the_same_model_is_not_decided(replay: Replay, trial: Trial, tmp_path: Path) -> None:
     """An A/A pair goes on until its weeks are over, and its units are dealt in their shares."""
     both = replace(trial, treatment=replace(trial.treatment, model_digest=trial.control.model_digest))
     landed, _ = history.landed(replay, 3)
@@ -131,6 +144,8 @@ def test_a_pair_that_is_the_same_model_is_not_decided(replay: Replay, snapshot: 
     assert {look["differing"] for look in looks} == {0}
     assert looks[-1]["all_low"] < 0 < looks[-1]["all_high"]
     assert looks[-1]["mismatch"] > 0.1
+    item = {"name": "alike", "version": 1, "against": 1, "outcome": None, "truth": 0.0, "looks": looks}
+    assert "from all rows" in experiment_plot.intervals(item, "units", tmp_path)
     short = replace(both, stage=replace(trial.stage, declared={**trial.stage.declared, "max_weeks": 2}))
     *_, last = experiment_looks.looks(replay, short, landed, trial.start, replay.bounds[3])
     assert last["outcome"] == "undecided"
@@ -162,6 +177,32 @@ def test_a_worse_challenger_is_dropped(replay: Replay, trial: Trial, tmp_path: P
     assert standing.entries[-1].stage == ("replayed_v2", "decide control")
     assert "version 2 surely costs more than version 1" in standing.entries[-1].reason
     assert experiment_arms.running(home, "churn") is None
+
+
+def test_units_in_the_wrong_arms_stop_an_experiment(replay: Replay, trial: Trial, tmp_path: Path) -> None:
+    """Half of the treatment's units are lost on their way: nothing may be read, and the champion stays."""
+    home, spec = Home(tmp_path).prepare(), replay.spec
+    decisions = [
+        Decision(version, entry.model_digest, "s", GATE, "for a test", "v", at=_aware(trial.start))
+        for version, entry in ((1, trial.control), (2, trial.treatment))
+    ]
+    champion = ledger.promote(home, "churn", decisions[0], instead_of=None)
+    declared = experiment_of(spec).model_copy(update={"allocation": {CONTROL: 1 / 3, TREATMENT: 2 / 3}})
+    experiment_arms.begin(home, spec, declared, champion, decisions[1])
+    lost = experiment_arms.running(home, "churn")
+    assert lost is not None
+    dealt = tuple(replace(arm, share=0.5) for arm in lost.stage.arms)
+    lost = replace(lost, stage=replace(lost.stage, arms=dealt))
+    landed, _ = history.landed(replay, 3)
+    both = replace(lost, treatment=replace(lost.treatment, model_digest=lost.control.model_digest))
+    last = experiment_looks.looks(replay, both, landed, trial.start, replay.bounds[3])[-1]
+    assert (last["outcome"], last["mismatch"] < 0.01) == ("mismatch", True)
+    because = experiment_looks.told(last, lost, "units")
+    assert re.match(r"units did not reach the arms in their shares \(p = 0\.00\d\d\), so nothing can be read after", because)
+    experiment_arms.end(home, spec, lost, "mismatch", because=because, at=datetime.fromisoformat(last["at"]))
+    standing = ledger.standing(home, "churn")
+    assert (standing.champion, standing.running) == (champion, None)
+    assert standing.entries[-1].stage == ("replayed_v2", "stop")
 
 
 def _aware(moment: datetime) -> datetime:
