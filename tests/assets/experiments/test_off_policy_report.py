@@ -183,6 +183,9 @@ def test_the_estimates_find_what_a_rule_would_have_cost(made: Log) -> None:
             assert value.high - value.low < 0.15
         assert (found.evaluation.overlap.rows, found.units) == (2 * UNITS - 50, UNITS - 25)
         assert found.left_out == {"unassigned": 38, "nameless": 2, "unknown": 0, "waiting": 10, "hidden": 0, "contradicted": 0}
+        assert found.difference.low < truth - made.costs.mean() < found.difference.high
+        assert found.difference.high - found.difference.low < 0.9 * (found.evaluation.best.high - found.evaluation.best.low)
+        assert found.difference.value == pytest.approx(found.evaluation.best.value - found.logged.value)
         assert found.logged.value == pytest.approx(float(made.costs[kept].mean()))
     by_rule = rule.decide(made.treatment.predict(made.rows))
     priced = row_costs("binary", outcomes(made.chance, made.decided), by_rule, made.spec.prices)[kept].mean()
