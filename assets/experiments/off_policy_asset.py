@@ -33,6 +33,7 @@ def evaluate_off_policy(home: Home, spec: ProductSpec) -> AssetResult:
         "cost_low": best.low,
         "cost_high": best.high,
         "logged_cost": report.logged.value,
+        "difference": report.difference.value,
         "left_out": report.left_out,
         "page": Link(home.relative(page)),
         "record": record,

@@ -62,6 +62,8 @@ class OffPolicyReport:
         The estimates in the unit of the declared costs a row, the overlap, and warnings.
     logged : PolicyValue
         What the logged decisions cost on the same rows, with its interval by unit.
+    difference : PolicyValue
+        The doubly robust estimate less that, row by row, so that what both have in common does not blur it.
     """
 
     product: str
@@ -76,14 +78,15 @@ class OffPolicyReport:
     left_out: dict[str, int]
     evaluation: OffPolicyEvaluation
     logged: PolicyValue
+    difference: PolicyValue
 
     @property
     def told(self) -> str:
         """What is found, in a sentence."""
         best, logged = self.evaluation.best, self.logged
         return (
-            f"{self.rule.told} would have cost {_between(best)} a row ({best.estimator}); the logged decisions cost "
-            f"{_between(logged)} on the same rows."
+            f"{self.rule.told[0].upper()}{self.rule.told[1:]} would have cost {_between(best)} a row ({best.estimator}), the "
+            f"logged decisions cost {_between(logged)} on the same rows; the difference is {_between(self.difference)}."
         )
 
     @property
@@ -111,6 +114,7 @@ class OffPolicyReport:
             "values": asdict(self.evaluation)["values"],
             "best": best,
             "logged": asdict(self.logged),
+            "difference": asdict(self.difference),
             "overlap": asdict(self.evaluation.overlap),
             "warnings": list(self.warnings),
             "told": self.told,
@@ -176,6 +180,8 @@ def off_policy_report(
             "for the outcomes of more."
         )
     evaluation = evaluate(costs, propensities, chosen, expected=(of_logged, of_rule), units=units, never_taken=never)
+    # what a row is expected to cost by the rule, less what it did cost: the estimate then is that of the difference
+    paired = evaluate(costs, propensities, chosen, expected=(of_logged, of_rule - costs), units=units, never_taken=never)
     certain = np.ones(len(costs))
     logged = evaluate(costs, certain, certain, units=units)
     return OffPolicyReport(
@@ -191,6 +197,7 @@ def off_policy_report(
         {**found.left_out, "contradicted": contradicted},
         evaluation,
         logged.best,
+        paired.best,
     )
 
 

@@ -27,7 +27,11 @@ def show_off_policy(found: OffPolicyReport, page: Path) -> None:
     table = Table("estimate", box=None, pad_edge=False, header_style="dim")
     for name in ("cost a row", "95 % interval"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, item in (*found.evaluation.values.items(), ("logged decisions", found.logged)):
+    for name, item in (
+        *found.evaluation.values.items(),
+        ("logged decisions", found.logged),
+        ("difference", found.difference),
+    ):
         table.add_row(name, number_text(item.value), f"{number_text(item.low)} to {number_text(item.high)}")
     console.print(table)
     for why, count in found.left_out.items():

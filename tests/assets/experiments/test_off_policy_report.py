@@ -45,7 +45,7 @@ OTHER = {
 }
 UNITS = 1500
 """Each comes twice."""
-NOW = datetime.now(UTC) + timedelta(days=1)
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
 @dataclass
@@ -183,6 +183,9 @@ def test_the_estimates_find_what_a_rule_would_have_cost(made: Log) -> None:
             assert value.high - value.low < 0.15
         assert (found.evaluation.overlap.rows, found.units) == (2 * UNITS - 50, UNITS - 25)
         assert found.left_out == {"unassigned": 38, "nameless": 2, "unknown": 0, "waiting": 10, "hidden": 0, "contradicted": 0}
+        assert found.difference.low < truth - made.costs.mean() < found.difference.high
+        assert found.difference.high - found.difference.low < 0.9 * (found.evaluation.best.high - found.evaluation.best.low)
+        assert found.difference.value == pytest.approx(found.evaluation.best.value - found.logged.value)
         assert found.logged.value == pytest.approx(float(made.costs[kept].mean()))
     by_rule = rule.decide(made.treatment.predict(made.rows))
     priced = row_costs("binary", outcomes(made.chance, made.decided), by_rule, made.spec.prices)[kept].mean()
@@ -341,3 +344,27 @@ def test_rules_are_the_champion_with_a_threshold_or_a_version(made: Log, home: H
         candidate_rule(made.home, made.spec, version=7)
     with pytest.raises(DataError, match="no version is registered"):
         candidate_rule(home, made.spec)
+
+
+def test_rows_of_each_stage_have_the_shares_that_it_had(log: Log) -> None:
+    """Also where an experiment went on with other shares; a propensity that no stage had is of no known arm."""
+    standing = ledger.standing(log.home, "churn")
+    stage = experiment_records.running(log.home, standing)
+    assert stage is not None
+    arms = (replace(stage.treatments[0], share=0.7), replace(stage.control, share=1 - 0.7))
+    later = replace(stage, arms=arms, began_at=NOW.isoformat())
+    digest = experiment_records.write(log.home, "churn", later)
+    decision = Decision(1, log.treatment.digest, "s", "tester", "for a test", digest, finding="trial:step 0.7")
+    ledger.experiment(log.home, "churn", decision, after=standing.running)
+    rule = log.rule(log.champion, log.champion.decision)
+    assert log.report(rule).evaluation.overlap.largest_weight == pytest.approx(1 / 0.6)
+    change(
+        log.home,
+        f"update predictions set answered_at_utc = '{NOW.isoformat(timespec='milliseconds')}', "
+        "propensity = case arm when 'treatment' then 0.7 else 0.3 end where rowid % 2 = 0 and experiment is not null",
+    )
+    found = log.report(rule)
+    assert found.left_out["unknown"] == 0
+    assert found.evaluation.overlap.largest_weight == pytest.approx(1 / 0.3)
+    change(log.home, "update predictions set propensity = 0.123 where cast(substr(request_id, 2) as int) between 100 and 119")
+    assert log.report(rule).left_out["unknown"] == 20

@@ -462,7 +462,7 @@ def test_the_asset_off_policy_tells_what_the_newest_version_would_have_cost(home
     (made,) = done.get_asset_materialization_events()
     metadata = made.materialization.metadata
     assert metadata["version"].value == 2
-    assert metadata["told"].value.startswith("version 2 would have cost ")
+    assert metadata["told"].value.startswith("Version 2 would have cost ")
     assert metadata["logged_cost"].value > 0
     assert verify(home).problems == []
     assert not definitions(home, tmp_path, churn()).resolve_asset_graph().has(key)
