@@ -104,7 +104,7 @@ def joined(
     """
     with answered(home, spec, begin, end) as connection:
         wanted = "true" if experiment is None else f"experiment = {literal(experiment)}"
-        yield connection.sql(f"select * exclude (prediction) from answered where {wanted}")
+        yield connection.sql(f"select * exclude (prediction, answered_at_utc) from answered where {wanted}")
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def answered(
     Yields
     ------
     DuckDBPyConnection
-        The view has the columns of `joined`, and ``prediction``: what was answered, as JSON.
+        The view has the columns of `joined`, ``prediction`` (what was answered, as JSON) and ``answered_at_utc`` (as logged).
 
     Raises
     ------
@@ -135,7 +135,7 @@ def answered(
             f"create temp view answered as "
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
             f"l.model_version, l.model_digest, {output} as output, {decision} as decision, o.outcome, o.observed_at, "
-            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction "
+            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction, l.answered_at_utc "
             f"from log l left join firsts o using (request_id, row_number)"
         )
         yield connection
