@@ -39,7 +39,7 @@ CONNECTIONS, SECONDS, ROUNDS = 4, 6, 3
 
 @dataclass(frozen=True)
 class Contender:
-    """A server: how it is started, where it is asked what, and when it is ready."""
+    """A server: how it is started, where it is asked what, when it is ready, and how long it is left alone then."""
 
     name: str
     command: list[str]
@@ -49,6 +49,7 @@ class Contender:
     ready: str = "/readyz"
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     certificate: Path | None = None
+    settle_seconds: float = 0.0
 
     @property
     def url(self) -> str:
@@ -95,6 +96,7 @@ def in_turn(contenders: Callable[[Home, Path], Sequence[Contender]]) -> tuple[di
         for _ in range(ROUNDS):
             for contender in all_of_them:
                 with running(contender):
+                    time.sleep(contender.settle_seconds)
                     measured[contender.name].append(_load(contender, Path(scratch)))
     speed = {name: median(item.per_second for item in found) for name, found in measured.items()}
     return speed, {name: median(item.p99_ms for item in found) for name, found in measured.items()}

@@ -207,7 +207,8 @@ class ModelApp:
                     lines.append((b"retry-after", b"1"))
             self.metrics.finished(path, status, seconds := time.perf_counter() - started)
             if served is not None:
-                self.experiments.ended(served, path, request_id, body, Ending(status, seconds))
+                for_shadow = body if kind == JSON else b""  # it reads nothing else
+                self.experiments.ended(served, path, request_id, for_shadow, Ending(status, seconds))
             if status >= 500 or self.limits["access_log"]:
                 told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
                 told["milliseconds"] = round(1000 * seconds, 3)

@@ -67,7 +67,7 @@ class Experiments:
         return self.split.served_to(key)
 
     def ended(self, served: Served, path: str, request_id: str, body: bytes, ending: Ending) -> None:
-        """Note what became of a request in its arm, and hand one that was answered to the shadow."""
+        """Note what became of a request in its arm, and hand one that was answered to the shadow, unless its body is empty."""
         if path not in PATHS:
             return
         if served.assignment is not None:
@@ -75,7 +75,10 @@ class Experiments:
             if self.log is not None:
                 self.log.add(request_id, served, ENTITY_KEY.get(), ending.status, 1000 * ending.seconds)
         if self.shadow is not None and ending.status == 200:
-            self.shadow.offer(Message(path, request_id, ENTITY_KEY.get(), body))
+            if body:
+                self.shadow.offer(Message(path, request_id, ENTITY_KEY.get(), body))
+            else:
+                self.metrics.not_shadowed.inc()
 
     def open(self, problem: Callable[[str], None]) -> None:
         """Begin to log."""

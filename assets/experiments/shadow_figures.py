@@ -50,14 +50,12 @@ class ShadowFigures:
         )
         asked, errors = self._row("select count(*), count(*) filter (status >= 500) from ended")
         # an error may be of a request that the log's sample left out
-        (failed,) = self._row(
-            "select count(*) from champion where row_number = 0 and request_id in "
-            "(select request_id from ended where status >= 500)"
-        )
+        failed = "select count(*) from champion where row_number = 0 and request_id in (select request_id from ended where {})"
+        (failed_logged,) = self._row(failed.format("status >= 500")) if errors else (0,)
         return {
             "answered_requests": requests, "answered_rows": rows, "compared_requests": both_requests, "compared_rows": both,
             "units": units, "without_output": empty, "shadow_requests": asked, "errors": errors,
-            "missed_requests": max(requests - both_requests - failed, 0),
+            "missed_requests": max(requests - both_requests - failed_logged, 0),
         }  # fmt: skip
 
     def outputs(self) -> dict[str, Any]:
@@ -145,19 +143,20 @@ class ShadowFigures:
         kept = "" if is_sealed else f", {values}"
         found = self.connection.execute(
             f"select strftime(c.answered_at, '%Y-%m-%d %H:%M:%S') as answered_at, c.request_id, c.row_number{kept} "
-            f"from largest l join champion c on l.pair = hash(c.request_id, c.row_number) "
+            f"from largest l join champion c using (pair) "
             f"order by {order} desc, stake desc, c.request_id, c.row_number"
         )
         names = [column[0] for column in found.description or []]
         return [dict(zip(names, line, strict=True)) for line in found.fetchall()]
 
     def latency(self) -> dict[str, Any]:
-        """How long the shadow took, in milliseconds: for all requests, and for those of a single row that the log holds."""
-        single = (
-            "request_id in (select request_id from champion where row_number = 0) "
-            "and request_id not in (select request_id from champion where row_number = 1)"
-        )
-        return {name: self._percentiles(wanted) for name, wanted in (("all", "true"), ("single_row", single))}
+        """How long the shadow took, in milliseconds: for all requests that it answered, and for those of a single row."""
+        found = self._percentiles("true")
+        rows, requests = self._row("select count(*), count(*) filter (is_first) from pairs")
+        if found is not None and rows == requests == found["requests"]:
+            return {"all": found, "single_row": found}  # each answered request is a pair
+        single = "hash(request_id) in (select request from pairs group by request having count(*) = 1)"
+        return {"all": found, "single_row": self._percentiles(single)}
 
     def _percentiles(self, wanted: str) -> dict[str, Any] | None:
         count, values = self._row(

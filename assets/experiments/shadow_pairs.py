@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 APART_SECONDS = 3600
 """The most between an answer and the shadow's: a client may use an id again on another day."""
+PAIR = "hash(request_id, row_number)"
+"""By which the two answers of a row are known to belong together."""
 ENDED = ("request_id", "ended_at_utc", "experiment", "arm", "status", "milliseconds")
 
 
@@ -40,8 +42,9 @@ class Period:
     end: datetime
 
     def contains(self, moment: str) -> str:
-        """That a column lies in it, as SQL."""
-        return f"{moment} between timestamptz {literal(self.begin.isoformat())} and timestamptz {literal(self.end.isoformat())}"
+        """That a logged moment lies in it, as SQL: all are written alike, so they are compared as texts."""
+        begin, end = (at.astimezone(UTC).isoformat(timespec="milliseconds") for at in (self.begin, self.end))
+        return f"{moment} between {literal(begin)} and {literal(end)}"
 
 
 @contextmanager
@@ -60,9 +63,9 @@ def paired(home: Home, spec: ProductSpec, stage: Stage, period: Period) -> Itera
     Yields
     ------
     DuckDBPyConnection
-        The table ``pairs`` has the hashes ``unit`` and ``pair``, ``is_first`` (of its request), outputs and decisions of both,
-        ``stake`` and ``cost_gap`` (the shadow's cost less the champion's, null where no outcome is known). The views
-        ``champion`` and ``ended`` hold what the champion answered, and what became of the shadow's requests.
+        The table ``pairs`` has the hashes ``unit``, ``request`` and ``pair``, ``is_first`` (of its request), outputs and
+        decisions of both, ``stake`` and ``cost_gap`` (the shadow's cost less the champion's, null where no outcome is known).
+        The views ``champion`` and ``ended`` hold what the champion answered, and what became of the shadow's requests.
 
     Raises
     ------
@@ -82,24 +85,28 @@ def paired(home: Home, spec: ProductSpec, stage: Stage, period: Period) -> Itera
         view(connection, "ended_lines", files, ENDED, table=table, lines_of=lambda file: _lines(file, table))
         output, decision = logged_outcomes.ANSWERS[spec.kind]
         connection.execute(
-            "create temp view champion as from answered "
-            f"where model_digest = {literal(champion.model_digest)} and {period.contains('answered_at')}"
+            f"create temp view champion as select *, {PAIR} as pair from answered "
+            f"where model_digest = {literal(champion.model_digest)} and {period.contains('answered_at_utc')}"
         )
         connection.execute(
-            "create temp view shadow as select request_id, row_number, answered_at_utc::timestamptz as answered_at, "
+            f"create temp view shadow as select {PAIR} as pair, answered_at_utc::timestamptz as answered_at, "
             f"prediction, {output} as output, {decision} as decision from shadow_lines "
             f"where experiment = {literal(stage.experiment)} and model_digest = {literal(shadow.model_digest)}"
         )
         connection.execute(
             f"create temp view ended as select request_id, status, milliseconds from ended_lines where arm = {literal(ARM)} "
-            f"and experiment = {literal(stage.experiment)} and {period.contains('ended_at_utc::timestamptz')}"
+            f"and experiment = {literal(stage.experiment)} and {period.contains('ended_at_utc')}"
         )
         connection.execute(f"create temp table pairs as {_pairs(spec)}")
         yield connection
 
 
 def _pairs(spec: ProductSpec) -> str:
-    """Both answers of a row, without texts: ten million of them are half a gigabyte."""
+    """Both answers of a row, without texts: ten million of them are half a gigabyte.
+
+    They are joined by hashes of 64 bits. That two of ten million rows share one has a chance of 3 in a million, and one within
+    the same hour is one row of ten million.
+    """
     decisions = ", ".join(
         f"{decision_of(spec, f'{side}.decision')} as {who}_decision" for side, who in (("c", "champion"), ("s", "shadow"))
     )
@@ -107,15 +114,15 @@ def _pairs(spec: ProductSpec) -> str:
     return f"""
         with matched as (
             select
-                hash(coalesce(c.unit, c.request_id)) as unit, hash(c.request_id, c.row_number) as pair,
+                hash(coalesce(c.unit, c.request_id)) as unit, hash(c.request_id) as request, c.pair,
                 c.row_number = 0 as is_first, c.outcome, c.output as champion_output, s.output as shadow_output,
                 c.prediction as champion_prediction, s.prediction as shadow_prediction, {decisions}
             from champion c join shadow s
-                on c.request_id = s.request_id and c.row_number = s.row_number
+                on c.pair = s.pair
                 and abs(date_diff('second', c.answered_at, s.answered_at)) <= {APART_SECONDS}
         )
         select
-            unit, pair, is_first, champion_output, shadow_output, champion_decision, shadow_decision,
+            unit, request, pair, is_first, champion_output, shadow_output, champion_decision, shadow_decision,
             ({stake_of(spec)})::double as stake, ({gap})::double as cost_gap
         from matched
     """

@@ -110,7 +110,7 @@ def joined(
     """
     with answered(home, spec, begin, end, also) as connection:
         wanted = "true" if experiment is None else f"experiment = {literal(experiment)}"
-        yield connection.sql(f"select * exclude (prediction) from answered where {wanted}")
+        yield connection.sql(f"select * exclude (prediction, answered_at_utc) from answered where {wanted}")
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def answered(
     Yields
     ------
     DuckDBPyConnection
-        The view has the columns of `joined`, and ``prediction``: what was answered, as JSON.
+        The view has the columns of `joined`, ``prediction`` (what was answered, as JSON) and ``answered_at_utc`` (as logged).
 
     Raises
     ------
@@ -143,7 +143,7 @@ def answered(
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
             f"l.model_version, l.model_digest, coalesce(l.output, {output}) as output, "
             f"coalesce(l.decision, {decision}) as decision, o.outcome, o.observed_at, "
-            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction{more} "
+            f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction, l.answered_at_utc{more} "
             f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key)"
         )
         yield connection

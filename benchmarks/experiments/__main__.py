@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.experiments import canary, coverage, false_findings, power, returning_units, sample_ratio, speed
+from benchmarks.experiments import canary, coverage, false_findings, power, returning_units, sample_ratio, service, speed
 from benchmarks.measuring import machine, table
 
 SECTIONS: dict[str, ModuleType] = {
@@ -23,6 +23,7 @@ SECTIONS: dict[str, ModuleType] = {
     "Sample-ratio mismatch": sample_ratio,
     "A canary": canary,
     "Speed": speed,
+    "A shadow beside the service": service,
 }
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""
 PAGE = REPOSITORY / "docs" / "measured" / "experiments.md"

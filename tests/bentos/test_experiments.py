@@ -16,16 +16,19 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from bentos.app import ModelApp
+from bentos.arrow_batches import KIND
 from bentos.runtime import Model
 from bentos.served import Served
 from bentos.shadow import Message, Shadow, read_message
 from bentos.split import place_of
 from tests.bentos.serving import answering, until
+from tests.bentos.test_arrow_batches import stream
 from tests.models import promised, trained
 
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
@@ -158,6 +161,27 @@ def test_a_shadow_answers_the_same_and_is_only_logged(packages: tuple[Served, Se
     assert {(line["arm"], line["model_digest"]) for line in found.values()} == {("shadow", second.model.digest)}
     assert {line["entity"] for line in found.values()} == {*(f"N{number}" for number in range(20)), None}
     assert Counter(line["status"] for line in lines(tmp_path / "log" / "arms", "requests")) == {200: 21}
+
+
+@pytest.mark.usefixtures("packages")
+def test_an_arrow_batch_is_missed_by_the_shadow_and_no_error_of_it(
+    shop: Home, models: tuple[Model, Model], tmp_path: Path
+) -> None:
+    """It reads JSON alone; the request is answered and counted."""
+    first = promised(shop, models[0], tmp_path / "arrow", entity=ENTITY, arrow=True)
+    pointer = tmp_path / "champion.json"
+    write_json(pointer, {"folder": "arrow", "shadow": {"experiment": "trial", "folder": "second"}})
+    app = ModelApp(first, pointer=pointer, log_folder=tmp_path / "log")
+    with answering(app) as client:
+        shadow = app.experiments.shadow
+        assert shadow is not None
+        until(lambda: shadow.process is not None)
+        body = stream(pa.Table.from_pylist([ROW, ROW]))
+        answer = client.post("/predict_batch", content=body, headers={"Content-Type": KIND.decode()})
+        assert (answer.status_code, ask(client, "N1").status_code) == (200, 200)
+        until(lambda: len(lines(tmp_path / "log" / "shadow", "predictions")) == 1, 60)
+        assert "\nloopline_not_shadowed_requests_total 1.0\n" in client.get("/metrics").text
+    assert [line["status"] for line in lines(tmp_path / "log" / "arms", "requests")] == [200]
 
 
 def test_a_shadow_that_is_killed_or_hangs_costs_no_request(

@@ -196,6 +196,10 @@ def test_the_figures_are_those_of_the_rows(home: Home, name: str) -> None:
     assert money["known_rows"] == np.isfinite(gap).sum()
     assert money["cost_gap_per_1000"]["value"] == pytest.approx(1000 * np.nanmean(gap))
     assert money["cost_gap_per_1000"]["low"] < money["cost_gap_per_1000"]["value"] < money["cost_gap_per_1000"]["high"]
+    many = {row.request for row in rows if row.number == 1}
+    single = [float(number) for number in range(400) if f"r{number:04}" not in many]
+    assert record["latency"]["all"]["p50"] == 199.5
+    assert record["latency"]["single_row"]["p95"] == pytest.approx(np.quantile(single, 0.95))
     (largest, *_) = record["largest"]["stake"]
     place = int(np.argmax(np.where(differs, stakes, 0)))
     assert (largest["request_id"], largest["row_number"]) == (rows[place].request, rows[place].number)
