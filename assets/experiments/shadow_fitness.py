@@ -67,7 +67,9 @@ def _of_requests(counts: Mapping[str, int]) -> Iterator[Rule]:
     compared, missed = counts["compared_requests"], counts["missed_requests"]
     yield Rule("requests", f"at least {REQUESTS:,} answered by both", f"{compared:,}", compared >= REQUESTS)
     errors, empty = counts["errors"], counts["without_output"]
-    wrong = f"{errors:,} of {counts['shadow_requests']:,} requests" + (f", {empty:,} rows without an output" if empty else "")
+    wrong = f"{errors:,} of {counts['shadow_requests']:,} requests"
+    if empty:
+        wrong += f", no output in {empty:,} of {counts['compared_rows']:,} rows"
     yield Rule("errors", "none", wrong, not errors and not empty)
     share = missed / counts["answered_requests"] if counts["answered_requests"] else 0.0
     yield Rule("missed", f"at most {MISSED:.0%} of the requests", f"{missed:,}, {share:.2%}", share <= MISSED)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from assets.experiments import shadow_report
+from assets.experiments.shadow_pairs import Period
+from assets.monitoring import shadow_store
+from assets.promotion.experiment_records import Arm, Stage
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from bentos.app import ModelApp
@@ -30,6 +35,7 @@ from bentos.split import place_of
 from tests.bentos.serving import answering, until
 from tests.bentos.test_arrow_batches import stream
 from tests.models import promised, trained
+from tests.shop import product
 
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
 ENTITY = {"name": "customer", "keep": "plain"}
@@ -161,6 +167,38 @@ def test_a_shadow_answers_the_same_and_is_only_logged(packages: tuple[Served, Se
     assert {(line["arm"], line["model_digest"]) for line in found.values()} == {("shadow", second.model.digest)}
     assert {line["entity"] for line in found.values()} == {*(f"N{number}" for number in range(20)), None}
     assert Counter(line["status"] for line in lines(tmp_path / "log" / "arms", "requests")) == {200: 21}
+
+
+def test_what_a_service_and_its_shadow_log_is_compared(shop: Home, packages: tuple[Served, Served], tmp_path: Path) -> None:
+    """Row by row, the decisions as each model makes them; a request that the shadow cannot answer is its error."""
+    first, second = packages
+    log, pointer = shop.served / "churn", tmp_path / "champion.json"
+    write_json(pointer, {"folder": "first", "shadow": {"experiment": "trial", "folder": "second"}})
+    app = ModelApp(first, pointer=pointer, log_folder=log)
+    began = datetime.now(UTC)
+    rows = [{"age": 20.0 + number, "plan": ("free", "pro")[number % 2], "visits": float(number % 9)} for number in range(60)]
+    with answering(app) as client:
+        shadow = app.experiments.shadow
+        assert shadow is not None
+        until(lambda: shadow.process is not None)
+        for number, row in enumerate(rows[:40]):
+            assert client.post("/predict", json={"row": row}, headers={"X-Entity-Key": f"N{number % 7}"}).status_code == 200
+        assert client.post("/predict_batch", json={"rows": rows[40:]}).status_code == 200
+        until(lambda: len(lines(shadow_store.folder(shop, "churn"), "predictions")) == 60, 60)
+        shadow.offer(Message("/predict", "broken", None, b"no row"))
+        until(lambda: len(lines(log / "arms", "requests")) == 42, 60)
+    arms = Arm("new", 1, second.model.digest, 0.0), Arm("control", 1, first.model.digest, 1.0)
+    stage = Stage("trial", "shadow", "s", arms, began.isoformat(), began.isoformat(), {}, {})
+    record = shadow_report.compared(shop, product("churn"), stage, Period(began, datetime.now(UTC)))
+    said = [
+        [answer["is_positive"] for answer in served.predict([served.bodies.row(row) for row in rows])[1]] for served in packages
+    ]
+    counts = record["counts"]
+    assert (counts["compared_requests"], counts["compared_rows"], counts["units"]) == (41, 60, 8)
+    assert (counts["missed_requests"], counts["errors"], counts["shadow_requests"]) == (0, 1, 42)
+    assert record["decisions"]["rows"] == sum(one != other for one, other in zip(*said, strict=True))
+    assert record["latency"]["single_row"]["requests"] == 40
+    assert not record["is_fit"]
 
 
 @pytest.mark.usefixtures("packages")

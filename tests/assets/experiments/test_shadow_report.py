@@ -234,7 +234,7 @@ def test_what_the_shadow_missed_and_failed_is_told_and_makes_it_unfit(home: Home
     }  # fmt: skip
     assert record["told"] == (
         "churn version 2 is not fit for a canary: requests: 97, asked is at least 1,000 answered by both; errors: 2 of 98 "
-        "requests, 1 rows without an output, asked is none; missed: 2, 2.00%, asked is at most 1% of the requests."
+        "requests, no output in 1 of 97 rows, asked is none; missed: 2, 2.00%, asked is at most 1% of the requests."
     )
     assert record["latency"]["all"] == {"requests": 96, "p50": 5.0, "p95": 5.0, "p99": 5.0}
 
