@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from assets.experiments.decision_stakes import cost_of, decision_of
 from assets.spec import ProductSpec
-from assets.storage.sql import literal
 
 REQUESTS = ("error", "latency_ms")
 """The metrics of requests; all others are of answered rows."""
@@ -28,23 +28,4 @@ def value_of(spec: ProductSpec, metric: str) -> str:
         return "outcome::double"
     if metric == "decision":
         return SAID if spec.kind == "binary" else "try_cast(decision as double)"
-    return _cost(spec)
-
-
-def _cost(spec: ProductSpec) -> str:
-    """What a row cost, as `assets.methods.row_costs` has it."""
-    prices = spec.prices
-    if spec.kind == "binary":
-        missed, alarm = f"{prices['missed']!r} * outcome * (1 - {SAID})", f"{prices['false_alarm']!r} * (1 - outcome) * {SAID}"
-        return f"{missed} + {alarm}"
-    if spec.kind == "multiclass":
-        classes = spec.target.classes or ()
-        cases = " ".join(
-            f"when outcome = {literal(true)} and decision = {literal(said)} then {prices['costs'][row][column]!r}"
-            for row, true in enumerate(classes)
-            for column, said in enumerate(classes)
-        )
-        return f"case {cases} end"
-    planned = "try_cast(decision as double)"
-    under = f"{prices['under']!r} * greatest(outcome - {planned}, 0)"
-    return f"{under} + {prices['over']!r} * greatest({planned} - outcome, 0)"
+    return cost_of(spec, decision_of(spec, "decision"))

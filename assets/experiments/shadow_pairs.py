@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assets.experiments.decision_stakes import cost_of, decision_of, stake_of
 from assets.monitoring import logged_outcomes, logged_requests, shadow_store
 from assets.monitoring.log_views import view
 from assets.promotion.experiment_records import Stage
 from assets.spec import ProductSpec
-from assets.storage import day_files, log_keys
-from assets.storage.day_files import Table
+from assets.storage import log_keys
 from assets.storage.home import Home
 from assets.storage.sql import literal
-from bentos import arm_log
 from bentos.shadow import ARM
 
 if TYPE_CHECKING:
@@ -80,9 +78,8 @@ def paired(home: Home, spec: ProductSpec, stage: Stage, period: Period) -> Itera
             connection, "shadow_lines", _from(first, shadow_store.files(home, spec.name)), logged_outcomes.LOG,
             table=logged_requests.table(), lines_of=lambda file: logged_requests.lines_of(file, keys),
         )  # fmt: skip
-        table = Table("requests", arm_log.TABLE, ("request_id", "arm"))
-        files = _from(first, day_files.days(home.served / spec.name / arm_log.FOLDER))
-        view(connection, "ended_lines", files, ENDED, table=table, lines_of=lambda file: _lines(file, table))
+        files = _from(first, arm_store.files(home, spec.name))
+        view(connection, "ended_lines", files, ENDED, table=arm_store.table(), lines_of=arm_store.lines_of)
         output, decision = logged_outcomes.ANSWERS[spec.kind]
         connection.execute(
             f"create temp view champion as select *, {PAIR} as pair from answered "
@@ -131,12 +128,3 @@ def _pairs(spec: ProductSpec) -> str:
 def _from(first: str, files: Sequence[Path]) -> list[Path]:
     """The files of days from one on; a shadow may answer after the champion's day."""
     return [file for file in files if file.stem >= first]
-
-
-def _lines(file: Path, table: Table) -> list[dict[str, Any]]:
-    """The lines of a day of the arm log that is not over."""
-    with day_files.reading(file) as connection:
-        if connection.execute("select 1 from sqlite_master where name = ?", (table.name,)).fetchone() is None:
-            return []  # a service was killed as it began the file
-        lines = connection.execute(f"select {', '.join(ENDED)} from {table.name}").fetchall()
-    return [dict(zip(ENDED, line, strict=True)) for line in lines]

@@ -262,14 +262,16 @@ def _batches(
     if not present:
         return
     columns = ", ".join(name if name in present else f"null as {name}" for name in schema.names)
-    places, number = [schema.names.index(name) for name in table.unique], schema.names.index("data_key")
+    places = [schema.names.index(name) for name in table.unique]
+    number = schema.names.index("data_key") if "data_key" in schema.names else None
     cursor = connection.execute(f"select {columns} from {table.name} order by rowid")
     while lines := cursor.fetchmany(BATCH):
         if known:
             lines = [line for line in lines if tuple(line[place] for place in places) not in known]
         if lines:
             values = [list(column) for column in zip(*lines, strict=True)]
-            values[number] = [None if item is None else item + later for item in values[number]]
+            if number is not None:
+                values[number] = [None if item is None else item + later for item in values[number]]
             yield pa.RecordBatch.from_arrays(
                 [_array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
             )

@@ -64,6 +64,7 @@ KINDS = {
     "erasures/*": Kind("why erased files have other digests than were recorded", BACKUP),
     "keys/*": Kind("who may ask a service", f"{BACKUP}, or delete {{2}} and make new keys: `loopline key create`"),
     "served/*/outcomes/*": Kind("what was told of answers", f"{BACKUP}, or delete {{4}} and tell those outcomes again"),
+    "served/*/arms/*": Kind("what became of that day's requests in experiments", f"{BACKUP}, or delete {{4}}: they are lost"),
     "served/*/shadow/*": Kind("what a challenger answered in the shadow that day", f"{BACKUP}, or delete {{4}}: they are lost"),
     "served/*": Kind("what a service was asked that day", f"{BACKUP}, or delete {{3}}: those requests are lost"),
     "streams/*": Kind("what came row by row", f"{BACKUP}, or delete {{3}}: the rows are read again"),
