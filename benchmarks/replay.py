@@ -65,7 +65,8 @@ it passed.
 - **Looked at each day**, when its rows are landed, with the labels known by then: a confidence sequence on the difference in
   cost a row, which holds at all looks together, and a sequential test of the shares of the arms (below p = 0.01 the
   experiment is stopped: nothing may be read from it). The treatment is promoted when it surely costs less, dropped when it
-  surely costs more, and dropped undecided when `max_weeks` are over.
+  surely costs more, and dropped undecided when `max_weeks` are over. Where a step's snapshot
+  breaks its contract, units are dealt on and nothing is looked at.
 - **Two intervals.** Rows that both arms decide alike cost the same in either arm and only blur the difference. The interval
   that decides leaves them out (trigger analysis, Deng and Hu 2015); the page draws the one from all rows behind it. A live
   experiment has the first only where a shadow logs what the other arm would have decided.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.experiments.decision_stakes import cost_of, decision_of, stake_of
-from assets.monitoring import logged_outcomes, logged_requests, shadow_store
+from assets.monitoring import arm_store, logged_outcomes, logged_requests, shadow_store
 from assets.monitoring.log_views import view
 from assets.promotion.experiment_records import Stage
 from assets.spec import ProductSpec

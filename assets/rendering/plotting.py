@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from assets.storage.publishing import publishing
+
 INK, MUTED, ACCENT = "#1c2733", "#8a97a6", "#0b6e99"
 
 
@@ -42,7 +44,8 @@ def figure(
         yield axes, buffer
         drawn.savefig(buffer, format="svg", metadata={"Date": None})
         if png is not None:
-            drawn.savefig(png, format="png", dpi=150)
+            with publishing(png) as temporary:
+                drawn.savefig(temporary, format="png", dpi=150)
 
 
 def legend(axes: Any) -> None:

@@ -201,7 +201,7 @@ def _planned(replay: Replay, trial: Trial, snapshot: Snapshot) -> float:
     """Half the units of as many weeks as it may take at most, by the weeks before it: there the interval is narrowest."""
     begin = trial.start - timedelta(weeks=trial.declared.max_weeks)
     before = outcomes(replay, snapshot.path, begin, trial.start, [trial.unit])
-    return max(1.0, float(before[trial.unit].nunique()) / 2)
+    return max(1.0, int(before[trial.unit].nunique()) / 2)
 
 
 def _midnights(start: datetime, until: datetime, time_zone: str) -> list[datetime]:

@@ -209,8 +209,8 @@ def _aware(moment: datetime) -> datetime:
     return pd.Timestamp(moment, tz="UTC").to_pydatetime()
 
 
-def test_hindsight_tells_what_deciding_cost(replay: Replay, told: list[dict[str, Any]], trial: Trial, tmp_path: Path) -> None:
-    """The rows of both arms are all rows; the worse arm is the champion; the page shows it, and the terminal."""
+def test_hindsight_tells_what_deciding_cost(home: Home, replay: Replay, told: list[dict[str, Any]], trial: Trial) -> None:
+    """The rows of both arms are all rows; the worse arm is the champion; the page shows it, and its pictures are recorded."""
     names = {policy.name: policy.told for policy in replay.policies}
     about = {"months": list(MONTHS), "step": "month", "what_if": None}
     record = summary.summarised(replay.spec, names, {"experiment": told}, **about)
@@ -227,10 +227,12 @@ def test_hindsight_tells_what_deciding_cost(replay: Replay, told: list[dict[str,
     assert item["worse_cost"] > 0
     paid = sum(step["cost"]["value"] for step in policy["steps"])
     assert policy["total"] == pytest.approx(paid + 100 * policy["trainings"])
-    page = replay_page.write(tmp_path, record).read_text()
+    folder = replay.folder / "pages" / "experiment"
+    page = replay_page.write(folder, record).read_text()
     assert "a forecast does not change a delay" in page
     assert f"were answered by the worse arm, the {CONTROL}" in page
-    assert (tmp_path / "replayed_v3.png").stat().st_size > 10_000
+    assert (folder / "replayed_v3.png").stat().st_size > 10_000
+    assert verify(home, deep=True).problems == []
 
 
 def test_the_terminal_tells_how_an_experiment_was_decided(
