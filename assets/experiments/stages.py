@@ -85,7 +85,7 @@ def end(
     """
     with exclusive(home.decision_lock):
         standing, stage = running(home, spec)
-        later = replace(stage, began_at=_now(), evidence=evidence or {})
+        later = replace(stage, evidence=evidence or {})
         return _record(home, spec, later, standing, told=told, actor=actor, reason=reason)
 
 
@@ -137,7 +137,7 @@ def ended_by_invalidation(home: Home, product: str, standing: Standing, invalid:
     if stage is None or invalid.model_digest not in {arm.model_digest for arm in stage.arms}:
         return None
     reason = f"version {invalid.version} is invalid: {invalid.reason}"
-    digest = experiment_records.write(home, product, replace(stage, began_at=_now(), evidence={}))
+    digest = experiment_records.write(home, product, replace(stage, evidence={}))
     return replace(invalid, reason=reason, verdict=digest, finding=f"{stage.experiment}:stop")
 
 

@@ -41,7 +41,7 @@ class Stage:
     arms : tuple of Arm
         The control last: an entity that another arm answers is answered by it also when its share has grown.
     started_at, began_at : str
-        When the experiment started, and this stage (UTC, ISO 8601).
+        When the experiment started, and this stage, or the one that ended with it (UTC, ISO 8601).
     declared : mapping
         The experiment as it was declared when it started.
     evidence : mapping

@@ -35,6 +35,7 @@ from orchestration import resources
 from orchestration.automation import experiment_sensor
 from orchestration.operations import decisions
 from orchestration.operations.experiment_decisions import decide
+from orchestration.operations.experiment_report import report
 from orchestration.operations.retention import Retention
 from orchestration.operations.verify import verify
 from orchestration.staleness.run_tags import REASON
@@ -109,7 +110,7 @@ def ended(home: Home, stage: Stage, lines: list[tuple[str, str, int, float]]) ->
             INSERT,
             [
                 (
-                    f"{stage.began_at}-{number}", (began + timedelta(microseconds=number)).isoformat(), stage.experiment, arm,
+                    f"{stage.began_at}-{number}", (began + timedelta(microseconds=number)).isoformat(timespec="milliseconds"), stage.experiment, arm,
                     shares[arm].share, unit, shares[arm].model_digest, status, milliseconds,
                 )
                 for number, (unit, arm, status, milliseconds) in enumerate(lines)
@@ -228,6 +229,25 @@ def test_a_canary_that_is_surely_worse_is_taken_back_by_one_look(home: Home) -> 
     assert stage_of(home) is None
     with pytest.raises(ExperimentError, match="no experiment runs"):
         steering.look(home, churn(), now_of(stage))
+
+
+def test_days_that_are_over_are_read_the_same_as_parquet(home: Home) -> None:
+    """What became of requests is archived with the log; the report of an experiment that has ended reads it."""
+    stages.start(home, churn(), CANARY, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    ended(home, stage, traffic(stage, 2000))
+    before = looks.take(home, churn(), stage, now_of(stage))
+    stages.end(home, churn(), "stop", **WHO)
+    record, page = report(home, churn(), datetime.now(UTC) + timedelta(days=3))
+    (file,) = (home.served / "churn" / "arms").iterdir()
+    assert file.suffix == ".parquet"
+    again = looks.take(home, churn(), stage, now_of(stage))
+    assert (again.arms, again.mismatch, again.verdict) == (before.arms, before.mismatch, before.verdict)
+    for one, other in zip(again.guardrails, before.guardrails, strict=True):
+        np.testing.assert_allclose(np.array(one.value, float), np.array(other.value, float), rtol=1e-9)
+    assert (record["kind"], record["arms"][0]["units"][-1]) == ("canary", before.arms[0]["units"][-1])
+    assert page.exists()
 
 
 def test_lost_units_halt_the_verdict(home: Home) -> None:
