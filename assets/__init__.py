@@ -23,7 +23,7 @@ How data flow from asset to asset:
                       -> PRODUCT/image
     monitoring  PRODUCT/requests
                     -> PRODUCT/monitoring
-    experiments         -> PRODUCT/{experiment,off_policy}
+    experiments         -> PRODUCT/{experiment,shadow,off_policy}
 
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, one that
 declares months, monthly predictions, and one that declares experiments, what stands there. A product with a file of its own

@@ -12,6 +12,8 @@ from assets.rendering import html_page
 from assets.rendering.plotting import ACCENT, INK, MUTED, figure, legend, svg
 from assets.storage.home import Home
 
+UNITS = (("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0))
+
 
 def write(home: Home, look: Look, stages: Sequence[tuple[str, str, str]]) -> Path:
     """Render the page.
@@ -38,26 +40,29 @@ def write(home: Home, look: Look, stages: Sequence[tuple[str, str, str]]) -> Pat
     )
 
 
-def _hours(look: Look) -> list[float]:
+def _times(look: Look) -> tuple[list[float], str]:
+    """The moments of the sequence since the stage began, in minutes, hours or days, and what these are called."""
     began = datetime.fromisoformat(look.began_at)
-    return [(datetime.fromisoformat(end) - began).total_seconds() / 3600 for end in look.ends]
+    seconds = [(datetime.fromisoformat(end) - began).total_seconds() for end in look.ends]
+    unit, length = next((item for item in UNITS if seconds[-1] > 2 * item[1]), UNITS[-1])
+    return [item / length for item in seconds], f"{unit} since this stage began"
 
 
 def _sequence(look: Look, item: Comparison) -> str:
     """The interval of the difference at each look."""
-    hours = _hours(look)
+    times, axis = _times(look)
     known = [place for place, low in enumerate(item.low) if low is not None and item.high[place] is not None]
     title = f"{item.metric}: {item.arm} less control"
-    with figure(title, "hours since this stage began", item.metric.replace("_", " ")) as (axes, buffer):
+    with figure(title, axis, item.metric.replace("_", " ")) as (axes, buffer):
         axes.axhline(0, color=MUTED, linewidth=0.8)
         if item.margin:
             sign = 1 if item.better == "lower" else -1
             axes.axhline(sign * item.margin, color=INK, linewidth=0.8, linestyle=":", label="largest harm")
-        values = [(hours[place], value) for place, value in enumerate(item.value) if value is not None]
+        values = [(times[place], value) for place, value in enumerate(item.value) if value is not None]
         if values:
             axes.plot(*zip(*values, strict=True), color=ACCENT, label="difference")
         if known:
-            shown = [hours[place] for place in known]
+            shown = [times[place] for place in known]
             low, high = ([part[place] for place in known] for part in (item.low, item.high))
             axes.fill_between(shown, low, high, color=ACCENT, alpha=0.2, linewidth=0, label="interval that holds at every look")
         if values or item.margin:
@@ -67,8 +72,9 @@ def _sequence(look: Look, item: Comparison) -> str:
 
 def _allocation(look: Look) -> str:
     """The units of each arm."""
-    with figure("units by arm", "hours since this stage began", "units") as (axes, buffer):
+    times, axis = _times(look)
+    with figure("units by arm", axis, "units") as (axes, buffer):
         for arm, color in zip(look.arms, (ACCENT, INK, MUTED, "#b3541e", "#5b7f3a"), strict=False):
-            axes.plot(_hours(look), arm["units"], color=color, label=f"{arm['name']} ({arm['share']:.0%})")
+            axes.plot(times, arm["units"], color=color, label=f"{arm['name']} ({arm['share']:.0%})")
         legend(axes)
     return svg(buffer, "units by arm")

@@ -133,7 +133,7 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
 
 def _ends(began: datetime, now: datetime) -> list[datetime]:
     """Moments at equal distances, the last of them now."""
-    points = max(1, min(MOST_LOOKS, int((now - began).total_seconds() // 60)))
+    points = max(1, min(MOST_LOOKS, int((now - began).total_seconds())))
     return [began + (now - began) * (place + 1) / points for place in range(points)]
 
 

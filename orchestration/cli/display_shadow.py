@@ -17,7 +17,8 @@ def show_shadow(record: Mapping[str, Any]) -> None:
     console = terminal()
     console.print(
         f"[bold]{record['product']}/{record['experiment']}[/]  version {record['shadow']['version']} in the shadow of version "
-        f"{record['champion']['version']}, from {record['from'][:16]} to {record['to'][:16]}",
+        f"{record['champion']['version']}, from {record['from'][:19]} to {record['to'][:19]} "
+        "(while it runs, the last minute is left out)",
         soft_wrap=True,
     )
     table = Table("", "rule", "found", "asked", box=None, pad_edge=False, header_style="dim")

@@ -162,8 +162,8 @@ def report(product: str, *, as_json: bool) -> None:
     """Report the experiment of PRODUCT that runs, or else its last one, and write its page."""
     with told():
         home, spec = _opened(product)
+        from assets.experiments import experiment_report
         from orchestration.cli.display_shadow import show_shadow
-        from orchestration.operations import experiment_report
 
         record, page = experiment_report.report(home, spec, datetime.now(UTC))
         if as_json:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.experiments.experiment_asset import UNHARMED
 from assets.experiments.off_policy_asset import OVERLAP
+from assets.experiments.shadow_asset import FIT
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.monitoring_asset import ALARMS
 from assets.promotion.gate_rules import GATE_RULES
@@ -61,6 +62,15 @@ def unharmed_check(product: str) -> dg.AssetCheckSpec:
         UNHARMED,
         asset=dg.AssetKey([product, "experiment"]),
         description="No arm of the running experiment is surely harmful, and units reach the arms in their shares.",
+    )
+
+
+def fit_check(product: str) -> dg.AssetCheckSpec:
+    """The check that warns of a shadow that is not fit for a canary."""
+    return dg.AssetCheckSpec(
+        FIT,
+        asset=dg.AssetKey([product, "shadow"]),
+        description="The shadow answered enough requests without errors, and decides much as the champion does.",
     )
 
 

@@ -11,6 +11,7 @@ from assets.evaluation.examination_asset import examine_model
 from assets.evaluation.examinations import EXAMINATIONS
 from assets.experiments.experiment_asset import look_at_experiment
 from assets.experiments.off_policy_asset import evaluate_off_policy
+from assets.experiments.shadow_asset import report_shadow
 from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
@@ -196,6 +197,16 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 distributions=("numpy", "scipy", "duckdb"),
                 description="A look at the experiment that runs: a harmful arm is taken back, a canary may grow.",
                 checks=[checks.unharmed_check(spec.name)],
+            ),
+            asset(
+                "shadow",
+                report_shadow,
+                inputs=["champion"],
+                reads={"target", "cost", "serving", "gates"},
+                kinds={"html", "duckdb"},
+                distributions=("numpy", "scipy", "duckdb"),
+                description="What a challenger answered in the champion's shadow, and whether it is fit for a canary.",
+                checks=[checks.fit_check(spec.name)],
             ),
             asset(
                 "off_policy",

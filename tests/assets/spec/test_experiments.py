@@ -72,6 +72,6 @@ def test_an_experiment_makes_nothing_stale(home: Home, tmp_path: Path) -> None:
         }
         for more in ({}, {"experiments": [DECLARED]})
     )
-    assert {key.path[-1] for key in after.keys() - before.keys()} == {"experiment", "off_policy"}
+    assert {key.path[-1] for key in after.keys() - before.keys()} == {"experiment", "shadow", "off_policy"}
     assert before.items() <= after.items()
     assert len({version for version in before.values() if version}) >= 10

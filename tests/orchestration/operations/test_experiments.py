@@ -17,6 +17,7 @@ import pytest
 
 from assets.errors import DigestError, ExperimentError, GateRefusedError, LedgerError
 from assets.experiments import looks, stages, steering
+from assets.experiments.experiment_report import report
 from assets.monitoring import outcome_intake
 from assets.promotion import experiment_records, ledger, ledger_database
 from assets.promotion.experiment_records import Stage
@@ -35,7 +36,6 @@ from orchestration import resources
 from orchestration.automation import experiment_sensor
 from orchestration.operations import decisions
 from orchestration.operations.experiment_decisions import decide
-from orchestration.operations.experiment_report import report
 from orchestration.operations.retention import Retention
 from orchestration.operations.verify import verify
 from orchestration.staleness.run_tags import REASON

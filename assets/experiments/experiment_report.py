@@ -62,17 +62,23 @@ def report(home: Home, spec: ProductSpec, now: datetime) -> tuple[dict[str, Any]
         If the log is encrypted, and the private key cannot be had.
     """
     entries = ledger.trusted(home, spec.name).entries
-    last = next((entry for entry in reversed(entries) if entry.event == "experiment"), None)
-    if last is None:
+    found = last_stage(home, entries)
+    if found is None:
         named = ", ".join(item.name for item in spec.experiments) or "none"
         raise ExperimentError(
             f"{spec.name}: no experiment was started yet. Declared are: {named}. Start one: "
             f"`loopline experiment start {spec.name} NAME`."
         )
-    stage = experiment_records.read(home, last)
+    last, stage = found
     for store in STORES:
         store.archive(home, spec.name, now)
     return REPORTS[stage.kind](home, spec, stage, period(stage, last, entries, now))
+
+
+def last_stage(home: Home, entries: tuple[Entry, ...]) -> tuple[Entry, Stage] | None:
+    """The latest stage of the last experiment, with its entry; None if there was none."""
+    last = next((entry for entry in reversed(entries) if entry.event == "experiment"), None)
+    return None if last is None else (last, experiment_records.read(home, last))
 
 
 def period(stage: Stage, last: Entry, entries: tuple[Entry, ...], now: datetime) -> Period:

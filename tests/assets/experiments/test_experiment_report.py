@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assets.errors import ExperimentError
+from assets.experiments import experiment_report
 from assets.experiments.shadow_pairs import Period
 from assets.promotion import experiment_records, ledger
 from assets.promotion.experiment_records import Stage
 from assets.promotion.ledger_state import Decision
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from orchestration.operations import experiment_report
 from orchestration.operations.verify import verify
 from tests.assets.experiments.test_shadow_report import BEGIN, STAGE, Row, binary, write
 from tests.clones import loopline
