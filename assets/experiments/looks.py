@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from assets.experiments.arm_moments import ArmMoments
@@ -108,6 +108,8 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
         guardrails += [_compared(stage, found, arm.name, question) for arm in stage.treatments]
     mismatch = _mismatch(stage, reached)
     verdict, told = _verdict(stage, declared, metric, guardrails, mismatch)
+    if verdict == "undecided" and metric:
+        told += _waits(spec, declared, metric, waiting, now - datetime.fromisoformat(stage.started_at))
     units = reached.units()
     return Look(
         spec.name,
@@ -177,6 +179,15 @@ def _verdict(
     if all(is_within(item, declared.minimal_effect) or decided(item) is Verdict.WORSE for item in metric):
         return "no difference", f"No arm differs by {declared.minimal_effect:.1%} of the control's {declared.metric} or more."
     return "undecided", f"Undecided: {'; '.join(_sentence(item) for item in metric)}."
+
+
+def _waits(spec: ProductSpec, declared: ExperimentSpec, metric: Sequence[Comparison], waiting: int, ran: timedelta) -> str:
+    """What keeps a test from being decided, beside chance."""
+    if waiting and all(item.value[-1] is None for item in metric):
+        return f" None of {waiting:,} answered rows has an outcome: `loopline outcomes {spec.name} --file …` tells them."
+    if ran > timedelta(weeks=declared.max_weeks):
+        return f" Its {declared.max_weeks} weeks are over: decide it, or stop it."
+    return ""
 
 
 def _sentence(item: Comparison) -> str:

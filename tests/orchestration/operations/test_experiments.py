@@ -141,8 +141,11 @@ def now_of(stage: Stage) -> datetime:
     return datetime.fromisoformat(stage.began_at) + timedelta(hours=1)
 
 
-def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp_path: Path) -> None:
+def test_a_test_runs_on_a_service_from_its_start_to_its_decision(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Customers stay in their arms, a look counts them and their outcomes, and the decision is one of the ledger."""
+    monkeypatch.setattr(stages, "token_hex", lambda size: "5" * 2 * size)  # the same customers in each arm each time
     entry = stages.start(home, churn(), TRIAL, **WHO)
     assert (entry.event, entry.stage, entry.version, entry.by_hand) == ("experiment", ("trial", "start"), 1, 0)
     stage = stage_of(home)
@@ -161,6 +164,8 @@ def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp
             )
             for number in range(300)
         }
+        until(lambda: looks.take(home, churn(), stage, datetime.now(UTC) + timedelta(seconds=1)).waiting == 300)
+        assert "None of 300 answered rows has an outcome" in looks.take(home, churn(), stage, datetime.now(UTC)).told
         told = [
             {"request_id": f"r{number}", "outcome": int(number % 3 > 0), "observed_at": datetime.now(UTC).isoformat()}
             for number in range(200)
@@ -170,7 +175,8 @@ def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp
     found = steering.look(home, churn(), datetime.now(UTC) + timedelta(seconds=1))
     units = {arm["name"]: arm["units"][-1] for arm in found.look.arms}
     assert units == {arm.name: dealt[arm.model_digest] for arm in stage.arms}
-    assert (found.look.waiting, found.entry, found.look.mismatch) == (100, None, 1.0)
+    assert (found.look.waiting, found.entry) == (100, None)
+    assert found.look.mismatch > 0.1
     assert found.look.verdict == "undecided"
     (cost,) = found.look.metric
     said = {"treatment": 0.0, "control": 0.0}
@@ -183,6 +189,8 @@ def test_a_test_runs_on_a_service_from_its_start_to_its_decision(home: Home, tmp
     assert cost.control[-1] == pytest.approx(said["control"] / counted["control"])
     assert cost.value[-1] == pytest.approx(said["treatment"] / counted["treatment"] - said["control"] / counted["control"])
     assert "trial" in found.page.read_text(encoding="utf-8")
+    late = looks.take(home, churn(), stage, datetime.now(UTC) + timedelta(weeks=3))
+    assert late.told.endswith("Its 2 weeks are over: decide it, or stop it.")
     (last,) = decide(home, churn(), "control", **WHO)
     assert last.stage == ("trial", "decide control")
     assert stage_of(home) is None
