@@ -85,7 +85,7 @@ class ModelApp:
         self.follower = None if pointer is None else Follower(pointer, self.follow, self._cannot_switch)
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
-        self.experiments = Experiments(self.metrics, log_folder, secret_file)
+        self.experiments = Experiments(self.metrics, log_folder, secret_file, is_sealed=public_key is not None)
         self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
         self.served: Served | None = None

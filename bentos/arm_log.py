@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bentos.background_writer import BackgroundWriter
 from bentos.log_privacy import kept_entity
-from bentos.pseudonyms import read_secret
+from bentos.pseudonyms import pseudonym, read_secret
 from bentos.served import Served
 
 FOLDER = "arms"
@@ -52,6 +52,8 @@ class ArmLog:
         The key of pseudonyms, without which entities that are to be hashed are not kept.
     on_dropped, problem : callable
         See `BackgroundWriter`.
+    is_sealed : bool
+        Whether the prediction log is encrypted: entities are hashed here then, whatever else it keeps of them.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class ArmLog:
         secret_file: Path | None = None,
         on_dropped: Callable[[int], None] = lambda _: None,
         problem: Callable[[str], None] = lambda _: None,
+        *,
+        is_sealed: bool = False,
     ) -> None:
-        self.folder, self.secret_file = folder / FOLDER, secret_file
+        self.folder, self.secret_file, self.is_sealed = folder / FOLDER, secret_file, is_sealed
         self.writer = BackgroundWriter(self.folder, self._append, lambda _: 1, on_dropped, problem)
 
     def add(self, request_id: str, served: Served, entity: str | None, status: int, milliseconds: float) -> None:
@@ -80,7 +84,7 @@ class ArmLog:
             lines = [
                 (
                     item.request_id, item.ended_at.isoformat(timespec="milliseconds"), given.experiment, given.arm,
-                    given.propensity, kept_entity(item.served, item.entity, secret), item.served.model.digest, item.status,
+                    given.propensity, self._kept(item, secret), item.served.model.digest, item.status,
                     round(item.milliseconds, 3),
                 )
                 for item in batch
@@ -90,3 +94,10 @@ class ArmLog:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute(TABLE)
                 connection.executemany(INSERT, lines)
+
+    def _kept(self, item: Ended, secret: bytes | None) -> str | None:
+        """What is kept of the entity: units are told apart by it, and nothing else."""
+        named = item.served.entity
+        if not self.is_sealed or named is None or item.entity is None:
+            return kept_entity(item.served, item.entity, secret)
+        return None if secret is None else pseudonym(secret, named["name"], item.entity)

@@ -30,11 +30,10 @@ def read(path: str, headers: Mapping[bytes, bytes], served: Served) -> None:
     RefusedError
         If it is too long or has other characters.
     """
-    if path not in PATHS:
-        return
+    # also of another path: a request that was pipelined behind another begins in its context
+    ENTITY_KEY.set(None)
     given = headers.get(HEADER)
-    if given is None or served.entity is None:
-        ENTITY_KEY.set(None)
+    if path not in PATHS or given is None or served.entity is None:
         return
     text = given.decode("latin-1")
     if not _FIT.fullmatch(text):

@@ -35,10 +35,12 @@ class Experiments:
         The folder of the prediction log. Without it nothing is logged, and there is no shadow.
     secret_file : Path, optional
         The key of pseudonyms.
+    is_sealed : bool
+        Whether the prediction log is encrypted.
     """
 
-    def __init__(self, metrics: Metrics, log_folder: Path | None, secret_file: Path | None) -> None:
-        self.metrics, self.log_folder, self.secret_file = metrics, log_folder, secret_file
+    def __init__(self, metrics: Metrics, log_folder: Path | None, secret_file: Path | None, *, is_sealed: bool = False) -> None:
+        self.metrics, self.log_folder, self.secret_file, self.is_sealed = metrics, log_folder, secret_file, is_sealed
         self.split: Split | None = None
         self.shadow: Shadow | None = None
         self.log: ArmLog | None = None
@@ -83,7 +85,8 @@ class Experiments:
     def open(self, problem: Callable[[str], None]) -> None:
         """Begin to log."""
         if self.log_folder is not None:
-            self.log = ArmLog(self.log_folder, self.secret_file, self.metrics.dropped.inc, problem)
+            told = self.log_folder, self.secret_file, self.metrics.dropped.inc, problem
+            self.log = ArmLog(*told, is_sealed=self.is_sealed)
 
     def look(self) -> None:
         """See that the shadow is there; called now and then."""

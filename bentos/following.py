@@ -6,7 +6,9 @@ While an experiment runs, the pointer also names its arms, or the challenger tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from bentos.split import Split
 
 SECONDS = 0.5
 """How often the pointer is looked at."""
+AGAIN, LONGEST = 1.0, 60.0
+"""After how many seconds what could not be loaded is tried again, doubled each time, and at most."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,14 @@ class Followed:
         Who answers which entities while an experiment runs.
     shadow : tuple of (str, Path), optional
         An experiment, and the service package whose model answers beside the champion without being heard.
+    problem : Exception, optional
+        What keeps an arm from being loaded; there is no split then.
     """
 
     champion: Served
     split: Split | None = None
     shadow: tuple[str, Path] | None = None
+    problem: Exception | None = None
 
 
 class Follower:
@@ -55,20 +62,29 @@ class Follower:
     def __init__(self, pointer: Path, switch: Callable[[Followed | None], None], problem: Callable[[Exception], None]) -> None:
         self.pointer, self.switch, self.problem = pointer, switch, problem
         self.seen: Any = None
+        self.failed: Any = None
+        self.wait, self.due = AGAIN, float("-inf")
 
     async def look(self) -> None:
-        """Look once."""
-        content = self.pointer.read_bytes() if self.pointer.exists() else None
-        if content == self.seen:
-            return
+        """Look once; what could not be loaded is tried again after a while, whatever was wrong with it."""
+        content: Any = None
         try:
+            with contextlib.suppress(FileNotFoundError):
+                content = self.pointer.read_bytes()
+            if content == self.seen or (content == self.failed and time.monotonic() < self.due):
+                return
             # in a thread: a model takes a while to load, and the one before goes on answering meanwhile
             found = None if content is None else await asyncio.to_thread(self._load, content)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one answers on
-            self.problem(error)
-        else:
             self.switch(found)
-        self.seen = content
+            problem = None if found is None else found.problem
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one answers on
+            problem = error
+        if problem is None:
+            self.seen, self.failed = content, None
+            return
+        self.problem(problem)
+        self.wait = AGAIN if content != self.failed else min(2 * self.wait, LONGEST)
+        self.failed, self.due = content, time.monotonic() + self.wait
 
     async def follow(self) -> None:
         """Look for ever."""
@@ -79,9 +95,10 @@ class Follower:
     def _load(self, content: bytes) -> Followed:
         told, beside = json.loads(content), self.pointer.parent
         champion = Served.load(beside / told["folder"])
-        split, shadow = told.get("split"), told.get("shadow")
-        return Followed(
-            champion,
-            None if split is None else Split.load(split, beside, champion),
-            None if shadow is None else (shadow["experiment"], beside / shadow["folder"]),
-        )
+        split, shadow, problem = None, told.get("shadow"), None
+        try:
+            split = None if "split" not in told else Split.load(told["split"], beside, champion)
+        except Exception as error:  # noqa: BLE001 - the champion answers all until its arms can be loaded
+            problem = error
+        named = None if shadow is None else (shadow["experiment"], beside / shadow["folder"])
+        return Followed(champion, split, named, problem)

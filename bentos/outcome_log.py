@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +24,7 @@ from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity
 from bentos.outcome_bodies import Outcome
 from bentos.pseudonyms import read_secret
-from bentos.refusals import RefusedError
+from bentos.refusals import OverloadedError, RefusedError
 
 if TYPE_CHECKING:
     from bentos.served import Served
@@ -40,6 +41,10 @@ create unique index if not exists told_once on outcomes (
 )
 """
 """The same words twice are one line; encrypted lines are compared when they are read."""
+
+
+MOST_WAITING, SECONDS = 100, 5.0
+"""How many bodies may wait to be written, and how long one waits for a file that another process writes to."""
 
 
 class Line(NamedTuple):
@@ -75,8 +80,8 @@ class OutcomeLog:
     def __init__(self, folder: Path, secret_file: Path | None = None, public_key: PublicKey | None = None) -> None:
         self.folder, self.secret_file = folder, secret_file
         self.sealer = None if public_key is None else Sealer(public_key)
-        self.writing = threading.Lock()
-        self.types: dict[str, TypeAdapter[Any]] = {}
+        self.writer, self.waiting = ThreadPoolExecutor(1, "outcomes"), 0
+        self.types: dict[tuple[str, str | None, int], TypeAdapter[Any]] = {}
 
     async def take(self, served: Served, body: bytes, request_id: str) -> bytes:
         """Keep the outcomes of a body; the answer, as JSON.
@@ -87,15 +92,25 @@ class OutcomeLog:
             If the body is not one.
         RefusedError
             If an entity cannot be hashed, or the files cannot be written now.
+        OverloadedError
+            If too many bodies wait to be written.
         """
         del request_id
-        if (adapter := self.types.get(served.model.digest)) is None:
-            name = None if served.entity is None else served.entity["name"]
-            made = outcome_bodies.body_type(served.model.signature, name, served.limits["max_batch_rows"])
-            adapter = self.types[served.model.digest] = TypeAdapter(made)
+        name, most = None if served.entity is None else served.entity["name"], served.limits["max_batch_rows"]
+        if (adapter := self.types.get((served.model.digest, name, most))) is None:
+            made = outcome_bodies.body_type(served.model.signature, name, most)
+            adapter = self.types[served.model.digest, name, most] = TypeAdapter(made)
         outcomes = self._hashed(served, outcome_bodies.read(adapter, body))
+        if self.waiting >= MOST_WAITING:
+            raise OverloadedError(f"{self.waiting} bodies of outcomes wait to be written")
+        self.waiting += 1
+        # in a thread of its own: what waits for a file must hold up nobody who asks a model
+        writing = asyncio.get_running_loop().run_in_executor(
+            self.writer, partial(self.append, outcomes, datetime.now(UTC), CALLER.get())
+        )
+        writing.add_done_callback(self._written)
         try:
-            accepted = await asyncio.to_thread(self.append, outcomes, datetime.now(UTC), CALLER.get())
+            accepted = await writing
         except (sqlite3.Error, OSError) as error:
             raise RefusedError(503, f"The outcomes cannot be kept now ({type(error).__name__}). Send them again.") from error
         return to_json({"accepted": accepted, "known": len(outcomes) - accepted})
@@ -106,7 +121,7 @@ class OutcomeLog:
         lines = [Line(*item, told_at_utc=told_at, caller=caller) for item in outcomes]
         self.folder.mkdir(parents=True, exist_ok=True)
         # timeout: other workers append to the same file
-        with self.writing, closing(sqlite3.connect(self.folder / f"{now.date()}.sqlite", timeout=30)) as connection, connection:
+        with closing(sqlite3.connect(self.folder / f"{now.date()}.sqlite", timeout=SECONDS)) as connection, connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute(TABLE)
             connection.execute(ONCE)
@@ -116,6 +131,12 @@ class OutcomeLog:
             before = connection.total_changes
             connection.executemany(INSERT, lines)
             return connection.total_changes - before
+
+    def _written(self, writing: asyncio.Future[int]) -> None:
+        self.waiting -= 1
+        # who gave up waiting does not ask what became of it
+        if not writing.cancelled():
+            writing.exception()
 
     def _hashed(self, served: Served, outcomes: Sequence[Outcome]) -> list[Outcome]:
         secret = read_secret(self.secret_file) if any(item.entity is not None for item in outcomes) else None

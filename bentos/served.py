@@ -54,10 +54,13 @@ class Served:
         promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
         model = Model.load(folder / "model", promise["model_digest"])
         served = cls(promise, model, _row_graph(folder, promise, model))
-        # the first request finds everything made
-        served.predict([served.bodies.row(served.model.signature["background"][0])])
-        _ = served.headers, served.stamp_json
+        served.warm()
         return served
+
+    def warm(self) -> None:
+        """Make everything that requests need, so that the first one finds it."""
+        self.predict([self.bodies.row(self.model.signature["background"][0])])
+        _ = self.headers, self.stamp_json
 
     @property
     def limits(self) -> dict[str, Any]:

@@ -75,18 +75,21 @@ class Shadow:
         self.package, self.experiment, self.log_folder = package, experiment, log_folder
         self.on_dropped, self.problem = on_dropped, problem
         self.wait, self.due = AGAIN, float("-inf")
+        self.is_closing = False
         self.process: subprocess.Popen[bytes] | None = None
         self.messages: socket.socket | None = None
 
     def offer(self, message: Message) -> None:
         """Hand a request over, if that can be done at once."""
-        if self.messages is None:
+        content = message.content
+        # a longer one would be cut off where it is read
+        if self.messages is None or len(content) > MOST_BYTES:
             self.on_dropped()
             return
         try:
-            self.messages.send(message.content)
+            self.messages.send(content)
         except OSError:
-            # the buffer is full, the message too long for it, or nobody is there any more, which `look` finds
+            # the buffer is full, or nobody is there any more, which `look` finds
             self.on_dropped()
 
     def look(self) -> None:
@@ -95,12 +98,19 @@ class Shadow:
             self.problem(f"the process ended with code {code}; it is started again in {self.wait:.0f} s")
             self._forget()
             self.due, self.wait = time.monotonic() + self.wait, min(2 * self.wait, LONGEST)
-        if self.process is None and time.monotonic() >= self.due:
-            self._start()
+        if self.process is None and not self.is_closing and time.monotonic() >= self.due:
+            try:
+                self._start()
+            except OSError as error:
+                self.problem(f"the process cannot be started ({error}); it is tried again in {self.wait:.0f} s")
+                self._forget()
+                self.due, self.wait = time.monotonic() + self.wait, min(2 * self.wait, LONGEST)
+        if self.process is not None and time.monotonic() > self.due + LONGEST:
+            self.wait = AGAIN  # it has lived for a while
 
     def close(self) -> None:
         """Let the process answer what it was given, for a few seconds, and end."""
-        process = self.process
+        self.is_closing, process = True, self.process
         self._forget()
         if process is not None:
             try:
@@ -116,11 +126,12 @@ class Shadow:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MOST_BYTES)
             number = str(theirs.fileno())
             arguments = [str(self.package), number, str(self.log_folder), self.experiment]
-            # this package, wherever it was imported from
-            variables = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
-            command = [sys.executable, "-B", "-m", "bentos.shadow_worker", *arguments]
+            # this package, wherever it was imported from, and not one that lies in the working directory (-P)
+            package = str(Path(__file__).resolve().parent.parent)
+            variables = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])}
+            command = [sys.executable, "-B", "-P", "-m", "bentos.shadow_worker", *arguments]
+            self.messages = ours
             self.process = subprocess.Popen(command, env=variables, pass_fds=[theirs.fileno()])
-        self.messages = ours
 
     def _forget(self) -> None:
         if self.messages is not None:

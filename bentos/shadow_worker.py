@@ -7,6 +7,7 @@ hold the service up: a crash of this model's libraries ends this process alone.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -18,6 +19,7 @@ from bentos.assignment import Assignment
 from bentos.log_encryption import LOG_KEY, PublicKey
 from bentos.prediction_log import PredictionLog
 from bentos.pseudonyms import VARIABLE
+from bentos.refusals import refusal_of
 from bentos.served import Served
 from bentos.shadow import ARM, FOLDER, MOST_BYTES, read_message
 from bentos.wire import say
@@ -33,13 +35,16 @@ def main(package: str, descriptor: str, log_folder: str, experiment: str) -> Non
         the experiment.
     """
     os.nice(10)
+    # it ends with its socket, so that what was handed to it is logged: a signal to all of a group is not for it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     served = Served.load(Path(package))
     served = Served(served.promise, served.model, served.row_graph, Assignment(experiment, ARM, 1.0))
     public_key = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None
     secret = Path(path) if (path := os.environ.get(VARIABLE)) else None
     told: dict[str, Any] = {"secret_file": secret, "problem": lambda problem: say(event="shadow", problem=problem)}
     predictions = PredictionLog(Path(log_folder) / FOLDER, served.limits["log_sample"], public_key=public_key, **told)
-    arms = ArmLog(Path(log_folder), **told)
+    arms = ArmLog(Path(log_folder), is_sealed=public_key is not None, **told)
     say(event="shadow", experiment=experiment, model_version=served.version, model_digest=served.model.digest)
     with socket.socket(fileno=int(descriptor)) as messages:
         while content := messages.recv(MOST_BYTES):
@@ -57,7 +62,9 @@ def answer(served: Served, content: bytes, predictions: PredictionLog, arms: Arm
         _, answers = served.predict(rows)
     except Exception as error:  # noqa: BLE001 - what a model cannot answer is what a shadow is to find out
         status = 500
-        say(event="shadow", request_id=message.request_id, error=f"{type(error).__name__}: {error}")
+        # not the error's own text, which may hold what was asked
+        told = refusal_of(error, 0.0)
+        say(event="shadow", request_id=message.request_id, error=f"{type(error).__name__}: {told.error}")
     else:
         if predictions.takes(message.request_id):
             given: dict[str, Any] = {"entity": message.entity, "assignment": served.assignment}

@@ -64,7 +64,9 @@ class Split:
         for arm in told["arms"]:
             served = champion if arm["folder"] is None else Served.load(beside / arm["folder"])
             edge += arm["share"]
-            arms.append((edge, replace(served, assignment=Assignment(told["experiment"], arm["name"], arm["share"]))))
+            dealt = replace(served, assignment=Assignment(told["experiment"], arm["name"], arm["share"]))
+            dealt.warm()
+            arms.append((edge, dealt))
         return cls(told["experiment"], told["salt"], [*arms[:-1], (1.0, arms[-1][1])])
 
     def served_to(self, key: str) -> Served:

@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from assets.experiments import shadow_report
 from assets.experiments.shadow_pairs import Period
@@ -28,6 +29,8 @@ from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from bentos.app import ModelApp
 from bentos.arrow_batches import KIND
+from bentos.log_encryption import LOG_KEY, PublicKey
+from bentos.pseudonyms import VARIABLE
 from bentos.runtime import Model
 from bentos.served import Served
 from bentos.shadow import Message, Shadow, read_message
@@ -140,6 +143,58 @@ def test_a_pointer_that_cannot_be_followed_leaves_the_split_as_it_is(
         until(lambda: "TamperedModelError" in capfd.readouterr().err)
         assert {ask(client, f"N{number}").headers["X-Model-Digest"] for number in range(20)} == {first.model.digest}
     assert second.model.digest != first.model.digest
+
+
+def test_a_champion_is_followed_though_an_arm_is_missing_until_it_is_there(
+    packages: tuple[Served, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers all meanwhile; the arm is tried again."""
+    monkeypatch.setattr("bentos.following.AGAIN", 0.1)
+    first, second = packages
+    pointer, away = tmp_path / "champion.json", tmp_path / "away"
+    write_json(pointer, {"folder": "first"})
+    app = ModelApp(second, pointer=pointer)
+    (tmp_path / "second").rename(away)
+    with answering(app) as client:
+        until(lambda: app.served is not None and app.served.model.digest == first.model.digest)
+        write_json(pointer, split(0.5))
+        assert {ask(client, f"N{number}").headers["X-Model-Digest"] for number in range(20)} == {first.model.digest}
+        away.rename(tmp_path / "second")
+        until(lambda: app.experiments.split is not None)
+        asked = {ask(client, f"N{number}").headers["X-Model-Digest"] for number in range(20)}
+    assert asked == {first.model.digest, second.model.digest}
+
+
+def test_what_is_asked_is_in_clear_nowhere_where_the_log_is_encrypted(
+    packages: tuple[Served, Served], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the arm log, nor what a shadow says of a body that it cannot take; too long a body is missed."""
+    first, _ = packages
+    private = X25519PrivateKey.generate()
+    key, secret = PublicKey(private.public_key().public_bytes_raw()), tmp_path / "secret"
+    secret.write_text("5" * 64)
+    monkeypatch.setenv(LOG_KEY, key.text)
+    monkeypatch.setenv(VARIABLE, str(secret))
+    pointer = tmp_path / "champion.json"
+    write_json(pointer, split(0.5, shadow={"experiment": "trial", "folder": "second"}))
+    app = ModelApp(first, pointer=pointer, log_folder=tmp_path / "log", secret_file=secret, public_key=key)
+    with answering(app) as client:
+        until(lambda: app.experiments.shadow is not None and app.experiments.shadow.messages is not None)
+        shadow = app.experiments.shadow
+        assert shadow is not None
+        for number in range(10):
+            ask(client, f"PLAINKEY{number}")
+        shadow.offer(Message("/predict", "cannot", "PLAINKEY", b'{"row": {"plan": "very private"}}'))
+        shadow.offer(Message("/predict", "long", None, b"x" * 300_000))
+        until(lambda: len(lines(tmp_path / "log" / "arms", "requests")) == 21, 60)
+        missed = client.get("/metrics").text.split("\nloopline_not_shadowed_requests_total ")[1].split("\n")[0]
+    said = capfd.readouterr().err
+    assert '"request_id":"cannot"' in said
+    assert "very private" not in said
+    assert float(missed) == 1
+    for file in (tmp_path / "log").rglob("*.sqlite*"):
+        assert b"PLAINKEY" not in file.read_bytes(), file
+    assert len({line["entity"] for line in lines(tmp_path / "log" / "arms", "requests")}) == 11
 
 
 def test_a_shadow_answers_the_same_and_is_only_logged(packages: tuple[Served, Served], tmp_path: Path) -> None:

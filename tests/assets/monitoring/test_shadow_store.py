@@ -47,7 +47,7 @@ def test_an_entity_is_erased_from_the_log_and_from_its_shadow(home: Home) -> Non
     log(home, [("hers", START, "C1"), ("hers-too", START, "hmac:1"), ("other", START, "C2")])
     for request, entity in (("hers", None), ("hers-too", "hmac:1"), ("other", "C2")):
         shadowed(home, line(request, entity))
-    rows = logged_erasure.rows_of(home, "churn", Person("C1", ("customer_id",)), [], {"C1", "hmac:1"})
+    rows = logged_erasure.rows_of(home, "churn", Person("C1", ("customer_id",), pseudonym="hmac:1"), [])
     assert list(rows.values()) == [HERS, HERS]
     (shadow,) = shadow_store.archive(home, "churn", NOW)
     logged_erasure.erase(home, rows)
@@ -55,7 +55,7 @@ def test_an_entity_is_erased_from_the_log_and_from_its_shadow(home: Home) -> Non
         assert [found["request_id"] for found in logged_requests.lines_of(file, [])] == ["other"]
     assert not shadow.exists()
     assert verify(home, deep=True).problems == []
-    assert logged_erasure.rows_of(home, "churn", Person("C1", ("customer_id",)), [], {"C1", "hmac:1"}) == {}
+    assert logged_erasure.rows_of(home, "churn", Person("C1", ("customer_id",), pseudonym="hmac:1"), []) == {}
 
 
 def test_a_shadow_is_sealed_anew_with_the_log(home: Home, tmp_path: Path) -> None:

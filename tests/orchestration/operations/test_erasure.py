@@ -202,7 +202,7 @@ def test_entities_and_outcomes_of_a_person_are_erased(world: tuple[Path, Home], 
     assert source is not None
     request, _ = erasure_request.look(home, spec, [(source, folder)], LAST, actor="tester", now=NOW)
     certificate = erasure.erase(home, request)
-    assert certificate["rows"]["served"] == 3 + 1 + 3
+    assert certificate["rows"]["served"] == 2 * 3 + 1 + 3  # in the log and in its shadow; named; outcomes
     assert named_in(home, (*MARKS, his.encode())) == set()
     (left,) = outcome_store.files(home, "churn")
     assert [(line["request_id"], line["entity"]) for line in outcome_store.read(left)] == [("about them", None), (None, theirs)]
