@@ -97,6 +97,8 @@ def compare(found: ArmMoments, arm: str, control: str, question: Question, share
     margin = question.max_harm * max(abs(float(base[-1])), floor) if np.isfinite(base[-1]) else 0.0
     low, high = float(bounds.low[-1]), float(bounds.high[-1])
     verdict = always_valid.verdict(low, high, margin=margin, is_larger_worse=question.better == "lower")
+    if verdict is Verdict.WORSE and (low if question.better == "lower" else -high) <= margin:
+        verdict = Verdict.UNDECIDED  # worse, but perhaps not by more than it may be
     return Comparison(
         arm,
         question.metric,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from assets.experiments import steering
+from assets.experiments import stages, steering
 from assets.promotion import experiment_records, ledger
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, Link
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 
 UNHARMED = "unharmed"
 
 
 def look_at_experiment(home: Home, spec: ProductSpec) -> AssetResult:
     """Look at the test or canary that runs, if one does; a harmful arm is taken back, a canary may grow."""
+    with exclusive(home.decision_lock):
+        stages.settle(home, spec)
     stage = experiment_records.running(home, ledger.trusted(home, spec.name))
     if stage is None or stage.kind == "shadow":
         told = "no experiment runs" if stage is None else f"'{stage.experiment}' is a shadow, which has no arms"

@@ -13,14 +13,12 @@ from assets.experiments.shadow_pairs import Period
 from assets.monitoring.stores import STORES
 from assets.promotion import experiment_records, ledger
 from assets.promotion.experiment_records import Stage
-from assets.promotion.ledger_state import RUNNING, Entry
+from assets.promotion.ledger_state import Entry, Standing
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 
 SETTLED = timedelta(seconds=60)
 """After how long all that became of a request is logged: the service and its shadow write on their own."""
-ENDING = ("promotion", "rollback", "invalidation")
-"""The events with which an experiment ends that nobody ended."""
 
 
 def _of_arms(home: Home, spec: ProductSpec, stage: Stage, ran: Period) -> tuple[dict[str, Any], Path]:
@@ -95,8 +93,11 @@ def period(stage: Stage, last: Entry, entries: tuple[Entry, ...], now: datetime)
     now : datetime
         The present moment (aware).
     """
-    ended = None if last.stage[1].startswith(RUNNING) else last
-    ended = ended or next((entry for entry in entries if entry.number > last.number and entry.event in ENDING), None)
+    ended = None
+    for place, entry in enumerate(entries):
+        if entry.number >= last.number and Standing.after(entries[: place + 1]).running is None:
+            ended = entry
+            break
     begin = datetime.fromisoformat(stage.started_at)
     end = now - SETTLED if ended is None else datetime.fromisoformat(ended.recorded_at)
     return Period(begin, max(begin, end))

@@ -17,7 +17,7 @@ from assets.storage.sql import literal
 
 PAST = timedelta(days=28)
 """How long before an experiment what its units did counts as their past."""
-COLUMNS = ("request_id", "ended_at_utc", "experiment", "arm", "entity", "status", "milliseconds")
+COLUMNS = ("request_id", "ended_at_utc", "experiment", "arm", "propensity", "entity", "status", "milliseconds")
 
 
 def logged_metric(home: Home, spec: ProductSpec, stage: Stage, metric: str, ends: Sequence[datetime]) -> ArmMoments:
@@ -39,14 +39,17 @@ def logged_metric(home: Home, spec: ProductSpec, stage: Stage, metric: str, ends
     """
     arms = [arm.name for arm in stage.arms]
     before = f"moment < {literal(stage.started_at)}::timestamptz"
-    mine = f"experiment = {literal(stage.experiment)} and moment >= {literal(stage.began_at)}::timestamptz"
+    # services change to a stage a moment after it began: what they dealt by the shares before is not of it
+    shares = " or ".join(f"(arm = {literal(arm.name)} and abs(propensity - {arm.share!r}) < 1e-9)" for arm in stage.arms)
+    begun = f"moment >= {literal(stage.began_at)}::timestamptz"
+    mine = f"experiment = {literal(stage.experiment)} and {begun} and ({shares})"
     if metric in REQUESTS:
         with connected(home, spec.name) as connection:
             given = {"table": arm_store.table(), "lines_of": arm_store.lines_of}
             view(connection, "requests", arm_store.files(home, spec.name), COLUMNS, **given)  # type: ignore[arg-type]
             rows = connection.sql(
                 f"select arm, entity as unit, moment, {value_of(spec, metric)} as value from "
-                f"(select *, ended_at_utc::timestamptz as moment from requests) where arm != 'shadow' and {mine}"
+                f"(select *, ended_at_utc::timestamptz as moment from requests) where {mine}"
             )
             return arm_moments(rows, arms, ends)
     started = datetime.fromisoformat(stage.started_at)

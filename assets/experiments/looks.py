@@ -1,7 +1,7 @@
 """Looks: what the log says of a running test or canary now, and what follows from it.
 
-The chance of an error is shared by the arms, that of guardrails also by their number, and that of a canary by its steps
-(Bonferroni): over the whole life of an experiment it stays what was declared.
+The declared chance of an error is that of the metric, shared by the arms, and once more that of all guardrails, shared by arms,
+guardrails and the steps of a canary (Bonferroni), over the whole life of an experiment.
 """
 
 from __future__ import annotations

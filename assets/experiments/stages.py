@@ -7,12 +7,13 @@ between leaves the champion answering all, and `settle` brings what services fol
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from assets.errors import ExperimentError
+from assets.errors import DigestError, ExperimentError
 from assets.experiments.traffic import planned_units
 from assets.promotion import experiment_records, ledger, registered_versions
 from assets.promotion.experiment_records import PLANNED, Arm, Stage
@@ -57,10 +58,12 @@ def start(home: Home, spec: ProductSpec, experiment: ExperimentSpec, *, actor: s
         return _record(home, spec, stage, standing, told="start", actor=actor, reason=reason)
 
 
-def step(home: Home, spec: ProductSpec, share: float, evidence: Mapping[str, Any], *, actor: str, reason: str) -> Entry:
-    """Let a canary's treatment answer another share of the entities."""
+def step(
+    home: Home, spec: ProductSpec, after: Entry, share: float, evidence: Mapping[str, Any], *, actor: str, reason: str
+) -> Entry:
+    """Let a canary's treatment answer another share of the entities, if `after` is still the stage that runs."""
     with exclusive(home.decision_lock):
-        standing, stage = running(home, spec)
+        standing, stage = _still(home, spec, after)
         (treatment,), control = stage.treatments, stage.control
         arms = (replace(treatment, share=share), replace(control, share=1 - share))
         later = replace(stage, arms=arms, began_at=_now(), evidence=evidence)
@@ -68,7 +71,14 @@ def step(home: Home, spec: ProductSpec, share: float, evidence: Mapping[str, Any
 
 
 def end(
-    home: Home, spec: ProductSpec, told: str, evidence: Mapping[str, Any] | None = None, *, actor: str, reason: str
+    home: Home,
+    spec: ProductSpec,
+    after: Entry,
+    told: str,
+    evidence: Mapping[str, Any] | None = None,
+    *,
+    actor: str,
+    reason: str,
 ) -> Entry:
     """End the experiment that runs; the champion answers all from then on.
 
@@ -76,6 +86,8 @@ def end(
     ----------
     home, spec
         Of which product.
+    after : Entry
+        The stage that is ended; nothing is, if another one runs by now.
     told : str
         The last stage: ``stop``, ``back`` (a canary that is surely worse), or ``decide`` and the name of an arm.
     evidence : mapping, optional
@@ -84,27 +96,54 @@ def end(
         Who ends it, and why.
     """
     with exclusive(home.decision_lock):
-        standing, stage = running(home, spec)
+        standing, stage = _still(home, spec, after)
         later = replace(stage, evidence=evidence or {})
         return _record(home, spec, later, standing, told=told, actor=actor, reason=reason)
 
 
-def running(home: Home, spec: ProductSpec) -> tuple[Standing, Stage]:
-    """The experiment that runs.
+def stop(home: Home, spec: ProductSpec, *, actor: str, reason: str) -> Entry:
+    """End the experiment that runs, whichever it is, and whether or not its record can be read."""
+    with exclusive(home.decision_lock):
+        entry = _require_running(spec, ledger.trusted(home, spec.name))
+        model = entry.version, entry.model_digest, entry.snapshot_digest
+        decision = Decision(*model, actor, reason, entry.verdict, finding=f"{entry.stage[0]}:stop")
+        made = ledger.experiment(home, spec.name, decision, after=entry)
+        settle(home, spec)
+        return made
+
+
+def running(home: Home, spec: ProductSpec) -> tuple[Entry, Stage]:
+    """The experiment that runs, with the entry of its stage; services follow it, also if a kill kept them from it.
 
     Raises
     ------
     ExperimentError
         If none does.
     """
+    with exclusive(home.decision_lock):
+        settle(home, spec)
+    entry = _require_running(spec, ledger.trusted(home, spec.name))
+    return entry, experiment_records.read(home, entry)
+
+
+def _still(home: Home, spec: ProductSpec, after: Entry) -> tuple[Standing, Stage]:
+    """What runs, if it is what was looked at."""
     standing = ledger.trusted(home, spec.name)
-    stage = experiment_records.running(home, standing)
-    if stage is None:
+    if _require_running(spec, standing) != after:
+        raise ExperimentError(
+            f"{spec.name}: another stage runs by now than the one that this rests on, {':'.join(after.stage)}. Look again: "
+            f"`loopline experiment look {spec.name}`."
+        )
+    return standing, experiment_records.read(home, after)
+
+
+def _require_running(spec: ProductSpec, standing: Standing) -> Entry:
+    if standing.running is None:
         named = ", ".join(item.name for item in spec.experiments) or "none"
         raise ExperimentError(
             f"{spec.name}: no experiment runs. Declared are: {named}. Start one: `loopline experiment start {spec.name} NAME`."
         )
-    return standing, stage
+    return standing.running
 
 
 def not_for_a_shadow(spec: ProductSpec, stage: Stage) -> ExperimentError:
@@ -120,25 +159,27 @@ def settle(home: Home, spec: ProductSpec) -> None:
     standing = ledger.trusted(home, spec.name)
     champion = standing.champion
     if champion is None or bento_package.followed(home, spec.name) != champion.model_digest:
-        return  # the champion's bento comes first, by a run
+        bento_package.end_experiments(home, spec.name)  # the champion's bento comes by a run
+        return
     stage = experiment_records.running(home, standing)
     if stage is not None and standing.running is not None:
         for arm in stage.treatments:
             entry = replace(standing.running, version=arm.version, model_digest=arm.model_digest)
-            if not bento_package.bento_folder(home, bento_package.tag_of(entry)).exists():
+            if not bento_package.is_packaged(home, spec, entry):
                 bento_package.package(home, spec, entry)
     if read_json(bento_package.pointer(home, spec.name)) != bento_package.pointed(home, spec.name, champion):
         bento_package.point(home, spec.name, champion)
 
 
-def ended_by_invalidation(home: Home, product: str, standing: Standing, invalid: Decision) -> Decision | None:
+def ended_by_invalidation(home: Home, standing: Standing, invalid: Decision) -> Decision | None:
     """The end of the experiment that runs, if a model that is declared invalid is in one of its arms."""
-    stage = experiment_records.running(home, standing)
-    if stage is None or invalid.model_digest not in {arm.model_digest for arm in stage.arms}:
+    if (entry := standing.running) is None:
         return None
+    with suppress(DigestError):  # who is in its arms cannot be read: then it ends in any case
+        if invalid.model_digest not in {arm.model_digest for arm in experiment_records.read(home, entry).arms}:
+            return None
     reason = f"version {invalid.version} is invalid: {invalid.reason}"
-    digest = experiment_records.write(home, product, replace(stage, evidence={}))
-    return replace(invalid, reason=reason, verdict=digest, finding=f"{stage.experiment}:stop")
+    return replace(invalid, reason=reason, verdict=entry.verdict, finding=f"{entry.stage[0]}:stop")
 
 
 def _record(home: Home, spec: ProductSpec, stage: Stage, standing: Standing, *, told: str, actor: str, reason: str) -> Entry:

@@ -47,13 +47,12 @@ def look(home: Home, spec: ProductSpec, now: datetime, *, is_dry: bool = False) 
     ExperimentError
         If none runs, or a shadow does.
     """
-    _, stage = stages.running(home, spec)
+    entry, stage = stages.running(home, spec)
     if stage.kind == "shadow":
         raise stages.not_for_a_shadow(spec, stage)
-    stages.settle(home, spec)
     found = looks.take(home, spec, stage, now)
-    entry = None if is_dry else _follow(home, spec, stage, found)
-    return Looked(found, publish(home, found), entry)
+    later = None if is_dry else _follow(home, spec, entry, stage, found)
+    return Looked(found, publish(home, found), later)
 
 
 def publish(home: Home, found: Look) -> Path:
@@ -64,12 +63,14 @@ def publish(home: Home, found: Look) -> Path:
     return experiment_page.write(home, found, history)
 
 
-def _follow(home: Home, spec: ProductSpec, stage: Stage, found: Look) -> Entry | None:
+def _follow(home: Home, spec: ProductSpec, entry: Entry, stage: Stage, found: Look) -> Entry | None:
     """Record the stage that follows from a look."""
     told: dict[str, Any] = {"evidence": found.as_json(), "actor": EXPERIMENT, "reason": found.told}
+    if stage.kind == "canary" and found.verdict in {"harmful", "mismatch"}:
+        return stages.end(home, spec, entry, "back", **told)
     if found.verdict == "harmful":
-        return stages.end(home, spec, "back" if stage.kind == "canary" else "stop", **told)
+        return stages.end(home, spec, entry, "stop", **told)
     if stage.kind == "canary" and found.verdict == "not worse" and stage.control.share > 0:
         share = next(later for now, later in pairwise(stage.declared["steps"]) if now == stage.treatments[0].share)
-        return stages.step(home, spec, share, **told)
+        return stages.step(home, spec, entry, share, **told)
     return None

@@ -162,6 +162,24 @@ def point(home: Home, product: str, champion: Entry) -> Path:
     return write_json(pointer(home, product), pointed(home, product, champion))
 
 
+def end_experiments(home: Home, product: str) -> None:
+    """Let services that still follow an earlier champion deal to no arms."""
+    path = pointer(home, product)
+    told = read_json(path) if path.exists() else {}
+    kept = {name: item for name, item in told.items() if name not in {"split", "shadow"}}
+    if kept != told:
+        write_json(path, kept)
+
+
+def is_packaged(home: Home, spec: ProductSpec, entry: Entry) -> bool:
+    """Whether a version's bento is there, and knows the limits and private columns that are declared now."""
+    folder = bento_folder(home, tag_of(entry))
+    if not folder.exists():
+        return False
+    found = promise(home, tag_of(entry))
+    return found.get("limits") == spec.serving.limits and found.get("privacy") == hidden(spec.privacy, spec.columns)
+
+
 def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
     """What services are told: the champion's bento, and the arms of the experiment that runs against it."""
     tag, standing = tag_of(champion), standing_of(home, product)

@@ -77,6 +77,8 @@ class ExperimentSpec(Declaration):
 
     @model_validator(mode="after")
     def _arms_differ_and_share_all(self) -> ExperimentSpec:
+        if "shadow" in self.arms:
+            raise ValueError("names an arm 'shadow', under which the log keeps what answers in the shadow. Name it otherwise")
         if len(set(self.arms.values())) < len(self.arms):
             raise ValueError(f"has arms that are the same: {_listed(self.arms)}. Give each arm another version, or remove one")
         if self.allocation is not None:
@@ -96,6 +98,8 @@ class ExperimentSpec(Declaration):
             raise ValueError(f"allocates units in a {self.kind}. Remove 'allocation'; the shares of a canary are its 'steps'")
         if any(later <= earlier for earlier, later in pairwise(self.steps)):
             raise ValueError(f"has steps that do not rise: {list(self.steps)}. Let each share be larger than the one before")
+        if self.kind == "canary" and self.steps[-1] < 1:
+            raise ValueError(f"has steps that end at {self.steps[-1]:g}. Let the last one be 1, all units")
         if self.kind == "canary" and not self.guardrails:
             raise ValueError("is a canary without 'guardrails', so that nothing could take it back. Give what it must not harm")
         return self

@@ -68,11 +68,11 @@ def status(product: str, *, as_json: bool) -> None:
     with told():
         home, spec = _opened(product)
         from assets.experiments import stages
+        from assets.promotion import ledger
         from orchestration.cli.display_experiment import show_status
 
-        standing, stage = stages.running(home, spec)
-        stages.settle(home, spec)
-        entries = [entry for entry in standing.entries if entry.stage[0] == stage.experiment]
+        _, stage = stages.running(home, spec)
+        entries = [entry for entry in ledger.entries(home, product) if entry.stage[0] == stage.experiment]
     if as_json:
         click.echo(json.dumps(asdict(stage), indent=2))
     else:
@@ -137,7 +137,7 @@ def stop(product: str, reason: str) -> None:
         from assets.experiments import stages
         from orchestration.cli.display import show_entry
 
-        show_entry(stages.end(home, spec, "stop", actor=resources.actor(), reason=reason))
+        show_entry(stages.stop(home, spec, actor=resources.actor(), reason=reason))
 
 
 @experiment.command()

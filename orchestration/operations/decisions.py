@@ -100,6 +100,7 @@ def promote(
     if not (verdict.promoted or override):
         return verdict, ledger.refuse(home, spec.name, decision)
     entry = ledger.promote(home, spec.name, decision, instead_of=verdict.champion_digest)
+    stages.settle(home, spec)
     model_registry.follow_ledger(home, spec.name)
     return verdict, entry
 
@@ -139,6 +140,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
         overridden=bool(target.overridden),  # it serves against the gate again
     )
     entry = ledger.rollback(home, spec.name, decision)
+    stages.settle(home, spec)
     model_registry.follow_ledger(home, spec.name)
     return entry
 
@@ -185,12 +187,12 @@ def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason
     """
     version = registered_versions.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
-    ended = stages.ended_by_invalidation(home, spec.name, ledger.trusted(home, spec.name), decision)
+    ended = stages.ended_by_invalidation(home, ledger.trusted(home, spec.name), decision)
     made = ledger.invalidate(home, spec.name, decision, ended)
+    if ended is not None:
+        stages.settle(home, spec)  # before what it deals to is removed
     for way in WAYS_OF_SERVING.values():
         if way.withdraw is not None:
             way.withdraw(home, spec.name, version.model_digest)
-    if ended is not None:
-        stages.settle(home, spec)
     model_registry.follow_ledger(home, spec.name)
     return made

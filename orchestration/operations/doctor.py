@@ -9,8 +9,10 @@ from assets.errors import LooplineError
 from assets.promotion import ledger, registered_versions
 from assets.promotion.intact_models import require_runnable
 from assets.promotion.known_heads import KnownHead, known
+from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.storage.home import Home
+from assets.storage.publishing import read_json, write_json
 
 AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 
@@ -72,10 +74,25 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     tag = bento_package.tag_of(champion)
     if not bento_package.bento_folder(home, tag).exists():
         yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
+    elif _strays(home, product, champion):
+        told = "services deal to arms otherwise than the ledger says"
+        yield Finding(product, f"{told}: what they follow is written anew", mended=True)
     elif (followed := bento_package.followed(home, product)) != champion.model_digest:
         served = "nothing" if followed is None else f"model {followed[:12]}"
         told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
         yield Finding(product, f"{told}. Run `loopline run {product}`.", mended=False)
+
+
+def _strays(home: Home, product: str, champion: Entry) -> bool:
+    """Whether services are told of other arms than the ledger has; they are told anew then, if the arms are packaged."""
+    path = bento_package.pointer(home, product)
+    told = read_json(path) if path.exists() else {}
+    if told.get("model_digest") != champion.model_digest or told == (wanted := bento_package.pointed(home, product, champion)):
+        return False
+    if {"split", "shadow"} & wanted.keys():
+        return False  # `loopline experiment status` packages the arms
+    write_json(path, wanted)
+    return True
 
 
 def _version(number: int | None) -> str:

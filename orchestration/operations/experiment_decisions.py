@@ -38,7 +38,7 @@ def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, 
     GateRefusedError
         If the gate refuses the arm; the experiment has ended, and the champion serves.
     """
-    _, stage = stages.running(home, spec)
+    entry, stage = stages.running(home, spec)
     named = {item.name: item for item in stage.arms}
     if arm not in named:
         raise ExperimentError(f"{spec.name}: '{stage.experiment}' has no arm '{arm}'. Its arms are: {', '.join(named)}.")
@@ -51,15 +51,15 @@ def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, 
                 f"{spec.name}: '{stage.experiment}' cannot be decided for '{arm}'. {found.told} Decide for "
                 f"'{stage.control.name}', or give --override, which is recorded for ever."
             )
-    ended = stages.end(home, spec, f"decide {arm}", evidence, actor=actor, reason=reason)
+    ended = stages.end(home, spec, entry, f"decide {arm}", evidence, actor=actor, reason=reason)
     if arm == stage.control.name:
         return [ended]
     told = f"experiment {stage.experiment}: {reason}"
-    verdict, entry = decisions.promote(home, spec, named[arm].version, actor=actor, reason=told, override=override)
-    if entry.event == "refusal":
+    verdict, judged = decisions.promote(home, spec, named[arm].version, actor=actor, reason=told, override=override)
+    if judged.event == "refusal":
         listed = "".join(f"\n  {item}" for item in verdict.reasons)
         raise GateRefusedError(
             f"{spec.name}: the gate refuses version {named[arm].version}, although the experiment was decided for it; what is "
             f"served stays.{listed}"
         )
-    return [ended, entry]
+    return [ended, judged]

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from assets.experiments.logged_metrics import PAST
 from assets.features.snapshot_origin import origin
 from assets.monitoring import arm_store, outcome_store, shadow_store
 from assets.promotion import current_artifacts, experiment_records, ledger
@@ -122,14 +123,22 @@ class Retention:
         records = (path for path in (home.monitoring / product).glob("v*.json") if path.name not in named)
         yield from _all("monitoring records", (path for path in records if self.is_over(path, rule.snapshots_days)))
         if (days := rule.prediction_log_days) is not None:
-            logged = (path for path in day_files.days(home.served / product)[:-1] if self.is_over(path, days))
-            yield from _all("prediction log", (part for path in logged for part in day_files.parts(path)))
-            told = (path for path in outcome_store.files(home, product) if self.is_over(path, days))
-            yield from _all("outcomes", (part for path in told for part in day_files.parts(path)))
-            shadow = (path for path in shadow_store.over(home, product, self.now) if self.is_over(path, days))
-            yield from _all("shadow's answers", (part for path in shadow for part in day_files.parts(path)))
-            ended = (path for path in arm_store.files(home, product) if self.is_over(path, days))
-            yield from _all("requests of experiments", (part for path in ended for part in day_files.parts(path)))
+            for kind, files in (
+                ("prediction log", day_files.days(home.served / product)[:-1]),
+                ("outcomes", outcome_store.files(home, product)),
+                ("shadow's answers", shadow_store.over(home, product, self.now)),
+                ("requests of experiments", arm_store.files(home, product)),
+            ):
+                over = (path for path in files if self.is_over(path, days) and path.stem[:10] < self.evidence_since)
+                yield from _all(kind, (part for path in over for part in day_files.parts(path)))
+
+    @cached_property
+    def evidence_since(self) -> str:
+        """The day (UTC) from which on logs are evidence of the experiment that runs: its units' past comes before its start."""
+        stage = experiment_records.running(self.home, ledger.standing(self.home, self.spec.name))
+        if stage is None:
+            return "9999-12-31"
+        return (datetime.fromisoformat(stage.started_at) - PAST).date().isoformat()
 
     def _report_folders(self, *, kept: bool) -> list[str]:
         short = {digest[:12] for digest in self.models}

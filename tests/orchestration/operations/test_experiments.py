@@ -6,7 +6,8 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from bentos.runtime import Model
 from bentos.served import Served
 from orchestration import resources
 from orchestration.automation import experiment_sensor
-from orchestration.operations import decisions
+from orchestration.operations import decisions, doctor
 from orchestration.operations.experiment_decisions import decide
 from orchestration.operations.retention import Retention
 from orchestration.operations.verify import verify
@@ -246,7 +247,7 @@ def test_days_that_are_over_are_read_the_same_as_parquet(home: Home) -> None:
     assert stage is not None
     ended(home, stage, traffic(stage, 2000))
     before = looks.take(home, churn(), stage, now_of(stage))
-    stages.end(home, churn(), "stop", **WHO)
+    stages.stop(home, churn(), **WHO)
     record, page = report(home, churn(), datetime.now(UTC) + timedelta(days=3))
     (file,) = (home.served / "churn" / "arms").iterdir()
     assert file.suffix == ".parquet"
@@ -323,6 +324,14 @@ def test_what_is_not_there_is_named(home: Home) -> None:
         decide(home, churn(), "other", **WHO)
 
 
+def test_services_stop_dealing_as_soon_as_another_champion_is_decided(home: Home) -> None:
+    """Without waiting for a run; they follow the champion of before until its successor is packaged."""
+    stages.start(home, churn(), TRIAL, **WHO)
+    assert "split" in pointed(home)
+    decisions.rollback(home, churn(), None, **WHO)
+    assert "split" not in pointed(home)
+
+
 def test_an_invalid_version_ends_its_experiment_at_once(home: Home) -> None:
     """With an entry of its own before the invalidation; services stop dealing without a run."""
     stages.start(home, churn(), TRIAL, **WHO)
@@ -373,6 +382,76 @@ def test_a_kill_between_ledger_and_services_leaves_the_champion_and_the_next_com
     assert stage_of(home) is not None
     stages.settle(home, churn())
     assert [arm["name"] for arm in pointed(home)["split"]["arms"]] == ["treatment", "control"]
+
+
+def test_a_kill_after_an_end_is_mended_by_the_next_look_or_doctor(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a harmful arm would go on answering although the ledger says that nothing runs."""
+    for mend in (lambda: stages.running(home, churn()), lambda: doctor.examine(home, ["churn"])):
+        stages.start(home, churn(), TRIAL, **WHO)
+        with monkeypatch.context() as broken:
+            broken.setattr(stages, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                stages.stop(home, churn(), **WHO)
+        assert stage_of(home) is None
+        assert "split" in pointed(home)
+        with suppress(ExperimentError):
+            mend()
+        assert "split" not in pointed(home)
+    assert doctor.examine(home, ["churn"]) == []
+
+
+def test_what_was_looked_at_is_what_is_ended(home: Home) -> None:
+    """A look that took its time ends no other experiment that was started meanwhile."""
+    bird = stages.start(home, churn(), CANARY, **WHO)
+    stages.stop(home, churn(), **WHO)
+    stages.start(home, churn(), TRIAL, **WHO)
+    for act in (
+        lambda: stages.end(home, churn(), bird, "back", **WHO),
+        lambda: stages.step(home, churn(), bird, 0.5, {}, **WHO),
+    ):
+        with pytest.raises(ExperimentError, match="another stage runs by now than the one that this rests on, bird:start"):
+            act()
+    assert [entry.stage for entry in ledger.entries(home, "churn")][-1] == ("trial", "start")
+
+
+def test_an_experiment_whose_record_is_gone_can_be_stopped_and_its_model_barred(home: Home) -> None:
+    """What cannot be read must not keep a person from ending it."""
+    for act in (lambda: stages.stop(home, churn(), **WHO), lambda: decisions.invalidate(home, churn(), 1, **WHO)):
+        stages.start(home, churn(), TRIAL, **WHO)
+        for path in (home.experiments / "churn").glob("trial-*.json"):
+            path.unlink()
+        act()
+        assert stage_of(home) is None
+        assert "split" not in pointed(home)
+
+
+def test_what_was_dealt_by_the_shares_before_a_step_is_not_of_it(home: Home) -> None:
+    """Services change a moment after the ledger: that is no mismatch."""
+    bird = stages.start(home, churn(), CANARY, **WHO)
+    before = stage_of(home)
+    assert before is not None
+    stages.step(home, churn(), bird, 0.5, {}, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    ended(home, replace(before, began_at=stage.began_at), traffic(before, 2000))
+    found = looks.take(home, churn(), stage, now_of(stage))
+    assert found.mismatch > 0.99
+    assert [arm["units"][-1] for arm in found.arms] == [0, 0]
+
+
+def test_harm_that_is_allowed_ends_nothing(home: Home) -> None:
+    """Surely worse, but not surely by more than was declared; a canary of which units are lost is taken back."""
+    stages.start(home, churn(), CANARY, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    lines = [(unit, arm, status, ms * (1.3 if arm == "treatment" else 1)) for unit, arm, status, ms in traffic(stage, 40_000)]
+    ended(home, stage, lines)
+    found = steering.look(home, churn(), now_of(stage), is_dry=True).look
+    latency = next(item for item in found.guardrails if item.metric == "latency_ms")
+    assert latency.low[-1] is not None
+    assert latency.low[-1] > 0
+    assert latency.verdict == "not worse"
+    assert found.verdict != "harmful"
 
 
 def test_a_changed_record_is_not_followed(home: Home) -> None:
