@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.promotion import ledger
+from assets.serving import bento_package
 from assets.spec import ProductSpec
 from orchestration.staleness import waves
 from orchestration.staleness.plan import Plan, plan
@@ -112,12 +113,14 @@ def experiment_sensor(spec: ProductSpec) -> dg.SensorDefinition:
         description=f"Looks at the experiment of {spec.name} that runs: takes back what is harmful, lets a canary grow.",
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
-        running = ledger.standing(context.resources.home, spec.name).running
-        if running is None:
+        home = context.resources.home
+        running = ledger.standing(home, spec.name).running
+        if running is None and not bento_package.is_dealing(home, spec.name):
             return dg.SkipReason(f"no experiment of {spec.name} runs")
-        if told := going_on(context.instance, context.resources.home, {dg.AssetKey([spec.name, "experiment"])}):
+        if told := going_on(context.instance, home, {dg.AssetKey([spec.name, "experiment"])}):
             return dg.SkipReason(told)
-        return dg.RunRequest(tags={REASON: f"a look at {running.stage[0]}"})
+        told = "services still deal to arms" if running is None else f"a look at {running.stage[0]}"
+        return dg.RunRequest(tags={REASON: told})
 
     return look
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from assets.spec import ProductSpec
 
 PROMISE = "promoted.json"
+DEALT = frozenset({"split", "shadow"})
+"""What the pointer that services follow says of an experiment."""
 SERVICE = REPOSITORY / "bentos"
 LOCKS = REPOSITORY / "requirements"
 REQUIREMENTS = tuple(re.findall(r"^[a-z][a-z-]*", (LOCKS / "serving.in").read_text(encoding="utf-8"), re.MULTILINE))
@@ -162,13 +164,17 @@ def point(home: Home, product: str, champion: Entry) -> Path:
     return write_json(pointer(home, product), pointed(home, product, champion))
 
 
+def is_dealing(home: Home, product: str) -> bool:
+    """Whether services are told of an experiment."""
+    path = pointer(home, product)
+    return path.exists() and bool(DEALT & read_json(path).keys())
+
+
 def end_experiments(home: Home, product: str) -> None:
     """Let services that still follow an earlier champion deal to no arms."""
-    path = pointer(home, product)
-    told = read_json(path) if path.exists() else {}
-    kept = {name: item for name, item in told.items() if name not in {"split", "shadow"}}
-    if kept != told:
-        write_json(path, kept)
+    if is_dealing(home, product):
+        path = pointer(home, product)
+        write_json(path, {name: item for name, item in read_json(path).items() if name not in DEALT})
 
 
 def is_packaged(home: Home, spec: ProductSpec, entry: Entry) -> bool:

@@ -89,7 +89,7 @@ def _strays(home: Home, product: str, champion: Entry) -> bool:
     told = read_json(path) if path.exists() else {}
     if told.get("model_digest") != champion.model_digest or told == (wanted := bento_package.pointed(home, product, champion)):
         return False
-    if {"split", "shadow"} & wanted.keys():
+    if bento_package.DEALT & wanted.keys():
         return False  # `loopline experiment status` packages the arms
     write_json(path, wanted)
     return True

@@ -26,7 +26,7 @@ from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
-from assets.storage.publishing import read_json
+from assets.storage.publishing import read_json, write_json
 from bentos.app import ModelApp
 from bentos.arm_log import INSERT, TABLE
 from bentos.assignment import Assignment
@@ -529,6 +529,11 @@ def test_the_asset_looks_and_its_sensor_asks_only_while_something_runs(home: Hom
         (check,) = done.get_asset_check_evaluations()
         assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert tick().skip_message == "no experiment of churn runs"
+        # as a kill after the ledger's entry leaves it
+        write_json(bento_package.pointer(home, "churn"), {**pointed(home), "split": {"experiment": "bird", "arms": []}})
+        assert tick().run_requests[0].tags[REASON] == "services still deal to arms"
+        dg.materialize([asset], instance=instance, resources=defined.resources, selection=[asset.key])
+        assert "split" not in pointed(home)
 
 
 def test_the_asset_off_policy_tells_what_the_newest_version_would_have_cost(home: Home, tmp_path: Path) -> None:
