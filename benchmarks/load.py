@@ -159,7 +159,9 @@ def _logged(folder: Path, scratch: Path) -> Path:
 @contextmanager
 def running(contender: Contender) -> Iterator[int]:
     """Start a server and wait until it is ready; its process id."""
-    environment = {**os.environ, **SETTINGS, **contender.variables, "PYTHONPATH": str(REPOSITORY)}
+    # MLflow starts its server by a name that it expects on the path
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = {**os.environ, **SETTINGS, **contender.variables, "PYTHONPATH": str(REPOSITORY), "PATH": path}
     with subprocess.Popen(contender.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 120
@@ -169,7 +171,7 @@ def running(contender: Contender) -> Iterator[int]:
                 time.sleep(0.1)
             yield process.pid
         finally:
-            family = psutil.Process(process.pid).children(recursive=True)
+            family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             process.terminate()
             process.wait(30)
             _, alive = psutil.wait_procs(family, timeout=10)
