@@ -76,7 +76,8 @@ def arm_moments(rows: duckdb.DuckDBPyRelation, arms: Sequence[str], ends: Sequen
         The moments of looks, rising (aware); later rows are left out.
     """
     look = " + ".join(f"(moment >= {literal(end.isoformat())}::timestamptz)::int" for end in ends)
-    rows.create_view("experiment_rows", replace=True)
+    # kept: the rows are a join of the whole log, which each query would make again
+    rows.query("given", "create or replace temp table experiment_rows as from given")
 
     def found(query: str) -> list[tuple[Any, ...]]:
         lines: list[tuple[Any, ...]] = rows.query("given", query).fetchall()

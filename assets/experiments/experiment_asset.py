@@ -5,25 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from assets.experiments import stages, steering
-from assets.promotion import experiment_records, ledger
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, Link
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
-from assets.storage.locks import exclusive
 
 UNHARMED = "unharmed"
 
 
 def look_at_experiment(home: Home, spec: ProductSpec) -> AssetResult:
     """Look at the test or canary that runs, if one does; a harmful arm is taken back, a canary may grow."""
-    with exclusive(home.decision_lock):
-        stages.settle(home, spec)
-    stage = experiment_records.running(home, ledger.trusted(home, spec.name))
-    if stage is None or stage.kind == "shadow":
-        told = "no experiment runs" if stage is None else f"'{stage.experiment}' is a shadow, which has no arms"
+    runs = stages.current(home, spec)
+    if runs is None or runs[1].kind == "shadow":
+        told = "no experiment runs" if runs is None else f"'{runs[1].experiment}' is a shadow, which has no arms"
         return AssetResult(value_digest(told), {"told": told}, None, [CheckResult(UNHARMED, passed=True, warns=True)])
-    found = steering.look(home, spec, datetime.now(UTC))
+    found = steering.look_at(home, spec, *runs, datetime.now(UTC))
     look = found.look
     figures = {
         "experiment": look.experiment,

@@ -7,7 +7,6 @@ from assets.spec import ProductSpec
 
 REQUESTS = ("error", "latency_ms")
 """The metrics of requests; all others are of answered rows."""
-SAID = "case decision when 'true' then 1.0 when 'false' then 0.0 end"
 
 
 def value_of(spec: ProductSpec, metric: str) -> str:
@@ -27,5 +26,5 @@ def value_of(spec: ProductSpec, metric: str) -> str:
     if metric == "outcome":
         return "outcome::double"
     if metric == "decision":
-        return SAID if spec.kind == "binary" else "try_cast(decision as double)"
+        return f"{decision_of(spec, 'decision')}::double"
     return cost_of(spec, decision_of(spec, "decision"))

@@ -24,7 +24,6 @@ from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
-from assets.storage.publishing import read_json
 from bentos.runtime import read_signature
 
 
@@ -112,18 +111,26 @@ def stop(home: Home, spec: ProductSpec, *, actor: str, reason: str) -> Entry:
         return made
 
 
+def current(home: Home, spec: ProductSpec) -> tuple[Entry, Stage] | None:
+    """The experiment that runs, with the entry of its stage, or None; services follow it, also if a kill kept them from it."""
+    with exclusive(home.decision_lock):
+        settle(home, spec)
+    entry = ledger.trusted(home, spec.name).running
+    return None if entry is None else (entry, experiment_records.read(home, entry))
+
+
 def running(home: Home, spec: ProductSpec) -> tuple[Entry, Stage]:
-    """The experiment that runs, with the entry of its stage; services follow it, also if a kill kept them from it.
+    """As `current`.
 
     Raises
     ------
     ExperimentError
-        If none does.
+        If no experiment runs.
     """
-    with exclusive(home.decision_lock):
-        settle(home, spec)
-    entry = _require_running(spec, ledger.trusted(home, spec.name))
-    return entry, experiment_records.read(home, entry)
+    found = current(home, spec)
+    if found is None:
+        raise _nothing_runs(spec)
+    return found
 
 
 def _still(home: Home, spec: ProductSpec, after: Entry) -> tuple[Standing, Stage]:
@@ -139,11 +146,15 @@ def _still(home: Home, spec: ProductSpec, after: Entry) -> tuple[Standing, Stage
 
 def _require_running(spec: ProductSpec, standing: Standing) -> Entry:
     if standing.running is None:
-        named = ", ".join(item.name for item in spec.experiments) or "none"
-        raise ExperimentError(
-            f"{spec.name}: no experiment runs. Declared are: {named}. Start one: `loopline experiment start {spec.name} NAME`."
-        )
+        raise _nothing_runs(spec)
     return standing.running
+
+
+def _nothing_runs(spec: ProductSpec) -> ExperimentError:
+    named = ", ".join(item.name for item in spec.experiments) or "none"
+    return ExperimentError(
+        f"{spec.name}: no experiment runs. Declared are: {named}. Start one: `loopline experiment start {spec.name} NAME`."
+    )
 
 
 def not_for_a_shadow(spec: ProductSpec, stage: Stage) -> ExperimentError:
@@ -167,8 +178,7 @@ def settle(home: Home, spec: ProductSpec) -> None:
             entry = replace(standing.running, version=arm.version, model_digest=arm.model_digest)
             if not bento_package.is_packaged(home, spec, entry):
                 bento_package.package(home, spec, entry)
-    if read_json(bento_package.pointer(home, spec.name)) != bento_package.pointed(home, spec.name, champion):
-        bento_package.point(home, spec.name, champion)
+    bento_package.point_if_changed(home, spec.name, champion)
 
 
 def ended_by_invalidation(home: Home, standing: Standing, invalid: Decision) -> Decision | None:

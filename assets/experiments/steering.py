@@ -50,6 +50,11 @@ def look(home: Home, spec: ProductSpec, now: datetime, *, is_dry: bool = False) 
     entry, stage = stages.running(home, spec)
     if stage.kind == "shadow":
         raise stages.not_for_a_shadow(spec, stage)
+    return look_at(home, spec, entry, stage, now, is_dry=is_dry)
+
+
+def look_at(home: Home, spec: ProductSpec, entry: Entry, stage: Stage, now: datetime, *, is_dry: bool = False) -> Looked:
+    """Look at a stage of a test or canary, recorded by this entry; as `look`."""
     found = looks.take(home, spec, stage, now)
     later = None if is_dry else _follow(home, spec, entry, stage, found)
     return Looked(found, publish(home, found), later)

@@ -9,7 +9,6 @@ from typing import Any
 
 from assets.errors import DigestError
 from assets.promotion.ledger_state import Entry, Standing
-from assets.storage import manifest
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import published, write_json
@@ -97,11 +96,6 @@ def read(home: Home, entry: Entry) -> Stage:
 def running(home: Home, standing: Standing) -> Stage | None:
     """The stage of the experiment that runs, if one does; raises like `read`."""
     return None if standing.running is None else read(home, standing.running)
-
-
-def withdraw(home: Home, product: str, name: str, digest: str) -> None:
-    """Remove the record of a stage that never came to the ledger."""
-    manifest.remove(_place(home, product, name, digest))
 
 
 def _place(home: Home, product: str, name: str, digest: str) -> Path:

@@ -164,6 +164,14 @@ def point(home: Home, product: str, champion: Entry) -> Path:
     return write_json(pointer(home, product), pointed(home, product, champion))
 
 
+def point_if_changed(home: Home, product: str, champion: Entry) -> bool:
+    """As `point`, if services are told anything else so far; whether they were."""
+    changed: bool = read_json(pointer(home, product)) != pointed(home, product, champion)
+    if changed:
+        point(home, product, champion)
+    return changed
+
+
 def is_dealing(home: Home, product: str) -> bool:
     """Whether services are told of an experiment."""
     path = pointer(home, product)

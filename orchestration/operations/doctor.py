@@ -12,7 +12,6 @@ from assets.promotion.known_heads import KnownHead, known
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.storage.home import Home
-from assets.storage.publishing import read_json, write_json
 
 AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 
@@ -85,14 +84,11 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
 
 def _strays(home: Home, product: str, champion: Entry) -> bool:
     """Whether services are told of other arms than the ledger has; they are told anew then, if the arms are packaged."""
-    path = bento_package.pointer(home, product)
-    told = read_json(path) if path.exists() else {}
-    if told.get("model_digest") != champion.model_digest or told == (wanted := bento_package.pointed(home, product, champion)):
+    if bento_package.followed(home, product) != champion.model_digest:
         return False
-    if bento_package.DEALT & wanted.keys():
+    if bento_package.DEALT & bento_package.pointed(home, product, champion).keys():
         return False  # `loopline experiment status` packages the arms
-    write_json(path, wanted)
-    return True
+    return bento_package.point_if_changed(home, product, champion)
 
 
 def _version(number: int | None) -> str:
