@@ -152,7 +152,8 @@ setup: .venv/core.stamp ## Only set up the environment
 lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(COMPILE) requirements/core.in -o requirements/core.txt
-	$(COMPILE) -c requirements/core.txt requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) -c requirements/core.txt requirements/stores.in -o requirements/stores.txt
+	$(COMPILE) -c requirements/core.txt -c requirements/stores.txt requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) -c requirements/core.txt requirements/containers.in -o requirements/containers.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving.in -o requirements/serving.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving_arrow.in -o requirements/serving_arrow.txt
@@ -181,6 +182,15 @@ $(UV): | requirements/bootstrap.txt
 .venv/dev.stamp: .venv/core.stamp requirements/dev.txt
 	@echo "setting up .venv from requirements/dev.txt"
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# buckets, lake tables, PostgreSQL: only who declares them needs their libraries
+.PHONY: stores
+stores: .venv/stores.stamp ## Set up what a home needs whose data lies elsewhere: buckets, lake tables, PostgreSQL
+
+.venv/stores.stamp: .venv/core.stamp requirements/stores.txt
+	@echo "setting up .venv from requirements/stores.txt"
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/stores.txt
 	@touch $@
 
 # Evidently's import takes longer than a whole look of ours, so it has an environment of its own
