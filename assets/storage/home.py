@@ -160,6 +160,11 @@ class Home:
         return self.root / "dagster"
 
     @property
+    def steps(self) -> Path:
+        """Locks of the stages that processes of their own make, and what they needed."""
+        return self.root / "steps"
+
+    @property
     def temporary(self) -> Path:
         """Drafts, on the same file system, so that publishing is a rename."""
         return self.root / "tmp"

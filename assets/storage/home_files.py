@@ -86,6 +86,8 @@ UNRECORDED = {
     "decision.lock": "a lock",
     "erasures/pending.json": "an erasure that is going on, and which the next command finishes",
     "registry/registry.lock": "a lock",
+    "steps/*.lock": "locks",
+    "steps/*.json": "how much memory a product's stages took last, by which `loopline run --jobs` plans",
     "keys/keys.lock": "a lock",
     "warehouse/warehouse.lock": "a lock",
     "ledger/ledger.db*": "a database, whose entries are chained",

@@ -43,6 +43,27 @@ def exclusive(lock_file: Path, *, on_wait: Any = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def shared(lock_file: Path, *, on_wait: Any = None) -> Iterator[None]:
+    """Hold a lock together with others that share it, and with nobody who holds it `exclusive`.
+
+    Parameters
+    ----------
+    lock_file, on_wait
+        As in `exclusive`.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if on_wait is not None:
+                stream.seek(0)
+                on_wait(stream.read().strip() or "unknown")
+            fcntl.flock(stream, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
 def warehouse_lock(home: Home) -> Iterator[None]:
     """Be the only process that has the warehouse open.
 

@@ -28,6 +28,7 @@ from orchestration.cli import (
     registries,
     replay,
     serving,
+    step,
     verification,
 )  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
@@ -43,7 +44,9 @@ def loopline() -> None:
 
 @loopline.command()
 @click.argument("product", required=False)
-def run(product: str | None) -> None:
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Products side by side, a process each.")
+@click.option("--memory", metavar="GB", type=click.FloatRange(0.1), help="What the processes may need together [what is free].")
+def run(product: str | None, jobs: int, memory: float | None) -> None:
     """Make everything anew that changed: of one PRODUCT and what it rests on, or of all."""
     from orchestration.cli.display import RunDisplay
 
@@ -55,21 +58,29 @@ def run(product: str | None) -> None:
         from orchestration.staleness import companions
 
         click.get_current_context().call_on_close(companions.end)
-        companions.prepare_first(home, product)
+        if jobs == 1:
+            companions.prepare_first(home, product)
         definitions = load_definitions(product)
         from orchestration.operations.status import status as read_status
         from orchestration.staleness.plan import declared_in
         from orchestration.staleness.run_loop import RunFailedError
         from orchestration.staleness.run_loop import run as run_loop
+        from orchestration.staleness.run_side_by_side import run_side_by_side
 
         def wave(planned: Any) -> None:
             display.wave(planned)
-            companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
+            if jobs == 1:
+                companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
 
         with resources.instance(home) as instance, display:
             failure = None
+            hooks: dict[str, Any] = {"on_wave": wave, "on_wait": display.waiting}
             try:
-                outcome = run_loop(definitions, instance, home, product, on_wave=wave, on_wait=display.waiting)
+                if jobs == 1:
+                    outcome = run_loop(definitions, instance, home, product, **hooks)
+                else:
+                    size = None if memory is None else int(memory * 1e9)
+                    outcome = run_side_by_side(definitions, instance, home, product, jobs=jobs, memory_bytes=size, **hooks)
             except RunFailedError as error:
                 outcome, failure = error.outcome, error
             if gateway := resources.pushgateway():
@@ -198,6 +209,7 @@ for command in (
     ledger.ledger,
     replay.replay,
     experiment.experiment,
+    step.step,
 ):
     loopline.add_command(command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class RunFailedError(LooplineError):
 
     def __init__(self, failures: list[Failure], outcome: Outcome) -> None:
         super().__init__("\n".join(failure.told for failure in failures))
+        self.failures = failures
         self.outcome = outcome
         self.is_refusal = all(failure.is_refusal for failure in failures)
 
@@ -53,6 +55,7 @@ def run(
     product: str | None = None,
     *,
     names: Collection[str] | None = None,
+    keys: AbstractSet[dg.AssetKey] | None = None,
     tags: Mapping[str, str] | None = None,
     on_wave: Callable[[Plan], None] = lambda _: None,
     on_wait: Callable[[str], None] = lambda _: None,
@@ -72,6 +75,8 @@ def run(
     names : collection of str, optional
         Only the product's own assets of these names, those that are made on demand included; what they rest on is taken as
         it is.
+    keys : set of AssetKey, optional
+        These assets instead, whatever product they are of.
     tags : mapping of str to str, optional
         Further tags of the Dagster runs.
     on_wave : callable, optional
@@ -86,33 +91,67 @@ def run(
     SpecificationError
         If there is no such product.
     """
-    graph: Any = definitions.resolve_asset_graph()
-    wanted = wanted_keys(graph, product, names)
-    job = definitions.resolve_implicit_global_asset_job_def()
-    outcome = Outcome()
+    wanted = wanted_keys(definitions.resolve_asset_graph(), product, names) if keys is None else keys
     with exclusive(home.run_lock, on_wait=on_wait):
         bury(instance)
         sweep(home)
-        failures: list[Failure] = []
-        while True:
-            planned = plan(graph, instance, home, wanted)
-            if planned.is_empty:
-                outcome.fresh = len(planned.fresh) - len({name.split("[")[0] for name in outcome.executed})
-                break
-            repeated = [key.to_user_string() for key in planned.reasons if key.to_user_string() in outcome.executed]
-            if repeated:
-                told = f"{', '.join(repeated)} changed again while this run was going on ({planned.reasons}). Run again."
-                failures.append(Failure(told))
-                break
-            on_wave(planned)
-            for launch in wave(planned):
-                result = _execute(job, instance, launch.assets, {**(tags or {}), **launch.tags})
-                failures += _failures(result)
-                made = {event.asset_key for event in result.all_events if event.is_step_materialization}
-                # what failed is not tried again in this run, nor what rests on it; other products go on
-                wanted = wanted - reachable(graph, set(launch.assets) - made, "child_keys")
-                for key in (item for item in launch.assets if item in made):
-                    outcome.executed.update(_told(planned, key, launch.tags))
+        return make(definitions, instance, home, wanted, tags=tags, on_wave=on_wave)
+
+
+def make(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    home: Home,
+    wanted: AbstractSet[dg.AssetKey],
+    *,
+    only: Mapping[dg.AssetKey, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    on_wave: Callable[[Plan], None] = lambda _: None,
+) -> Outcome:
+    """Make anew what is stale among some assets, for whoever holds the home or a part of it.
+
+    Parameters
+    ----------
+    definitions, instance, home, tags, on_wave
+        As in `run`.
+    wanted : set of AssetKey
+        The assets to look at; what they rest on is taken as it is.
+    only : mapping of AssetKey to str, optional
+        The one partition of an asset that is made; all that are stale of those that it does not name.
+
+    Raises
+    ------
+    RunFailedError
+        If a step fails.
+    """
+    graph: Any = definitions.resolve_asset_graph()
+    job = definitions.resolve_implicit_global_asset_job_def()
+    outcome = Outcome()
+    failures: list[Failure] = []
+    while True:
+        planned = plan(graph, instance, home, wanted)
+        for key, name in (only or {}).items():
+            if name in planned.partitions.get(key, ()):
+                planned.partitions[key] = [name]
+            else:
+                planned.partitions.pop(key, None)
+        if planned.is_empty:
+            outcome.fresh = len(planned.fresh) - len({name.split("[")[0] for name in outcome.executed})
+            break
+        repeated = [key.to_user_string() for key in planned.reasons if key.to_user_string() in outcome.executed]
+        if repeated:
+            told = f"{', '.join(repeated)} changed again while this run was going on ({planned.reasons}). Run again."
+            failures.append(Failure(told))
+            break
+        on_wave(planned)
+        for launch in wave(planned):
+            result = _execute(job, instance, launch.assets, {**(tags or {}), **launch.tags})
+            failures += _failures(result)
+            made = {event.asset_key for event in result.all_events if event.is_step_materialization}
+            # what failed is not tried again in this run, nor what rests on it; other products go on
+            wanted = wanted - reachable(graph, set(launch.assets) - made, "child_keys")
+            for key in (item for item in launch.assets if item in made):
+                outcome.executed.update(_told(planned, key, launch.tags))
     if failures:
         raise RunFailedError(failures, outcome)
     return outcome
