@@ -68,6 +68,11 @@ def pages_port() -> int:
     return int(given)
 
 
+def is_started_by_pipes() -> bool:
+    """Whether Dagster Pipes started this process; Dagster sets `DAGSTER_PIPES_CONTEXT`."""
+    return "DAGSTER_PIPES_CONTEXT" in os.environ
+
+
 def service_key() -> str | None:
     """The API key in `LOOPLINE_KEY`, with which a service is asked."""
     return os.environ.get("LOOPLINE_KEY")

@@ -5,13 +5,11 @@ https://docs.dagster.io/guides/build/external-pipelines
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from orchestration import resources
 from orchestration.staleness.stage_run import StepResult
-
-STARTED_BY_PIPES = "DAGSTER_PIPES_CONTEXT"
 
 
 @contextmanager
@@ -20,7 +18,7 @@ def reported() -> Iterator[Callable[[StepResult], None]]:
 
     An asset is reported if it is one that the other process asked for, once for all of its partitions.
     """
-    if STARTED_BY_PIPES not in os.environ:
+    if not resources.is_started_by_pipes():
         yield lambda _: None
         return
     from dagster_pipes import open_dagster_pipes
