@@ -87,6 +87,7 @@ UNRECORDED = {
     "erasures/pending.json": "an erasure that is going on, and which the next command finishes",
     "registry/registry.lock": "a lock",
     "keys/keys.lock": "a lock",
+    "keys/clock": "the newest time that was seen, by which keys expire",
     "warehouse/warehouse.lock": "a lock",
     "ledger/ledger.db*": "a database, whose entries are chained",
     "ledger/retraining.db*": "a database: when and why a training was started",
