@@ -12,13 +12,15 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from bentos.clock_mark import FILE, ClockMark
 
 SCOPES = ("predict", "admin")
 """What a key may do: predict; or that and ask for the model's description and the metrics."""
@@ -74,7 +76,7 @@ class ApiKey:
             raise KeyFileError(f"key '{self.id[:12]}' has an id, a name or a scope that no key has")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise KeyFileError(f"key {self.id} has no SHA-256")
-        for moment in (self.expires_at_utc, self.revoked_at_utc):
+        for moment in (self.created_at_utc, self.expires_at_utc, self.revoked_at_utc):
             if moment is not None and datetime.fromisoformat(moment).tzinfo is None:
                 raise KeyFileError(f"key {self.id} has a moment without an offset")
 
@@ -130,8 +132,14 @@ def write(product: str, keys: Mapping[str, ApiKey]) -> str:
     return json.dumps({"product": product, "keys": [asdict(key) for key in keys.values()]}, indent=2) + "\n"
 
 
+def newest(keys: Iterable[ApiKey]) -> float:
+    """The newest moment at which one of these keys was made or revoked, in seconds since 1970; 0 without keys."""
+    moments = (moment for key in keys for moment in (key.created_at_utc, key.revoked_at_utc) if moment is not None)
+    return max((datetime.fromisoformat(moment).timestamp() for moment in moments), default=0.0)
+
+
 class ApiKeys:
-    """The keys of one product, as they stand now.
+    """The keys of one product, as they stand now, by a clock that never goes back.
 
     Parameters
     ----------
@@ -162,6 +170,8 @@ class ApiKeys:
         self.keys: dict[str, ApiKey] = self.given
         self.seen: Any = ()
         self.due = 0.0
+        self.clock = ClockMark(None if file is None else file.with_name(FILE))
+        self.clock.raise_to(newest(self.given.values()))
         self.exist = bool(self.given)
         self.look()
 
@@ -184,6 +194,7 @@ class ApiKeys:
             self.keys = self.given
             self.exist = True
             self.problem(f"{self.file}: {error}. No key of it is valid until it can be read.")
+        self.clock.raise_to(newest(self.keys.values()))
         # a service that had keys once never opens by itself: a lost file makes no strangers welcome
         self.exist = self.exist or bool(self.keys)
 
@@ -193,6 +204,8 @@ class ApiKeys:
         if now >= self.due:
             self.due = now + SECONDS
             self.look()
+            self.clock.now()
+            self.clock.keep()
 
     def caller(self, token: str) -> Caller | None:
         """Who has this token; None if nobody does, or no longer."""
@@ -201,4 +214,4 @@ class ApiKeys:
         key = self.keys.get(found[1])
         # an unknown id takes as long as a wrong secret
         same = hmac.compare_digest(sha256(token.encode()).hexdigest(), NOBODY if key is None else key.sha256)
-        return key.caller if same and key is not None and time.time() < key.ends else None
+        return key.caller if same and key is not None and self.clock.now() < key.ends else None

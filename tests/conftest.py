@@ -12,6 +12,7 @@ import pytest
 from assets.processes.settings import settle_process
 from assets.storage.home import Home
 from assets.storage.locks import exclusive, warehouse_lock
+from tests import two_versions
 from tests.ports import free_port
 from tests.world import World, write_files
 
@@ -67,5 +68,26 @@ def ran_copy(ran: Home, tmp_path: Path) -> Iterator[Home]:
     copy = Home(tmp_path / "copy")
     with warehouse_lock(ran):  # another process of these tests may have it open
         shutil.copytree(ran.root, copy.root)
+    yield copy
+    shutil.rmtree(copy.root)
+
+
+@pytest.fixture(scope="session")
+def shop_files(common: Path) -> Path:
+    """The folder with the customers of `twice`."""
+    return made_once(common / "shop_files", two_versions.write_files)
+
+
+@pytest.fixture(scope="session")
+def twice(shop_files: Path, common: Path) -> Home:
+    """A home in which a weak model of a shop was promoted, then a better one; do not change it."""
+    return Home(made_once(common / "twice", lambda folder: two_versions.run_twice(Home(folder), shop_files)))
+
+
+@pytest.fixture
+def twice_copy(twice: Home, tmp_path: Path) -> Iterator[Home]:
+    """A copy of it, to be changed at will."""
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(twice.root, copy.root)
     yield copy
     shutil.rmtree(copy.root)

@@ -13,7 +13,7 @@ from typing import Any
 
 from assets.experiments.arm_moments import ArmMoments
 from assets.experiments.comparisons import Comparison, Question, compare, decided, is_within
-from assets.experiments.logged_metrics import logged_metric
+from assets.experiments.logged_metrics import logged_metrics
 from assets.methods import sample_ratio
 from assets.methods.always_valid import Verdict, of_all
 from assets.promotion.experiment_records import PLANNED, Stage
@@ -92,20 +92,19 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
     declared = ExperimentSpec.model_validate({name: item for name, item in stage.declared.items() if name != PLANNED})
     ends = _ends(datetime.fromisoformat(stage.began_at), now)
     # a request reaches its arm whether or not its outcome is known: units are counted where nothing is missing
-    reached = logged_metric(home, spec, stage, "latency_ms", ends)
+    deciding = (declared.metric,) if stage.kind == "test" else ()
+    found = logged_metrics(home, spec, stage, {"latency_ms", *deciding, *(item.metric for item in declared.guardrails)}, ends)
+    reached = found["latency_ms"]
     # narrowest at half of what is planned: that costs no power, and ends sooner where there is more to be found
     planned = max(float(stage.declared[PLANNED]) / 2, 1.0)
     asked = Question(declared.metric, declared.better, 0.0, declared.false_positive / len(stage.treatments), planned)
     parts = len(declared.guardrails) * (len(declared.steps) if stage.kind == "canary" else 1)
-    metric, waiting = [], 0
-    if stage.kind == "test":
-        found = logged_metric(home, spec, stage, declared.metric, ends)
-        metric, waiting = [_compared(stage, found, arm.name, asked) for arm in stage.treatments], found.waiting
+    metric = [_compared(stage, found[name], arm.name, asked) for name in deciding for arm in stage.treatments]
+    waiting = sum(found[name].waiting for name in deciding)
     guardrails: list[Comparison] = []
     for item in declared.guardrails:
-        found = reached if item.metric == "latency_ms" else logged_metric(home, spec, stage, item.metric, ends)
         question = replace(asked, metric=item.metric, better=item.better, max_harm=item.max_harm, alpha=asked.alpha / parts)
-        guardrails += [_compared(stage, found, arm.name, question) for arm in stage.treatments]
+        guardrails += [_compared(stage, found[item.metric], arm.name, question) for arm in stage.treatments]
     mismatch = _mismatch(stage, reached)
     verdict, told = _verdict(stage, declared, metric, guardrails, mismatch)
     if verdict == "undecided" and metric:

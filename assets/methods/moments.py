@@ -104,6 +104,17 @@ class Moments:
         scatter = self.scatter + other.scatter + (self.count * share)[..., None, None] * _outer(step, step)
         return Moments(count, self.mean + share[..., None] * step, scatter)
 
+    def of_columns(self, *columns: int) -> Moments:
+        """The moments of some columns, in the order that is given.
+
+        Examples
+        --------
+        >>> Moments.of(np.array([[1.0, 5.0], [3.0, 6.0]])).of_columns(1, 0).mean.tolist()
+        [5.5, 2.0]
+        """
+        chosen = list(columns)
+        return Moments(self.count, self.mean[..., chosen], self.scatter[..., chosen, :][..., chosen])
+
     def running(self) -> Moments:
         """The moments of all units up to each look, of those of each batch; looks are the first axis."""
         batches = [Moments(*parts) for parts in zip(self.count, self.mean, self.scatter, strict=True)]

@@ -13,12 +13,13 @@ from functools import lru_cache
 import numpy as np
 
 from assets.methods.bootstrap import Array
+from assets.methods.confidence_sequences import mixture_scale, normal_mixture
 
 PATHS = 10_000
 """Paths that are drawn: the standard error of a power of 80 % is 0.4 points."""
 
 
-def mixture_boundary(share: Array, false_positive: float) -> Array:
+def boundary(share: Array, false_positive: float) -> Array:
     """By how many standard errors the difference must differ from zero, after a share of the planned end.
 
     Parameters
@@ -32,12 +33,10 @@ def mixture_boundary(share: Array, false_positive: float) -> Array:
     --------
     At the planned end it asks for 3.04 standard errors, where a test at a fixed horizon asks for 1.96.
 
-    >>> mixture_boundary(np.array([0.1, 1.0]), 0.05).round(2).tolist()
-    [3.86, 3.04]
+    >>> boundary(np.array([0.1, 1.0]), 0.05).round(2).tolist()
+    [3.82, 3.04]
     """
-    tuned = -2 * np.log(false_positive) + np.log(1 - 2 * np.log(false_positive))
-    mass = tuned * share
-    return np.asarray(np.sqrt((mass + 1) / mass * np.log((mass + 1) / false_positive**2)))
+    return normal_mixture(share, mixture_scale(1.0, false_positive), false_positive)
 
 
 def always_valid_noncentrality(false_positive: float, power: float, looks: int, seed: int = 0) -> float:
@@ -95,4 +94,4 @@ def _least_drifts(looks: int, false_positive: float, seed: int) -> Array:
     share = np.arange(1, looks + 1) / looks
     steps = np.random.default_rng(seed).standard_normal((PATHS, looks)) / np.sqrt(looks)
     paths = np.cumsum(steps, axis=1)
-    return np.asarray((mixture_boundary(share, false_positive) * np.sqrt(share) - paths) / share)
+    return np.asarray((boundary(share, false_positive) * np.sqrt(share) - paths) / share)

@@ -1,8 +1,8 @@
 """How precisely a metric per row is known where whole units, not rows, are dealt to arms; and what the units' past explains.
 
-A unit's rows are not independent, so the unit is what counts: the metric is a ratio of two sums over units, and the delta
-method gives its error (Deng, Knoblich and Lu 2018, "Applying the delta method in metric analytics"). What of it the units' own
-past explains is removed by CUPED (Deng, Xu, Kohavi and Walker 2013), here of linearised ratios.
+A unit's rows are not independent, so the unit is what counts: the metric is a ratio of two sums over units, whose error
+`ratio_metrics` gives. What of it the units' own past explains is removed by CUPED (Deng, Xu, Kohavi and Walker 2013, "Improving
+the sensitivity of online controlled experiments by utilizing pre-experiment data"), here of linear ratios.
 """
 
 from __future__ import annotations
@@ -12,6 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from assets.methods.bootstrap import Array
+from assets.methods.moments import Moments
+from assets.methods.ratio_metrics import linearized
+
+ROUNDING = 1e-12
+"""The share of the sums' variance that rounding leaves where all units have the same ratio."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +63,12 @@ def variation(sums: Array, rows: Array) -> UnitVariation:
     (0.5, 0.3333)
     """
     seen = rows > 0
-    units, total = int(seen.sum()), float(rows.sum())
+    moments = Moments.of(np.stack([sums, rows], axis=-1)[seen])
+    units, total = int(moments.count), float(rows.sum())
     ratio = float(sums.sum() / total) if total else 0.0
     if units < 2 or ratio == 0:
         return UnitVariation(units, total, ratio, float("inf"))
-    error = float(np.var(linearised(sums[seen], rows[seen]), ddof=1)) / units
-    return UnitVariation(units, total, ratio, error / ratio**2)
-
-
-def linearised(sums: Array, rows: Array) -> Array:
-    """What each unit adds to the error of the ratio, shape (n_units,); a unit without a row adds nothing.
-
-    Examples
-    --------
-    >>> linearised(np.array([2.0, 0.0]), np.array([2.0, 2.0])).tolist()
-    [0.5, -0.5]
-    """
-    ratio = sums.sum() / rows.sum()
-    return np.asarray((sums - ratio * rows) / rows[rows > 0].mean())
+    return UnitVariation(units, total, ratio, max(float(linearized(moments).variance), 0.0) / units / ratio**2)
 
 
 def correlation_with_past(sums: Array, rows: Array, past_sums: Array, past_rows: Array) -> float:
@@ -100,10 +93,11 @@ def correlation_with_past(sums: Array, rows: Array, past_sums: Array, past_rows:
     1.0
     """
     seen = rows > 0
-    past_sums, past_rows = past_sums[seen], past_rows[seen]
-    if not past_rows.sum():
+    if not past_rows[seen].sum():
         return 0.0
-    now, before = linearised(sums[seen], rows[seen]), linearised(past_sums, past_rows)
-    if not now.std() or not before.std():
+    moments = Moments.of(np.stack([sums, rows, past_sums, past_rows], axis=-1)[seen])
+    linear = linearized(linearized(moments).of_columns(1, 2, 0))  # the past, and the present
+    spread, sums_spread = linear.scatter.diagonal(), moments.scatter.diagonal()[[2, 0]] / moments.mean[[3, 1]] ** 2
+    if not (spread > ROUNDING * sums_spread).all():
         return 0.0
-    return float(np.corrcoef(now, before)[0, 1])
+    return float(linear.scatter[0, 1] / np.sqrt(spread.prod()))

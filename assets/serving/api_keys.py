@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from assets.errors import AccessError
@@ -14,6 +14,7 @@ from assets.storage.locks import exclusive
 from assets.storage.publishing import publishing
 from bentos import api_keys
 from bentos.api_keys import NAME, ApiKey, KeyFileError
+from bentos.clock_mark import FILE, ClockMark
 
 
 def file_of(home: Home, product: str) -> Path:
@@ -36,6 +37,26 @@ def keys(home: Home, product: str) -> dict[str, ApiKey]:
         raise AccessError(
             f"{path} cannot be read: {error}. Restore it; or delete it and make new keys: until then no key of it is valid."
         ) from error
+
+
+def time_seen(home: Home, now: datetime) -> datetime:
+    """The time by which keys expire: never before one that a command or a service of this home saw.
+
+    Parameters
+    ----------
+    home : Home
+        Whose keys; it remembers this time as well, once it has keys.
+    now : datetime
+        What the clock says (aware).
+    """
+    clock = ClockMark(home.keys / FILE)
+    clock.raise_to(now.timestamp())
+    for file in home.keys.glob("*.json"):
+        with suppress(OSError, UnicodeDecodeError, KeyFileError):  # who lists them is told
+            clock.raise_to(api_keys.newest(api_keys.read(file.read_text(encoding="utf-8"), file.stem).values()))
+    if home.keys.exists():
+        clock.keep(0.0)
+    return max(now, datetime.fromtimestamp(clock.seen, UTC))
 
 
 def create(
@@ -66,8 +87,12 @@ def create(
     """
     if name is not None and not NAME.fullmatch(name):
         raise AccessError(f"{product}: a key's name is 1 to 64 letters, digits, '_', '.' or '-', not '{name}'. Choose another.")
-    if expires is not None and expires <= now:
-        raise AccessError(f"{product}: a key that expires at {expires.isoformat()} is not valid even now. Choose a later date.")
+    seen = time_seen(home, now)
+    if expires is not None and expires <= seen:
+        ahead = f" by the newest time seen, {seen.isoformat(timespec='seconds')} (see docs/security.md)" if seen > now else ""
+        raise AccessError(
+            f"{product}: a key that expires at {expires.isoformat()} is not valid even now{ahead}. Choose a later date."
+        )
     token, key = api_keys.make(name, scope, now, expires)
     with _changing(home, product) as found:
         found[key.id] = key

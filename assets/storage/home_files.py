@@ -89,6 +89,7 @@ UNRECORDED = {
     "steps/*.lock": "locks",
     "steps/*.json": "how much memory a product's stages took last, by which `loopline run --jobs` plans",
     "keys/keys.lock": "a lock",
+    "keys/clock": "the newest time that was seen, by which keys expire",
     "warehouse/warehouse.lock": "a lock",
     "ledger/ledger.db*": "a database, whose entries are chained",
     "ledger/retraining.db*": "a database: when and why a training was started",

@@ -63,7 +63,7 @@ def show(product: str | None, *, as_json: bool) -> None:
         if product is not None:
             products(product)
         wanted = sorted(path.stem for path in home.keys.glob("*.json")) if product is None else [product]
-        now = datetime.now(UTC).timestamp()
+        now = api_keys.time_seen(home, datetime.now(UTC)).timestamp()
         found = [
             {"product": name, **asdict(item), "state": item.state(now)}
             for name in wanted

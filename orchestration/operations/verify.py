@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from assets.errors import DigestError
+from assets.promotion import registration_folders
 from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.disk_errors import disk_error
@@ -122,6 +123,9 @@ def verify(home: Home, *, deep: bool = False, head: str | None = None) -> Verifi
             f"{home.root / MANIFEST}: no line has the digest {head}. The manifest was cut, rewritten or replaced since: "
             f"restore it from a backup, with the files that it names.{compacted if known.compacted else ''}"
         )
+    notes = chain_of_digests.notes(home, known)
+    problems, cut_off = _without_cut_off(home, known, problems)
+    notes += cut_off
     since = None if head is None else sum(item.line > known.heads.index(head) + 1 for item in known.files.values())
     problems += _databases(home, deep=deep)
     if known.is_cut:
@@ -132,7 +136,7 @@ def verify(home: Home, *, deep: bool = False, head: str | None = None) -> Verifi
         for found in chain_of_digests.disagreements(home, known, is_whole=not problems)
         if found.file not in damaged
     ]
-    return Verified(deep, len(known.files), read, known.head, since, problems, chain_of_digests.notes(home, known))
+    return Verified(deep, len(known.files), read, known.head, since, problems, notes)
 
 
 def accept(home: Home) -> list[Problem]:
@@ -188,6 +192,18 @@ def _files(home: Home, known: Manifest, *, deep: bool) -> tuple[int, list[Proble
         looked = list(pool.map(compared, both, chunksize=1))
     problems += [_problem(file, "changed") for file, (_, is_same) in zip(both, looked, strict=True) if not is_same]
     return sum(size for size, _ in looked), sorted(problems, key=lambda problem: problem.file)
+
+
+def _without_cut_off(home: Home, known: Manifest, problems: list[Problem]) -> tuple[list[Problem], list[str]]:
+    """The problems but files of registrations that were cut off, of which none is recorded; and a note on each of these."""
+    notes = []
+    for folder in registration_folders.folders(home):
+        inside = [item for item in problems if item.state == "unknown" and item.file.startswith(f"{folder}/")]
+        if inside and not any(file.startswith(f"{folder}/") for file in known.files):
+            problems = [item for item in problems if item not in inside]
+            told = "are of a registration that was cut off: the next `loopline run` deletes or records them"
+            notes.append(f"{len(inside)} files in {folder} {told}")
+    return problems, notes
 
 
 def _compared(path: Path, recorded: Recorded, *, deep: bool) -> tuple[int, bool]:

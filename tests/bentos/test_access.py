@@ -115,8 +115,8 @@ def test_a_key_may_do_what_its_scope_says(service: Shop) -> None:
 def test_a_refusal_does_not_tell_what_is_wrong_with_a_key(service: Shop) -> None:
     """Missing, unknown, expired, revoked, another product's, garbled, sent twice: one status, one body."""
     now = datetime.now(UTC)
-    good = service.key()
     expired, _ = api_keys.create(service.home, PRODUCT, "predict", now - timedelta(days=2), expires=now - timedelta(days=1))
+    good = service.key()
     revoked, key = api_keys.create(service.home, PRODUCT, "predict", now)
     api_keys.revoke(service.home, key.id, now)
     other, _ = api_keys.create(service.home, "diamond_cut", "admin", now)

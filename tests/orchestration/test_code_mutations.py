@@ -42,6 +42,7 @@ NO_CONTENT = {
     "assets.observability": "exports what was found out; nothing is made of it",
     "assets.processes": "where a function is called changes nothing that it gives",
     "assets.promotion.ledger_proofs": "proves to others what the ledger holds",
+    "assets.promotion.registration_folders": "tells `verify` what a registration left that was cut off",
     "assets.promotion.registry_retention": "tells what a prune may remove",
     "assets.replay": "runs the loop over the past in homes of its own",
     "assets.scaffolding": "writes a new declaration",

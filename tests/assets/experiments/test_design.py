@@ -12,7 +12,6 @@ import pytest
 from assets.errors import DataError
 from assets.experiments.design import Design, design
 from assets.experiments.outcome_history import OutcomeHistory
-from assets.methods.unit_variation import linearised
 from assets.spec.experiments import ExperimentSpec
 from tests.assets.spec.test_experiments import DECLARED
 
@@ -77,9 +76,9 @@ def test_a_simulated_experiment_of_the_designed_length_has_the_designed_power(us
     now, past = (
         part.groupby("unit")["value"].agg(["sum", "size"]).reindex(range(600)).to_numpy(float) for part in (during, before)
     )
-    values = linearised(*now.T)
+    values = _linear(*now.T)
     if uses_past:
-        covariate = linearised(*past.T)
+        covariate = _linear(*past.T)
         values = values - covariate * np.cov(values, covariate)[0, 1] / covariate.var(ddof=1)
     random = np.random.default_rng(1)
     arms = random.permuted(np.tile(np.arange(600) % 2, (1000, 1)), axis=1)
@@ -87,6 +86,11 @@ def test_a_simulated_experiment_of_the_designed_length_has_the_designed_power(us
     error = np.sqrt(values.var(ddof=1) * 4 / 600)
     effect = plan.detectable * 5.0
     assert np.mean((difference + effect) / error > 1.96) == pytest.approx(0.8, abs=0.06)
+
+
+def _linear(sums: Any, rows: Any) -> Any:
+    """What each unit adds to the error of the ratio (Deng, Knoblich and Lu 2018)."""
+    return (sums - sums.sum() / rows.sum() * rows) / rows.mean()
 
 
 def test_the_units_own_past_shortens_an_experiment() -> None:

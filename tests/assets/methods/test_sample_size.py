@@ -10,7 +10,7 @@ import pytest
 from assets.methods.kinds import KINDS
 from assets.methods.row_costs import row_costs
 from assets.methods.sample_size import noncentrality, power_of
-from assets.methods.sequential_power import always_valid_noncentrality, always_valid_power, mean_duration, mixture_boundary
+from assets.methods.sequential_power import always_valid_noncentrality, always_valid_power, boundary, mean_duration
 from assets.methods.unit_variation import correlation_with_past, variation
 from bentos.decisions import decide
 
@@ -31,7 +31,7 @@ def test_the_boundary_is_crossed_as_rarely_as_it_says() -> None:
     looks, batch = 56, 100
     drawn = random.exponential(1.0, (2000, 2 * looks, batch)).sum(axis=2) - batch
     standard = np.cumsum(drawn, axis=1) / np.sqrt(batch * np.arange(1, 2 * looks + 1))
-    crossed = np.abs(standard) > mixture_boundary(np.arange(1, 2 * looks + 1) / looks, 0.05)
+    crossed = np.abs(standard) > boundary(np.arange(1, 2 * looks + 1) / looks, 0.05)
     assert 0.005 < crossed.any(axis=1).mean() < 0.05
     naive = (np.abs(standard[:, :looks]) > 1.96).any(axis=1).mean()
     assert naive > 0.25
@@ -44,7 +44,7 @@ def test_the_designed_power_is_that_of_counted_rows() -> None:
     effect = always_valid_noncentrality(0.05, 0.8, looks)
     drawn = random.exponential(1.0, (2000, looks, batch)).sum(axis=2) - batch + effect * np.sqrt(batch / looks)
     standard = np.cumsum(drawn, axis=1) / np.sqrt(batch * np.arange(1, looks + 1))
-    crossed = standard > mixture_boundary(np.arange(1, looks + 1) / looks, 0.05)
+    crossed = standard > boundary(np.arange(1, looks + 1) / looks, 0.05)
     assert crossed.any(axis=1).mean() == pytest.approx(0.8, abs=0.03)
     assert always_valid_power(effect, 0.05, looks) == pytest.approx(0.8, abs=0.001)
     ends = np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, looks).mean() / looks
@@ -73,6 +73,8 @@ def test_the_correlation_with_the_past_counts_units_that_have_none() -> None:
     old = (np.arange(20_000) % 2).astype(float)
     assert correlation_with_past(now, ones, past * old, old) == pytest.approx(0.5 / np.sqrt(2), abs=0.02)
     assert correlation_with_past(now, ones, past * 0, ones * 0) == 0
+    rows = random.integers(1, 8, 20_000).astype(float)
+    assert correlation_with_past(2.1 * rows, rows, past, ones) == 0, "all units have the same ratio, but for rounding"
 
 
 @pytest.mark.parametrize(

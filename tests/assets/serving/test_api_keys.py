@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -15,6 +16,9 @@ import pytest
 from assets.errors import AccessError
 from assets.serving import api_keys
 from assets.storage.home import Home
+from assets.storage.home_files import unrecorded
+from bentos.api_keys import ApiKeys
+from bentos.clock_mark import FILE
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -119,10 +123,41 @@ def test_a_changed_field_is_found_or_changes_no_right(home: Home, field: str, va
     told = json.loads(file.read_text())
     told["keys"][0][field] = value
     file.write_text(json.dumps(told))
-    harmless = {("expires_at_utc", None), ("name", "2026-01-01"), ("created_at_utc", "2026-01-01")}
-    harmless |= {("created_at_utc", "../x"), ("created_at_utc", "")}
-    if (field, value) in harmless:
+    if (field, value) in {("expires_at_utc", None), ("name", "2026-01-01")}:
         assert api_keys.keys(home, "churn")[key.id].scope == "predict"
     else:
         with pytest.raises(AccessError, match="cannot be read"):
             api_keys.keys(home, "churn")
+
+
+def test_an_expired_key_stays_so_while_the_clock_is_set_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the service that saw it expire, in the next one, and in the list; until the mark of a wrong clock is deleted."""
+    present = time.time()
+    token, key = api_keys.create(
+        home, "churn", "predict", datetime.now(UTC), expires=datetime.fromtimestamp(present, UTC) + timedelta(hours=1)
+    )
+    service = ApiKeys("churn", api_keys.file_of(home, "churn"))
+    assert service.caller(token) == key.caller
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: present + 7200)
+        service.due = 0.0
+        service.refresh()
+        assert service.caller(token) is None
+    assert service.caller(token) is None
+    assert ApiKeys("churn", api_keys.file_of(home, "churn")).caller(token) is None
+    assert key.state(api_keys.time_seen(home, datetime.now(UTC)).timestamp()) == "expired"
+    with pytest.raises(AccessError, match="not valid even now by the newest time seen"):
+        api_keys.create(home, "churn", "predict", datetime.now(UTC), expires=datetime.now(UTC) + timedelta(hours=1))
+    mark = home.keys / FILE
+    assert (stat.S_IMODE(mark.stat().st_mode), unrecorded("keys/clock") is None) == (0o600, False)
+    mark.unlink()
+    assert ApiKeys("churn", api_keys.file_of(home, "churn")).caller(token) == key.caller
+
+
+@pytest.mark.parametrize("content", ["", "no moment", "2026", "9999999999-01-01T00:00:00+00:00"])
+def test_a_mark_that_is_no_moment_is_none(home: Home, content: str) -> None:
+    """It is written anew; when keys were made is known by themselves."""
+    api_keys.create(home, "churn", "predict", NOW)
+    (home.keys / FILE).write_text(content)
+    assert api_keys.time_seen(home, NOW - timedelta(days=9)) == NOW
+    assert (home.keys / FILE).read_text().startswith("2026-06-01T00:00:00+00:00")

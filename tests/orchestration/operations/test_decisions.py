@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -34,47 +33,20 @@ from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run
 from tests.assets.promotion.test_known_heads import cut, fork, gone, older, rewrite
-from tests.shop import FOLLOWING, customers, definitions, product, run_products
-
-WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
-WHO = {"actor": "tester", "reason": "for a test"}
-
-
-def churn(**parameters: int) -> ProductSpec:
-    """The product, with these parameters; its promotion asks for the metric alone."""
-    spec = product("churn")
-    return product(
-        "churn",
-        model={**spec.model.model_dump(), "parameters": parameters or spec.model.parameters},
-        promotion={"min_saving": -10_000.0},
-        baseline={"by": {"age": 10}},
-    )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The customers' file."""
-    folder = tmp_path_factory.mktemp("shop")
-    customers(6000).to_csv(folder / "customers.csv", index=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def twice(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home in which a weak model was promoted, then a better one; do not change it."""
-    home = Home(tmp_path_factory.mktemp("twice") / "home")
-    run_products(home, folder, churn(**WEAK))
-    run_products(home, folder, churn())
-    return home
+from tests.shop import FOLLOWING, definitions, run_products
+from tests.two_versions import WEAK, WHO, churn
 
 
 @pytest.fixture
-def home(twice: Home, tmp_path: Path) -> Iterator[Home]:
-    """A copy of it, to be changed at will."""
-    copy = Home(tmp_path / "copy")
-    shutil.copytree(twice.root, copy.root)
-    yield copy
-    shutil.rmtree(copy.root)
+def folder(shop_files: Path) -> Path:
+    """The customers' file."""
+    return shop_files
+
+
+@pytest.fixture
+def home(twice_copy: Home) -> Home:
+    """A home in which a weak model was promoted, then a better one, to be changed at will."""
+    return twice_copy
 
 
 def served(home: Home) -> tuple[int | None, int | None, set[int]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import random
+import signal
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,6 @@ from assets.monitoring import outcome_intake
 from assets.promotion import experiment_records, ledger, ledger_database
 from assets.promotion.experiment_records import Stage
 from assets.serving import bento_package
-from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -42,10 +43,9 @@ from orchestration.operations.verify import verify
 from orchestration.staleness.run_tags import REASON
 from tests.bentos.serving import answering, until
 from tests.models import promised
-from tests.shop import customers, definitions, product, run_products
+from tests.shop import customers, definitions, product
+from tests.two_versions import WHO, churn
 
-WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
-WHO = {"actor": "tester", "reason": "for a test"}
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
 GUARDRAILS = [{"metric": "error", "max_harm": 1.0}, {"metric": "latency_ms", "max_harm": 0.5}]
 COMMON = {"arms": {"control": "champion", "treatment": 1}, "unit": "customer"}
@@ -56,36 +56,10 @@ CANARY = ExperimentSpec.model_validate(
 SHADOW = ExperimentSpec.model_validate({**COMMON, "name": "dark", "kind": "shadow"})
 
 
-def churn(**parameters: int) -> ProductSpec:
-    """The product, with these parameters; its requests are about customers, and the gate asks for little."""
-    spec = product("churn")
-    return product(
-        "churn",
-        model={**spec.model.model_dump(), "parameters": parameters or spec.model.parameters},
-        promotion={"min_saving": -10_000.0},
-        baseline={"by": {"age": 10}},
-        serving={"entity": {"name": "customer", "keep": "plain"}},
-    )
-
-
-@pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home in which a weak model was promoted, then a better one; do not change it."""
-    folder = tmp_path_factory.mktemp("shop")
-    customers(6000).to_csv(folder / "customers.csv", index=False)
-    home = Home(tmp_path_factory.mktemp("twice") / "home")
-    run_products(home, folder, churn(**WEAK))
-    run_products(home, folder, churn())
-    return home
-
-
 @pytest.fixture
-def home(twice: Home, tmp_path: Path) -> Iterator[Home]:
-    """A copy of it, to be changed at will."""
-    copy = Home(tmp_path / "copy")
-    shutil.copytree(twice.root, copy.root)
-    yield copy
-    shutil.rmtree(copy.root)
+def home(twice_copy: Home) -> Home:
+    """A home in which a weak model was promoted, then a better one, to be changed at will."""
+    return twice_copy
 
 
 def pointed(home: Home) -> dict[str, Any]:
@@ -398,6 +372,45 @@ def test_a_kill_after_an_end_is_mended_by_the_next_look_or_doctor(home: Home, mo
             mend()
         assert "split" not in pointed(home)
     assert doctor.examine(home, ["churn"]) == []
+
+
+def test_killed_at_any_moment_services_deal_as_the_ledger_says_after_the_next_command(home: Home) -> None:
+    """Kills while experiments start, grow and are stopped, each at a random moment: no lock and no draft stays."""
+    _change(home)  # the arms are packaged once
+    started = time.perf_counter()
+    _change(home)
+    longest = max(0.4, 6 * (time.perf_counter() - started))
+    chance = random.Random(17)  # noqa: S311 - when to kill
+    before, states = len(ledger.entries(home)), set()
+    for _ in range(10):
+        child = os.fork()
+        if child == 0:
+            while True:  # it is going to be killed
+                _change(home)
+        time.sleep(chance.uniform(0.0, longest))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        home.prepare()
+        found = stages.current(home, churn())
+        states.add(found[0].stage if found else None)
+        dealt = [(arm["name"], arm["share"]) for arm in pointed(home).get("split", {}).get("arms", [])]
+        assert dealt == ([(arm.name, arm.share) for arm in found[1].arms if arm.share] if found else [])
+        assert verify(home).problems == []
+        assert doctor.examine(home, ["churn"]) == []
+        assert not any(home.temporary.iterdir())
+    assert len(ledger.entries(home)) > before + 3, "the kills came in the middle of work"
+    assert len(states) > 1, "and met it in different stages"
+
+
+def _change(home: Home) -> None:
+    """Start a canary, let it grow, and stop it; whichever comes next."""
+    found = stages.current(home, churn())
+    if found is None:
+        stages.start(home, churn(), CANARY, **WHO)
+    elif found[0].stage[1] == "start":
+        stages.step(home, churn(), found[0], 0.5, {}, **WHO)
+    else:
+        stages.stop(home, churn(), **WHO)
 
 
 def test_what_was_looked_at_is_what_is_ended(home: Home) -> None:

@@ -309,3 +309,28 @@ def test_keys_are_accounted_for(ran_copy: Home) -> None:
     file = api_keys.file_of(ran_copy, PRODUCT)
     file.write_text(file.read_text().replace('"predict"', '"admin"'))
     assert told(verify(ran_copy)) == {ran_copy.relative(file): "changed"}
+
+
+def test_files_of_a_registration_that_was_cut_off_are_named_and_no_problem(spoilt: Home) -> None:
+    """MLflow lays them before a manifest names them; a file that is added to a version's stays unknown."""
+    lines = (spoilt.root / MANIFEST).read_bytes()
+    known = manifest.read(spoilt.root, anew=True)
+    assert known is not None
+    ours = sorted(file for file in known.files if file.startswith(f"registry/artifacts/{PRODUCT}/"))
+    folder = "/".join(ours[0].split("/")[:4])
+    inside = [file for file in ours if file.startswith(f"{folder}/")]
+    added = spoilt.root / folder / "artifacts" / "added.txt"
+    with put_back(spoilt.root / MANIFEST, added):
+        added.write_text("x")
+        assert [(item.file, item.state) for item in verify(spoilt).problems] == [(spoilt.relative(added), "unknown")]
+        added.unlink()
+        with put_back(*(spoilt.root / file for file in inside)):
+            copies = {file: (spoilt.root / file).read_bytes() for file in inside}
+            manifest.remove(spoilt.root / folder)
+            for file, content in copies.items():  # as before the manifest named them
+                (spoilt.root / file).parent.mkdir(parents=True, exist_ok=True)
+                (spoilt.root / file).write_bytes(content)
+            found = verify(spoilt)
+            assert [item for item in found.problems if item.state == "unknown"] == []
+            assert f"{len(inside)} files in {folder} are of a registration that was cut off" in " ".join(found.notes)
+    assert (spoilt.root / MANIFEST).read_bytes() == lines
