@@ -115,6 +115,18 @@ class Moments:
         chosen = list(columns)
         return Moments(self.count, self.mean[..., chosen], self.scatter[..., chosen, :][..., chosen])
 
+    def times(self, factor: Any) -> Moments:
+        """The moments with the first column multiplied by a factor of shape (...).
+
+        Examples
+        --------
+        >>> Moments.of(np.array([1.0, 2.0, 3.0])).times(2.0).variance
+        array(4.)
+        """
+        scale = np.ones_like(self.mean)
+        scale[..., 0] = factor
+        return Moments(self.count, self.mean * scale, self.scatter * _outer(scale, scale))
+
     def running(self) -> Moments:
         """The moments of all units up to each look, of those of each batch; looks are the first axis."""
         batches = [Moments(*parts) for parts in zip(self.count, self.mean, self.scatter, strict=True)]

@@ -90,9 +90,16 @@ def rate(counts: Counts, *, alpha: float, expected: float = 0.5, weight: float =
 
 
 def difference(
-    treated: Counts, control: Counts, *, probability: float, expected: float, planned: float, alpha: float
+    treated: Counts,
+    control: Counts,
+    *,
+    probability: float,
+    expected: float,
+    planned: float,
+    alpha: float,
+    control_weight: float = 1.0,
 ) -> Bounds:
-    """The interval of the treated arm's rate less the control's, at each look.
+    """The interval of the treated arm's rate less the control's, or less a multiple of it, at each look.
 
     Parameters
     ----------
@@ -107,10 +114,18 @@ def difference(
         The rows of both arms at which the interval should be narrowest; it holds at all.
     alpha : float
         The error rate.
+    control_weight : float
+        By what the control's rate is multiplied, above 0. With 1.5 the interval lies below 0 where the treated arm's rate is
+        surely below one and a half times the control's, which is not known either.
 
     Returns
     -------
     Bounds of shape (...)
+
+    Raises
+    ------
+    ValueError
+        If the probability, the expected rate or the weight is impossible.
 
     Examples
     --------
@@ -124,11 +139,18 @@ def difference(
 
     def is_out(at: Array, *, is_above: bool) -> np.ndarray[Any, Any]:
         found = log_capital(
-            treated, control, at, probability=probability, expected=expected, planned=planned, is_above=is_above
+            treated,
+            control,
+            at,
+            probability=probability,
+            expected=expected,
+            planned=planned,
+            is_above=is_above,
+            control_weight=control_weight,
         )
         return np.asarray(found >= limit)
 
-    least, most = (np.full(np.shape(treated.rows), end) for end in (-1.0, 1.0))
+    least, most = (np.full(np.shape(treated.rows), end) for end in (-control_weight, 1.0))
     return Bounds(_end(partial(is_out, is_above=True), least, most), _end(partial(is_out, is_above=False), most, least))
 
 
@@ -141,6 +163,7 @@ def log_capital(
     expected: float,
     planned: float,
     is_above: bool,
+    control_weight: float = 1.0,
 ) -> Array:
     """The logarithm of the capital of bets against a difference: evidence, an e-value, that may be looked at any time.
 
@@ -149,10 +172,10 @@ def log_capital(
 
     Parameters
     ----------
-    treated, control, probability, expected, planned
+    treated, control, probability, expected, planned, control_weight
         As in `difference`.
     null : float or ndarray of shape (...)
-        The difference that is doubted.
+        The difference that is doubted: from minus the control's weight to 1.
     is_above : bool
         Whether the bets are that the difference is larger; else that it is smaller.
 
@@ -164,7 +187,7 @@ def log_capital(
     Raises
     ------
     ValueError
-        If the probability or the expected rate is impossible.
+        If the probability, the expected rate or the weight is impossible.
 
     Examples
     --------
@@ -177,25 +200,30 @@ def log_capital(
         raise ValueError(f"the probability of the treated arm is {probability}: it must lie between 0 and 1.")
     if not 0 <= expected <= 1:
         raise ValueError(f"the expected rate is {expected}: it must lie from 0 to 1.")
+    if not control_weight > 0:
+        raise ValueError(f"the control's weight is {control_weight}: it must be above 0.")
     sign = 1.0 if is_above else -1.0
     cells = (
         (treated.ones, (1 - expected) / probability),
         (treated.rows - treated.ones, -expected / probability),
-        (control.ones, -(1 - expected) / (1 - probability)),
-        (control.rows - control.ones, expected / (1 - probability)),
+        (control.ones, -control_weight * (1 - expected) / (1 - probability)),
+        (control.rows - control.ones, control_weight * expected / (1 - probability)),
     )
-    bets, weights = _bets(probability, expected, planned, 1 / (1 + max(-sign * value for _, value in cells)))
-    doubted = np.asarray(null, dtype=float)
+    # outcomes are taken less what is expected, of which the multiple leaves a part
+    left = (control_weight - 1) * expected
+    most = max(1.0, control_weight) + abs(left) + max(-sign * value for _, value in cells)
+    bets, weights = _bets(probability, expected, planned, 1 / most, control_weight)
+    doubted = np.asarray(null, dtype=float) + left
     parts = np.array([sum(number * np.log1p(bet * sign * (value - doubted)) for number, value in cells) for bet in bets])
     largest = parts.max(axis=0)
     return np.asarray(largest + np.log(np.tensordot(weights, np.exp(parts - largest), axes=1)))
 
 
-def _bets(probability: float, expected: float, planned: float, most: float) -> tuple[Array, Array]:
+def _bets(probability: float, expected: float, planned: float, most: float, control_weight: float) -> tuple[Array, Array]:
     """How much of the capital is bet, and on how much of it."""
     from scipy.stats import halfnorm
 
-    variance = max(expected * (1 - expected), 1 / planned) * (1 / probability + 1 / (1 - probability))
+    variance = max(expected * (1 - expected), 1 / planned) * (1 / probability + control_weight**2 / (1 - probability))
     usual = halfnorm.ppf(QUANTILES) * np.sqrt(mixture_scale(planned, LEVEL) / variance)
     weights = np.concatenate([np.full(len(usual), SURE / len(usual)), np.full(len(GRID), (1 - SURE) / len(GRID))])
     return np.concatenate([np.minimum(usual, 0.999 * most), GRID * most]), weights

@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.experiments import canary, coverage, false_findings, power, returning_units, sample_ratio, service, speed
+from benchmarks.experiments import (
+    canary,
+    coverage,
+    false_findings,
+    guardrails,
+    power,
+    returning_units,
+    sample_ratio,
+    service,
+    speed,
+)
 from benchmarks.measuring import machine, table
 
 SECTIONS: dict[str, ModuleType] = {
@@ -22,6 +32,7 @@ SECTIONS: dict[str, ModuleType] = {
     "Coverage": coverage,
     "Sample-ratio mismatch": sample_ratio,
     "A canary": canary,
+    "Guardrails at their margin": guardrails,
     "Speed": speed,
     "A shadow beside the service": service,
 }
