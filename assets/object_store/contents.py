@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,10 +29,10 @@ class ChangedMeanwhileError(Exception):
     """A file was replaced between the look at it and its upload."""
 
 
-def upload(
-    bucket: Bucket, files: Mapping[str, LocalFile], known: Listing, rewritten: Callable[[str], bool] = lambda _: False
-) -> Listing:
-    """Write the bytes of files to the store, equal ones once; what the store holds is not written again.
+def upload(bucket: Bucket, files: Mapping[str, LocalFile]) -> Listing:
+    """Write the bytes of files to the store, equal ones once.
+
+    What an earlier commit stored is not named again: another machine may be deleting it, as nothing needs it any more.
 
     Parameters
     ----------
@@ -40,18 +40,14 @@ def upload(
         The store.
     files : mapping of str to LocalFile
         The files by their path.
-    known : dict of str to Item
-        What the store holds by its last commit.
-    rewritten : callable
-        Whether what lies in an object is written again all the same.
 
     Raises
     ------
     ChangedMeanwhileError
         If a file is not as it was looked at.
     """
-    places = {item.digest: (item.object, item.offset) for item in known.values() if not rewritten(item.object)}
-    new = {file.digest: file for file in files.values() if file.digest not in places}
+    places: dict[str, tuple[str, int]] = {}
+    new = {file.digest: file for file in files.values()}
     tasks: list[tuple[str, list[LocalFile]]] = [
         (f"objects/sha256/{file.digest[:2]}/{file.digest}.{_nonce()}", [file]) for file in new.values() if file.size > ALONE
     ]

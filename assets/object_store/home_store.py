@@ -32,6 +32,9 @@ class LedgerCopy(Protocol):
     def take(self, entries: list[dict[str, Any]]) -> None:
         """Append entries that follow those it holds, and see that it holds the others; what is after a gap is left."""
 
+    def arrived(self) -> None:
+        """Do what follows once files of another machine are in the home."""
+
     def take_database(self, file: Path) -> None:
         """Append the entries of another copy of the ledger."""
 

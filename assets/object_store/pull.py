@@ -218,6 +218,7 @@ def take(
     if files or gone:
         sync_state.begin(store.home, [*files, *gone])
         _place(store.home, state.listing, files, drafts, gone)
+        store.ledger.arrived()
         os.sync()
         stamps |= {path: sync_state.stamp(store.home.root / path) for path in files if unrecorded(path) and path != MANIFEST}
     after = replace(state, listing=new, stamps=stamps, only=wanted)

@@ -106,7 +106,7 @@ def push(
                     sync_state.write(store.home, replace(state, stamps=mine.stamps))
                 return None
             try:
-                items = contents.upload(store.bucket, mine.changed, state.listing, rewritten)
+                items = contents.upload(store.bucket, mine.changed)
                 break
             except contents.ChangedMeanwhileError as error:
                 changed = str(error)
@@ -165,5 +165,5 @@ def _with_ledger(
     """The changes with the ledger as it is now that others' entries were taken, and with the stamps of what was."""
     now = local_changes.look(store.home, state, scratch, lambda path: path == LEDGER)
     stamps = {**state.stamps, **{path: stamp for path, stamp in mine.stamps.items() if path in mine.changed}, **now.stamps}
-    more = contents.upload(store.bucket, now.changed, state.listing)
+    more = contents.upload(store.bucket, now.changed)
     return LocalChanges({**mine.changed, **now.changed}, mine.gone, stamps), {**items, **more}

@@ -18,11 +18,12 @@ from assets.object_store import address, home_store, push
 from assets.object_store.bucket import Bucket
 from assets.object_store.home_store import HomeStore
 from assets.object_store.record_log import Record
-from assets.promotion import ledger_database, ledger_verification
+from assets.promotion import ledger_database, ledger_verification, registry_location
 from assets.promotion.ledger_database import recorded
 from assets.promotion.ledger_state import Entry
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 
 NAMES = {field.name for field in fields(Entry)}
 
@@ -76,6 +77,13 @@ class Replica:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
             found = ledger_database.read(connection).entries
         self.take([vars(entry) for entry in found])
+
+    def arrived(self) -> None:
+        """Let the addresses in MLflow's database be those of this home."""
+        database = self.home.registry / "mlflow.db"
+        if database.exists():
+            with exclusive(self.home.registry / "registry.lock"):
+                registry_location.settle(database)
 
     def _checked(self, told: dict[str, Any]) -> Entry:
         self._require(told.keys() == NAMES, told.get("number"))

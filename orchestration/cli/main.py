@@ -28,6 +28,7 @@ from orchestration.cli import (
     registries,
     replay,
     serving,
+    store,
     verification,
 )  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
@@ -38,7 +39,8 @@ from orchestration.cli.ports import UI, require_free
 def loopline() -> None:
     """Closed-loop MLOps as code: raw files to a served model and back."""
     settle_process()
-    erasure.finish_interrupted()
+    if click.get_current_context().invoked_subcommand != "store":
+        erasure.finish_interrupted()
 
 
 @loopline.command()
@@ -200,6 +202,9 @@ for command in (
     experiment.experiment,
 ):
     loopline.add_command(command)
+for command in loopline.commands.values():
+    store.published(command)
+loopline.add_command(store.store)
 
 
 def main() -> None:
