@@ -26,15 +26,15 @@ PIECE = 8 << 20
 """How many bytes of a large object one request reads."""
 REASONS = {
     r"NoSuchBucket": "there is no such bucket. Make it, or mend the address",
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|ExpiredToken|InvalidToken|Unauthorized|403|401": (
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|ExpiredToken|InvalidToken|status code: 40[13]": (
         "the credentials are refused. Mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN where there is "
         "one), or ask for the right to read, write, list and delete there"
     ),
-    r"[Mm]issing.*credential|CredentialsNotLoaded|metadata/instance|169\.254": (
+    r"[Mm]issing.*credential|CredentialsNotLoaded|latest/meta-data|169\.254\.169": (
         "there are no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for your own server"
     ),
-    r"507|QuotaExceeded|XMinioStorageFull|No space left|os error 28|StorageFull": "it is full. Make room there",
-    r"5\d\d |error sending request|timed out|timeout|connection|Connection|error decoding|os error 111": (
+    r"status code: 507|QuotaExceeded|XMinioStorageFull|No space left|os error 28|StorageFull": "it is full. Make room there",
+    r"status code: 5\d\d|error sending request|timed out|timeout|connection|Connection|error decoding|os error 111": (
         "it does not answer, or not in time. See whether the server runs and AWS_ENDPOINT_URL names it; LOOPLINE_STORE_TIMEOUT "
         "allows it more seconds"
     ),

@@ -70,7 +70,7 @@ def serve(product: str, host: str, port: int | None, **options: Any) -> None:
         os.execve(program, command, environment)  # noqa: S606 - ours
     from orchestration.operations import published_service
 
-    sys.exit(published_service.serve(published, product, command, environment, _problem))
+    sys.exit(published_service.serve(published, product, command, environment, problem=_problem))
 
 
 @click.command()

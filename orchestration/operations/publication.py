@@ -166,7 +166,7 @@ def with_store(found: Verified, store: HomeStore, *, deep: bool) -> Verified:
         for told in verification.problems_of(store, deep=deep)
     ]
     only = sync_state.read(store.home).only
-    own = [item for item in found.problems if item.state != "missing" or listing.is_within(item.file, only)]
+    own = [item for item in found.problems if listing.is_within(item.file, only)]
     return replace(found, problems=[*own, *problems])
 
 

@@ -49,6 +49,7 @@ def serve(
     product: str,
     command: Sequence[str],
     environment: Mapping[str, str],
+    *,
     problem: Callable[[str], None],
     every_seconds: float = EVERY_SECONDS,
 ) -> int:
