@@ -15,6 +15,8 @@
     │   └── OverlapError       a log says too little of a rule that was never served
     ├── DigestError            stored bytes are not the bytes that were published
     ├── BackupError            a folder holds no backup of this home, or what it holds cannot be restored
+    ├── StoreError             a store cannot be reached, or does not hold what this home published
+    │   └── StoreConflictError another machine published meanwhile
     ├── LedgerError            what should be recorded cannot be: the version never served, serves already, or is invalid
     │   └── UntrustedLedgerError  the ledger was shortened, replaced or rewritten: a head that is kept elsewhere says so
     ├── PackagingError         BentoML could not build the champion's bento
@@ -32,6 +34,7 @@
 Others are no part of the tree: `bentos` imports none of this, and `assets.storage.asset_result` hands a check's result on::
 
     Exception
+    ├── ChangedMeanwhileError  a file was replaced while it was published (`assets.object_store.contents`): it is read again
     ├── FailedCheckError       a check failed while an asset was made: recorded, then the error that it holds is raised
     ├── ModelError             a model folder is not loaded (`bentos.runtime`)
     │   ├── TamperedModelError its bytes are not those that were promoted
@@ -101,6 +104,14 @@ class DigestError(LooplineError):
 
 class BackupError(LooplineError):
     """A home cannot be backed up into a folder, or restored from it."""
+
+
+class StoreError(LooplineError):
+    """The store that a home is published to cannot be used."""
+
+
+class StoreConflictError(StoreError):
+    """Another machine published what this one changed too."""
 
 
 class LedgerError(LooplineError):

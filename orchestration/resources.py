@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.errors import HomeError
+from assets.errors import HomeError, StoreError
 from assets.processes.settings import SETTINGS
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
@@ -21,12 +21,35 @@ from assets.storage.publishing import publishing
 if TYPE_CHECKING:
     import dagster as dg
 
+    from assets.object_store.address import Address
+
 
 HOME_VARIABLE = "LOOPLINE_HOME"
 DEFAULT_HOME = REPOSITORY / "data"
 PAGES_VARIABLE = "LOOPLINE_PAGES_PORT"
 PAGES_PORT = 2980
 """Where `loopline ui` serves a home's pages; the ports from here to that of the Dagster UI are for those of other homes."""
+
+
+def store_address() -> Address | None:
+    """Where `LOOPLINE_STORE` says that the home is published; None where it is not set.
+
+    Raises
+    ------
+    StoreError
+        If it names no store, or `LOOPLINE_STORE_TIMEOUT` is no number of seconds.
+    """
+    from assets.object_store.address import TIMEOUT_SECONDS, address_of
+
+    url, given = os.environ.get("LOOPLINE_STORE"), os.environ.get("LOOPLINE_STORE_TIMEOUT") or str(TIMEOUT_SECONDS)
+    if not url:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        raise StoreError(f"LOOPLINE_STORE_TIMEOUT={given} must be a number of seconds, such as 30.") from None
+    found: Address = address_of(url, seconds)
+    return found
 
 
 def is_home_named() -> bool:

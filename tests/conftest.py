@@ -12,6 +12,7 @@ import pytest
 from assets.processes.settings import settle_process
 from assets.storage.home import Home
 from assets.storage.locks import exclusive, warehouse_lock
+from orchestration.operations.store_server import StoreServer, running
 from tests import two_versions
 from tests.ports import free_port
 from tests.world import World, write_files
@@ -60,6 +61,14 @@ def ran(world: World, common: Path) -> Home:
 def home(tmp_path: Path) -> Home:
     """An empty home."""
     return Home(tmp_path / "home").prepare()
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """A real S3 server; each test uses a bucket or a prefix of its own."""
+    pytest.importorskip("obstore")
+    with running(tmp_path_factory.mktemp("object_server")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from assets.promotion.checkpoint import Checkpoint, checkpoint_of
 from assets.promotion.known_heads import KnownHead, known
 from assets.promotion.ledger_database import recorded
 from assets.promotion.ledger_state import LEDGER, Decision, Entry, Standing
-from assets.promotion.ledger_writer import appending
+from assets.promotion.ledger_writer import Append, appended
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 
@@ -99,7 +99,8 @@ def promote(home: Home, product: str, decision: Decision, *, instead_of: str | N
     LedgerError
         If another is champion by now, or the model is invalid.
     """
-    with appending(home, product) as (now, append):
+
+    def decide(now: Standing, append: Append) -> Entry:
         _require_valid(product, now, decision)
         if now.champion_digest != instead_of:
             raise LedgerError(
@@ -108,11 +109,16 @@ def promote(home: Home, product: str, decision: Decision, *, instead_of: str | N
             )
         return append("promotion", decision)
 
+    return appended(home, product, decide)
+
 
 def refuse(home: Home, product: str, decision: Decision) -> Entry:
     """Record a refusal; the same refusal by the same verdict is recorded once."""
-    with appending(home, product) as (now, append):
+
+    def decide(now: Standing, append: Append) -> Entry:
         return now.refused_by(decision.version, decision.verdict) or append("refusal", decision)
+
+    return appended(home, product, decide)
 
 
 def rollback(home: Home, product: str, decision: Decision) -> Entry:
@@ -123,7 +129,8 @@ def rollback(home: Home, product: str, decision: Decision) -> Entry:
     LedgerError
         If the version never served, serves already, or is invalid.
     """
-    with appending(home, product) as (now, append):
+
+    def decide(now: Standing, append: Append) -> Entry:
         _require_valid(product, now, decision)
         if now.champion_digest == decision.model_digest:
             raise LedgerError(f"{product}: version {decision.version} serves already, so there is nothing to roll back.")
@@ -133,6 +140,8 @@ def rollback(home: Home, product: str, decision: Decision) -> Entry:
                 f"Use `loopline promote {product} {decision.version} --reason …`."
             )
         return append("rollback", decision)
+
+    return appended(home, product, decide)
 
 
 def invalidate(home: Home, product: str, decision: Decision, ended: Decision | None = None) -> list[Entry]:
@@ -155,7 +164,8 @@ def invalidate(home: Home, product: str, decision: Decision, ended: Decision | N
     LedgerError
         If it is invalid already.
     """
-    with appending(home, product) as (now, append):
+
+    def decide(now: Standing, append: Append) -> list[Entry]:
         _require_valid(product, now, decision)
         before = now.fallback if now.champion_digest == decision.model_digest else None
         made = [] if ended is None or now.running is None else [append("experiment", ended)]
@@ -174,11 +184,12 @@ def invalidate(home: Home, product: str, decision: Decision, ended: Decision | N
             made.append(append("rollback", earlier))
         return made
 
+    return appended(home, product, decide)
+
 
 def accept(home: Home, product: str, decision: Decision) -> Entry:
     """Record that a person accepts one finding of the gate; who serves does not change by it."""
-    with appending(home, product) as (_, append):
-        return append("acceptance", decision)
+    return appended(home, product, lambda _, append: append("acceptance", decision))
 
 
 def experiment(home: Home, product: str, decision: Decision, *, after: Entry | None) -> Entry:
@@ -196,7 +207,8 @@ def experiment(home: Home, product: str, decision: Decision, *, after: Entry | N
     LedgerError
         If another stage, or another experiment, was recorded meanwhile, or a model is invalid.
     """
-    with appending(home, product) as (now, append):
+
+    def decide(now: Standing, append: Append) -> Entry:
         _require_valid(product, now, decision)
         if now.running != after:
             name, stage = ("no experiment", "") if now.running is None else now.running.stage
@@ -205,6 +217,8 @@ def experiment(home: Home, product: str, decision: Decision, *, after: Entry | N
                 f"Look again: `loopline experiment status {product}`."
             )
         return append("experiment", decision)
+
+    return appended(home, product, decide)
 
 
 def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list[Entry]:
@@ -230,8 +244,9 @@ def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list
     decisions = [
         Decision(0, "", "", actor, f"{reason} ({problem.kind})", by_hand=True, finding=finding) for finding in problem.findings
     ]
-    with appending(home, LEDGER, is_trusted=False) as (_, append):
-        return [append("acceptance", decision) for decision in decisions]
+    return appended(
+        home, LEDGER, lambda _, append: [append("acceptance", decision) for decision in decisions], is_trusted=False
+    )
 
 
 def _require_valid(product: str, now: Standing, decision: Decision) -> None:

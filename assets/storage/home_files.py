@@ -14,6 +14,8 @@ PENDING = "manifest.pending"
 """The file that holds what the manifest is about to record."""
 TEMPORARY = "tmp"
 """The folder of drafts."""
+STORE = "store"
+"""The folder of what this machine knows of the store that the home is published to."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,22 @@ UNRECORDED = {
     "replays/*/policies/*": "drafts: the states of a policy that is played again",
     "replays/*/shared/*": "what the policies of a replay share, with a manifest of its own",
     "earlier/*": "what an earlier version of Loopline recorded",
+    f"{STORE}/*": "what this machine knows of the store that the home is published to",
 }
 """The files that no manifest names, by pattern, with what they are."""
+PUBLISHED = (
+    MANIFEST,
+    "ledger/ledger.db",
+    "ledger/retraining.db",
+    "registry/mlflow.db",
+    "dagster/history/*.db",
+    "dagster/schedules/*.db",
+    "dagster/storage/*",
+    "served/*.sqlite",
+    "streams/*.db",
+    "tuning/*.journal",
+)
+"""Those of them that are published to a store all the same; the others are of this machine only, or made again."""
 _UNRECORDED = re.compile("|".join(map(translate, UNRECORDED)))
 
 

@@ -29,6 +29,7 @@ from orchestration.cli import (
     replay,
     serving,
     step,
+    store,
     verification,
 )  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
@@ -39,7 +40,8 @@ from orchestration.cli.ports import UI, require_free
 def loopline() -> None:
     """Closed-loop MLOps as code: raw files to a served model and back."""
     settle_process()
-    erasure.finish_interrupted()
+    if click.get_current_context().invoked_subcommand != "store":
+        erasure.finish_interrupted()
 
 
 @loopline.command()
@@ -212,6 +214,9 @@ for command in (
     step.step,
 ):
     loopline.add_command(command)
+for command in loopline.commands.values():
+    store.published(command)
+loopline.add_command(store.store)
 
 
 def main() -> None:

@@ -8,13 +8,18 @@ import sys
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestration import resources
+from orchestration.cli import store
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import require_free
+
+if TYPE_CHECKING:
+    from assets.object_store.home_store import HomeStore
+    from assets.storage.home import Home
 
 
 @click.command()
@@ -33,7 +38,9 @@ from orchestration.cli.ports import require_free
 def serve(product: str, host: str, port: int | None, **options: Any) -> None:
     """Serve the champion of PRODUCT over HTTP, and change to another as soon as there is one."""
     with told():
-        home = resources.home_from_environment().prepare()
+        home = resources.home_from_environment()
+        published = _published(home, product)
+        home.prepare()
         from assets.serving import bento_package, service_access
         from orchestration.declarations import products, service_port
 
@@ -58,7 +65,12 @@ def serve(product: str, host: str, port: int | None, **options: Any) -> None:
     where = ["--host", access.host, "--port", str(port), "--timeout-graceful-shutdown", "20"]
     if access.tls_certificate is not None:
         where += ["--ssl-certfile", str(access.tls_certificate.absolute()), "--ssl-keyfile", str(options["tls_key"].absolute())]
-    os.execve(program, [str(program), "serve", str(bento_package.bento_folder(home, tag)), *where], environment)  # noqa: S606 - ours
+    command = [str(program), "serve", str(bento_package.bento_folder(home, tag)), *where]
+    if published is None:
+        os.execve(program, command, environment)  # noqa: S606 - ours
+    from orchestration.operations import published_service
+
+    sys.exit(published_service.serve(published, product, command, environment, problem=_problem))
 
 
 @click.command()
@@ -134,6 +146,22 @@ def container(product: str, *, smoke: bool, port: int) -> None:
         if smoke:
             found = container_image.smoke(image["reference"], spec, champion, port=port)
             click.echo(f"ready after {found['ready_seconds']} s, answered {json.dumps(found['answer'])}")
+
+
+def _published(home: Home, product: str) -> HomeStore | None:
+    """The store of a published home, once what the service needs was taken from it."""
+    wanted = resources.store_address()
+    if wanted is None and not store.is_declared(home):
+        return None
+    from orchestration.operations import publication, published_service
+
+    found = publication.required(home, wanted)
+    published_service.take_first(found, product, store.waiting, _problem)
+    return found
+
+
+def _problem(told: str) -> None:
+    click.echo(told, err=True)
 
 
 COMMANDS: tuple[click.Command, ...] = (serve, predict, lookup, container)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from orchestration import resources
+from orchestration.cli import store
 from orchestration.cli.errors import told
 
 
@@ -31,6 +32,10 @@ def verify(head: str | None, *, deep: bool, accept: bool, as_json: bool) -> None
         with exclusive(home.run_lock, on_wait=RunDisplay(home).waiting):
             accepted = verifying.accept(home) if accept else []
             found = verifying.verify(home, deep=deep or accept, head=head)
+        if (wanted := resources.store_address()) is not None or store.is_declared(home):
+            from orchestration.operations import publication
+
+            found = publication.with_store(found, publication.required(home, wanted), deep=deep)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:

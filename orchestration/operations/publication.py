@@ -1,0 +1,184 @@
+"""Publication: a home that is published takes what others published before a command, and publishes after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from assets.errors import StoreError
+from assets.object_store import address, listing, local_changes, pull, push, record_log, sync_state, tidy, verification
+from assets.object_store.address import Address
+from assets.object_store.home_store import HomeStore
+from assets.object_store.pull import Published, Pulled
+from assets.object_store.push import Pushed
+from assets.promotion import published_ledger
+from assets.storage.drafts import draft_folder
+from assets.storage.home import Home
+from assets.storage.home_files import STORE
+from assets.storage.locks import exclusive
+from assets.storage.manifest import remove
+from orchestration.operations.verify import Problem, Verified
+
+OnWait = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a home and its store stand to each other.
+
+    Parameters
+    ----------
+    store : str
+        The store's address.
+    home_id : str
+        The id of the home; empty where nothing was published or taken yet.
+    taken : int
+        The last record of the store's log that this home has taken or made.
+    to_take, to_publish : int
+        How many records were made since, and how many files of this home are not published.
+    files, size_bytes : int
+        What is published, as far as was taken.
+    is_part : bool
+        Whether only what a service needs was taken.
+    """
+
+    store: str
+    home_id: str
+    taken: int
+    to_take: int
+    to_publish: int
+    files: int
+    size_bytes: int
+    is_part: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented form: see docs/stores.md."""
+        return {"schema": 1, **asdict(self)}
+
+
+def opened(home: Home, wanted: Address | None) -> HomeStore | None:
+    """The store of a home: the one that is wanted, or the one that it was published to; None if there is none.
+
+    Raises
+    ------
+    StoreError
+        If it is published to another one than is wanted.
+    """
+    if wanted is not None and wanted != address.declared(home):
+        address.declare(home, wanted)
+    return published_ledger.opened(home)
+
+
+def required(home: Home, wanted: Address | None) -> HomeStore:
+    """As `opened`.
+
+    Raises
+    ------
+    StoreError
+        If no store is declared.
+    """
+    store = opened(home, wanted)
+    if store is None:
+        raise StoreError("no store is declared. Set LOOPLINE_STORE=s3://BUCKET/PREFIX, or file:///FOLDER.")
+    return store
+
+
+def take(
+    store: HomeStore,
+    on_wait: OnWait,
+    *,
+    only: Callable[[Published], list[str]] | None = None,
+    aside: bool = False,
+) -> Pulled:
+    """Take what others published, while no run of this machine goes on."""
+    alone: Callable[[], AbstractContextManager[object]] = partial(exclusive, store.home.run_lock, on_wait=on_wait)
+    return pull.pull(store, only=only, aside=aside, alone=alone)
+
+
+def for_service(product: str) -> Callable[[Published], list[str]]:
+    """The patterns of what the service of a product needs: the bentos that its pointer names, its keys, and the records."""
+
+    def needed(published: Published) -> list[str]:
+        pointer = published(f"bentos/champions/{product}.json") or b""
+        bentos = bentos_of(product, pointer.decode())
+        return ["home.json", "manifest.jsonl", "keys/*", "erasures/*", f"bentos/champions/{product}.json", *bentos]
+
+    return needed
+
+
+def bentos_of(product: str, pointer: str) -> list[str]:
+    """The patterns of the bentos that a pointer names.
+
+    Examples
+    --------
+    >>> bentos_of("churn", '{"folder": "../bentos/churn/v1-0a/src/bentos", "tag": "churn:v1-0a"}')
+    ['bentos/bentos/churn/v1-0a/*']
+    """
+    named = re.findall(rf"bentos/{re.escape(product)}/([^/\"]+)/src", pointer)
+    return sorted({f"bentos/bentos/{product}/{name}/*" for name in named})
+
+
+def publish_served(store: HomeStore, product: str) -> None:
+    """Publish what a service of this machine was asked and answered."""
+    push.push(store, lambda path: path.startswith(f"served/{product}/"))
+
+
+def after_command(store: HomeStore, command: str) -> None:
+    """Publish what a command changed; what it removed for good is deleted from the store too."""
+    if command in ("prune", "forget"):
+        tidy.tidy(store, erase=command == "forget")
+    else:
+        push.push(store)
+
+
+def standing(store: HomeStore) -> Standing:
+    """How a home and its store stand to each other; nothing is changed."""
+    state = sync_state.read(store.home)
+    with draft_folder(store.home) as scratch:
+        mine = local_changes.look(store.home, state, scratch)
+    since = record_log.numbers_after(store.bucket, state.number)
+    changed = (mine.changed.keys() | mine.gone) - {local_changes.LEDGER}
+    return Standing(
+        store.url,
+        state.home_id,
+        state.number,
+        len(since),
+        len(changed),
+        len(state.listing),
+        sum({item.digest: item.size for item in state.listing.values()}.values()),
+        state.only is not None,
+    )
+
+
+def wrong(store: HomeStore, *, deep: bool) -> list[str]:
+    """What is wrong with the store: see `verification.problems_of`."""
+    return verification.problems_of(store, deep=deep)
+
+
+def with_store(found: Verified, store: HomeStore, *, deep: bool) -> Verified:
+    """What a look at a home found, with what is wrong with its store; a home that holds a part only misses nothing by that."""
+    problems = [
+        Problem(store.url, "missing", told, "on a machine whose home is whole, `loopline store push --whole`")
+        for told in verification.problems_of(store, deep=deep)
+    ]
+    only = sync_state.read(store.home).only
+    own = [item for item in found.problems if listing.is_within(item.file, only)]
+    return replace(found, problems=[*own, *problems])
+
+
+def move(home: Home, wanted: Address) -> None:
+    """Publish a home elsewhere from now on: all of it, with the next push. The former store stays as it is."""
+    folder = home.root / STORE
+    for name in ("declared.json", "state.json", "pending.json", "unfinished.json"):
+        if (folder / name).exists():
+            remove(folder / name)
+    address.declare(home, wanted)
+
+
+def whole(store: HomeStore) -> Pushed | None:
+    """Write every byte to the store again, where some of it was damaged there."""
+    return push.push(store, rewritten=lambda _: True)

@@ -1,0 +1,103 @@
+"""Published service: a service of a published home, which takes new champions and publishes what it was asked and answered."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import FrameType
+
+from assets.errors import StoreError
+from assets.object_store import sync_state
+from assets.object_store.home_store import HomeStore
+from assets.serving import bento_package
+from orchestration.operations import publication
+
+EVERY_SECONDS = 15.0
+"""How often the store is asked whether another version is champion."""
+
+
+def take_first(store: HomeStore, product: str, on_wait: Callable[[str], None], problem: Callable[[str], None]) -> None:
+    """Take what a service needs; where the store cannot be reached and a champion is here already, that one serves.
+
+    Parameters
+    ----------
+    store, product
+        The home and its store, and the product.
+    on_wait : callable
+        Called with the holder's process id if a run holds the home.
+    problem : callable
+        Told why nothing was taken.
+
+    Raises
+    ------
+    StoreError
+        If nothing can be taken, and no champion is here.
+    """
+    try:
+        publication.take(store, on_wait, only=publication.for_service(product))
+    except StoreError as error:
+        if not bento_package.pointer(store.home, product).exists():
+            raise
+        problem(f"what was taken before is served: {error}")
+
+
+def serve(
+    store: HomeStore,
+    product: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    problem: Callable[[str], None],
+    every_seconds: float = EVERY_SECONDS,
+) -> int:
+    """Run a service until it ends or is told to, and publish its prediction log: days that are over, and all at its end.
+
+    Parameters
+    ----------
+    store, product
+        The home and its store, and the product.
+    command, environment
+        How the service is started.
+    problem : callable
+        Told why the store cannot be used; the service goes on meanwhile.
+    every_seconds : float
+        How often another champion is looked for, in a home that holds only what services need.
+
+    Returns
+    -------
+    int
+        The service's exit code.
+    """
+    process = subprocess.Popen(list(command), env=dict(environment))
+
+    def told_to_end(number: int, _: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, told_to_end) for number in (signal.SIGTERM, signal.SIGINT)}
+    is_part = sync_state.read(store.home).only is not None
+    day = datetime.now(UTC).date()
+    try:
+        while process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(every_seconds)
+                break
+            try:
+                if is_part:
+                    publication.take(store, lambda _: None, only=publication.for_service(product))
+                if (today := datetime.now(UTC).date()) != day:
+                    publication.publish_served(store, product)
+                    day = today
+            except StoreError as error:
+                problem(str(error))
+        try:
+            publication.publish_served(store, product)
+        except StoreError as error:
+            problem(f"the prediction log is not published: {error}")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return process.returncode
