@@ -7,9 +7,9 @@
     ├── ExtensionError         a module of `loopline_extensions` cannot be used
     ├── HomeError              LOOPLINE_HOME cannot be used
     │   └── DiskError          its disk is full or cannot be written
-    ├── SourceError            a raw file is missing, corrupt or not what its declaration says
+    ├── SourceError            a raw file or a table elsewhere is missing, corrupt or not what its declaration says
     ├── WarehouseError         dbt failed to build or to test
-    ├── ContractError          the feature relation broke its contract
+    ├── ContractError          the feature relation, or the schema of a source's table, broke its contract
     ├── DataError              there is nothing to train on, to evaluate or to score
     │   ├── UnlearnableError   a table from which nothing can be learnt: `loopline new` refuses it
     │   └── OverlapError       a log says too little of a rule that was never served
@@ -81,7 +81,7 @@ class WarehouseError(LooplineError):
 
 
 class ContractError(LooplineError):
-    """The feature relation broke its contract; nothing was published."""
+    """The feature relation, or the schema of a source's table, broke its contract; nothing was published."""
 
 
 class DataError(LooplineError):

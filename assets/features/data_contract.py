@@ -163,7 +163,7 @@ def explain(breaks: list[Break], spec: ProductSpec) -> str:
 
 def relation(spec: ProductSpec) -> str:
     """What the contract is held against, for people."""
-    return spec.features.relation or f"the rows of {spec.source.file if spec.source else spec.name}"
+    return spec.features.relation or f"the rows of {spec.source.file or spec.source.origin if spec.source else spec.name}"
 
 
 def _measure(table: ir.Table, spec: ProductSpec, rule: Rule) -> Break:

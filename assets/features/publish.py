@@ -86,7 +86,11 @@ def table(connection: duckdb.DuckDBPyConnection) -> ir.Table:
 
 
 def publish(
-    home: Home, spec: ProductSpec, connection: duckdb.DuckDBPyConnection, landed: Mapping[str, Sequence[str]]
+    home: Home,
+    spec: ProductSpec,
+    connection: duckdb.DuckDBPyConnection,
+    landed: Mapping[str, Sequence[str]],
+    versions: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Snapshot:
     """Publish the candidate, once its contract is known to hold, as the current snapshot.
 
@@ -100,9 +104,11 @@ def publish(
         From `candidate`.
     landed : mapping of str to sequence of str
         The landed files that it rests on, by table, as paths within the home.
+    versions : mapping of str to mapping, optional
+        From which table elsewhere, and from which version of it, landed tables were read.
     """
     snapshot = write(home, spec, connection)
-    write_json(origin(home, spec.name, snapshot.digest), {"landed": dict(landed)})
+    write_json(origin(home, spec.name, snapshot.digest), {"landed": dict(landed), "versions": dict(versions or {})})
     write_json(home.snapshots / spec.name / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
     return snapshot
 

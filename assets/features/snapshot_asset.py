@@ -36,6 +36,6 @@ def publish_snapshot(home: Home, spec: ProductSpec) -> AssetResult:
         result = CheckResult(CONTRACT, not breaks, {"breaks": [asdict(item) for item in breaks]})
         if breaks:
             raise FailedCheckError(result, ContractError(data_contract.explain(breaks, spec)))
-        snapshot = publish.publish(home, spec, connection, landed)
+        snapshot = publish.publish(home, spec, connection, landed, landed_tables.versions(home, landed))
     figures = {ROWS: snapshot.rows, "digest": snapshot.digest, "path": snapshot.path}
     return AssetResult(snapshot.digest, figures, snapshot.path, [result])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import SourceError
-from assets.spec.source import CsvSpec
+from assets.spec.csv_dialect import CsvSpec
 
 DELIMITERS = (",", ";", "\t", "|")
 RECORDS = 200

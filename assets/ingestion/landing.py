@@ -1,4 +1,6 @@
-"""Landing: raw files become immutable typed Parquet, a month at a time; rows that break a rule go to quarantine.
+"""Landing: raw rows become immutable typed Parquet, a month at a time; rows that break a rule go to quarantine.
+
+They come from files, or from tables elsewhere.
 
 Every row of the file is either good or quarantined, with every reason, but for those of forgotten entities, which are left out.
 A partition is published by one small record that names its files by digest, so a run that dies leaves the earlier landing in
@@ -7,13 +9,14 @@ place. Joining and deriving belong to the warehouse.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assets.errors import SourceError
-from assets.ingestion import forgotten, raw_files, row_rules, row_validation
+from assets.ingestion import extracts, forgotten, raw_files, row_rules, row_validation
 from assets.ingestion.file_formats import MEMORY
 from assets.ingestion.landed_tables import Landed, names_in_quarantine
 from assets.ingestion.row_validation import LINE, PARTITION, REASONS, STATIC, UNASSIGNED, count
@@ -51,16 +54,15 @@ def land(
     Raises
     ------
     SourceError
-        If the file is missing, corrupt, or has other columns than declared.
+        If the file or table is missing, corrupt, or has other columns than declared.
+    ContractError
+        If a column of a table has another type than when it was last landed.
     """
     import duckdb
 
     table = source.tables[table_name]
-    path = raw_files.locate(source, table, declared_in)
-    digest = raw_files.digest(path)
-    name = f"{source.name}.{table_name} ({path.name})"
     with (
-        raw_files.readable(path, table, home) as read,
+        _raw(home, source, table_name, declared_in) as (read, digest, name, version),
         draft_folder(home) as scratch,
         duckdb.connect() as connection,
     ):
@@ -87,9 +89,26 @@ def land(
                 partition=partition,
                 rows_in=counts.get(partition, 0),
                 source=digest,
+                version=version,
             )
             for partition in wanted
         ]
+
+
+@contextmanager
+def _raw(
+    home: Home, source: SourceSpec, table_name: str, declared_in: Path
+) -> Iterator[tuple[list[raw_files.ReadFile], str, str, dict[str, Any] | None]]:
+    """The rows of a file or of a table elsewhere, with the digest, the name in errors and the version of what was read."""
+    table, name = source.tables[table_name], f"{source.name}.{table_name}"
+    if table.stored is not None:
+        with extracts.read(home, source, table_name, raw_files.base(source, declared_in)) as found:
+            yield found.read, found.state, f"{name} ({found.version['table']})", found.version
+        return
+    path = raw_files.locate(source, table, declared_in)
+    digest = raw_files.digest(path)
+    with raw_files.readable(path, table, home) as read:
+        yield read, digest, f"{name} ({path.name})", None
 
 
 def _partitions(table: TableSpec) -> list[str]:
@@ -108,6 +127,7 @@ def _publish(
     partition: str,
     rows_in: int,
     source: str,
+    version: dict[str, Any] | None,
 ) -> Landed:
     """Write a partition's good and bad rows by digest, then the record that makes them current."""
     types = {name: row_rules.SQL_TYPES[kind] for name, kind in table.landed_columns.items()}
@@ -146,6 +166,7 @@ def _publish(
         home.relative(bad[0]),
         bad[1],
         source,
+        version,
     )
     if record.rows_in != record.rows_good + record.rows_quarantined:
         raise SourceError(

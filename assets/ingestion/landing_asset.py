@@ -43,5 +43,11 @@ def _figures(home: Home, records: Sequence[Landed]) -> dict[str, Any]:
         "rows_in": sum(record.rows_in for record in records),
         "rows_quarantined": sum(record.rows_quarantined for record in records),
         "reasons": reasons,
+        **_version(records[0]),
         "quarantine": home.root / records[0].quarantine_file,
     }
+
+
+def _version(record: Landed) -> dict[str, Any]:
+    """Which version of a table elsewhere was read, and how many rows were read anew for it."""
+    return {} if record.version is None else {f"table_{name}": value for name, value in record.version.items() if value != ""}

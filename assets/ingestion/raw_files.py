@@ -59,13 +59,18 @@ def place(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
     """
     if source.distribution is not None:
         try:
-            return Path(str(distribution(source.distribution).locate_file(table.file)))
+            return Path(str(distribution(source.distribution).locate_file(str(table.file))))
         except PackageNotFoundError as error:
             raise SourceError(
                 f"{source.name}: the distribution '{source.distribution}' is not installed. Run `make setup`, or correct "
                 "'distribution' in its defs.yaml."
             ) from error
-    return (declared_in / str(source.folder) / table.file).resolve()
+    return (base(source, declared_in) / str(table.file)).resolve()
+
+
+def base(source: SourceSpec, declared_in: Path) -> Path:
+    """The folder from which relative paths of a source count."""
+    return declared_in / (source.folder or ".")
 
 
 def files(path: Path) -> list[Path]:

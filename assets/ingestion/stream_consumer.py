@@ -23,7 +23,7 @@ from assets.errors import SourceError
 from assets.ingestion import csv_dialect, row_validation, text_encoding
 from assets.ingestion.forgotten import Forgotten
 from assets.spec import SourceSpec, TableSpec
-from assets.spec.source import CsvSpec
+from assets.spec.csv_dialect import CsvSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.storage.sql import identifier

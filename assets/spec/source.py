@@ -1,4 +1,4 @@
-"""What a source of raw files declares: where they are, their columns, and the rules each row must keep."""
+"""What a source declares: where its files or tables are, their columns, and the rules each row must keep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, MonthsSpec, Name
+from assets.spec.csv_dialect import CsvSpec
 from assets.spec.features import FeatureSpec
+from assets.spec.stored_tables import DeltaSpec, IcebergSpec, PostgresSpec, StoredTable
 
 ColumnType = Literal["integer", "number", "text", "timestamp", "boolean"]
 TIME_FORMATS = ("year", "quarter", "month", "epoch_seconds", "epoch_milliseconds", "decimal_year", "decimal_month")
@@ -94,29 +96,6 @@ class PartitionSpec(MonthsSpec):
     """Give one that yields the row's day; the days without any row are then counted against its timeliness."""
 
 
-class CsvSpec(Declaration):
-    """How a text table is written."""
-
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(default=",", examples=[";"])
-    """Give the character between fields."""
-    decimal: Literal[".", ","] = Field(default=".", examples=[","])
-    """Give the character before decimals."""
-    encoding: str = Field(default="utf-8", examples=["cp1251"])
-    """Give the encoding, by a name that Python knows."""
-    skip: int = Field(default=0, ge=0, examples=[2])
-    """Give the number of lines before the header."""
-
-    @model_validator(mode="after")
-    def _is_readable(self) -> CsvSpec:
-        try:
-            "".encode(self.encoding)
-        except LookupError as error:
-            raise ValueError(f"has no encoding '{self.encoding}'. Give one such as utf-8, cp1252, cp1251, utf-16") from error
-        if self.delimiter == self.decimal:
-            raise ValueError(f"uses '{self.delimiter}' both between fields and before decimals. Correct one of them")
-        return self
-
-
 class AccuracySpec(Declaration):
     """What a row's values are held against, to see whether they are true."""
 
@@ -129,14 +108,22 @@ class AccuracySpec(Declaration):
 
 
 class TableSpec(Declaration):
-    """One raw table: a file, its columns, its key and its rules."""
+    """One raw table: a file or a table elsewhere, its columns, its key and its rules."""
 
     description: str = Field(examples=["One scheduled flight from EWR, JFK or LGA."])
     """Say what a row is."""
-    file: str = Field(examples=["customers.csv"])
+    file: str | None = Field(default=None, examples=["customers.csv"])
     """Give the path, relative to the source's distribution or folder, of a text table (CSV, TSV), JSON (an array or lines),
     Parquet, Excel, DuckDB or SQLite (docs/registries.md), also packed (.gz, .bz2, .xz, .zst, .zip); a folder or a pattern
     (sales/*.csv) stands for all its files, in the order of their names."""
+    delta: DeltaSpec | None = Field(default=None, examples=[{"path": "lake/orders"}])
+    """Declare a Delta table in place of a file; see docs/lake.md."""
+    iceberg: IcebergSpec | None = Field(default=None, examples=[{"catalog": "sqlite:///catalog.db", "table": "shop.orders"}])
+    """Declare an Iceberg table in place of a file; see docs/lake.md."""
+    postgres: PostgresSpec | None = Field(
+        default=None, examples=[{"connection": "SHOP_DATABASE", "table": "public.orders", "cursor": "updated_at"}]
+    )
+    """Declare a table or query of a PostgreSQL database in place of a file; see docs/lake.md."""
     relation: str | None = Field(default=None, examples=["customers"])
     """Name the table to read of a DuckDB or SQLite database, or the sheet of an Excel file; left out, it is the first sheet."""
     csv: CsvSpec = Field(default=CsvSpec(), examples=[{"delimiter": ";", "decimal": ","}])
@@ -167,6 +154,24 @@ class TableSpec(Declaration):
     """Declare how the table is cut into months; leave out for a static table."""
 
     @model_validator(mode="after")
+    def _is_of_one_kind(self) -> TableSpec:
+        kinds = {"file": self.file, **self._stored}
+        given = [name for name, value in kinds.items() if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(kinds)}, and has {', '.join(given) or 'none'}. Keep one of them")
+        stored = self.stored
+        if stored is not None and self.relation is not None:
+            raise ValueError(f"has 'relation', which only a file can have. Name the table in '{given[0]}'")
+        if stored is not None and stored.month_column is not None:
+            if self.partition is None:
+                raise ValueError("has 'month_column' without 'partition'. Declare the months, or remove it")
+            if stored.month_column not in self.columns:
+                raise ValueError(f"has month_column '{stored.month_column}', which 'columns' does not declare. Declare it")
+        if self.postgres is not None and self.postgres.cursor not in self.columns:
+            raise ValueError(f"has the cursor '{self.postgres.cursor}', which 'columns' does not declare. Declare it")
+        return self
+
+    @model_validator(mode="after")
     def _names_are_sound(self) -> TableSpec:
         names = self.names
         unknown = [name for name in self.key if name not in names]
@@ -181,6 +186,27 @@ class TableSpec(Declaration):
             if column.thousands is not None and column.thousands == (column.decimal or self.csv.decimal):
                 raise ValueError(f"uses '{column.thousands}' in {name} both between thousands and before decimals. Correct one")
         return self
+
+    @property
+    def _stored(self) -> dict[str, StoredTable | None]:
+        return {"delta": self.delta, "iceberg": self.iceberg, "postgres": self.postgres}
+
+    @property
+    def stored(self) -> StoredTable | None:
+        """The table elsewhere that it is read from; None where it is a file."""
+        return next((spec for spec in self._stored.values() if spec is not None), None)
+
+    @property
+    def origin(self) -> str:
+        """What it is read from, in words."""
+        if self.stored is not None:
+            return self.stored.told
+        return f"the raw file {self.file}"
+
+    @property
+    def kinds(self) -> set[str]:
+        """What the Dagster UI calls it."""
+        return {next((name for name, spec in self._stored.items() if spec is not None), "file")}
 
     @property
     def names(self) -> list[str]:
@@ -219,7 +245,7 @@ class InlineSourceSpec(TableSpec):
 
 
 class SourceSpec(Declaration):
-    """A source: raw files that come together."""
+    """A source: raw files, or tables elsewhere, that come together."""
 
     name: Name = Field(examples=["flights"])
     """Give the source's name: lower case, digits and underscores."""
@@ -238,8 +264,11 @@ class SourceSpec(Declaration):
 
     @model_validator(mode="after")
     def _one_place(self) -> SourceSpec:
-        if (self.distribution is None) == (self.folder is None):
+        has_files = any(table.file is not None for table in self.tables.values())
+        if (self.distribution is not None and self.folder is not None) or (has_files and self.distribution == self.folder):
             raise ValueError("needs exactly one of 'distribution' and 'folder'. Give one of them")
+        if self.distribution is not None and not has_files:
+            raise ValueError("has a 'distribution', but no table is a file. Remove it")
         return self
 
     @model_validator(mode="after")

@@ -50,6 +50,11 @@ class Home:
         return self.root / "landing"
 
     @property
+    def extracts(self) -> Path:
+        """Rows of tables that lie elsewhere, as they were read, by source and table: a cache."""
+        return self.root / "extracts"
+
+    @property
     def quarantine(self) -> Path:
         """Bad rows with their reasons."""
         return self.root / "quarantine"

@@ -21,7 +21,7 @@ from orchestration.components import columns
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import months_of
 from orchestration.components.step import RESOURCES, report, running, shown, stage_asset
-from orchestration.staleness.recorded_versions import RAW_FILE, stamped
+from orchestration.staleness.recorded_versions import RAW_FILE, RAW_TABLE, stamped
 
 NOT_LANDED_BY: Any = {"accuracy": True, "fresh_days": True, "partition": {"day"}}
 """What a table declares for others than the landing."""
@@ -41,19 +41,26 @@ class Source(DeclaredComponent[SourceSpec]):
         return dg.Definitions(assets=[*assets, self._quality()])
 
     def _raw(self, name: str, table: TableSpec) -> dg.AssetSpec:
-        try:
-            path = str(raw_files.place(self.spec, table, self.folder))
-        except SourceError:
-            path = table.file  # told when it is landed; the other sources stay usable
         return dg.AssetSpec(
             key=["raw", self.spec.name, name],
             group_name=self.group,
-            description=f"The raw file {table.file}. {self.spec.description}",
-            kinds={"file"},
+            description=f"{table.origin[0].upper()}{table.origin[1:]}. {self.spec.description}",
+            kinds=table.kinds,
             owners=[self.spec.owner],
             tags=self.tags,
-            metadata={RAW_FILE: dg.MetadataValue.path(path)},
+            metadata=self._place(table),
         )
+
+    def _place(self, table: TableSpec) -> dict[str, Any]:
+        """Where a raw file or table is, by which its present version is told."""
+        if table.stored is not None:
+            folder = str(raw_files.base(self.spec, self.folder).resolve())
+            return {RAW_TABLE: dg.MetadataValue.json({"table": table.model_dump(mode="json"), "folder": folder})}
+        try:
+            path = str(raw_files.place(self.spec, table, self.folder))
+        except SourceError:
+            path = str(table.file)  # told when it is landed; the other sources stay usable
+        return {RAW_FILE: dg.MetadataValue.path(path)}
 
     def _quality(self) -> dg.AssetsDefinition:
         """How good what is landed is, in six dimensions."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from assets.errors import LooplineError
 from assets.evaluation.examinations import EXAMINATIONS
-from assets.ingestion import raw_files, row_validation
+from assets.ingestion import extracts, raw_files, row_validation
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
@@ -126,6 +126,9 @@ def _file(spec: ProductSpec, home: Home, folder: Path) -> Iterator[str]:
     source = spec.as_source()
     assert source is not None  # noqa: S101 - for the type checker: the caller looked
     for name, table in source.tables.items():
+        if table.stored is not None:
+            with extracts.opened(table, raw_files.base(source, folder)):
+                continue
         path = raw_files.locate(source, table, folder)
         with raw_files.readable(path, table, home) as read:
             found = [row_validation.named(column) for column in read[0].columns]

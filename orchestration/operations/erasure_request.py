@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.errors import SpecificationError
-from assets.ingestion import forgotten, raw_files, row_validation
+from assets.errors import SourceError, SpecificationError
+from assets.ingestion import extracts, forgotten, raw_files, row_validation
 from assets.ingestion.forgotten import KeyColumn
 from assets.ingestion.landed_tables import names_in_quarantine
+from assets.ingestion.raw_files import ReadFile
 from assets.monitoring import logged_erasure
 from assets.spec import ProductSpec, SourceSpec
 from assets.spec.source import SOURCE_ROW
@@ -125,15 +126,26 @@ def _columns(spec: ProductSpec, sources: Sequence[tuple[SourceSpec, Path]]) -> I
 def _raw_rows(
     home: Home, sources: Sequence[tuple[SourceSpec, Path]], column: KeyColumn, key: str
 ) -> Iterator[tuple[Path, list[int]]]:
-    """The rows of a raw file that have the key; nothing if there is no such file any more."""
-    import duckdb
-
+    """The rows of a raw file or table that have the key; nothing if there is none any more."""
     source, folder = next(item for item in sources if item[0].name == column.source)
     table = source.tables[column.table]
-    path = raw_files.place(source, table, folder)
-    if not raw_files.files(path):
+    if table.stored is not None:
+        try:
+            with extracts.read(home, source, column.table, raw_files.base(source, folder)) as found:
+                yield from _rows_with_key(Path(found.version["table"]), found.read, column, key)
+        except SourceError:  # its rows are kept out by their hash, should it come back
+            return
         return
-    with raw_files.readable(path, table, home) as read, duckdb.connect() as connection:
+    path = raw_files.place(source, table, folder)
+    if raw_files.files(path):
+        with raw_files.readable(path, table, home) as read:
+            yield from _rows_with_key(path, read, column, key)
+
+
+def _rows_with_key(path: Path, read: Sequence[ReadFile], column: KeyColumn, key: str) -> Iterator[tuple[Path, list[int]]]:
+    import duckdb
+
+    with duckdb.connect() as connection:
         row_validation.load(connection, read, column.table)
         if rows := forgotten.rows_in_file(connection, column, key):
             yield path, rows

@@ -79,13 +79,17 @@ def _landed(home: Home, champion: Entry) -> Iterator[Link]:
     if not rests_on.exists():
         yield Link("landing", str(rests_on), "", "it is gone: nobody knows which files the snapshot rests on")
         return
-    for table, files in read_json(rests_on)["landed"].items():
+    record = read_json(rests_on)
+    versions = record.get("versions", {})
+    for table, files in record["landed"].items():
         source, name = table.split(".")
         recorded = {record.file: record for record in landed_tables.records(home, source, name)}
         problems = [told for file in files if (told := _changed(home, file))]
         replaced = sum(file not in recorded for file in files)
         told = f"{len(files)} files" + (f", {replaced} of them replaced since" if replaced else "")
         told += "".join(sorted({_erased(home, file) for file in files}))
+        if table in versions:
+            told += f", from {versions[table]['table']} at version {versions[table]['version']}"
         yield Link("landing", f"{table}: {told}", value_digest(files), "; ".join(problems))
 
 

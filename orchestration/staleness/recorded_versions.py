@@ -5,6 +5,7 @@ An asset is fresh when it was made by this code from these inputs, what it wrote
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.ingestion import raw_files
+from assets.ingestion import extracts, raw_files
 from assets.monitoring import request_drift
 from assets.promotion import ledger
+from assets.spec import TableSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 
@@ -23,6 +25,8 @@ KEPT_ON_NEW_DATA, ON_DEMAND = "loopline/kept_on_new_data", "loopline/on_demand"
 TRIGGERED = "loopline/triggered"
 """The tag of the assets that only a trigger makes anew."""
 RAW_FILE, OUTPUT = "loopline/raw_file", "loopline/output"
+RAW_TABLE = "loopline/raw_table"
+"""The metadata of a table elsewhere: its declaration, and the folder from which its paths count."""
 DECISIONS_ON, ASKED_OF = "loopline/decisions_on", "loopline/asked_of"
 
 
@@ -110,6 +114,10 @@ class Versions:
         raw_file = node.metadata.get(RAW_FILE)
         if raw_file is not None:
             return raw_files.digest(Path(str(getattr(raw_file, "value", raw_file))))
+        raw_table = node.metadata.get(RAW_TABLE)
+        if raw_table is not None:
+            told = getattr(raw_table, "value", raw_table)
+            return extracts.state(TableSpec.model_validate_json(json.dumps(told["table"])), Path(told["folder"]))
         for name, version in ((DECISIONS_ON, ledger.decisions_digest), (ASKED_OF, request_drift.position)):
             product = node.metadata.get(name)
             if product is not None:

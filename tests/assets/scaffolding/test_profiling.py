@@ -30,7 +30,7 @@ from assets.scaffolding.profiling import profile
 from assets.scaffolding.question import column_named
 from assets.scaffolding.target_kinds import Target
 from assets.spec import SourceSpec
-from assets.spec.source import CsvSpec
+from assets.spec.csv_dialect import CsvSpec
 from assets.storage.home import Home
 
 FRAME = pd.DataFrame(
