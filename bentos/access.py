@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from bentos.access_tokens import AccessTokens
 from bentos.api_keys import PREFIX, ApiKeys, Caller
+from bentos.exchange import Headers, Reply
 from bentos.metrics import Metrics
 from bentos.rate_limit import RateLimit
-from bentos.wire import answer_with, fit_id, say
+from bentos.wire import fit_id, say, send_reply, with_content
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 """Asked by whatever watches the process, under whatever name: any host, no key."""
 PUBLIC = HEALTH | {"/"}
 """Without a key: they tell nothing of the model. So do the files of the page, under ``/static/``."""
 ADMIN = frozenset({"/model", "/metrics"})
-CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
-"""Who asked the request that is being answered, for its log lines."""
+CALLER = "loopline.caller"
+"""The key of an ASGI scope under which the gate says who asks."""
 LINES = 10.0
 """How many refusals a second leave a line in the log; all are counted."""
 DENIED = "Not allowed. Send 'Authorization: Bearer KEY' with a key or token that may do this."
@@ -33,18 +35,25 @@ DENIED = "Not allowed. Send 'Authorization: Bearer KEY' with a key or token that
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not let through: for the metrics, and for who sent it."""
+    """Why a request is not let through: for the metrics, and for who sent it, as far as that is known."""
 
     reason: str
     status: int
     error: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    caller: str | None = None
 
 
 FOREIGN = Refusal("host", 421, "This service is not asked under this name. Name it: `loopline serve --allowed-host`.")
 ELSEWHERE = Refusal("path", 404, "There is nothing under this path on this port.")
 STRANGER = Refusal("key", 401, DENIED, {"www-authenticate": "Bearer"})
 UNSCOPED = Refusal("scope", 403, DENIED)
+
+
+class Token(NamedTuple):
+    """An access token, which takes a wait to verify."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,8 @@ class Access:
         """Whether strangers are refused."""
         return self.is_closed or self.tokens is not None or (self.keys is not None and self.keys.exist)
 
-    async def caller(self, credentials: Sequence[bytes]) -> Caller | None:
-        """Who sent these ``Authorization`` headers; None for a stranger."""
+    def caller(self, credentials: Sequence[bytes]) -> Caller | Token | None:
+        """Who sent these ``Authorization`` headers; None for a stranger; an access token is to be verified yet."""
         if len(credentials) != 1:
             return None
         kind, _, token = credentials[0].decode("latin-1").partition(" ")
@@ -86,7 +95,7 @@ class Access:
         token = token.strip(" ")
         if token.startswith(PREFIX):
             return None if self.keys is None else self.keys.caller(token)
-        return None if self.tokens is None else await self.tokens.caller(token)
+        return None if self.tokens is None else Token(token)
 
     def knows(self, hosts: Sequence[bytes]) -> bool:
         """Whether the service is asked under one of its names."""
@@ -107,7 +116,7 @@ class Gate:
     Parameters
     ----------
     application : ASGIApp
-        Answers what is let through.
+        Answers what is let through; an `Application`, where it is asked directly too.
     access : Access
         What is asked for.
     metrics : Metrics
@@ -120,7 +129,7 @@ class Gate:
 
     def __init__(
         self,
-        application: ASGIApp,
+        application: Any,
         access: Access,
         metrics: Metrics,
         *,
@@ -136,9 +145,30 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in HEALTH:
             await self.application(scope, receive, send)
             return
-        access, path = self.access, scope["path"]
+        found = self.judged(scope["path"], scope["headers"])
+        if isinstance(found, Token):
+            tokens = self.access.tokens
+            found = self._scoped(scope["path"], None if tokens is None else await tokens.caller(found.text))
+        if isinstance(found, Refusal):
+            await send_reply(send, self._refused(scope["path"], scope["headers"], found))
+        else:
+            await self.application({**scope, CALLER: found}, receive, send)
+
+    def direct(self, headers: Headers, body: bytes, send: Callable[[Reply], None]) -> bool:
+        """Answer a whole request for one row; False if who sent it is not known without a wait."""
+        found = self.judged("/predict", headers)
+        if isinstance(found, Token):
+            return False
+        if isinstance(found, Refusal):
+            send(self._refused("/predict", headers, found))
+            return True
+        return bool(self.application.direct(headers, body, send, found))
+
+    def judged(self, path: str, headers: Headers) -> str | Refusal | Token | None:
+        """Who sent a request that is let through, None where nobody asks; why it is refused; or what is to be verified."""
+        access = self.access
         hosts, credentials = [], []
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"host":
                 hosts.append(value)
             elif name == b"authorization":
@@ -146,33 +176,36 @@ class Gate:
         if access.keys is not None:
             access.keys.refresh()
         if not access.knows(hosts):
-            await self._refuse(scope, send, FOREIGN)
-        elif path in self.without or (self.only is not None and path not in self.only):
-            await self._refuse(scope, send, ELSEWHERE)
-        elif not access.asks_for_keys or path in PUBLIC or path.startswith("/static/"):
-            await self._in_turn(scope, receive, send, None)
-        elif (caller := await access.caller(credentials)) is None:
-            await self._refuse(scope, send, STRANGER)
-        elif caller.scope != "admin" and (path in ADMIN or caller.scope != "predict"):
-            await self._refuse(scope, send, UNSCOPED, caller.name)
-        else:
-            await self._in_turn(scope, receive, send, caller.name)
+            return FOREIGN
+        if path in self.without or (self.only is not None and path not in self.only):
+            return ELSEWHERE
+        if not access.asks_for_keys or path in PUBLIC or path.startswith("/static/"):
+            return self._in_turn(None)
+        found = access.caller(credentials)
+        return found if isinstance(found, Token) else self._scoped(path, found)
 
-    async def _in_turn(self, scope: Scope, receive: Receive, send: Send, caller: str | None) -> None:
+    def _scoped(self, path: str, caller: Caller | None) -> str | Refusal | None:
+        if caller is None:
+            return STRANGER
+        if caller.scope != "admin" and (path in ADMIN or caller.scope != "predict"):
+            return replace(UNSCOPED, caller=caller.name)
+        return self._in_turn(caller.name)
+
+    def _in_turn(self, caller: str | None) -> str | Refusal | None:
         rate = self.access.rate
         if rate is not None and (seconds := rate.wait(caller or "", time.monotonic())) > 0:
             error = "Too many requests. Try again after the seconds in Retry-After."
-            await self._refuse(scope, send, Refusal("rate", 429, error, {"retry-after": str(math.ceil(seconds))}), caller)
-            return
-        if caller is not None:
-            CALLER.set(caller)
-        await self.application(scope, receive, send)
+            return Refusal("rate", 429, error, {"retry-after": str(math.ceil(seconds))}, caller)
+        return caller
 
-    async def _refuse(self, scope: Scope, send: Send, refusal: Refusal, caller: str | None = None) -> None:
+    def _refused(self, path: str, headers: Headers, refusal: Refusal) -> Reply:
         self.metrics.denied.labels(refusal.reason).inc()
-        request_id = fit_id(next((value for name, value in scope["headers"] if name == b"x-request-id"), b""))
+        request_id = fit_id(next((value for name, value in headers if name == b"x-request-id"), b""))
         if self.lines.wait("", time.monotonic()) == 0:
-            told = {"path": scope["path"][:200], "status": refusal.status, "reason": refusal.reason}
-            say(event="denied", request_id=request_id, **told, **({} if caller is None else {"caller": caller}))
-        answer = {"error": refusal.error, "request_id": request_id}
-        await answer_with(send, refusal.status, answer, {**refusal.headers, "x-request-id": request_id})
+            told = {"path": path[:200], "status": refusal.status, "reason": refusal.reason}
+            caller = {} if refusal.caller is None else {"caller": refusal.caller}
+            say(event="denied", request_id=request_id, **told, **caller)
+        told_headers = {**refusal.headers, "x-request-id": request_id}
+        content = to_json({"error": refusal.error, "request_id": request_id})
+        lines = [(name.encode(), value.encode()) for name, value in told_headers.items()]
+        return Reply(refusal.status, with_content(lines, content), content)

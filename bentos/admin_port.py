@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bentos.access import Gate
+from bentos.exchange import Headers, Reply
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class WithAdminPort:
 
     Parameters
     ----------
-    application : ASGIApp
+    application : Gate
         What the main server asks.
     admin : ASGIApp
         What the second port asks.
@@ -49,14 +52,16 @@ class WithAdminPort:
         If it cannot listen there.
     """
 
-    def __init__(
-        self, application: ASGIApp, admin: ASGIApp, host: str, port: int, certificate: Certificate | None = None
-    ) -> None:
+    def __init__(self, application: Gate, admin: ASGIApp, host: str, port: int, certificate: Certificate | None = None) -> None:
         self.application, self.admin, self.certificate = application, admin, certificate
         self.listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.listener.bind((host, port))
+
+    def direct(self, headers: Headers, body: bytes, send: Callable[[Reply], None]) -> bool:
+        """Answer a whole request for one row; see `Gate.direct`."""
+        return self.application.direct(headers, body, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; the call of the lifespan lasts as long as the application, and so does the second port."""

@@ -6,41 +6,40 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import arrow_batches, entity_key, openapi
-from bentos.access import CALLER
+from bentos import arrow_batches, openapi
 from bentos.batching import Batcher
 from bentos.bodies import Row
 from bentos.deadlines import Deadlines
-from bentos.entity_key import ENTITY_KEY
-from bentos.experiments import Ending, Experiments
+from bentos.direct_predictions import DirectPredictions
+from bentos.endpoint import Endpoint, Handler
+from bentos.exchange import Exchange, Headers, Reply
+from bentos.experiments import Experiments
 from bentos.following import Followed, Follower
 from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
 from bentos.metrics import Metrics
-from bentos.micro_batching import MicroBatcher
+from bentos.micro_batching import Answered, MicroBatcher
 from bentos.outcome_bodies import PATH as OUTCOMES
 from bentos.outcome_log import OutcomeLog
 from bentos.plain_routes import plain_routes
 from bentos.prediction_log import PredictionLog
-from bentos.refusals import RefusedError, refusal_of
+from bentos.refusals import RefusedError
 from bentos.served import Served, in_rows
-from bentos.wire import JSON, AsgiEndpoint, content_type, fit_id, not_routed, read_body, say, send_content
+from bentos.wire import JSON, not_routed, say
 
 TICK = 0.05
 """How often the event loop's lag is measured and late requests are ended, in seconds."""
-Handler = Callable[[Served, bytes, str], Awaitable[bytes]]
 
 
 class ModelApp:
@@ -91,32 +90,27 @@ class ModelApp:
         self.served: Served | None = None
         self.switch(served)
 
-    def asgi(self) -> ASGIApp:
+    def asgi(self) -> Application:
         """The application: what is asked often is answered at once, and all the rest is routed."""
         batches = {JSON: self._predict_batch, **({arrow_batches.KIND: self._predict_arrow} if self.limits["arrow"] else {})}
+        predict = Endpoint(self, "/predict", {JSON: self._predict})
         answered = {
-            ("POST", "/predict"): self._endpoint("/predict", {JSON: self._predict}),
-            ("POST", "/predict_batch"): self._endpoint("/predict_batch", batches),
-            ("POST", "/explain"): self._endpoint("/explain", {JSON: self._explain}),
-            ("GET", "/model"): self._endpoint("/model", {JSON: _told(Served.describe)}),
-            ("GET", "/docs.json"): self._endpoint(
-                "/docs.json", {JSON: _told(partial(openapi.describe, takes_outcomes=self.outcomes is not None))}
+            ("POST", "/predict"): predict,
+            ("POST", "/predict_batch"): Endpoint(self, "/predict_batch", batches),
+            ("POST", "/explain"): Endpoint(self, "/explain", {JSON: self._explain}),
+            ("GET", "/model"): Endpoint(self, "/model", {JSON: _told(Served.describe)}),
+            ("GET", "/docs.json"): Endpoint(
+                self, "/docs.json", {JSON: _told(partial(openapi.describe, takes_outcomes=self.outcomes is not None))}
             ),
         }
         if self.outcomes is not None:
-            answered["POST", OUTCOMES] = self._endpoint(OUTCOMES, {JSON: self.outcomes.take})
-        routes: list[BaseRoute] = [
-            Route(path, AsgiEndpoint(endpoint), methods=[method]) for (method, path), endpoint in answered.items()
-        ]
+            answered["POST", OUTCOMES] = Endpoint(self, OUTCOMES, {JSON: self.outcomes.take})
+        routes: list[BaseRoute] = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in answered.items()]
         routes += plain_routes(self.metrics, lambda: self.served is not None, self.static)
         routed = Starlette(routes=routes, exception_handlers={HTTPException: not_routed}, lifespan=self._lifespan)
-
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            # routing takes longer than a model: it is for those who err
-            endpoint = answered.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-            await (endpoint or routed)(scope, receive, send)
-
-        return application
+        direct = DirectPredictions(self, predict)
+        self.micro_batcher.on_turn = direct.send_out
+        return Application(answered, routed, direct)
 
     def switch(self, served: Served | None) -> None:
         """Answer from this model from now on; requests that are being answered end with the one they began with."""
@@ -136,114 +130,62 @@ class ModelApp:
         self.experiments.follow(followed)
         self.switch(None if followed is None else followed.champion)
 
-    async def _predict(self, served: Served, body: bytes, request_id: str) -> bytes:
-        row = served.bodies.one(body)
-        score, answer = await self.micro_batcher.predict(served, row)
-        self._answered(served, request_id, [score], [answer["unknown_categories"]], lambda: ([row], [answer]))
-        return b'{"prediction":' + to_json(answer) + served.stamp_json
+    def require_capacity(self, served: Served | None) -> Served:
+        """Who answers a request, or a RefusedError while nobody may, or too many wait."""
+        if served is None:
+            raise RefusedError(503, "No version of this model may be served now. See `loopline history`.")
+        if 1000 * self.lag > self.limits["max_lag_ms"]:
+            raise RefusedError(503, f"Overloaded: requests wait longer than {self.limits['max_lag_ms']} ms. Try again.")
+        return served
 
-    async def _predict_batch(self, served: Served, body: bytes, request_id: str) -> bytes:
-        rows = served.bodies.many(body)
+    def predicted(self, exchange: Exchange, row: Row, found: Answered) -> bytes:
+        """The answer to a request for one row, which the model has answered, counted and logged."""
+        score, answer = found
+        self._answered(exchange, [score], [answer["unknown_categories"]], lambda: ([row], [answer]))
+        return b'{"prediction":' + to_json(answer) + exchange.answering.stamp_json
+
+    async def _predict(self, exchange: Exchange) -> bytes:
+        served = exchange.answering
+        row = served.bodies.one(exchange.body)
+        return self.predicted(exchange, row, await self.micro_batcher.predict(served, row))
+
+    async def _predict_batch(self, exchange: Exchange) -> bytes:
+        served = exchange.answering
+        rows = served.bodies.many(exchange.body)
         scores, answers = await self.batcher.predict(served, rows)
         unknown = [answer["unknown_categories"] for answer in answers]
-        self._answered(served, request_id, scores, unknown, lambda: (rows, answers))
+        self._answered(exchange, scores, unknown, lambda: (rows, answers))
         return b'{"predictions":' + to_json(answers) + served.stamp_json
 
-    async def _predict_arrow(self, served: Served, body: bytes, request_id: str) -> bytes:
-        columns = arrow_batches.columns(body, served.model.signature["features"], self.limits["max_batch_rows"])
+    async def _predict_arrow(self, exchange: Exchange) -> bytes:
+        served = exchange.answering
+        columns = arrow_batches.columns(exchange.body, served.model.signature["features"], self.limits["max_batch_rows"])
         size = len(next(iter(columns.values())))
         scores, fields = await self.batcher.predict_columns(served, size, columns)
         unknown = fields["unknown_categories"]
-        self._answered(served, request_id, scores, unknown, lambda: (arrow_batches.rows(columns), in_rows(fields)))
+        self._answered(exchange, scores, unknown, lambda: (arrow_batches.rows(columns), in_rows(fields)))
         return arrow_batches.encoded(served, fields)
 
-    async def _explain(self, served: Served, body: bytes, request_id: str) -> bytes:
-        del request_id
-        row = served.bodies.one(body)
+    async def _explain(self, exchange: Exchange) -> bytes:
+        served = exchange.answering
+        row = served.bodies.one(exchange.body)
         return to_json({**await asyncio.to_thread(served.explain, row), **served.stamp})
 
     def _answered(
         self,
-        served: Served,
-        request_id: str,
+        exchange: Exchange,
         scores: Sequence[float],
         unknown: Sequence[Sequence[str]],
         asked: Callable[[], tuple[Sequence[Row], Sequence[dict[str, Any]]]],
     ) -> None:
         """Count what was answered, and log it: `asked` gives the rows and their answers, if they are in the sample."""
+        served, entity = exchange.answering, exchange.entity
         self.metrics.answered(served, scores, unknown)
-        if served.entity is not None and ENTITY_KEY.get() is None:
+        if served.entity is not None and entity is None:
             self.metrics.unnamed.inc(len(scores))
-        if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, *asked(), CALLER.get(), entity=ENTITY_KEY.get(), assignment=served.assignment)
-
-    def _endpoint(self, path: str, handlers: Mapping[bytes, Handler]) -> ASGIApp:
-        """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line.
-
-        A handler's content type is that of the bodies that it takes, and of its answers.
-        """
-
-        async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-            started = time.perf_counter()
-            given = dict(scope["headers"])
-            request_id = fit_id(given.get(b"x-request-id", b""))
-            served, refusal, body = self.served, None, b""
-            try:
-                self._require_capacity(served)
-                entity_key.read(path, given, served)  # type: ignore[arg-type]
-                served = self.experiments.served_to(served)
-                kind = JSON if scope["method"] == "GET" else content_type(given.get(b"content-type", b""), handlers)
-                with self.deadlines:
-                    if scope["method"] != "GET":
-                        body = await read_body(receive, self.limits["max_body_bytes"])
-                    content = await handlers[kind](served, body, request_id)  # type: ignore[arg-type]
-                    status = 202 if path == OUTCOMES else 200
-            except Exception as error:  # noqa: BLE001 - the client is told that it is ours, the log what it is
-                refusal, content = self._refusal(served, path, request_id, error), b""
-            lines = [(b"x-request-id", request_id.encode()), *([] if served is None else served.headers)]
-            if refusal is not None:
-                status, content, kind = refusal.status, to_json(refusal.body(request_id)), JSON
-                if status == 503:
-                    lines.append((b"retry-after", b"1"))
-            self.metrics.finished(path, status, seconds := time.perf_counter() - started)
-            if served is not None:
-                for_shadow = body if kind == JSON else b""  # it reads nothing else
-                self.experiments.ended(served, path, request_id, for_shadow, Ending(status, seconds))
-            if status >= 500 or self.limits["access_log"]:
-                told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
-                told["milliseconds"] = round(1000 * seconds, 3)
-                if (caller := CALLER.get()) is not None:
-                    told["caller"] = caller
-                told["model_version"] = None if served is None else served.version
-                if refusal is not None:
-                    told["error"] = refusal.error
-                say(event="request", **told)
-            await send_content(send, status, content, lines, kind)
-
-        return endpoint
-
-    def _refusal(self, served: Served | None, path: str, request_id: str, error: Exception) -> RefusedError:
-        """What a client is told of an error."""
-        if isinstance(error, ValidationError):
-            self._count(served, error)
-        refusal = refusal_of(error, self.limits["timeout_seconds"])
-        if refusal.status == 500:
-            say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
-        return refusal
-
-    def _require_capacity(self, served: Served | None) -> None:
-        if served is None:
-            raise RefusedError(503, "No version of this model may be served now. See `loopline history`.")
-        if 1000 * self.lag > self.limits["max_lag_ms"]:
-            raise RefusedError(503, f"Overloaded: requests wait longer than {self.limits['max_lag_ms']} ms. Try again.")
-
-    def _count(self, served: Served | None, error: ValidationError) -> None:
-        """Count the values that were refused."""
-        features = () if served is None else served.model.signature["features"]
-        for item in error.errors(include_url=False, include_input=False, include_context=False):
-            # a name that no feature has comes from outside: it must not become a time series of its own
-            name = next((str(place) for place in reversed(item["loc"]) if place in features), "other")
-            self.metrics.refused.labels(name, item["type"]).inc()
+        if self.log is not None and self.log.takes(exchange.request_id):
+            given = exchange.request_id, served, *asked(), exchange.caller
+            self.log.add(*given, entity=entity, assignment=served.assignment)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -280,9 +222,36 @@ class ModelApp:
         say(event="cannot switch", error=f"{type(error).__name__}: {error}")
 
 
+class Application:
+    """The service as an ASGI application, which is also asked directly.
+
+    Parameters
+    ----------
+    answered : mapping of (str, str) to ASGIApp
+        What is asked often, by method and path.
+    routed : ASGIApp
+        The rest: routing takes longer than a model.
+    direct : DirectPredictions
+        Answers whole requests for one row.
+    """
+
+    def __init__(self, answered: Mapping[tuple[str, str], ASGIApp], routed: ASGIApp, direct: DirectPredictions) -> None:
+        self.answered, self.routed, self.directly = answered, routed, direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by ASGI."""
+        endpoint = self.answered.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (endpoint or self.routed)(scope, receive, send)
+
+    def direct(self, headers: Headers, body: bytes, send: Callable[[Reply], None], caller: str | None = None) -> bool:
+        """Answer a whole request for one row; see `DirectPredictions.answer`."""
+        self.directly.answer(headers, body, send, caller)
+        return True
+
+
 def _told(describe: Callable[[Served], Any]) -> Handler:
-    async def handler(served: Served, body: bytes, request_id: str) -> bytes:  # noqa: ARG001 - each handler's signature
-        return to_json(describe(served))
+    async def handler(exchange: Exchange) -> bytes:
+        return to_json(describe(exchange.answering))
 
     return handler
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bentos.arm_log import ArmLog
-from bentos.entity_key import ENTITY_KEY
+from bentos.exchange import Exchange
 from bentos.following import Followed
 from bentos.metrics import Metrics
 from bentos.served import Served
@@ -62,23 +62,21 @@ class Experiments:
             experiment, package = named
             self.shadow = Shadow(package, experiment, self.log_folder, self.metrics.not_shadowed.inc, _shadow_problem)
 
-    def served_to(self, champion: Served | None) -> Served | None:
-        """Who answers the request that is being answered: its entity's arm, or the champion where there is none."""
-        if self.split is None or champion is None or (key := ENTITY_KEY.get()) is None:
-            return champion
-        return self.split.served_to(key)
+    def served_to(self, champion: Served, entity: str | None) -> Served:
+        """Who answers a request about an entity: the entity's arm, or the champion where there is none."""
+        return champion if self.split is None or entity is None else self.split.served_to(entity)
 
-    def ended(self, served: Served, path: str, request_id: str, body: bytes, ending: Ending) -> None:
-        """Note what became of a request in its arm, and hand one that was answered to the shadow, unless its body is empty."""
-        if path not in PATHS:
+    def ended(self, exchange: Exchange, served: Served, ending: Ending, *, is_json: bool) -> None:
+        """Note what became of a request in its arm, and hand one that was answered to the shadow, which reads JSON alone."""
+        if exchange.path not in PATHS:
             return
         if served.assignment is not None:
             self.metrics.ended(served.assignment, *ending)
             if self.log is not None:
-                self.log.add(request_id, served, ENTITY_KEY.get(), ending.status, 1000 * ending.seconds)
+                self.log.add(exchange.request_id, served, exchange.entity, ending.status, 1000 * ending.seconds)
         if self.shadow is not None and ending.status == 200:
-            if body:
-                self.shadow.offer(Message(path, request_id, ENTITY_KEY.get(), body))
+            if is_json and exchange.body:
+                self.shadow.offer(Message(exchange.path, exchange.request_id, exchange.entity, exchange.body))
             else:
                 self.metrics.not_shadowed.inc()
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from bentos import outcome_bodies
-from bentos.access import CALLER
+from bentos.exchange import Exchange
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity
 from bentos.outcome_bodies import Outcome
@@ -83,8 +83,8 @@ class OutcomeLog:
         self.writer, self.waiting = ThreadPoolExecutor(1, "outcomes"), 0
         self.types: dict[tuple[str, str | None, int], TypeAdapter[Any]] = {}
 
-    async def take(self, served: Served, body: bytes, request_id: str) -> bytes:
-        """Keep the outcomes of a body; the answer, as JSON.
+    async def take(self, exchange: Exchange) -> bytes:
+        """Keep the outcomes of a request; the answer, as JSON.
 
         Raises
         ------
@@ -95,18 +95,18 @@ class OutcomeLog:
         OverloadedError
             If too many bodies wait to be written.
         """
-        del request_id
+        served = exchange.answering
         name, most = None if served.entity is None else served.entity["name"], served.limits["max_batch_rows"]
         if (adapter := self.types.get((served.model.digest, name, most))) is None:
             made = outcome_bodies.body_type(served.model.signature, name, most)
             adapter = self.types[served.model.digest, name, most] = TypeAdapter(made)
-        outcomes = self._hashed(served, outcome_bodies.read(adapter, body))
+        outcomes = self._hashed(served, outcome_bodies.read(adapter, exchange.body))
         if self.waiting >= MOST_WAITING:
             raise OverloadedError(f"{self.waiting} bodies of outcomes wait to be written")
         self.waiting += 1
         # in a thread of its own: what waits for a file must hold up nobody who asks a model
         writing = asyncio.get_running_loop().run_in_executor(
-            self.writer, partial(self.append, outcomes, datetime.now(UTC), CALLER.get())
+            self.writer, partial(self.append, outcomes, datetime.now(UTC), exchange.caller)
         )
         writing.add_done_callback(self._written)
         try:

@@ -50,10 +50,12 @@ class DirectService(bentoml.Service[Any]):
         # onnxruntime reads this when it is imported
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         from bentos.app import ModelApp
+        from bentos.direct_protocol import answer_directly
         from bentos.metrics import Metrics
         from bentos.supervised import end_with_supervisor
 
         end_with_supervisor()
+        answer_directly()
         metrics = Metrics(shared)
         pointer, log, secret = (Path(path) if (path := os.environ.get(name)) else None for name in (POINTER, LOG, VARIABLE))
         app = ModelApp(

@@ -6,39 +6,48 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Send
 
+from bentos.exchange import Headers, Reply
 from bentos.refusals import RefusedError
 
 JSON = b"application/json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-async def answer_with(send: Send, status: int, answer: dict[str, Any], headers: Mapping[str, str]) -> None:
-    """Send an answer as JSON."""
-    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send_content(send, status, to_json(answer), lines)
+def with_content(headers: Headers, content: bytes, kind: bytes = JSON) -> Headers:
+    """Headers, with those that say what content follows."""
+    return [*headers, (b"content-type", kind), (b"content-length", b"%d" % len(content))]
 
 
-async def send_content(send: Send, status: int, content: bytes, lines: list[tuple[bytes, bytes]], kind: bytes = JSON) -> None:
-    """Send what is encoded already, under these headers."""
-    lines = [*lines, (b"content-type", kind), (b"content-length", b"%d" % len(content))]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": content})
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send a reply by ASGI."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    await send({"type": "http.response.body", "body": reply.content})
+
+
+def line(**told: Any) -> str:
+    """A line of JSON for the log, with its time."""
+    now = time.time()
+    moment = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
+    return to_json({"time": moment, **told}).decode() + "\n"
+
+
+def write(lines: str) -> None:
+    """Write whole lines to the log."""
+    sys.stderr.write(lines)
 
 
 def say(**told: Any) -> None:
     """Write one JSON line to the log."""
-    now = time.time()
-    moment = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
-    sys.stderr.write(to_json({"time": moment, **told}).decode() + "\n")
+    write(line(**told))
 
 
 def fit_id(given: bytes) -> str:
@@ -64,9 +73,14 @@ async def read_body(receive: Receive, most: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise RefusedError(400, "The body ended before it was whole.")
         body, more = body + message.get("body", b""), message.get("more_body", False)
-        if len(body) > most:
-            raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
+        require_size(body, most)
     return body
+
+
+def require_size(body: bytes, most: int) -> None:
+    """Refuse a body of more than so many bytes."""
+    if len(body) > most:
+        raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
 
 
 async def not_routed(request: Request, error: Exception) -> Response:
@@ -76,17 +90,6 @@ async def not_routed(request: Request, error: Exception) -> Response:
     request_id = fit_id(request.headers.get("x-request-id", "").encode("latin-1"))
     told = {"error": f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}.{allowed}"}
     return JSONResponse({**told, "request_id": request_id}, status, {**headers, "X-Request-ID": request_id})
-
-
-class AsgiEndpoint:
-    """An ASGI application as an endpoint of a route, which takes a bare function for something else."""
-
-    def __init__(self, application: ASGIApp) -> None:
-        self.application = application
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self.application(scope, receive, send)
 
 
 @lru_cache(maxsize=2)

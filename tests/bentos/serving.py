@@ -15,17 +15,19 @@ import httpx
 import pytest
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from assets.storage.home import Home
 from bentos.app import ModelApp
+from bentos.direct_protocol import DirectProtocol
 from tests.ports import free_port
 
 
 @contextmanager
-def answering(app: ModelApp | ASGIApp) -> Iterator[httpx.Client]:
-    """A client of an application, behind its gate or without one, that answers in a thread of this process."""
+def answering(app: ModelApp | ASGIApp, protocol: type[HttpToolsProtocol] = DirectProtocol) -> Iterator[httpx.Client]:
+    """A client of an application, behind its gate or without one, that answers in a thread of this process, as in a bento."""
     port, asgi = free_port(), app.asgi() if isinstance(app, ModelApp) else app
-    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=port, log_config=None, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=port, log_config=None, lifespan="on", http=protocol))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

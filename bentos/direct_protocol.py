@@ -1,0 +1,90 @@
+"""Direct protocol: uvicorn's HTTP protocol, which hands a whole request for one row to the application without an ASGI call.
+
+Whatever is not surely such a request takes the ordinary way, from its head on.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any, Protocol
+
+from uvicorn import config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from bentos.exchange import Headers, Reply, Send
+
+PATH = "/predict"
+
+
+class DirectApp(Protocol):
+    """An ASGI application that answers whole requests for one row directly."""
+
+    def direct(self, headers: Headers, body: bytes, send: Send) -> bool:
+        """Answer a request, now or in this turn of the event loop; False if it must come by ASGI."""
+
+
+def answer_directly() -> None:
+    """Let servers of this process that choose their protocol themselves choose this one."""
+    # BentoML's worker makes its own configuration of uvicorn; the protocol is looked up here when it starts
+    config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{DirectProtocol.__name__}"
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """Answers whole requests for one row; see `HttpToolsProtocol`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.direct = getattr(self.config.app, "direct", None)
+        if self.access_log and self.access_logger.isEnabledFor(logging.INFO):
+            self.direct = None
+        self.is_reading = False
+        self.held: tuple[RequestResponseCycle, Any] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived; a request whose body has not come with its head begins now."""
+        self.is_reading = True
+        super().data_received(data)
+        self.is_reading = False
+        if self.held is not None:
+            held, self.held = self.held, None
+            super()._start_asgi_task(*held)
+
+    def on_message_complete(self) -> None:
+        """Answer a request that arrived whole."""
+        super().on_message_complete()
+        if self.held is not None:
+            (cycle, app), self.held = self.held, None
+            if self.direct is None or not self.direct(self.headers, bytes(cycle.body), partial(self._reply, cycle)):
+                super()._start_asgi_task(cycle, app)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        scope = cycle.scope
+        if (
+            self.is_reading
+            and self.direct is not None
+            and scope["path"] == PATH
+            and scope["method"] == "POST"
+            and app is self.app
+            and not cycle.waiting_for_100_continue
+            and not self.flow.write_paused
+        ):
+            self.held = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _reply(self, cycle: RequestResponseCycle, reply: Reply) -> None:
+        """Send a reply as `RequestResponseCycle.send` does, in one piece."""
+        if cycle.disconnected:
+            return
+        parts = [STATUS_LINE[reply.status]]
+        for name, value in (*self.server_state.default_headers, *reply.headers):
+            parts += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"\r\n", reply.content)
+        self.transport.write(b"".join(parts))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
