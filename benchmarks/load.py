@@ -35,6 +35,7 @@ from orchestration.resources import home_from_environment
 
 PRODUCT, PORT = "flight_delay", 4123
 CONNECTIONS, SECONDS, ROUNDS = 4, 6, 3
+LOG_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -67,27 +68,53 @@ class Contender:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What wrk measured."""
+    """What wrk measured, and the processor time of all of the server's processes for a request."""
 
     per_second: float
     p99_ms: float
+    microseconds: float
+
+
+@dataclass(frozen=True)
+class Medians:
+    """Of each server's rounds, by their names: requests a second, the 99th percentile, and processor time for a request.
+
+    The last holds on a busy machine too, where the first two say how much of it was left.
+    """
+
+    speed: dict[str, float]
+    tail: dict[str, float]
+    cost: dict[str, float]
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """A row for each server."""
+        return [
+            (
+                f"{name}: requests a second, p99, processor time for one",
+                f"{self.speed[name]:,.0f}/s, {self.tail[name]:.1f} ms, {self.cost[name]:,.0f} us",
+                "",
+            )
+            for name in self.speed
+        ]
 
 
 def rows() -> list[tuple[str, str, str]]:
     """Figure, measured, and the goal it is held to, for one row in a request."""
-    speed, tail = in_turn(contenders)
+    found = in_turn(contenders)
+    speed, tail, cost = found.speed, found.tail, found.cost
     ours, *others = speed
     rivals = ("mlflow models serve", "FastAPI, by hand")
     goals = {"mlflow models serve": "at least 5", "FastAPI, by hand": "at least 3", "the bare server": "at least 0.35"}
     return [
-        *((f"{name}: requests a second, p99", f"{speed[name]:,.0f}/s, {tail[name]:.1f} ms", "") for name in speed),
+        *found.rows(),
         *((f"ours / {name}, requests a second", f"{speed[ours] / speed[name]:.2f}", goals.get(name, "")) for name in others),
         *((f"ours / {name}, p99", f"{tail[ours] / tail[name]:.2f}", "at most 1" * (name in rivals)) for name in others),
+        *((f"{name} / ours, processor time for a request", f"{cost[name] / cost[ours]:.2f}", "") for name in others),
     ]
 
 
-def in_turn(contenders: Callable[[Home, Path], Sequence[Contender]]) -> tuple[dict[str, float], dict[str, float]]:
-    """The median rates and 99th percentiles of servers that are asked in alternating rounds, by their names."""
+def in_turn(contenders: Callable[[Home, Path], Sequence[Contender]]) -> Medians:
+    """What servers do that are asked in alternating rounds."""
     if shutil.which("wrk") is None:
         raise SystemExit("The load is made by wrk. On Debian 12: apt-get install wrk")
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,11 +122,15 @@ def in_turn(contenders: Callable[[Home, Path], Sequence[Contender]]) -> tuple[di
         measured: dict[str, list[Loaded]] = {item.name: [] for item in all_of_them}
         for _ in range(ROUNDS):
             for contender in all_of_them:
-                with running(contender):
+                with running(contender) as process:
                     time.sleep(contender.settle_seconds)
-                    measured[contender.name].append(_load(contender, Path(scratch)))
-    speed = {name: median(item.per_second for item in found) for name, found in measured.items()}
-    return speed, {name: median(item.p99_ms for item in found) for name, found in measured.items()}
+                    measured[contender.name].append(_load(contender, Path(scratch), process))
+    return Medians(
+        *(
+            {name: median(getattr(item, what) for item in found) for name, found in measured.items()}
+            for what in ("per_second", "p99_ms", "microseconds")
+        )
+    )
 
 
 def contenders(home: Home, scratch: Path) -> list[Contender]:
@@ -111,7 +142,15 @@ def contenders(home: Home, scratch: Path) -> list[Contender]:
     log = {"LOOPLINE_PREDICTION_LOG": str(scratch / "log")}
     return [
         Contender("ours", [*serve, "bentoml", "serve", str(bento), *port], "/predict", one, {}),
-        Contender("ours, each answer logged", [*serve, "bentoml", "serve", str(bento), *port], "/predict", one, log),
+        # the log's process starts a moment after the service is ready
+        Contender(
+            "ours, each answer logged",
+            [*serve, "bentoml", "serve", str(bento), *port],
+            "/predict",
+            one,
+            log,
+            settle_seconds=LOG_SECONDS,
+        ),
         Contender(
             "mlflow models serve",
             [*serve, "mlflow", "models", "serve", "-m", str(_logged(folder, scratch)), "--env-manager", "local", *port],
@@ -179,17 +218,27 @@ def running(contender: Contender) -> Iterator[int]:
                 member.kill()
 
 
-def _load(contender: Contender, scratch: Path) -> Loaded:
+def _load(contender: Contender, scratch: Path, process: int) -> Loaded:
     script = str(contender.script(scratch))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", script, f"{contender.url}{contender.path}"]
     subprocess.run([*command, "-d1"], check=True, capture_output=True)
+    before = _processor_seconds(process)
     told = subprocess.run([*command, f"-d{SECONDS}"], check=True, capture_output=True, text=True).stdout
+    spent = _processor_seconds(process) - before
     if "Non-2xx" in told or "Socket errors" in told:
         raise RuntimeError(f"{contender.name} answered with errors:\n{told}")
     speed, slowest = re.search(r"Requests/sec:\s+([\d.]+)", told), re.search(r"99%\s+([\d.]+)(us|ms|s)", told)
-    if speed is None or slowest is None:
+    requests = re.search(r"(\d+) requests in", told)
+    if speed is None or slowest is None or requests is None:
         raise RuntimeError(f"wrk says nothing that is understood:\n{told}")
-    return Loaded(float(speed[1]), float(slowest[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[slowest[2]])
+    tail = float(slowest[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[slowest[2]]
+    return Loaded(float(speed[1]), tail, 1e6 * spent / int(requests[1]))
+
+
+def _processor_seconds(process: int) -> float:
+    """What a process and all below it have computed, for themselves and in the kernel."""
+    family = [psutil.Process(process), *psutil.Process(process).children(recursive=True)]
+    return float(sum(times.user + times.system for times in (member.cpu_times() for member in family)))
 
 
 def _answers(contender: Contender) -> bool:

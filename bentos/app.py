@@ -28,6 +28,7 @@ from bentos.experiments import Experiments
 from bentos.following import Followed, Follower
 from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
+from bentos.log_process import LogProcess
 from bentos.metrics import Metrics
 from bentos.micro_batching import Answered, MicroBatcher
 from bentos.outcome_bodies import PATH as OUTCOMES
@@ -61,6 +62,8 @@ class ModelApp:
         What Prometheus is told.
     static : Path, optional
         Where Swagger UI's files lie; without them there is no page for people.
+    log_type : type
+        What writes that log: a thread of this process, or a process of its own.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class ModelApp:
         public_key: PublicKey | None = None,
         metrics: Metrics | None = None,
         static: Path | None = None,
+        log_type: type[PredictionLog | LogProcess] = PredictionLog,
     ) -> None:
         self.limits = served.limits
         self.deadlines = Deadlines(served.limits["timeout_seconds"])
@@ -83,7 +87,8 @@ class ModelApp:
         self.micro_batcher = MicroBatcher()
         self.follower = None if pointer is None else Follower(pointer, self.follow, self._cannot_switch)
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
-        self.log: PredictionLog | None = None
+        self.log_type = log_type
+        self.log: PredictionLog | LogProcess | None = None
         self.experiments = Experiments(self.metrics, log_folder, secret_file, is_sealed=public_key is not None)
         self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
@@ -192,7 +197,7 @@ class ModelApp:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
             given: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key, "problem": _log_problem}
-            self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **given)
+            self.log = self.log_type(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **given)
         self.experiments.open(_log_problem)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
@@ -217,6 +222,8 @@ class ModelApp:
             self.metrics.lag.set(self.lag)
             self.deadlines.look()
             self.experiments.look()
+            if self.log is not None:
+                self.log.look()
 
     def _cannot_switch(self, error: Exception) -> None:
         say(event="cannot switch", error=f"{type(error).__name__}: {error}")

@@ -25,8 +25,9 @@ class KeptRow(NamedTuple):
 def kept_row(served: Served, row: Row, secret: bytes | None) -> KeptRow:
     """What is kept of a row."""
     named = served.bodies.named(row)
-    features, hidden = treated(named, served.bodies.features, served.privacy, secret)
-    digest = inputs_digest(named, secret or b"") if secret is not None or not served.privacy else None
+    privacy = served.privacy
+    features, hidden = treated(named, served.bodies.features, privacy, secret) if privacy else (named, {})
+    digest = inputs_digest(named, secret or b"") if secret is not None or not privacy else None
     return KeptRow(to_json(features).decode(), to_json(hidden).decode() if hidden else None, digest)
 
 

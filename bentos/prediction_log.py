@@ -49,7 +49,7 @@ LATER = {
 
 
 class Answered(NamedTuple):
-    """A request that was answered: when, by which model, what it asked, and what it got."""
+    """A request that was answered: when, by which model, what it asked, and what it got; or its rows from the `first` on."""
 
     request_id: str
     answered_at: datetime
@@ -59,6 +59,7 @@ class Answered(NamedTuple):
     caller: str | None = None
     entity: str | None = None
     assignment: Assignment | None = None
+    first: int = 0
 
 
 class Line(NamedTuple):
@@ -121,7 +122,7 @@ class PredictionLog:
 
     def takes(self, request_id: str) -> bool:
         """Whether this request is in the sample."""
-        return zlib.crc32(request_id.encode()) < self.sample * 2**32
+        return is_in_sample(request_id, self.sample)
 
     def add(
         self,
@@ -153,6 +154,9 @@ class PredictionLog:
         """
         self.writer.add(Answered(request_id, datetime.now(UTC), served, rows, answers, caller, entity, assignment))
 
+    def look(self) -> None:
+        """Nothing is to be seen to: a thread writes."""
+
     def close(self) -> None:
         """Write what waits, and stop."""
         self.writer.close()
@@ -177,6 +181,11 @@ class PredictionLog:
                 connection.executemany(INSERT, lines)
 
 
+def is_in_sample(request_id: str, sample: float) -> bool:
+    """Whether a request is in a sample of this share of all."""
+    return sample >= 1 or zlib.crc32(request_id.encode()) < sample * 2**32
+
+
 def _rows(item: Answered) -> int:
     return len(item.rows)
 
@@ -192,7 +201,7 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
             to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, experiment, arm, propensity,
             output, decision,
         )
-        for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True))
+        for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True), item.first)
         for kept, (output, decision) in [(kept_row(served, row, secret), said(answer))]
     ]  # fmt: skip
 

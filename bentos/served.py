@@ -60,7 +60,7 @@ class Served:
     def warm(self) -> None:
         """Make everything that requests need, so that the first one finds it."""
         self.predict([self.bodies.row(self.model.signature["background"][0])])
-        _ = self.headers, self.stamp_json
+        _ = self.headers, self.stamp_json, self.log_key
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -109,6 +109,16 @@ class Served:
     def stamp_json(self) -> bytes:
         """The stamp as the end of an answer's JSON."""
         return b"," + to_json(self.stamp)[1:]
+
+    @property
+    def for_log(self) -> tuple[dict[str, Any], dict[str, Any], str]:
+        """What the prediction log needs to know of who answers: the promise, the signature, and the digest."""
+        return self.promise, self.model.signature, self.model.digest
+
+    @cached_property
+    def log_key(self) -> bytes:
+        """What names it where requests are handed to the prediction log's process."""
+        return hashlib.sha256(to_json(self.for_log)).digest()[:16]
 
     @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:

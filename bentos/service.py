@@ -47,10 +47,14 @@ class DirectService(bentoml.Service[Any]):
             # the workers have one parent, and so one folder; prometheus_client reads this when it is imported
             shared.mkdir(exist_ok=True)
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+        else:
+            # BentoML names a folder always; counting in shared memory takes longer, and one worker shares it with nobody
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
         # onnxruntime reads this when it is imported
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         from bentos.app import ModelApp
         from bentos.direct_protocol import answer_directly
+        from bentos.log_process import LogProcess
         from bentos.metrics import Metrics
         from bentos.supervised import end_with_supervisor
 
@@ -65,6 +69,7 @@ class DirectService(bentoml.Service[Any]):
             secret_file=secret,
             public_key=PUBLIC_KEY,
             metrics=metrics,
+            log_type=LogProcess,
             static=Path(bentoml.__file__).parent / "_internal" / "server" / "static_content",
         )
         # the log's thread may hold the interpreter for as long as an answer takes: at Python's 5 ms, one answer in a hundred

@@ -6,24 +6,18 @@ after a while.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from bentos.companion import Companion
+
 ARM, FOLDER = "shadow", "shadow"
 """The arm that its answers are logged under, and the folder beside the files of the prediction log."""
-MOST_BYTES = 200_000
-"""The largest message: the kernel's usual limit for a socket's buffer is 208 KiB."""
 PATHS = frozenset({"/predict", "/predict_batch"})
 """What is answered by a shadow too."""
-AGAIN, LONGEST = 1.0, 60.0
-"""After how many seconds a process that ended is started again, doubled each time, and at most."""
+MOST_WAITING = 2_000_000
+"""How many bytes of requests may wait for it: it is to answer what is asked now."""
 
 
 class Message(NamedTuple):
@@ -47,7 +41,7 @@ def read_message(content: bytes) -> Message:
     return Message(path, request_id, entity or None, body)
 
 
-class Shadow:
+class Shadow(Companion):
     """Starts the process, and hands requests to it.
 
     Parameters
@@ -72,69 +66,29 @@ class Shadow:
         on_dropped: Callable[[], None] = lambda: None,
         problem: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.package, self.experiment, self.log_folder = package, experiment, log_folder
-        self.on_dropped, self.problem = on_dropped, problem
-        self.wait, self.due = AGAIN, float("-inf")
-        self.is_closing = False
-        self.process: subprocess.Popen[bytes] | None = None
-        self.messages: socket.socket | None = None
+        arguments = [str(package), str(log_folder), experiment]
+        super().__init__("bentos.shadow_worker", arguments, problem, MOST_WAITING)
+        self.package, self.experiment, self.on_dropped = package, experiment, on_dropped
 
     def offer(self, message: Message) -> None:
-        """Hand a request over, if that can be done at once."""
-        content = message.content
-        # a longer one would be cut off where it is read
-        if self.messages is None or len(content) > MOST_BYTES:
-            self.on_dropped()
-            return
-        try:
-            self.messages.send(content)
-        except OSError:
-            # the buffer is full, or nobody is there any more, which `look` finds
+        """Hand a request over, if it is taken."""
+        if self.messages is None or not self.post(message.content):
             self.on_dropped()
 
-    def look(self) -> None:
-        """Start the process where there is none; called now and then."""
-        if self.process is not None and (code := self.process.poll()) is not None:
-            self.problem(f"the process ended with code {code}; it is started again in {self.wait:.0f} s")
-            self._forget()
-            self.due, self.wait = time.monotonic() + self.wait, min(2 * self.wait, LONGEST)
-        if self.process is None and not self.is_closing and time.monotonic() >= self.due:
-            try:
-                self._start()
-            except OSError as error:
-                self.problem(f"the process cannot be started ({error}); it is tried again in {self.wait:.0f} s")
-                self._forget()
-                self.due, self.wait = time.monotonic() + self.wait, min(2 * self.wait, LONGEST)
-        if self.process is not None and time.monotonic() > self.due + LONGEST:
-            self.wait = AGAIN  # it has lived for a while
+    def look(self) -> bool:
+        """Send what waits, and start the process where there is none."""
+        self.send()
+        if found := super().look():
+            self.forget_waiting()
+        return found
 
-    def close(self) -> None:
+    def forget_waiting(self) -> None:
+        """Drop what waits for a process that has ended: its successor answers what is asked from now on."""
+        for _ in self.waiting:
+            self.on_dropped()
+        self.waiting.clear()
+        self.waiting_bytes = 0
+
+    def close(self, seconds: float = 5.0) -> None:
         """Let the process answer what it was given, for a few seconds, and end."""
-        self.is_closing, process = True, self.process
-        self._forget()
-        if process is not None:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            ours.settimeout(0)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MOST_BYTES)
-            number = str(theirs.fileno())
-            arguments = [str(self.package), number, str(self.log_folder), self.experiment]
-            # this package, wherever it was imported from, and not one that lies in the working directory (-P)
-            package = str(Path(__file__).resolve().parent.parent)
-            variables = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])}
-            command = [sys.executable, "-B", "-P", "-m", "bentos.shadow_worker", *arguments]
-            self.messages = ours
-            self.process = subprocess.Popen(command, env=variables, pass_fds=[theirs.fileno()])
-
-    def _forget(self) -> None:
-        if self.messages is not None:
-            with contextlib.suppress(OSError):
-                self.messages.close()
-        self.process, self.messages = None, None
+        super().close(seconds)

@@ -7,7 +7,6 @@ hold the service up: a crash of this model's libraries ends this process alone.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import time
@@ -16,28 +15,27 @@ from typing import Any
 
 from bentos.arm_log import ArmLog
 from bentos.assignment import Assignment
+from bentos.companion import MOST_BYTES, messages_of, outlive_signals
 from bentos.log_encryption import LOG_KEY, PublicKey
 from bentos.prediction_log import PredictionLog
 from bentos.pseudonyms import VARIABLE
 from bentos.refusals import refusal_of
 from bentos.served import Served
-from bentos.shadow import ARM, FOLDER, MOST_BYTES, read_message
+from bentos.shadow import ARM, FOLDER, read_message
 from bentos.wire import say
 
 
-def main(package: str, descriptor: str, log_folder: str, experiment: str) -> None:
+def main(descriptor: str, package: str, log_folder: str, experiment: str) -> None:
     """Answer until there is nothing to come.
 
     Parameters
     ----------
-    package, descriptor, log_folder, experiment : str
-        The folder of the model's service package, the number of the socket, the folder of the prediction log, and the name of
+    descriptor, package, log_folder, experiment : str
+        The number of the socket, the folder of the model's service package, the folder of the prediction log, and the name of
         the experiment.
     """
-    os.nice(10)
-    # it ends with its socket, so that what was handed to it is logged: a signal to all of a group is not for it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    step_aside()
+    outlive_signals()
     served = Served.load(Path(package))
     served = Served(served.promise, served.model, served.row_graph, Assignment(experiment, ARM, 1.0))
     public_key = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None
@@ -47,8 +45,9 @@ def main(package: str, descriptor: str, log_folder: str, experiment: str) -> Non
     arms = ArmLog(Path(log_folder), is_sealed=public_key is not None, **told)
     say(event="shadow", experiment=experiment, model_version=served.version, model_digest=served.model.digest)
     with socket.socket(fileno=int(descriptor)) as messages:
-        while content := messages.recv(MOST_BYTES):
-            answer(served, content, predictions, arms)
+        while packet := messages.recv(MOST_BYTES):
+            for content in messages_of(packet):
+                answer(served, content, predictions, arms)
     predictions.close()
     arms.close()
 
@@ -70,6 +69,14 @@ def answer(served: Served, content: bytes, predictions: PredictionLog, arms: Arm
             given: dict[str, Any] = {"entity": message.entity, "assignment": served.assignment}
             predictions.add(message.request_id, served, rows, answers, **given)
     arms.add(message.request_id, served, message.entity, status, 1000 * (time.perf_counter() - began))
+
+
+def step_aside() -> None:
+    """Compute only while the service and its clients do not."""
+    os.nice(10)
+    if hasattr(os, "SCHED_IDLE"):
+        # even a nice process keeps one that wakes up on its core waiting for a slice of time
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 if __name__ == "__main__":

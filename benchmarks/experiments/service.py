@@ -29,10 +29,11 @@ def rows() -> list[Row]:
     """Figure, measured, and the goal it is held to."""
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
-        speed, tail = in_turn(lambda home, scratch: _services(home, scratch, logs))
+        found = in_turn(lambda home, scratch: _services(home, scratch, logs))
+        speed, tail = found.speed, found.tail
         answered, heard = (_logged(place) for place in (logs / "shadowed", logs / "shadowed" / "shadow"))
     return [
-        *((f"{name}: requests a second, p99", f"{speed[name]:,.0f}/s, {tail[name]:.1f} ms", "") for name in speed),
+        *found.rows(),
         (f"{LOGGED} / without, requests a second", f"{speed[LOGGED] / speed[WITHOUT]:.2f}", "at least 0.9"),
         (f"{SHADOWED} / without, requests a second", f"{speed[SHADOWED] / speed[WITHOUT]:.2f}", "at least 0.5"),
         ("p99 of the champion with a shadow / with its log alone", f"{tail[SHADOWED] / tail[LOGGED]:.2f}", "at most 1.1"),

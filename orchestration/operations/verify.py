@@ -187,7 +187,8 @@ def _files(home: Home, known: Manifest, *, deep: bool) -> tuple[int, list[Proble
     def compared(file: str) -> tuple[int, bool]:
         return _compared(present[file], known.files[file], deep=deep)
 
-    both = [file for file in known.files if file in present]
+    # the largest first: none of them is read alone at the end, while the other processors wait
+    both = sorted((file for file in known.files if file in present), key=lambda file: -known.files[file].size)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing frees Python's lock
         looked = list(pool.map(compared, both, chunksize=1))
     problems += [_problem(file, "changed") for file, (_, is_same) in zip(both, looked, strict=True) if not is_same]

@@ -281,7 +281,7 @@ def test_a_shadow_that_is_killed_or_hangs_costs_no_request(
     packages: tuple[Served, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests that it misses are counted; after a while it is there again."""
-    monkeypatch.setattr("bentos.shadow.AGAIN", 0.2)
+    monkeypatch.setattr("bentos.companion.AGAIN", 0.2)
     first, _ = packages
     pointer = tmp_path / "champion.json"
     write_json(pointer, {"folder": "first", "shadow": {"experiment": "trial", "folder": "second"}})

@@ -1,0 +1,83 @@
+"""Log worker: a process of its own that writes the prediction log of a worker of the service.
+
+It ends when the service's end of its socket is closed, and what it was handed by then is written: also when the service was
+killed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bentos.assignment import Assignment
+from bentos.background_writer import MOST
+from bentos.companion import MOST_BYTES, messages_of, outlive_signals
+from bentos.log_encryption import LOG_KEY, PublicKey
+from bentos.prediction_log import Answered, PredictionLog
+from bentos.pseudonyms import VARIABLE
+from bentos.runtime import Model
+from bentos.served import Served
+from bentos.wire import say
+
+NICE = 5
+"""Answers come first; even so, a quarter of a core that is shared is the log's."""
+
+
+def main(descriptor: str, folder: str) -> None:
+    """Write until there is nothing to come.
+
+    Parameters
+    ----------
+    descriptor, folder : str
+        The number of the socket, and the folder of the prediction log.
+    """
+    os.nice(NICE)
+    outlive_signals()
+    secret = Path(path) if (path := os.environ.get(VARIABLE)) else None
+    public_key = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None
+    known: dict[bytes, Served] = {}
+    with socket.socket(fileno=int(descriptor)) as messages:
+        log = PredictionLog(
+            Path(folder),
+            1.0,
+            lambda rows: _tell(messages, rows),
+            secret_file=secret,
+            public_key=public_key,
+            problem=lambda told: say(event="prediction log", problem=told),
+        )
+        while packet := messages.recv(MOST_BYTES):
+            for message in messages_of(packet):
+                take(msgspec.msgpack.decode(message), known, log)
+            while len(log.writer.waiting) > MOST // 2:
+                time.sleep(0.01)  # the service keeps what is to come
+        log.close()
+
+
+def take(message: list[Any], known: dict[bytes, Served], log: PredictionLog) -> None:
+    """Take who answers, or what was answered."""
+    if len(message) == 4:
+        key, promise, signature, digest = message
+        known[key] = Served(promise, Model(signature, digest, session=None))
+        return
+    key, (request_id, at, caller, entity, given), first, rows, answers = message
+    assignment = None if given is None else Assignment(*given)
+    moment = datetime.fromtimestamp(at, UTC)
+    log.writer.add(Answered(request_id, moment, known[key], rows, answers, caller, entity, assignment, first))
+
+
+def _tell(messages: socket.socket, rows: int) -> None:
+    try:
+        messages.send(b"%d" % rows)
+    except OSError:
+        say(event="prediction log", problem=f"{rows} rows are missing")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,118 @@
+"""The prediction log in a process of its own: nothing handed over is lost, whoever ends first, and what cannot be written is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from assets.storage.home import Home
+from bentos.app import ModelApp
+from bentos.log_process import LogProcess
+from bentos.served import Served
+from tests.bentos.serving import answering, until
+from tests.models import promised, trained
+
+ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of a service for entities, which hides one of its columns."""
+    path = tmp_path_factory.mktemp("logged")
+    home = Home(path / "home").prepare()
+    served = promised(home, trained(home, "churn"), path / "package", entity={"name": "plane", "keep": "plain"})
+    promise = {**served.promise, "privacy": {"plan": "drop"}}
+    (path / "package" / "promoted.json").write_text(json.dumps(promise))
+    return path / "package"
+
+
+def logged(folder: Path) -> list[tuple[Any, ...]]:
+    """What the log holds, without moments."""
+    found: list[tuple[Any, ...]] = []
+    columns = "request_id, row_number, model_digest, features, prediction, caller, hidden, entity, output, decision"
+    for file in folder.glob("*.sqlite"):
+        with closing(sqlite3.connect(file)) as connection:
+            if connection.execute("select 1 from sqlite_master where name = 'predictions'").fetchone():
+                found += connection.execute(f"select {columns} from predictions order by request_id, row_number").fetchall()
+    return found
+
+
+@pytest.fixture
+def apps(package: Path, tmp_path: Path) -> list[ModelApp]:
+    """The same service with both ways of writing its log."""
+    served = Served.load(package)
+    return [
+        ModelApp(served, log_folder=tmp_path / "thread"),
+        ModelApp(served, log_folder=tmp_path / "process", log_type=LogProcess),
+    ]
+
+
+def test_a_process_writes_what_a_thread_writes(apps: list[ModelApp], tmp_path: Path) -> None:
+    """Also large batches, entities, and columns that are hidden."""
+    rows = [{**ROW, "age": 18.0 + number % 60, "plan": "x" * 150} for number in range(1000)]
+    for app in apps:
+        with answering(app) as client:
+            for number in range(50):
+                headers = {"X-Request-ID": f"r{number}", "X-Entity-Key": f"N{number % 3}"}
+                assert client.post("/predict", json={"row": ROW}, headers=headers).status_code == 200
+            found = client.post("/predict_batch", json={"rows": rows}, headers={"X-Request-ID": "batch"})
+            assert found.status_code == 200, found.text
+    by_thread, by_process = logged(tmp_path / "thread"), logged(tmp_path / "process")
+    assert len(by_thread) == 1050
+    assert by_process == by_thread
+    assert not any("plan" in json.loads(line[3]) for line in by_process)
+
+
+def test_what_cannot_be_written_is_counted_and_said_and_a_killed_process_is_replaced(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Answers go on meanwhile."""
+    monkeypatch.setattr("bentos.companion.AGAIN", 0.1)
+    (tmp_path / "blocked").write_text("no folder")
+    app = ModelApp(Served.load(package), log_folder=tmp_path / "blocked" / "log", log_type=LogProcess)
+
+    def ask(client: httpx.Client) -> None:
+        assert client.post("/predict", json={"row": ROW}).status_code == 200
+
+    with answering(app) as client:
+        ask(client)
+        until(lambda: "\nloopline_prediction_log_dropped_rows_total 1.0\n" in client.get("/metrics").text, 60)
+        assert isinstance(app.log, LogProcess)
+        process = app.log.companion.process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        until(lambda: app.log.companion.process not in {None, process})  # type: ignore[union-attr]
+        (tmp_path / "blocked").unlink()
+        for _ in range(20):
+            ask(client)
+    told = capfd.readouterr().err
+    assert "blocked/log cannot be written (" in told
+    assert "ended with code -9" in told
+    assert len(logged(tmp_path / "blocked" / "log")) == 20
+
+
+def test_what_was_handed_over_is_written_when_the_service_is_killed(package: Path, tmp_path: Path) -> None:
+    """The process ends by itself, with what it had."""
+    program = (
+        "import sys, time; from pathlib import Path; from bentos.log_process import LogProcess; from bentos.served import Served\n"
+        f"served = Served.load(Path({str(package)!r})); log = LogProcess(Path({str(tmp_path / 'log')!r}), 1.0)\n"
+        "rows = [(30.0, 'free', 2.0)]; answers = served.predict(rows)[1]\n"
+        "for number in range(1000): log.add(f'r{number}', served, rows, answers)\n"
+        "log.look(); print(log.companion.process.pid, len(log.companion.waiting), flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        _, waiting = service.stdout.readline().split()
+        service.kill()
+    until(lambda: len(logged(tmp_path / "log")) == 1000 - int(waiting), 60)
+    assert int(waiting) < 1000
