@@ -71,6 +71,8 @@ class Year:
         After which step, and what was named.
     seconds : list of float
         How long each look took.
+    month : int
+        The last month that was lived through.
     """
 
     folder: Path
@@ -78,6 +80,7 @@ class Year:
     looked: Counter[str] = field(default_factory=Counter)
     alarms: list[tuple[str, str]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    month: int = FIRST
 
     @property
     def home(self) -> Home:
@@ -218,8 +221,11 @@ def tell(year: Year, spec: ProductSpec, moment: datetime) -> None:
     outcome_intake.take(year.home, spec, file, "person:benchmark", datetime.now(UTC))
 
 
-def lived_through(folder: Path, last: int = LAST) -> Year:
-    """Live through the months until the last, and look after each step; then restore the last backup and look at that."""
+def lived_through(folder: Path, told: Callable[[Year], object], last: int = LAST) -> Year:
+    """Live through the months until the last, and look after each step; then restore the last backup and look at that.
+
+    `told` is called after each month, so that a year that is broken off leaves its page.
+    """
     write_year(folder / "year")
     year = Year(folder, folder / "year")
     for month in range(FIRST, last + 1):
@@ -227,10 +233,13 @@ def lived_through(folder: Path, last: int = LAST) -> Year:
             act()
             year.after(step)
         year.after("a month", deep=True)
+        year.month = month
+        told(year)
         print(f"2013-{month:02}: {year.looked.total()} looks, {len(year.alarms)} false alarms", flush=True)
     restored = Home(folder / "restored")
     backups.restore(folder / "backups", restored)
     year.after("a restore elsewhere", restored, deep=True)
+    told(year)
     return year
 
 
@@ -244,7 +253,7 @@ def written(year: Year) -> str:
             "",
             f"Written by `make bench-verify` on a machine with {machine()},",
             f"on {datetime.now(UTC).date()}. The first {DAYS} days of each month of the real flights come one by one, from",
-            f"2013-{FIRST:02} (with two months before) to 2013-{LAST:02}. After each step the home is verified, after each",
+            f"2013-{FIRST:02} (with two months before) to 2013-{year.month:02}. After each step the home is verified, after each",
             "month with `--deep`.",
             f"A look took {median(year.seconds):.2f} s in the median, {max(year.seconds):.2f} s at most.",
             "",
@@ -261,10 +270,9 @@ def written(year: Year) -> str:
 def main() -> None:
     """Live through the year, and write the page."""
     with tempfile.TemporaryDirectory() as scratch:
-        year = lived_through(Path(scratch))
+        year = lived_through(Path(scratch), lambda year: PAGE.write_text(written(year), encoding="utf-8"))
     for step, alarm in year.alarms:
         print(f"after {step}: {alarm}")
-    PAGE.write_text(written(year), encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
     sys.exit(bool(year.alarms))
 

@@ -25,7 +25,6 @@ from assets.monitoring import logged_requests, outcome_store, shadow_store
 from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.spec import ProductSpec
-from assets.spec.privacy import LandedKeySpec
 from assets.storage import pseudonym_key
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -37,14 +36,12 @@ from bentos.served import Served
 from orchestration.operations import doctor, erased_files, erasure, erasure_request, lineage
 from orchestration.operations.verify import verify
 from tests.shop import COLUMNS, customers, product, run_products
-from tests.world import World
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 LAST, EARLY = "ANNA-7Q4", "BORIS-9X2"
 """The keys of a person among the test rows, and of one among those that the model learnt from."""
 EXAMPLE = 819
 """The row with the greatest answer, which explanations show."""
-PRODUCT = "flight_delay"
 NOTE = "lives in the red house"
 MARKS = (LAST.encode(), NOTE.encode())
 
@@ -332,32 +329,3 @@ def test_a_hashed_key_is_erased_by_its_pseudonym(made: Path, tmp_path: Path) -> 
     record, found = erased_files.row_eraser.record({"examples": [{"entity": told}, {"entity": "hmac:other"}]}, person)
     assert (record, found) == ({"examples": [{"entity": "hmac:other"}]}, 1)
     assert made.exists()
-
-
-def test_a_key_that_the_warehouse_makes_of_columns_is_erased_from_landing_on(ran_copy: Home, world: World) -> None:
-    """Of a dbt product: its landed row, its snapshot and predictions go, and the next landing and the warehouse lack it."""
-    home, spec = ran_copy, world.product
-    key = str(snapshots.read(snapshots.current(home, PRODUCT))["flight_id"].iloc[7])
-    sources = [(world.source, Path("/"))]
-    with pytest.raises(SpecificationError, match=r"no landed table has a column 'flight_id' .* Say of which .* 'landed_key:"):
-        erasure_request.look(home, spec.model_copy(update={"landed_key": None}), sources, key, actor="tester", now=NOW)
-    unknown = LandedKeySpec(table="flights.weather", key="{carrier}")
-    with pytest.raises(SpecificationError, match="'landed_key.table' flights.weather has not all of the key's columns"):
-        erasure_request.look(home, spec.model_copy(update={"landed_key": unknown}), sources, key, actor="tester", now=NOW)
-    with pytest.raises(DataError, match="is in no row of flight_id"):
-        erasure_request.look(home, spec, sources, f"{key}0", actor="tester", now=NOW)
-    before = {item.partition: item.rows_in for item in landed_tables.records(home, "flights", "flights")}
-    request, raw = erasure_request.look(home, spec, sources, key, actor="tester", now=NOW)
-    assert {"landing": 1, "snapshots": 1}.items() <= request.rows.items()
-    assert [len(rows) for rows in raw.values()] == [1]
-    erasure.erase(home, request)
-    assert named_in(home, (key.encode(),)) == set()
-    assert verify(home, deep=True).problems == []
-    left = {item.partition for item in landed_tables.records(home, "flights", "flights")}
-    (month,) = before.keys() - left
-    executed = world.run(home).executed
-    assert {name.split("[")[0] for name in executed} >= {"landing/flights/flights", f"{PRODUCT}/snapshot", f"{PRODUCT}/model"}
-    after = {item.partition: item.rows_in for item in landed_tables.records(home, "flights", "flights")}
-    assert after == {**before, month: before[month] - 1}
-    assert key not in set(snapshots.read(snapshots.current(home, PRODUCT))["flight_id"])
-    assert named_in(home, (key.encode(),)) == set()
