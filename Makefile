@@ -124,6 +124,10 @@ bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for d
 bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings, for docs/measured/retention.md (about 20 minutes)
 	@$(BIN)/python -m benchmarks.retention $(ARGS)
 
+.PHONY: bench-verify
+bench-verify: .venv/dev.stamp ## Verify a home after each step of a year, for docs/measured/verify.md (about 5 minutes)
+	@$(BIN)/python -m benchmarks.verify_year
+
 .PHONY: bench-experiments
 bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about a minute; ARGS="canary" takes one section)
 	@$(BIN)/python -m benchmarks.experiments $(ARGS)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from string import Formatter
+from typing import TYPE_CHECKING, Any
 
 from assets.ingestion.row_validation import named
 from assets.spec import TableSpec
-from assets.storage.entity_keys import fields, key_text
+from assets.storage.entity_keys import composed, fields, key_text
 from assets.storage.home import Home
 from assets.storage.pseudonym_key import secret
 from assets.storage.publishing import read_json, write_json
@@ -25,16 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """The column of a landed table that holds the keys of a product's entities.
+    """The column of a landed table that holds the keys of a product's entities, or the columns that the key is made of.
 
     Parameters
     ----------
     source, table, column : str
-        Its place, by the name that it is landed under.
+        Its place, by the name that it is landed under; or the key with landed columns in braces.
     raw : str
-        Its name in the file.
+        Its name in the file; empty where the key is made of several.
     is_number : bool
         Whether it holds numbers.
+    parts : tuple of (str, str, bool)
+        Of a key that is made of several columns: each as it is landed, as the file calls it, and whether it is a whole number.
     """
 
     source: str
@@ -42,14 +45,33 @@ class KeyColumn:
     column: str
     raw: str
     is_number: bool
+    parts: tuple[tuple[str, str, bool], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(tuple(part) for part in self.parts))  # of JSON they are lists
 
     @classmethod
     def of(cls, source: str, name: str, table: TableSpec, column: str) -> KeyColumn | None:
-        """The column of this name; None if the table has none."""
+        """The column of this name, or the key with columns in braces; None if the table has no such column."""
+        if "{" in column:
+            wanted = {field for _, field, _, _ in Formatter().parse(column) if field is not None}
+            parts = tuple(
+                (landed, raw, declared.type == "integer")
+                for raw, declared in table.columns.items()
+                if (landed := declared.name or raw) in wanted
+            )
+            return cls(source, name, column, raw="", is_number=False, parts=parts) if len(parts) == len(wanted) else None
         for raw, declared in table.columns.items():
             if (declared.name or raw) == column:
                 return cls(source, name, column, raw, declared.type in ("integer", "number"))
         return None
+
+    def value(self, row: Mapping[str, Any]) -> str | None:
+        """The key of a row, by the names of its file; None where there is none."""
+        if self.parts:
+            return composed(self.column, row, [(landed, raw, is_whole) for landed, raw, is_whole in self.parts])
+        found = row.get(self.raw)
+        return None if found is None else key_text(found, is_number=self.is_number)
 
     def hashed(self, key: bytes, value: str) -> str:
         """What is kept of a forgotten entity's key, by the home's key of pseudonyms."""
@@ -100,11 +122,11 @@ class Forgotten:
 
     def has_row(self, row: Mapping[str, str | None]) -> bool:
         """Whether a row, by the names of its file, is of a forgotten entity."""
-        return any(self.names(column, value) for column in self.columns if (value := row.get(column.raw)) is not None)
+        return any(self.names(column, value) for column in self.columns if (value := column.value(row)) is not None)
 
     def has_line(self, text: str | None) -> bool:
         """Whether a line that cannot be split into fields names a forgotten entity in one."""
-        return any(self.names(column, item) for column in self.columns for item in fields(text or ""))
+        return any(self.names(column, item) for column in self.columns if not column.parts for item in fields(text or ""))
 
 
 def leave_out(home: Home, connection: duckdb.DuckDBPyConnection, source: str, name: str, table: TableSpec) -> int:
@@ -128,10 +150,14 @@ def rows_in_file(connection: duckdb.DuckDBPyConnection, column: KeyColumn, key: 
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, column: KeyColumn) -> Iterator[tuple[int, str]]:
-    place = identifier(named(column.raw))
-    answer = connection.execute(f"select source_row, {place}::varchar from raw where {place} is not null")
+    raws = [raw for _, raw, _ in column.parts] or [column.raw]
+    places = [identifier(named(raw)) for raw in raws]
+    listed, known = ", ".join(f"{place}::varchar" for place in places), " and ".join(f"{place} is not null" for place in places)
+    answer = connection.execute(f"select source_row, {listed} from raw where {known}")
     while piece := answer.fetchmany(100_000):
-        yield from piece
+        for row, *values in piece:
+            if (value := column.value(dict(zip(raws, values, strict=True)))) is not None:
+                yield row, value
 
 
 def _known(home: Home, source: str) -> dict[str, dict[str, list[str]]]:

@@ -29,7 +29,7 @@ from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json
-from bentos import api_keys
+from bentos import api_keys, arrow_batches
 from bentos.access_settings import KEY_HASHES
 from bentos.runtime import Model
 
@@ -118,7 +118,8 @@ def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> d
     Returns
     -------
     dict
-        ``ready_seconds``, the ``answer``, and the container's ``log``.
+        ``ready_seconds``, the ``answer``, the container's ``log``; and ``arrow``, the answers to an Arrow batch, where the
+        product takes such.
 
     Raises
     ------
@@ -141,11 +142,27 @@ def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> d
         body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json", **sent})  # noqa: S310
         with urlopen(body, timeout=10) as response:  # noqa: S310
             answered, answer = response.headers["X-Model-Digest"], json.load(response)
+        arrow = _arrow_answers(url, sent, example["row"]) if spec.serving.arrow else None
     finally:
         log = engine.stop(container)
     if answered != champion.model_digest:
         raise ContainerError(f"{reference}: model {answered[:12]} answers, promoted was {champion.model_digest[:12]}.")
-    return {"ready_seconds": round(ready, 2), "answer": answer, "log": log}
+    if arrow is not None and arrow != [answer["prediction"]] * 2:
+        raise ContainerError(f"{reference}: an Arrow batch is answered by {arrow}, its row alone by {answer['prediction']}.")
+    return {"ready_seconds": round(ready, 2), "answer": answer, "log": log, **({} if arrow is None else {"arrow": arrow})}
+
+
+def _arrow_answers(url: str, headers: dict[str, str], row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the same row twice is answered, as an Arrow stream."""
+    import pyarrow as pa
+
+    table, sink = pa.Table.from_pylist([row, row]), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    kind = {"Content-Type": arrow_batches.KIND.decode()}
+    asked = Request(f"{url}/predict_batch", sink.getvalue().to_pybytes(), {**kind, **headers})  # noqa: S310 - the loopback
+    with urlopen(asked, timeout=10) as response:  # noqa: S310 - the loopback
+        return list(pa.ipc.open_stream(response.read()).read_all().to_pylist())
 
 
 def forget_if_gone(home: Home, product: str) -> None:

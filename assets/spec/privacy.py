@@ -7,10 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from assets.spec.base import Name
+from assets.spec.base import Declaration, Name
 
 Treatment = Literal["keep", "hash", "drop"]
 PrivacySpec = dict[Name, Annotated[Treatment, Field(examples=["hash"])]]
+
+
+class LandedKeySpec(Declaration):
+    """Which landed rows are an entity's, where the warehouse makes its key of several columns; `loopline forget` needs it."""
+
+    table: str = Field(pattern=r"^\w+\.\w+$", examples=["flights.flights"])
+    """Give the landed table as SOURCE.TABLE."""
+    key: str = Field(pattern=r"\{\w+(:\w+)?\}", examples=["{year:04}-{month:02}-{day:02}_{carrier}{flight}"])
+    """Give the key as text, with landed columns in braces; whole numbers take a format, such as {month:02}."""
 
 
 def require_columns(privacy: Mapping[str, Treatment], known: Iterable[str]) -> None:

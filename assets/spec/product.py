@@ -23,7 +23,7 @@ from assets.spec.judging import (
 )
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
 from assets.spec.monitoring import MonitoringSpec, RetrainSpec
-from assets.spec.privacy import PrivacySpec, require_columns
+from assets.spec.privacy import LandedKeySpec, PrivacySpec, require_columns
 from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
 from assets.spec.serving import ServingSpec
@@ -96,6 +96,10 @@ class ProductSpec(Declaration):
     """Declare how the champion is watched."""
     privacy: PrivacySpec = Field(default_factory=dict, examples=[{"plan": "hash", "age": "drop"}])
     """Say what the prediction log and pages keep of a column: keep, hash (its keyed hash) or drop; see docs/privacy.md."""
+    landed_key: LandedKeySpec | None = Field(
+        default=None, examples=[{"table": "flights.flights", "key": "{year:04}-{month:02}-{day:02}_{carrier}{flight}"}]
+    )
+    """Say how the warehouse makes the entity's key of landed columns, for `loopline forget`; left out, one has its name."""
     retrain: RetrainSpec = Field(default=RetrainSpec(), examples=[{"triggers": ["drift", "quality"], "cooldown_days": 14}])
     """Declare what may start a training by itself."""
     replay: ReplaySpec = Field(default=ReplaySpec(), examples=[{"training_cost": 100.0}])

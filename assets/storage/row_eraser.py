@@ -10,14 +10,14 @@ import html
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets.storage.entity_keys import fields, key_text
+from assets.storage.entity_keys import composed, fields, key_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,12 +41,16 @@ class Person:
         Whether keys are numbers, so that 007 is 7.
     pseudonym : str, optional
         The key's pseudonym, by which records may name it.
+    composed : tuple of (str, tuple)
+        Where landed rows do not hold the key, how it is made of several columns: see `entity_keys.composed`; each of the parts
+        has the column as it is landed, and as the file calls it.
     """
 
     key: str
     columns: tuple[str, ...]
     is_number: bool = False
     pseudonym: str | None = None
+    composed: tuple[tuple[str, tuple[tuple[str, str, bool], ...]], ...] = ()
 
     @property
     def is_distinctive(self) -> bool:
@@ -69,6 +73,14 @@ class Person:
             rf"(?<![\w-])(?:{'|'.join(re.escape(item) for item in sorted(written, key=len, reverse=True))})(?![\w-])"
         )
 
+    def has_row(self, row: Mapping[str, Any]) -> bool:
+        """Whether the key is made of this row's columns, as it is landed or as its file calls them."""
+        return any(
+            composed(template, row, [(landed, (landed, raw)[number], is_whole) for landed, raw, is_whole in parts]) == self.key
+            for template, parts in self.composed
+            for number in (0, 1)
+        )
+
     def is_named(self, value: Any) -> bool:
         """Whether a value is the person's key."""
         return value is not None and (str(value).strip() in self.forms or key_text(value, is_number=self.is_number) == self.key)
@@ -80,13 +92,16 @@ def parquet(path: Path, person: Person, draft: Path | None = None) -> int:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    names = [name for name in person.columns if name in file.schema_arrow.names]
-    if not names:
+    there = file.schema_arrow.names
+    names = [name for name in person.columns if name in there]
+    parts = {landed for _, listed in person.composed for landed, _, _ in listed}
+    made_of = sorted(parts) if parts and parts <= set(there) else []
+    if not names and not made_of:
         return 0
     beside = [name for name in ("raw_line",) if name in file.schema_arrow.names]
     found, writer = 0, None if draft is None else pq.ParquetWriter(draft, file.schema_arrow, compression="zstd")
-    for batch in file.iter_batches(65_536, columns=[*names, *beside] if writer is None else None):
-        mask = _rows(batch, names, beside, person)
+    for batch in file.iter_batches(65_536, columns=[*names, *made_of, *beside] if writer is None else None):
+        mask = _rows(batch, names, made_of, beside, person)
         found += sum(mask)
         if writer is not None:
             writer.write_batch(batch.filter(pa.array([not is_his for is_his in mask], pa.bool_())))
@@ -95,7 +110,7 @@ def parquet(path: Path, person: Person, draft: Path | None = None) -> int:
     return found
 
 
-def _rows(batch: pa.RecordBatch, names: list[str], beside: list[str], person: Person) -> list[bool]:
+def _rows(batch: pa.RecordBatch, names: list[str], made_of: list[str], beside: list[str], person: Person) -> list[bool]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -108,6 +123,9 @@ def _rows(batch: pa.RecordBatch, names: list[str], beside: list[str], person: Pe
             texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
             hits = pc.is_in(texts, value_set=pa.array(sorted(person.forms))).to_pylist()
             mask = [is_his or bool(hit) for is_his, hit in zip(mask, hits, strict=True)]
+    if made_of:
+        rows = batch.select(made_of).to_pylist()
+        mask = [is_his or person.has_row(row) for is_his, row in zip(mask, rows, strict=True)]
     for name in beside:
         lines = batch.column(name).to_pylist()
         mask = [is_his or in_line(line, person) for is_his, line in zip(mask, lines, strict=True)]
@@ -222,4 +240,4 @@ def _is_of(row: str, names: Collection[str], person: Person) -> bool:
         held = json.loads(row)
     except ValueError:
         return in_line(row, person)
-    return isinstance(held, dict) and any(person.is_named(held.get(name)) for name in names)
+    return isinstance(held, dict) and (any(person.is_named(held.get(name)) for name in names) or person.has_row(held))

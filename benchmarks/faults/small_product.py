@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,12 @@ from assets.storage.home import REPOSITORY
 PRODUCT = "churn"
 CLONED = ("assets", "benchmarks", "bentos", "dbt_project", "deploy", "loopline_extensions", "orchestration", "requirements")
 ROWS = 600
+ARMS: dict[str, Any] = {
+    "arms": {"control": "champion", "treatment": 1},
+    "unit": "customer_id",
+    "guardrails": [{"metric": "error", "max_harm": 0.5}],
+}
+"""Of experiments: the first version against the champion."""
 DECLARED = {
     "name": PRODUCT,
     "description": "Predicts which customers of a made-up shop leave.",
@@ -45,6 +52,13 @@ DECLARED = {
     "baseline": {"by": {"plan": None}},
     "evaluation": {"bootstrap_replicates": 100, "slices": ["plan"]},
     "gates": {"metrics": {"roc_auc": {"min": 0.55}}},
+    "serving": {"entity": {"name": "customer_id", "keep": "plain"}},
+    "experiments": [
+        {"name": "trial", "metric": "cost", **ARMS},
+        {"name": "canary", "kind": "canary", "steps": [0.2, 0.6, 1.0], **ARMS},
+        {"name": "dark", "kind": "shadow", "arms": ARMS["arms"], "unit": "customer_id"},
+    ],
+    "retention": {"keep_champions": 1, "refused_days": 0, "snapshots_days": 0, "predictions_days": 0, "runs_days": 0},
 }
 
 

@@ -41,6 +41,14 @@ stands in `benchmarks/faults/`, and why so in [decision 0030](../decisions/0030-
 """
 
 
+def tried_since(page: Path, day: str) -> frozenset[tuple[str, str]]:
+    """Which faults a page says were tried on a day or later (ISO 8601), and what they met."""
+    if not page.exists():
+        return frozenset()
+    cells = [line.strip("| ").split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if " of " in line]
+    return frozenset((line[0], line[1]) for line in cells if len(line) > 3 and line[-1] >= day)
+
+
 def write(page: Path, rows: Sequence[Row], day: str, machine: str) -> str:
     """Write the rows into a page, each in the place of the one of before; others stay."""
     before = page.read_text(encoding="utf-8").splitlines() if page.exists() else []

@@ -118,7 +118,7 @@ def lookup(product: str, key: str) -> None:
 
 @click.command()
 @click.argument("product")
-@click.option("--smoke", is_flag=True, help="Also run the image, read-only and unprivileged, and ask it one row.")
+@click.option("--smoke", is_flag=True, help="Also run the image, read-only and unprivileged, and ask it.")
 @click.option("--port", default=3000, show_default=True, help="The port of the loopback that it is asked on.")
 def container(product: str, *, smoke: bool, port: int) -> None:
     """Build the container image of PRODUCT's champion, with its bill of materials and Kubernetes manifest."""
@@ -146,6 +146,8 @@ def container(product: str, *, smoke: bool, port: int) -> None:
         if smoke:
             found = container_image.smoke(image["reference"], spec, champion, port=port)
             click.echo(f"ready after {found['ready_seconds']} s, answered {json.dumps(found['answer'])}")
+            if "arrow" in found:
+                click.echo(f"answered an Arrow batch of {len(found['arrow'])} rows alike")
 
 
 def _published(home: Home, product: str) -> HomeStore | None:

@@ -86,7 +86,9 @@ class Request:
     @property
     def person(self) -> Person:
         """Whose rows they are."""
-        return Person(self.key, tuple(self.columns), self.is_number, self.pseudonym)
+        columns = [KeyColumn(**place) for place in self.places]
+        made_of = tuple((column.column, column.parts) for column in columns if column.parts)
+        return Person(self.key, tuple(self.columns), self.is_number, self.pseudonym, made_of)
 
     @property
     def rows(self) -> dict[str, int]:

@@ -73,14 +73,15 @@ def look(
     if not columns:
         listed = ", ".join(source.name for source, _ in sources) or "none"
         raise SpecificationError(
-            f"{spec.name}: no landed table has a column '{entity}' (sources: {listed}). The warehouse makes it of others: "
-            "landed rows cannot be told to be the entity's. Nothing was changed. Land the key as a column of that name."
+            f"{spec.name}: no landed table has a column '{entity}' (sources: {listed}). The warehouse makes it of others. "
+            "Nothing was changed. Say of which in its defs.yaml: 'landed_key: {table: SOURCE.TABLE, key: \"{column}…\"}'."
         )
     is_number = any(column.is_number for column in columns)
     key = key_text(key, is_number=is_number)
     tables = {(source.name, name): table for source, _ in sources for name, table in source.tables.items()}
-    called = [entity, *(column.raw for column in columns)]
-    for column in columns:
+    plain = [column for column in columns if not column.parts]
+    called = [entity, *(column.raw for column in plain)]
+    for column in plain:
         names = tables[column.source, column.table].names
         called.append(dict(zip(names, names_in_quarantine(names), strict=True))[entity])
     request = Request(
@@ -116,6 +117,16 @@ def _is_hashed(spec: ProductSpec) -> bool:
 
 
 def _columns(spec: ProductSpec, sources: Sequence[tuple[SourceSpec, Path]]) -> Iterator[KeyColumn]:
+    made_of = spec.landed_key
+    tables = {
+        f"{source.name}.{name}": (source.name, name, table) for source, _ in sources for name, table in source.tables.items()
+    }
+    if made_of is not None:
+        found = KeyColumn.of(*tables[made_of.table], made_of.key) if made_of.table in tables else None
+        if found is None:
+            problem = "has not all of the key's columns" if made_of.table in tables else f"is not one of {', '.join(tables)}"
+            raise SpecificationError(f"{spec.name}: 'landed_key.table' {made_of.table} {problem}. Nothing was changed.")
+        yield found
     for source, _ in sources:
         for name, table in source.tables.items():
             column = KeyColumn.of(source.name, name, table, spec.features.entity)

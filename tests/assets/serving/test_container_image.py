@@ -79,6 +79,20 @@ def test_the_image_answers_read_only_and_without_privileges(
     assert [line["path"] for line in said if line["event"] == "request"] == ["/docs.json", "/predict"]
 
 
+def test_an_image_that_takes_arrow_batches_answers_them(ran_copy: Home, world: World, champion: Entry) -> None:
+    """Like JSON, row by row. It takes as long as an image does: nothing else shows that pyarrow is whole in it."""
+    spec = world.with_product(serving={**world.product.serving.model_dump(), "arrow": True}).product
+    bento_package.package(ran_copy, spec, champion)
+    folder = bento_package.bento_folder(ran_copy, bento_package.tag_of(champion))
+    done = container_image.build(ran_copy, spec, champion, folder)
+    try:
+        found = container_image.smoke(done.reference, spec, champion, port=free_port())
+    finally:
+        container_engine.run([Engine.found().runner, "rmi", "-f", done.reference])
+    assert found["arrow"] == [found["answer"]["prediction"]] * 2
+    assert done.size_bytes <= 420_000_000
+
+
 def test_the_image_is_small_runs_as_nobody_and_names_its_model(
     image: container_image.Image, champion: Entry, ran: Home
 ) -> None:
