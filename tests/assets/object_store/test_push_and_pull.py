@@ -19,7 +19,8 @@ from assets.promotion import ledger
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
-from tests.object_store import decision, files, fill, opened
+from benchmarks.stores.small_home import decision, fill, opened
+from tests.object_store import files
 
 
 @pytest.fixture

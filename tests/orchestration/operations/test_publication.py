@@ -17,12 +17,12 @@ import pytest
 from assets.object_store.push import push
 from assets.promotion import ledger
 from assets.storage.home import REPOSITORY, Home
+from benchmarks.stores.small_home import opened
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS
 from orchestration.operations import publication
 from orchestration.operations.verify import verify
 from tests.bentos.serving import free_port
-from tests.object_store import opened
 from tests.world import World
 
 PRODUCT = "flight_delay"
