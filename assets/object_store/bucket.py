@@ -34,7 +34,8 @@ REASONS = {
         "there are no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for your own server"
     ),
     r"status code: 507|QuotaExceeded|XMinioStorageFull|No space left|os error 28|StorageFull": "it is full. Make room there",
-    r"status code: 5\d\d|error sending request|timed out|timeout|connection|Connection|error decoding|os error 111": (
+    r"status code: 5\d\d": "the server fails with an error of its own: it may be full, or not ready yet. Its log says why",
+    r"error sending request|timed out|timeout|connection|Connection|error decoding|os error 111": (
         "it does not answer, or not in time. See whether the server runs and AWS_ENDPOINT_URL names it; LOOPLINE_STORE_TIMEOUT "
         "allows it more seconds"
     ),

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.faults.small_product import PRODUCT, clone
 from orchestration.operations.store_server import StoreServer
 
-TIMES = 3
+TIMES = 2
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -109,6 +109,41 @@ def test_a_server_that_dies_midway_is_one_error_and_the_next_run_continues(
         server.stop()
 
 
+def test_a_full_server_is_one_error_and_shows_nothing_of_the_commit(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit before it is whole, and what was not published is still in the home."""
+    server = StoreServer(tmp_path_factory.mktemp("full"), options=["-volume.max=1", "-master.volumeSizeLimitMB=4"]).start()
+    try:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        store = opened(fill(home), "s3://loopline/full", 5.0)
+        pushing.push(store)
+        (home.models / "churn" / "more.bin").write_bytes(os.urandom(32 << 20))
+        manifest.record(home.models)
+        with pytest.raises(StoreError, match="it may be full, or not ready yet"):
+            for _ in range(4):
+                pushing.push(store, rewritten=lambda _: True)
+        assert verification.problems_of(store) == []
+        assert (home.models / "churn" / "more.bin").exists()
+    finally:
+        server.stop()
+
+
+def test_a_large_file_goes_in_parts_and_comes_back_in_pieces(home: Home, tmp_path: Path, url: str) -> None:
+    """Larger than what one request writes or reads."""
+    content = os.urandom(20 << 20)
+    fill(home)
+    (home.models / "churn" / "huge.bin").write_bytes(content)
+    manifest.record(home.models)
+    pushing.push(opened(home, url))
+    other = Home(tmp_path / "other")
+    store = opened(other, url)
+    pulling.pull(store)
+    assert (other.models / "churn" / "huge.bin").read_bytes() == content
+    assert store.bucket.requests["get"] > 3
+
+
 def test_refused_keys_missing_buckets_and_silent_servers_are_one_sentence(
     home: Home, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
