@@ -148,6 +148,22 @@ def test_changes_that_do_not_meet_are_both_published(filled: Home, other: Home, 
     assert files(other) == files(filled)
 
 
+def test_a_part_that_is_published_overwrites_nothing_that_is_not(filled: Home, other: Home, url: str) -> None:
+    """A service publishes its log while a run of this machine goes on and another machine has published."""
+    here, there = opened(filled, url), opened(other, url)
+    pushing.push(here)
+    pulling.pull(there)
+    write_json(filled.reports / "churn" / "0.json", {"by": "here"})
+    pushing.push(here)
+    write_json(other.reports / "churn" / "1.json", {"by": "the run that goes on"})
+    (other.served / "churn").mkdir(parents=True)
+    (other.served / "churn" / "2026-11-29.sqlite").touch()
+    before = files(other)
+    with pytest.raises(StoreConflictError, match="manifest.jsonl"):
+        pushing.push(there, lambda path: path.startswith("served/"))
+    assert files(other) == before
+
+
 def test_a_store_of_another_home_is_refused(filled: Home, other: Home, url: str) -> None:
     """Whether this home was ever published or not; so is one that was emptied."""
     write_json(other.prepare().reports / "other.json", {})
