@@ -132,6 +132,10 @@ bench-verify: .venv/dev.stamp ## Verify a home after each step of a year, for do
 bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about a minute; ARGS="canary" takes one section)
 	@$(BIN)/python -m benchmarks.experiments $(ARGS)
 
+.PHONY: bench-stores
+bench-stores: .venv/dev.stamp ## Kill, race and time homes in a real S3 server, for docs/measured/stores.md (about 15 minutes)
+	@$(BIN)/python -m benchmarks.stores $(ARGS)
+
 .PHONY: bench-faults
 bench-faults: .venv/dev.stamp .faults ## Kill, fill disks, cut the power and set clocks, for docs/measured/faults.md (root; about 30 minutes)
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
@@ -187,6 +191,10 @@ $(UV): | requirements/bootstrap.txt
 	@echo "setting up .venv from requirements/dev.txt"
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
+
+.PHONY: store
+store: .venv/dev.stamp ## Start an S3 server on the loopback, its data in .store/, and print the variables that reach it
+	@$(BIN)/python -m orchestration.operations.store_server .store
 
 # buckets, lake tables, PostgreSQL: only who declares them needs their libraries
 .PHONY: stores

@@ -29,9 +29,10 @@ PRODUCT stands for each declared product, `flight_delay` say; only one that decl
 declares months, monthly predictions, and one that declares experiments, what stands there. A product with a file of its own
 goes from ingestion to snapshot without the warehouse.
 
-The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`, `storage`,
-the declaration (`spec`), statistics (`methods`) and `registries` (how extensions add to a list); beside them `scaffolding`
-(drafts a product for someone new), `observability` (metrics, alert rules, dashboards) and
+The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`,
+`object_store` (publishes a home to a bucket), `storage`, the declaration (`spec`), statistics (`methods`) and `registries` (how
+extensions add to a list); beside them `scaffolding` (drafts a product for someone new), `observability` (metrics, alert rules,
+dashboards) and
 `replay`. A stage imports only those below it (`pyproject.toml`); `orchestration` says when each runs.
 `tests/orchestration/test_graph.py` holds this map against the asset graph.
 """

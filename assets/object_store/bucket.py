@@ -26,15 +26,16 @@ PIECE = 8 << 20
 """How many bytes of a large object one request reads."""
 REASONS = {
     r"NoSuchBucket": "there is no such bucket. Make it, or mend the address",
+    r"[Mm]issing.*credential|CredentialsNotLoaded|latest/meta-data|169\.254\.169": (
+        "there are no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for your own server"
+    ),
     r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|ExpiredToken|InvalidToken|status code: 40[13]": (
         "the credentials are refused. Mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN where there is "
         "one), or ask for the right to read, write, list and delete there"
     ),
-    r"[Mm]issing.*credential|CredentialsNotLoaded|latest/meta-data|169\.254\.169": (
-        "there are no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for your own server"
-    ),
     r"status code: 507|QuotaExceeded|XMinioStorageFull|No space left|os error 28|StorageFull": "it is full. Make room there",
-    r"status code: 5\d\d|error sending request|timed out|timeout|connection|Connection|error decoding|os error 111": (
+    r"status code: 5\d\d": "the server fails with an error of its own: it may be full, or not ready yet. Its log says why",
+    r"error sending request|timed out|timeout|connection|Connection|error decoding|os error 111": (
         "it does not answer, or not in time. See whether the server runs and AWS_ENDPOINT_URL names it; LOOPLINE_STORE_TIMEOUT "
         "allows it more seconds"
     ),
@@ -154,6 +155,8 @@ class Bucket:
             raise self._problem(str(error)) from None  # what the library says may hold a key or a signature
 
     def _problem(self, told: str) -> StoreError:
+        for part in urlsplit(self.address.url)[1:3]:  # a bucket may be called as an error is
+            told = told.replace(part.strip("/") or "\0", "")
         reason = next((reason for pattern, reason in REASONS.items() if re.search(pattern, told)), None)
         if reason is None:
             code = re.search(r"<Code>(\w{1,60})</Code>", told)

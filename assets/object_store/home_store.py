@@ -137,16 +137,16 @@ def settled(store: HomeStore) -> State:
     return state
 
 
-def append(store: HomeStore, entries: list[dict[str, Any]]) -> tuple[bool, Record]:
+def append(store: HomeStore, entries: list[dict[str, Any]]) -> tuple[bool, list[Record]]:
     """Append entries to the ledger in the store, before they are appended to the home's.
 
     Returns
     -------
     is_appended : bool
         False where another machine was faster, so that whoever appends must decide anew.
-    record : Record
-        The record that holds these entries, or those of the other machine. Once the home's ledger is written, or is not,
-        `took` notes it.
+    records : list of Record
+        The record that holds these entries, or all that others appended since. Once the home's ledger is written, or is not,
+        `took` notes them.
     """
     with sync_state.held(store.home):
         state = linked(store, settled(store))
@@ -155,18 +155,21 @@ def append(store: HomeStore, entries: list[dict[str, Any]]) -> tuple[bool, Recor
         while True:
             record, written = record_log.made(state.home_id, number, parent, "ledger", content)
             if store.bucket.create(record_log.key_of(number), written):
-                return True, record
-            (taken,) = record_log.read(store.bucket, state.home_id, [number])
-            record_log.require_chain(store.bucket, [taken], parent)
-            if taken.kind == "ledger":
+                return True, [record]
+            taken = record_log.read(store.bucket, state.home_id, record_log.numbers_after(store.bucket, number - 1))
+            record_log.require_chain(store.bucket, taken, parent)
+            if any(item.kind == "ledger" for item in taken):
                 return False, taken
-            number, parent = number + 1, taken.digest  # files that this home has yet to take keep it from nothing
+            number, parent = taken[-1].number + 1, taken[-1].digest  # files that are not taken yet keep from nothing
 
 
-def took(store: HomeStore, record: Record) -> None:
-    """Hold the home's ledger against a record, append what it lacks, and note that the record is known."""
+def took(store: HomeStore, records: list[Record]) -> None:
+    """Hold the home's ledger against records, append what it lacks, and note which are known: those up to the first commit."""
     with sync_state.held(store.home):
-        store.ledger.take(record.content["entries"])
-        state = sync_state.read(store.home)
-        if (record.number, record.content["parent"]) == (state.number + 1, state.digest):
-            sync_state.write(store.home, state.after(record))
+        store.ledger.take([entry for record in records if record.kind == "ledger" for entry in record.content["entries"]])
+        state = known = sync_state.read(store.home)
+        for record in records:
+            if record.kind == "ledger" and (record.number, record.content["parent"]) == (known.number + 1, known.digest):
+                known = known.after(record)
+        if known is not state:
+            sync_state.write(store.home, known)

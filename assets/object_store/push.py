@@ -120,7 +120,7 @@ def push(
             state, made = _commit(store, state, mine, items)
             if made is not None:
                 return made
-            state = _after_others(store, state, mine, scratch)
+            state = _after_others(store, state, scratch)
             mine, items = _with_ledger(store, state, mine, items, scratch)
 
 
@@ -152,8 +152,9 @@ def _commit(store: HomeStore, state: State, mine: LocalChanges, items: Listing) 
     return after, Pushed(number, len(items), size, len(mine.gone))
 
 
-def _after_others(store: HomeStore, state: State, mine: LocalChanges, scratch: Path) -> State:
-    """Take what other machines published meanwhile, if it is nothing that was changed here."""
+def _after_others(store: HomeStore, state: State, scratch: Path) -> State:
+    """Take what other machines published meanwhile, if it is nothing that was changed here, be it published now or later."""
+    mine = local_changes.look(store.home, state, scratch)
     records, new = pull.read_on(store, state, record_log.numbers_after(store.bucket, state.number))
     pull.take(store, state, records, new, mine, scratch=scratch, wanted=state.only)
     return sync_state.read(store.home)

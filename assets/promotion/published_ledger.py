@@ -116,13 +116,13 @@ class SharedLedger:
         """Publish what the next entry rests on, so that no machine meets the entry without it."""
         push.push(self.store, push.evidence)
 
-    def append(self, entries: list[Entry]) -> tuple[bool, Record]:
+    def append(self, entries: list[Entry]) -> tuple[bool, list[Record]]:
         """Append entries to the ledger in the store, before they are appended to the home's: see `home_store.append`."""
         return home_store.append(self.store, [vars(entry) for entry in entries])
 
-    def took(self, record: Record) -> None:
-        """Note that the home's ledger holds a record's entries."""
-        home_store.took(self.store, record)
+    def took(self, records: list[Record]) -> None:
+        """Take what the home's ledger lacks of records, and note that they are known."""
+        home_store.took(self.store, records)
 
 
 def shared(home: Home) -> SharedLedger | None:

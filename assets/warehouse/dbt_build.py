@@ -156,7 +156,8 @@ def build(
     landed : mapping of (source, table) to sequence of Path
         The Parquet files that hold each landed table.
     models : sequence of str, optional
-        The models and seeds to build, by name; None builds all.
+        The models and seeds to build, by name; None builds all. Where the warehouse is gone, as in a home that was taken
+        from a store, those that they rest on are built too.
     tests : bool
         Whether to test them too. Without tests the build leaves no record, so nothing can be published from it.
 
@@ -174,6 +175,9 @@ def build(
 
     record = build_record(home)
     with warehouse_lock(home):
+        if not home.warehouse.exists() and (before := _landed_before(home)):
+            models = None if models is None else [f"+{name}" for name in models]
+            landed = {**before, **landed}
         remove(record)
         with duckdb.connect(str(home.warehouse)) as connection:
             for (source, table), files in landed.items():
@@ -226,6 +230,12 @@ def landed_files(home: Home) -> dict[str, list[str]]:
     record = home.warehouse.parent / LANDED
     found: dict[str, list[str]] = read_json(record) if record.exists() else {}
     return found
+
+
+def _landed_before(home: Home) -> dict[tuple[str, str], list[Path]]:
+    """The landed files that an earlier warehouse read, by source and table."""
+    found = {name.partition("."): files for name, files in landed_files(home).items()}
+    return {(source, table): [home.root / file for file in files] for (source, _, table), files in found.items()}
 
 
 def require_sound(home: Home, relation: str) -> None:

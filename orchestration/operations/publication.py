@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -94,9 +94,14 @@ def take(
     only: Callable[[Published], list[str]] | None = None,
     aside: bool = False,
 ) -> Pulled:
-    """Take what others published, while no run of this machine goes on."""
-    alone: Callable[[], AbstractContextManager[object]] = partial(exclusive, store.home.run_lock, on_wait=on_wait)
-    return pull.pull(store, only=only, aside=aside, alone=alone)
+    """Take what others published, while no run of this machine goes on and nobody decides on it."""
+    return pull.pull(store, only=only, aside=aside, alone=partial(_alone, store.home, on_wait))
+
+
+@contextmanager
+def _alone(home: Home, on_wait: OnWait) -> Iterator[None]:
+    with exclusive(home.run_lock, on_wait=on_wait), exclusive(home.decision_lock):
+        yield
 
 
 def for_service(product: str) -> Callable[[Published], list[str]]:

@@ -70,7 +70,7 @@ class StoreServer:
         program = Path(sys.executable).with_name("weed")
         found = str(program) if program.exists() else shutil.which("weed")
         if found is None:
-            raise StoreError("SeaweedFS is not installed. Run `make stores`.")
+            raise StoreError("SeaweedFS is not installed. `make store` sets it up and starts it.")
         self.folder.mkdir(parents=True, exist_ok=True)
         _keys(self.folder)
         self.ports = self.ports or (_free(), _free(), _free(), self.port or _free())

@@ -19,7 +19,8 @@ from assets.promotion import ledger
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
-from tests.object_store import decision, files, fill, opened
+from benchmarks.stores.small_home import decision, fill, opened
+from tests.object_store import files
 
 
 @pytest.fixture
@@ -145,6 +146,22 @@ def test_changes_that_do_not_meet_are_both_published(filled: Home, other: Home, 
     assert len(ledger.entries(other)) == 2
     pulling.pull(here)
     assert files(other) == files(filled)
+
+
+def test_a_part_that_is_published_overwrites_nothing_that_is_not(filled: Home, other: Home, url: str) -> None:
+    """A service publishes its log while a run of this machine goes on and another machine has published."""
+    here, there = opened(filled, url), opened(other, url)
+    pushing.push(here)
+    pulling.pull(there)
+    write_json(filled.reports / "churn" / "0.json", {"by": "here"})
+    pushing.push(here)
+    write_json(other.reports / "churn" / "1.json", {"by": "the run that goes on"})
+    (other.served / "churn").mkdir(parents=True)
+    (other.served / "churn" / "2026-11-29.sqlite").touch()
+    before = files(other)
+    with pytest.raises(StoreConflictError, match="manifest.jsonl"):
+        pushing.push(there, lambda path: path.startswith("served/"))
+    assert files(other) == before
 
 
 def test_a_store_of_another_home_is_refused(filled: Home, other: Home, url: str) -> None:

@@ -6,8 +6,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -20,33 +18,12 @@ from assets.object_store import push as pushing
 from assets.object_store import sync_state, tidy, verification
 from assets.promotion import ledger
 from assets.storage import manifest
-from assets.storage.home import REPOSITORY, Home
-from assets.storage.publishing import write_json
-from orchestration.operations.store_server import StoreServer
-from tests.object_store import decision, files, fill, opened
-
-WRITER = """
-import sys
-from pathlib import Path
-from assets.object_store import pull, push
-from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
-from assets.promotion import ledger
-from tests.object_store import decision, opened
-home = Home(Path(sys.argv[1]))
-store = opened(home, sys.argv[2], 5.0)
-pull.pull(store)
-first = len(ledger.entries(home))
-print("started", flush=True)
-for number in range(first, first + int(sys.argv[3])):
-    (home.models / "churn" / f"{number}.bin").write_bytes(bytes(2 << 20))
-    manifest.record(home.models)
-    write_json(home.reports / "churn" / "evidence.json", {"of": number})
-    ledger.accept(home, "churn", decision(f"{sys.argv[4]}-{number}"))
-    push.push(store)
-    print("done", number, flush=True)
-"""
+from benchmarks.stores.small_home import decision, evidence_of, fill, opened, writing
+from orchestration.operations.store_server import StoreServer
+from tests.object_store import files
+
 KILLS = 12
 
 
@@ -58,14 +35,6 @@ def url(object_server: StoreServer, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://loopline/{uuid.uuid4().hex}"
 
 
-def written(home: Home, url: str, times: int, name: str) -> subprocess.Popen[str]:
-    """A process that publishes again and again."""
-    command = [sys.executable, "-c", WRITER, str(home.root), url, str(times), name]
-    return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 def test_kills_at_any_moment_leave_nothing_half_visible(home: Home, tmp_path: Path, url: str) -> None:
     """Whoever pulls after a kill sees whole commits, evidence before entries; the next process goes on; nothing is doubled."""
     draw, other = random.Random(18), Home(tmp_path / "other")  # noqa: S311 - when to kill
@@ -73,7 +42,7 @@ def test_kills_at_any_moment_leave_nothing_half_visible(home: Home, tmp_path: Pa
     there = opened(other, url)
     seen: list[str] = []
     for number in range(KILLS):
-        process = written(home, url, 100, f"kill{number}")
+        process = writing(home, url, 100, f"kill{number}")
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         time.sleep(draw.uniform(0.0, 0.8))
@@ -84,11 +53,11 @@ def test_kills_at_any_moment_leave_nothing_half_visible(home: Home, tmp_path: Pa
         assert found[: len(seen)] == seen
         assert len(set(found)) == len(found)
         seen = found
-        assert (other.models / "churn" / f"{len(found) - 1}.bin").exists() or len(found) == 1  # its evidence
+        assert len(found) == 1 or evidence_of(other, len(found)).exists()
         known = manifest.read(other.root, anew=True)
         assert known is not None
         assert all((other.root / file).exists() for file in known.files)
-    process = written(home, url, 1, "last")
+    process = writing(home, url, 1, "last")
     assert process.communicate()[1] == ""
     pulling.pull(there)
     assert files(other) == files(home)
@@ -101,27 +70,7 @@ def test_machines_that_append_at_once_append_each_entry_once(home: Home, tmp_pat
     """Four processes, each with a home of its own; the chain is whole and the same everywhere."""
     pushing.push(opened(fill(home), url))
     homes = [Home(tmp_path / f"machine{number}") for number in range(4)]
-    program = """
-import sys
-from pathlib import Path
-from assets.object_store import pull
-from assets.promotion import ledger
-from assets.storage.home import Home
-from tests.object_store import decision, opened
-home = Home(Path(sys.argv[1]))
-pull.pull(opened(home, sys.argv[2]))
-for number in range(8):
-    ledger.accept(home, "churn", decision(f"{home.root.name}-{number}"))
-"""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(item.root), url],
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for item in homes
-    ]
+    processes = [writing(item, url, 8, item.root.name, with_files=False) for item in homes]
     assert [process.communicate()[1] for process in processes] == [""] * 4
     for item in (home, *homes):
         pulling.pull(opened(item, url))
@@ -158,6 +107,41 @@ def test_a_server_that_dies_midway_is_one_error_and_the_next_run_continues(
         assert files(other) == files(home)
     finally:
         server.stop()
+
+
+def test_a_full_server_is_one_error_and_shows_nothing_of_the_commit(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit before it is whole, and what was not published is still in the home."""
+    server = StoreServer(tmp_path_factory.mktemp("full"), options=["-volume.max=1", "-master.volumeSizeLimitMB=4"]).start()
+    try:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        store = opened(fill(home), "s3://loopline/full", 5.0)
+        pushing.push(store)
+        (home.models / "churn" / "more.bin").write_bytes(os.urandom(32 << 20))
+        manifest.record(home.models)
+        with pytest.raises(StoreError, match="it may be full, or not ready yet"):
+            for _ in range(4):
+                pushing.push(store, rewritten=lambda _: True)
+        assert verification.problems_of(store) == []
+        assert (home.models / "churn" / "more.bin").exists()
+    finally:
+        server.stop()
+
+
+def test_a_large_file_goes_in_parts_and_comes_back_in_pieces(home: Home, tmp_path: Path, url: str) -> None:
+    """Larger than what one request writes or reads."""
+    content = os.urandom(20 << 20)
+    fill(home)
+    (home.models / "churn" / "huge.bin").write_bytes(content)
+    manifest.record(home.models)
+    pushing.push(opened(home, url))
+    other = Home(tmp_path / "other")
+    store = opened(other, url)
+    pulling.pull(store)
+    assert (other.models / "churn" / "huge.bin").read_bytes() == content
+    assert store.bucket.requests["get"] > 3
 
 
 def test_refused_keys_missing_buckets_and_silent_servers_are_one_sentence(

@@ -1,0 +1,133 @@
+"""A run home that is published: another machine goes on from it, and a service starts from the store alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import httpx
+import pytest
+
+from assets.object_store.push import push
+from assets.promotion import ledger
+from assets.storage.home import REPOSITORY, Home
+from benchmarks.stores.small_home import opened
+from orchestration.cli.main import loopline
+from orchestration.cli.store import READS
+from orchestration.operations import publication
+from orchestration.operations.verify import verify
+from tests.bentos.serving import free_port
+from tests.world import World
+
+PRODUCT = "flight_delay"
+
+
+def environment(home: Home, url: str) -> dict[str, str]:
+    """Of a command on this home and its store."""
+    return {**os.environ, "LOOPLINE_HOME": str(home.root), "LOOPLINE_STORE": url, "PYTHONPATH": str(REPOSITORY)}
+
+
+def command(home: Home, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "orchestration", *arguments],
+        env=environment(home, url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """The address of a store in a folder."""
+    return (tmp_path / "store").as_uri()
+
+
+def test_another_machine_executes_nothing_and_builds_the_warehouse_when_it_needs_it(
+    world: World, ran_copy: Home, tmp_path: Path, url: str
+) -> None:
+    """Dagster's history comes along; the warehouse does not, and a change of one model builds those that it rests on."""
+    push(opened(ran_copy, url))
+    other = Home(tmp_path / "other")
+    store = opened(other, url)
+    publication.take(store, lambda _: None)
+    assert not other.warehouse.exists()
+    assert verify(other).problems == []
+    assert world.run(other).executed == {}
+    assert push(store) is None
+    shutil.rmtree(other.snapshots / PRODUCT)
+    (other.warehouse.parent / "build.json").unlink()
+    done = world.run(other)
+    assert any(name.endswith("/snapshot") for name in done.executed)
+    assert ledger.entries(other) == ledger.entries(ran_copy)
+
+
+def test_a_service_starts_from_the_store_alone_and_publishes_its_log(ran_copy: Home, tmp_path: Path, url: str) -> None:
+    """On an empty machine it takes little more than a bento; what it answered is in the other home after a pull."""
+    push(opened(ran_copy, url))
+    other, port = Home(tmp_path / "empty"), free_port()
+    arguments = [sys.executable, "-m", "orchestration", "serve", PRODUCT, "--port", str(port)]
+    process = subprocess.Popen(arguments, env=environment(other, url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        answer = _asked(
+            process, f"http://127.0.0.1:{port}/predict", json.loads((REPOSITORY / "docs" / "flight.json").read_bytes())
+        )
+    finally:
+        process.terminate()
+        process.wait(60)
+    assert answer.status_code == 200
+    assert answer.headers["X-Model-Digest"] == ledger.standing(ran_copy, PRODUCT).champion_digest
+    assert not other.models.exists()
+    assert not other.landing.exists()
+    found = command(ran_copy, url, "store", "pull")
+    assert found.returncode == 0, found.stderr
+    assert list((ran_copy.served / PRODUCT).glob("*.sqlite"))
+
+
+def _asked(process: subprocess.Popen[bytes], address: str, row: object) -> httpx.Response:
+    """The answer of a service that is starting."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            return httpx.post(address, json=row, timeout=10)
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise AssertionError("the service does not answer")
+
+
+def test_commands_take_and_publish_and_are_refused_elsewhere(home: Home, tmp_path: Path, url: str) -> None:
+    """A key that one machine makes another knows; the home stays with its store."""
+    made = command(home, url, "key", "create", "--product", PRODUCT, "--scope", "predict", "--name", "shop")
+    assert made.returncode == 0, made.stderr
+    other = Home(tmp_path / "other")
+    revoked = command(other, url, "key", "revoke", "shop")
+    assert revoked.returncode == 0, revoked.stderr
+    told = json.loads(command(other, url, "store", "status", "--json").stdout)
+    assert (told["to_take"], told["to_publish"], told["is_part"]) == (0, 0, False)
+    assert command(home, url, "store", "pull").returncode == 0
+    assert "revoked" in command(home, url, "key", "list").stdout
+    assert "as published" in command(home, url, "store", "verify", "--deep").stdout
+    elsewhere = command(home, (tmp_path / "elsewhere").as_uri(), "prune")
+    assert elsewhere.returncode == 1
+    assert "is published to" in elsewhere.stderr
+    assert not (tmp_path / "elsewhere").exists()
+    assert command(home, url, "store", "move", (tmp_path / "elsewhere").as_uri()).returncode == 0
+    assert (tmp_path / "elsewhere" / "store.json").exists()
+
+
+def test_each_reading_command_exists() -> None:
+    """The list of what asks the store nothing names commands, so that a renamed one is not published by chance."""
+    assert set(_paths(loopline)) >= READS
+
+
+def _paths(command: click.Command, path: str = "") -> list[str]:
+    if isinstance(command, click.Group):
+        return [name for key, item in command.commands.items() for name in _paths(item, f"{path} {key}".strip())]
+    return [path]
