@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from assets.errors import DataError
+
 DIGEST, MONTH = "loopline.digest", "loopline.month"
 """The metadata of a version: what was published with it, and of which month; left out, it was the whole table."""
 MONTH_COLUMN = "loopline_month"
@@ -92,6 +94,21 @@ class LakeTable(Protocol):
 
     def tidy(self, needed: Collection[str], *, is_dry: bool) -> Removed:
         """Compact, and remove all files that neither the latest version rests on nor one whose digest is needed."""
+
+
+def require_whole(place: Path, publication: Publication) -> None:
+    """Refuse to put one month of other columns than the table's into it: the other months would lack them.
+
+    Raises
+    ------
+    DataError
+        If only a month is published.
+    """
+    if publication.month is not None:
+        raise DataError(
+            f"{place}: the predictions of {publication.month} have other columns than the table, which holds those of another "
+            "kind of model. Delete that folder, and score the months anew."
+        )
 
 
 def latest(versions: Sequence[LakeVersion], publication: Publication) -> LakeVersion | None:

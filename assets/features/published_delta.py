@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets.features.lake_publication import MONTH_COLUMN, SMALL_FILES, LakeVersion, Publication, Removed, latest
+from assets.features.lake_publication import MONTH_COLUMN, SMALL_FILES, LakeVersion, Publication, Removed, latest, require_whole
 from assets.ingestion.stored_table import required
 from assets.storage.sql import identifier, literal
 
@@ -52,6 +52,11 @@ class PublishedDelta:
         if not known:
             self.place.parent.mkdir(parents=True, exist_ok=True)
             self._library.write_deltalake(str(self.place), rows, configuration=SETTINGS, commit_properties=commit)
+        elif self._has_other_columns(rows.schema):
+            require_whole(self.place, publication)
+            self._library.write_deltalake(
+                str(self.place), rows, mode="overwrite", schema_mode="overwrite", commit_properties=commit
+            )
         else:
             self._merge(rows, publication, commit)
         if (found := latest(self.versions(), publication)) is None:
@@ -87,6 +92,12 @@ class PublishedDelta:
 
     def _table(self) -> Any:
         return self._library.DeltaTable(str(self.place))
+
+    def _has_other_columns(self, schema: pa.Schema) -> bool:
+        import pyarrow as pa
+
+        held = pa.schema(self._table().schema().to_arrow())
+        return [(item.name, item.type) for item in held] != [(item.name, item.type) for item in schema]
 
     def _merge(self, rows: pa.RecordBatchReader, publication: Publication, commit: Any) -> None:
         key = identifier(publication.key)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.features.lake_publication import MONTH_COLUMN, SMALL_FILES, LakeVersion, Publication, Removed, latest
+from assets.features.lake_publication import MONTH_COLUMN, SMALL_FILES, LakeVersion, Publication, Removed, latest, require_whole
 from assets.features.published_delta import BATCH, reader
 from assets.ingestion.stored_table import MOST_ROWS, required
 from assets.storage.sql import identifier, literal, parquet
@@ -54,10 +54,16 @@ class PublishedIceberg:
         source = folder / ".publication.parquet"
         try:
             _write(iter(rows), rows.schema, source)
-            replaced = _changed(sorted(held), source, publication)
+            has_other_columns = table.schema().as_arrow().names != rows.schema.names or _types(table) != _types_of(rows.schema)
+            if has_other_columns:
+                require_whole(self.place, publication)
+            replaced = sorted(held) if has_other_columns else _changed(sorted(held), source, publication)
             new = [*_new_files(sorted({*held} - {*replaced}), source, folder, publication)]
         finally:
             source.unlink(missing_ok=True)
+        if has_other_columns:
+            _evolve(table, rows.schema)
+            table = self._table()
         self._commit(table, new, [held[path] for path in replaced], publication.metadata)
         return self.versions()[-1]
 
@@ -137,6 +143,33 @@ class PublishedIceberg:
                 snapshot.append_data_file(file)
             for file in replaced:
                 snapshot.delete_data_file(file)
+
+
+def _types_of(schema: Any) -> dict[str, str]:
+    from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids
+
+    return {item.name: str(item.field_type) for item in _pyarrow_to_schema_without_ids(schema).fields}
+
+
+def _types(table: Any) -> dict[str, str]:
+    return {item.name: str(item.field_type) for item in table.schema().fields}
+
+
+def _evolve(table: Any, schema: Any) -> None:
+    """Give a table other columns; versions from before keep theirs, and readers meanwhile see new columns as missing."""
+    from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids
+
+    wanted = {item.name: item.field_type for item in _pyarrow_to_schema_without_ids(schema).fields}
+    held = {item.name: item.field_type for item in table.schema().fields}
+    gone = [name for name, kind in held.items() if wanted.get(name) != kind]
+    with table.transaction() as change:
+        with change.update_schema(allow_incompatible_changes=True) as update:
+            for name in gone:
+                update.delete_column(name)
+        with change.update_schema() as update:
+            for name, kind in wanted.items():
+                if held.get(name) != kind:
+                    update.add_column(name, kind)
 
 
 def _changed(held: Sequence[Path], source: Path, publication: Publication) -> list[Path]:

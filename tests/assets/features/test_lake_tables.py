@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from assets.errors import DataError
 from assets.features import lake_tables, published_iceberg, snapshots
 from assets.features.lake_publication import SMALL_FILES, LakeTable
 from assets.features.snapshot_asset import publish_snapshot
@@ -176,3 +177,30 @@ def test_formats_are_those_that_a_product_may_declare() -> None:
     """So that each is tested here."""
     declared = get_args(get_args(ProductSpec.model_fields["publish"].annotation)[0])
     assert declared == FORMATS
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_product_with_other_columns_goes_on_in_the_same_table(home: Home, tmp_path: Path, kind: str) -> None:
+    """Its earlier version keeps its own; a single month of other columns is refused."""
+    spec, customers = product(kind), shop.customers(600)
+    first = snapshot(home, tmp_path, spec, customers)
+    lake_tables.publish_snapshot(home, spec, first)
+    groups = {"all": {"plan": {}, "spend": {}, "visits": {"max_missing": 0.3}}}
+    features = {"entity": "customer_id", "event_time": "signed_up_at", "groups": groups}
+    changed = shop.product("churn", publish=kind, features=features)
+    second = snapshot(home, tmp_path, changed, customers)
+    lake_tables.publish_snapshot(home, changed, second)
+    table = held(home)
+    for published in (first, second):
+        version = lake_tables.version_of(table, published.digest)
+        assert version is not None
+        assert lake_tables.digest_of(home, table, version) == lake_tables.rows_digest(home, published.path)
+
+    rows = tmp_path / "rows.parquet"
+    for month, name in (("2020-01", "probability"), ("2020-02", "prediction")):
+        pq.write_table(pa.table({"customer_id": ["C1"], name: [0.5]}), rows)
+        if name == "probability":
+            lake_tables.publish_predictions(home, spec, month, rows, digest=month, told={})
+        else:
+            with pytest.raises(DataError, match=r"monthly_predictions: the predictions of 2020-02 have other columns"):
+                lake_tables.publish_predictions(home, spec, month, rows, digest=month, told={})

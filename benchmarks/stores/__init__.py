@@ -1,0 +1,1 @@
+"""What it costs that data lie elsewhere: ``make bench-stores``."""
