@@ -26,7 +26,8 @@ How data flow from asset to asset:
     experiments         -> PRODUCT/{experiment,shadow,off_policy}
 
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, one that
-declares months, monthly predictions, and one that declares experiments, what stands there. A product with a file of its own
+declares months, monthly predictions, one that declares `publish`, a lake (features), and one that declares experiments, what
+stands there. A product with a file of its own
 goes from ingestion to snapshot without the warehouse.
 
 The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`,

@@ -173,7 +173,11 @@ class PieceWriter:
         ]
         plain = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._draft, plain.schema, compression="snappy")
+            texts = [item.name for item in plain.schema if pa.types.is_string(item.type) or pa.types.is_large_string(item.type)]
+            # an extract is read by the landing alone, whole and at once: smaller files or statistics cost more than they give
+            self._writer = pq.ParquetWriter(
+                self._draft, plain.schema, compression="lz4", use_dictionary=texts or False, write_statistics=False
+            )
         self._writer.write_batch(plain)
         self.rows += plain.num_rows
 

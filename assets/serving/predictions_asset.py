@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from assets.features import snapshots
+from assets.features import lake_tables, snapshots
 from assets.promotion.ledger import require_champion
 from assets.serving.batch_predictions import Predictions, Scorer
 from assets.spec import ProductSpec
@@ -28,4 +28,12 @@ def score_months(home: Home, spec: ProductSpec, months: Sequence[str]) -> dict[s
     """Score whole months, such as ``2013-04``, of the current snapshot with the champion."""
     champion = require_champion(home, spec.name)
     scorer = Scorer(home, spec, snapshots.current(home, spec.name), champion, datetime.now(UTC))
-    return {month: scorer.batch(month) for month in months}
+    return {month: publish_month(scorer, month, scorer.batch(month)) for month in months}
+
+
+def publish_month(scorer: Scorer, month: str, done: Predictions) -> Predictions:
+    """Put a month's predictions into the product's lake table, too, where it declares one."""
+    if scorer.spec.publish is not None:
+        told = {"model": scorer.champion.model_digest, "snapshot": scorer.snapshot.digest}
+        lake_tables.publish_predictions(scorer.home, scorer.spec, month, done.path, digest=done.digest, told=told)
+    return done

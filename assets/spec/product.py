@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -94,6 +94,8 @@ class ProductSpec(Declaration):
     """Declare the service's limits."""
     monitoring: MonitoringSpec = Field(default=MonitoringSpec(), examples=[{"period": "week"}])
     """Declare how the champion is watched."""
+    publish: Literal["delta", "iceberg"] | None = Field(default=None, examples=["delta"])
+    """Say in which format snapshots and monthly predictions are kept as lake tables, too; left out, in none."""
     privacy: PrivacySpec = Field(default_factory=dict, examples=[{"plan": "hash", "age": "drop"}])
     """Say what the prediction log and pages keep of a column: keep, hash (its keyed hash) or drop; see docs/privacy.md."""
     landed_key: LandedKeySpec | None = Field(

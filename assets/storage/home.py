@@ -70,6 +70,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def lake(self) -> Path:
+        """Snapshots and monthly predictions as Delta or Iceberg tables, by product."""
+        return self.root / "lake"
+
+    @property
     def images(self) -> Path:
         """What is known of the container images of champions: digest, bill of materials, Kubernetes manifest."""
         return self.root / "images"

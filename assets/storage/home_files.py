@@ -105,6 +105,7 @@ UNRECORDED = {
     "streams/*": "databases: what came row by row",
     "tuning/*.journal": "logs of searches",
     "tuning/*.journal.lock": "locks",
+    "lake/*": "tables with logs of their own, whose versions name the digests of what was published",
     "extracts/*": "a cache: rows of tables elsewhere, by digest, which are read again where they are gone",
     "warehouse/warehouse.duckdb*": "a cache, which a run builds again from the landed files",
     "warehouse/target/*": "a cache: what dbt compiled",

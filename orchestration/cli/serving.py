@@ -83,13 +83,16 @@ def predict(product: str, month: str | None, digest: str | None) -> None:
         home = resources.home_from_environment().prepare()
         from assets.features import snapshots
         from assets.promotion import ledger
-        from assets.serving import batch_predictions
+        from assets.serving import batch_predictions, predictions_asset
         from orchestration.declarations import products
 
         spec = products(product)[0][0]
         champion = ledger.require_champion(home, product)
         snapshot = snapshots.current(home, product) if digest is None else snapshots.found(home, product, digest)
-        done = batch_predictions.Scorer(home, spec, snapshot, champion, datetime.now(UTC)).batch(month)
+        scorer = batch_predictions.Scorer(home, spec, snapshot, champion, datetime.now(UTC))
+        done = scorer.batch(month)
+        if month is not None and digest is None:
+            predictions_asset.publish_month(scorer, month, done)
     click.echo(
         f"{done.rows:,} rows by version {champion.version}, {'scored before' if done.kept else 'scored now'}: {done.path}"
     )

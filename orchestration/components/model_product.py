@@ -35,6 +35,7 @@ from orchestration import declarations
 from orchestration.automation import experiment_sensor, product_job, product_schedule, retraining_sensor
 from orchestration.components import checks, columns
 from orchestration.components.declared import DeclaredComponent
+from orchestration.components.lake import lake
 from orchestration.components.monthly import monthly_predictions
 from orchestration.components.product_assets import external_assets, product_asset, product_code_version
 from orchestration.components.product_scaffolder import ProductScaffolder
@@ -75,6 +76,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 asset_metadata=columns.schema({name: feature.type for name, feature in spec.columns.items()}),
                 shows=columns.lineage({name: [(dg.AssetKey(relation), name)] for name in spec.columns}),
             ),
+            *lake(spec),
             *self._tuning(),
             asset(
                 "model",

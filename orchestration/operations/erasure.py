@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assets.errors import DataError
+from assets.features import lake_tables
 from assets.ingestion import extracts, forgotten
 from assets.ingestion.forgotten import KeyColumn
 from assets.monitoring import logged_erasure
@@ -161,6 +162,7 @@ def _carry_out(home: Home, request: Request) -> dict[str, Any]:
     for place in request.places:
         forgotten.remember(home, KeyColumn(**place), request.key)
         extracts.forget(home, place["source"], place["table"])
+    lake_tables.remove(home, request.product)  # every version of them may hold the rows
     logged_erasure.erase(home, {file: [(str(name), int(row)) for name, row in rows] for file, rows in request.logged.items()})
     for item in request.files:
         erased_files.erase(home, request.person, item["file"], item["kind"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from assets.errors import LedgerError, LooplineError
 from assets.evaluation.evidence_files import read_by
+from assets.features import lake_tables
 from assets.features.snapshot_origin import origin
 from assets.ingestion import landed_tables
 from assets.promotion import current_artifacts, ledger, registered_versions, verdict_records
@@ -51,7 +52,7 @@ def chain(home: Home, product: str) -> list[Link]:
     # one that stands in a ledger that was changed is shown, with what is wrong at the ledger's link
     champion = ledger.standing(home, product).champion or ledger.require_champion(home, product)
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
-        _landed, _snapshot, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
+        _landed, _snapshot, _lake, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
         _followed, _image,
     )  # fmt: skip
     return [link for step in steps for link in step(home, champion)]
@@ -115,6 +116,22 @@ def _snapshot(home: Home, champion: Entry) -> Iterator[Link]:
     digest = champion.snapshot_digest
     file = home.relative(home.snapshots / champion.product / f"{digest}.parquet")
     yield Link("snapshot", f"{file}{_erased(home, file)}", digest, _changed(home, file))
+
+
+def _lake(home: Home, champion: Entry) -> Iterator[Link]:
+    """The version of the lake table that the snapshot became, its rows taken out and written again."""
+    held = lake_tables.found(home, champion.product, lake_tables.SNAPSHOT)
+    version = None if held is None else lake_tables.version_of(held, champion.snapshot_digest)
+    if held is None or version is None:
+        return  # it is published since `publish` is declared
+    problem, place = "", home.relative(home.lake / champion.product / lake_tables.SNAPSHOT)
+    try:
+        file = home.snapshots / champion.product / f"{champion.snapshot_digest}.parquet"
+        if file.exists() and lake_tables.digest_of(home, held, version) != lake_tables.rows_digest(home, file):
+            problem = "its rows are not those of the snapshot"
+    except Exception as error:  # noqa: BLE001 - each library has its own error for a file that is gone
+        problem = f"it cannot be read ({str(error).splitlines()[0]})"
+    yield Link("lake", f"{place} at version {version.version}", champion.snapshot_digest, problem)
 
 
 def _model(home: Home, champion: Entry) -> Iterator[Link]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.features import lake_tables
 from assets.monitoring.stores import STORES
 from assets.promotion import registry_retention
 from assets.promotion.mlflow_client import database
@@ -29,7 +30,7 @@ from orchestration.operations.retention import DAY, Obsolete, Retention, obsolet
 if TYPE_CHECKING:
     import dagster as dg
 
-RUNS = "Dagster runs"
+RUNS, LAKE = "Dagster runs", "files of lake tables"
 
 
 @dataclass
@@ -115,6 +116,9 @@ def prune(
                     versions = [item for item in rule.unneeded_versions() if not item.is_pruned]
                     registry_retention.retire(home, rule.spec.name, versions, f"{now:%Y-%m-%d}")
                 _remove(found, scratch)
+            for rule in chosen:
+                _tidy_lake(home, rule, done, is_dry=is_dry)
+            if not is_dry:
                 for rule in chosen:
                     for store in STORES:
                         done.archived += len(store.archive(home, rule.spec.name, now))
@@ -130,6 +134,17 @@ def _remove(found: list[Obsolete], scratch: Path) -> None:
     """Each is moved among the drafts first, so that nobody meets half of it; what a killed prune left there is swept."""
     for number, item in enumerate(found):
         manifest.withdraw(item.path, scratch / str(number))
+
+
+def _tidy_lake(home: Home, rule: Retention, done: Pruned, *, is_dry: bool) -> None:
+    """Compact lake tables, and remove the files of versions that are of no kept snapshot, or of no kept model."""
+    for name in (lake_tables.SNAPSHOT, lake_tables.PREDICTIONS):
+        held = lake_tables.found(home, rule.spec.name, name)
+        if held is not None:
+            made = {item.digest for item in held.versions() if item.metadata.get(lake_tables.MODEL) in rule.models}
+            removed = held.tidy(rule.snapshots | made, is_dry=is_dry)
+            done.items[LAKE] += removed.files
+            done.size_bytes[LAKE] += removed.size_bytes
 
 
 def _compact(home: Home, done: Pruned) -> None:

@@ -1,38 +1,81 @@
-"""A product over a lake table: run whole, skipped where the table did not change, and its lineage names the version."""
+"""Lake tables in the graph: a landing is skipped where the table's rows did not change, and lineage names the version."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import dagster as dg
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from assets.spec import ProductSpec
+from assets.features.lake_asset import publish_to_lake
+from assets.features.snapshot_asset import publish_snapshot
+from assets.ingestion import landing
+from assets.promotion.ledger_state import Entry
+from assets.spec import SourceSpec
 from assets.storage.home import Home
+from orchestration import resources
+from orchestration.assembly import assemble
+from orchestration.components import Source
+from orchestration.dagster_resources import HomeResource
 from orchestration.operations import lineage
-from tests import shop
+from orchestration.staleness.run_loop import run
+from tests import lake, shop
 
 
-def product(**parts: Any) -> ProductSpec:
-    """The shop's churn over a Delta table."""
+def executed(home: Home, folder: Path, source: SourceSpec) -> dict[str, str]:
+    """What a run of a source makes, and why."""
+    declared: dg.Definitions = Source(source, folder).build_defs(None)
+    with resources.instance(home) as instance:
+        return run(assemble(declared, HomeResource(folder=str(home.root))), instance, home).executed
+
+
+def test_months_of_an_unchanged_table_are_skipped(home: Home, tmp_path: Path) -> None:
+    """Nothing runs after a vacuum, which is a version without new rows; a new row lands the months again."""
+    place, source = tmp_path / "sales", lake.source(delta={"path": "sales"})
+    write_deltalake(place, lake.sales([1], 1))
+    assert {"landing/shop/sales[2020-01]", "landing/shop/sales[2020-02]"} <= {*executed(home, tmp_path, source)}
+    DeltaTable(place).vacuum(0, dry_run=False, enforce_retention_duration=False)
+    assert executed(home, tmp_path, source) == {}
+    write_deltalake(place, lake.sales([2], 2), mode="append")
+    assert "landing/shop/sales[2020-02]" in executed(home, tmp_path, source)
+
+
+def entry(product: str, snapshot: str) -> Entry:
+    """What the ledger says of a version that was learnt from a snapshot."""
+    return Entry(1, "", product, "promoted", 1, "m", snapshot, None, None, "", "", 0, 0, "", "")
+
+
+def test_lineage_names_the_version_that_was_read_and_the_one_that_was_published(home: Home, tmp_path: Path) -> None:
+    """And finds a published version that holds other rows."""
     source = {"delta": {"path": "customers"}, "key": ["customer_id"], "columns": shop.COLUMNS}
-    return shop.product("churn", source=source, **parts)
+    spec = shop.product("churn", source=source, publish="delta")
+    write_deltalake(tmp_path / "customers", pa.Table.from_pandas(shop.customers(900), preserve_index=False))
+    own = spec.as_source()
+    assert own is not None
+    landing.land(home, own, "data", tmp_path)
+    snapshot = publish_snapshot(home, spec).data_version
+    publish_to_lake(home, spec)
+    served = entry("churn", snapshot)
+    (landed,) = lineage._landed(home, served)
+    assert landed.name.endswith(f"from the Delta table {tmp_path / 'customers'} at version 0")
+    assert list(lineage._lake(home, served)) == [lineage.Link("lake", "lake/churn/snapshot at version 0", snapshot)]
+
+    place = home.lake / "churn" / "snapshot"
+    told = CommitProperties(custom_metadata={"loopline.digest": snapshot})
+    DeltaTable(place).update({"age": "1.0"}, commit_properties=told)
+    assert [link.problem for link in lineage._lake(home, served)] == ["its rows are not those of the snapshot"]
+    for file in place.glob("*.parquet"):
+        file.unlink()
+    (link,) = lineage._lake(home, served)
+    assert link.problem.startswith("it cannot be read")
 
 
-def test_a_product_over_a_delta_table(home: Home, tmp_path: Path) -> None:
-    """It runs whole, then not at all, also after a vacuum; a new version runs it again; lineage tells the version."""
-    rows = pa.Table.from_pandas(shop.customers(), preserve_index=False)
-    write_deltalake(tmp_path / "customers", rows.slice(0, 1500))
-    spec = product()
-    first = shop.run_products(home, tmp_path, spec)
-    assert "landing/churn/data" in first.executed
-    assert shop.run_products(home, tmp_path, spec).executed == {}
-    DeltaTable(tmp_path / "customers").vacuum(0, dry_run=False, enforce_retention_duration=False)
-    assert shop.run_products(home, tmp_path, spec).executed == {}
-    (landing,) = (link for link in lineage.chain(home, "churn") if link.stage == "landing")
-    assert landing.name.endswith(f"from the Delta table {tmp_path / 'customers'} at version 0")
+def test_a_product_that_publishes_has_the_asset(home: Home, tmp_path: Path) -> None:
+    """One that declares nothing has none."""
 
-    write_deltalake(tmp_path / "customers", rows.slice(1500), mode="append")
-    again = shop.run_products(home, tmp_path, spec)
-    assert "landing/churn/data" in again.executed
+    def keys(**parts: str) -> set[str]:
+        graph = shop.definitions(home, tmp_path, shop.product("churn", **parts)).resolve_asset_graph()
+        return {key.to_user_string() for key in graph.get_all_asset_keys()}
+
+    assert keys(publish="iceberg") - keys() == {"churn/lake"}
