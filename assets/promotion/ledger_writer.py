@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from assets.promotion import ledger_database, ledger_verification, signing_key
+from assets.promotion import ledger_database, ledger_index, ledger_verification, signing_key
 from assets.promotion.ledger_database import Recorded, opened, read, recorded
 from assets.promotion.ledger_state import Decision, Entry, Event, Standing
 from assets.storage.digests import value_digest
@@ -39,6 +39,7 @@ def appending(
             connection.execute("rollback")
             raise
         connection.execute("commit")
+    ledger_index.follow(home)
 
 
 def _append_to(

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,10 @@ from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
 from orchestration.cli import (
+    catalog,
     data,
+    database,
+    dvc,
     erasure,
     experiment,
     keeping,
@@ -33,6 +36,10 @@ from orchestration.cli import (
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
+if TYPE_CHECKING:
+    from assets.storage.home import Home
+    from orchestration.cli.display import RunDisplay
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def loopline() -> None:
@@ -43,7 +50,10 @@ def loopline() -> None:
 
 @loopline.command()
 @click.argument("product", required=False)
-def run(product: str | None) -> None:
+@click.option(
+    "--from-dvc", metavar="FOLDER[@REV]", help="Take files and parameters from a data repository, or a revision of it."
+)
+def run(product: str | None, from_dvc: str | None) -> None:
     """Make everything anew that changed: of one PRODUCT and what it rests on, or of all."""
     from orchestration.cli.display import RunDisplay
 
@@ -52,40 +62,45 @@ def run(product: str | None) -> None:
         display = RunDisplay(home)
         keeping.upgrade_first(home, display)
         home.prepare()
-        from orchestration.staleness import companions
+        with dvc.landing_from(home, product, from_dvc):
+            _run(home, product, display)
 
-        click.get_current_context().call_on_close(companions.end)
-        companions.prepare_first(home, product)
-        definitions = load_definitions(product)
-        from orchestration.operations.status import status as read_status
-        from orchestration.staleness.plan import declared_in
-        from orchestration.staleness.run_loop import RunFailedError
-        from orchestration.staleness.run_loop import run as run_loop
 
-        def wave(planned: Any) -> None:
-            display.wave(planned)
-            companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
+def _run(home: Home, product: str | None, display: RunDisplay) -> None:
+    from orchestration.staleness import companions
 
-        with resources.instance(home) as instance, display:
-            failure = None
-            try:
-                outcome = run_loop(definitions, instance, home, product, on_wave=wave, on_wait=display.waiting)
-            except RunFailedError as error:
-                outcome, failure = error.outcome, error
-            if gateway := resources.pushgateway():
-                from assets.observability import prometheus_metrics
-                from orchestration.operations.prometheus_export import collect
+    click.get_current_context().call_on_close(companions.end)
+    companions.prepare_first(home, product)
+    definitions = load_definitions(product)
+    from orchestration.operations.status import status as read_status
+    from orchestration.staleness.plan import declared_in
+    from orchestration.staleness.run_loop import RunFailedError
+    from orchestration.staleness.run_loop import run as run_loop
 
-                prometheus_metrics.push(collect(home), gateway)
-            display.summary(
-                outcome,
-                read_status(home, declared_in(definitions)),
-                product,
-                failed=failure is not None,
-                is_refusal=failure is not None and failure.is_refusal,
-            )
-            if failure is not None:
-                raise failure
+    def wave(planned: Any) -> None:
+        display.wave(planned)
+        companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
+
+    with resources.instance(home) as instance, display:
+        failure = None
+        try:
+            outcome = run_loop(definitions, instance, home, product, on_wave=wave, on_wait=display.waiting)
+        except RunFailedError as error:
+            outcome, failure = error.outcome, error
+        if gateway := resources.pushgateway():
+            from assets.observability import prometheus_metrics
+            from orchestration.operations.prometheus_export import collect
+
+            prometheus_metrics.push(collect(home), gateway)
+        display.summary(
+            outcome,
+            read_status(home, declared_in(definitions)),
+            product,
+            failed=failure is not None,
+            is_refusal=failure is not None and failure.is_refusal,
+        )
+        if failure is not None:
+            raise failure
 
 
 @loopline.command()
@@ -196,6 +211,9 @@ for command in (
     key.key,
     registries.registries,
     ledger.ledger,
+    database.database,
+    catalog.catalog,
+    dvc.dvc,
     replay.replay,
     experiment.experiment,
 ):
