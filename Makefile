@@ -168,10 +168,11 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
 	$(COMPILE) -c requirements/core.txt requirements/tables.in -o requirements/tables.txt
 	$(COMPILE) requirements/spark.in -o requirements/spark.txt
+	$(COMPILE) requirements/dvc.in -o requirements/dvc.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
-	rm -rf .venv .venv-evidently .venv-spark .venv-tables build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-dvc .venv-evidently .venv-spark .venv-tables build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(UV): | requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -217,6 +218,11 @@ spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its ans
 .PHONY: .java
 .java:
 	$(call debian,$(call have,java),$(JAVA),No Java: the test with Spark is skipped.)
+
+# DVC's antlr4 breaks Dagster's asset selection
+.PHONY: dvc
+dvc: .venv/dev.stamp .venv-dvc/stamp ## Set up DVC, and run the tests of data repositories with it
+	$(BIN)/pytest tests/orchestration/operations/test_dvc_repository.py tests/assets/ingestion/test_dvc_files.py -rs $(ARGS)
 
 # an engine that clashes with ours, or is too large for it, has an environment of its own
 .venv-%/stamp: requirements/%.txt | .venv/core.stamp

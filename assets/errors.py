@@ -6,7 +6,8 @@
     ├── SpecificationError     a declaration (YAML) is wrong
     ├── ExtensionError         a module of `loopline_extensions` cannot be used
     ├── HomeError              LOOPLINE_HOME cannot be used
-    │   └── DiskError          its disk is full or cannot be written
+    │   ├── DiskError          its disk is full or cannot be written
+    │   └── DatabaseError      the PostgreSQL database of its metadata cannot be used
     ├── SourceError            a raw file or a table elsewhere is missing, corrupt or not what its declaration says
     ├── WarehouseError         dbt failed to build or to test
     ├── ContractError          the feature relation, or the schema of a source's table, broke its contract
@@ -70,6 +71,10 @@ class HomeError(LooplineError):
 
 class DiskError(HomeError):
     """The disk that is written to is full, or read-only."""
+
+
+class DatabaseError(HomeError):
+    """The PostgreSQL database that holds a home's metadata cannot be reached, is not this home's, or has another schema."""
 
 
 class SourceError(LooplineError):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from assets.storage.home import Home
-from orchestration.resources import DEFAULT_HOME, HOME_VARIABLE, is_home_named
+from orchestration.resources import DEFAULT_HOME, HOME_VARIABLE, home_in, is_home_named
 
 
 class HomeResource(dg.ConfigurableResource[Home]):
@@ -23,7 +22,7 @@ class HomeResource(dg.ConfigurableResource[Home]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Home:  # noqa: ARG002 - Dagster's signature
         """The home in this folder."""
-        return Home(Path(self.folder).expanduser().absolute())
+        return home_in(self.folder)
 
 
 class WholeGraph:

@@ -1,4 +1,4 @@
-"""Dagster's history in SQLite: how it is kept open while runs write to it, and what is read of it without Dagster."""
+"""Dagster's history: how its SQLite files are kept open while runs write to it, and what is read of it without Dagster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from assets.errors import DigestError
+from assets.storage import metadata
 from assets.storage.home import Home
+from assets.storage.metadata import Part
 from orchestration.staleness.run_tags import BY_HAND, LAUNCHER
 
 
@@ -56,7 +58,7 @@ def last_run(home: Home) -> dict[str, str] | None:
 
     Read from the database itself, as to import Dagster takes longer than all else that `loopline status` does.
     """
-    found = _read(home.dagster / "history" / "runs.db", "select run_id, status, end_time from runs order by id desc limit 1")
+    found = _read(home, Part.RUNS, "select run_id, status, end_time from runs order by id desc limit 1")
     if not found:
         return None
     ((run_id, state, ended),) = found
@@ -67,7 +69,8 @@ def last_run(home: Home) -> dict[str, str] | None:
 def unfinished(home: Home) -> list[tuple[str, str]]:
     """Runs that have not ended, each with its status; not those of `loopline run`, as the home's lock tells of them."""
     return _read(
-        home.dagster / "history" / "runs.db",
+        home,
+        Part.RUNS,
         "select run_id, lower(status) from runs where status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') "
         "and run_id not in (select run_id from run_tags where key = ? and value = ?)",
         (LAUNCHER, BY_HAND),
@@ -78,7 +81,8 @@ def ended(home: Home) -> dict[str, float]:
     """When each run that has ended did so (seconds since 1970), but for the one that was started last."""
     return dict(
         _read(
-            home.dagster / "history" / "runs.db",
+            home,
+            Part.RUNS,
             "select run_id, end_time from runs where end_time is not null and id < (select max(id) from runs)",
         )
     )
@@ -86,7 +90,7 @@ def ended(home: Home) -> dict[str, float]:
 
 def recorded(home: Home) -> set[str]:
     """All runs."""
-    return {row[0] for row in _read(home.dagster / "history" / "runs.db", "select run_id from runs")}
+    return {row[0] for row in _read(home, Part.RUNS, "select run_id from runs")}
 
 
 LATEST = (
@@ -98,7 +102,7 @@ LATEST = (
 
 def code_versions(home: Home) -> set[str]:
     """The code versions of what was made last of any asset or partition."""
-    made = _read(home.dagster / "history" / "runs" / "index.db", f"select event from event_logs where id in {LATEST}")
+    made = _read(home, Part.EVENTS, f"select event from event_logs where id in {LATEST}")
     return {version for (event,) in made for version in re.findall(r'"dagster/code_version": "(\w+)"', event)}
 
 
@@ -109,24 +113,21 @@ def needed(home: Home) -> set[str]:
         "union select run_id from asset_check_executions where id in (select max(id) from asset_check_executions "
         "group by asset_key, check_name, partition, execution_status)"
     )
-    return {row[0] for row in _read(home.dagster / "history" / "runs" / "index.db", latest)}
+    return {row[0] for row in _read(home, Part.EVENTS, latest)}
 
 
 def forget_checks(home: Home, run: str) -> None:
     """Remove the checks of a run; Dagster leaves them when it deletes the run itself."""
-    index = home.dagster / "history" / "runs" / "index.db"
-    with closing(sqlite3.connect(index, timeout=60)) as connection, connection:
-        connection.execute("delete from asset_check_executions where run_id = ?", (run,))
+    metadata.write(home, Part.EVENTS, "delete from asset_check_executions where run_id = ?", [(run,)])
 
 
 def forget_snapshots(home: Home) -> None:
     """Remove what Dagster recorded of jobs and plans of runs that are gone; it leaves that when it deletes a run."""
-    history = home.dagster / "history" / "runs.db"
     stored = {
         name: (number, zlib.decompress(body).decode())
-        for number, name, body in _read(history, "select id, snapshot_id, snapshot_body from snapshots")
+        for number, name, body in _read(home, Part.RUNS, "select id, snapshot_id, snapshot_body from snapshots")
     }
-    texts = [body for (body,) in _read(history, "select run_body from runs")]
+    texts = [body for (body,) in _read(home, Part.RUNS, "select run_body from runs")]
     needed: set[str] = set()
     while texts:  # a job names the one that it is a part of
         named = {name for text in texts for name in re.findall(r'"\w*snapshot_id": "(\w+)"', text)} & stored.keys() - needed
@@ -135,26 +136,25 @@ def forget_snapshots(home: Home) -> None:
     last = max((stored[name][0] for name in needed), default=0)  # those after it may be of a run that is about to start
     gone = [(name,) for name, (number, _) in stored.items() if name not in needed and number < last]
     if gone:
-        with closing(sqlite3.connect(history, timeout=60)) as connection, connection:
-            connection.executemany("delete from snapshots where snapshot_id = ?", gone)
+        metadata.write(home, Part.RUNS, "delete from snapshots where snapshot_id = ?", gone)
 
 
 def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:
     """When the last of some assets, each given by the parts of its key, was made; None where none ever was."""
     names = [json.dumps(list(key)) for key in keys]
     query = f"select max(last_materialization_timestamp) from asset_keys where asset_key in ({', '.join('?' * len(names))})"
-    found = _read(home.dagster / "history" / "runs" / "index.db", query, names)
-    return datetime.fromisoformat(found[0][0]).replace(tzinfo=UTC) if found and found[0][0] else None
+    found = _read(home, Part.EVENTS, query, names)
+    if not found or not found[0][0]:
+        return None
+    made = found[0][0]  # text in SQLite, a time in PostgreSQL
+    return (made if isinstance(made, datetime) else datetime.fromisoformat(made)).replace(tzinfo=UTC)
 
 
-def _read(database: Path, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-    if not database.exists():
-        return []
+def _read(home: Home, part: Part, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
     try:
-        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, tuple(values)).fetchall()
+        return metadata.read(home, part, query, values)
     except sqlite3.DatabaseError as error:
         raise DigestError(
-            f"{database} cannot be read ({error}). Restore it from a backup, or delete the folder dagster of this home: "
-            "`loopline run` then makes everything anew."
+            f"{part.named(home)} cannot be read ({error}). Restore it from a backup, or delete the folder dagster of this "
+            "home: `loopline run` then makes everything anew."
         ) from error

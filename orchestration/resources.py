@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from assets.errors import HomeError, StoreError
 from assets.processes.settings import SETTINGS
+from assets.storage import database_home, postgresql
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.migrated_databases import copied
@@ -29,6 +30,14 @@ DEFAULT_HOME = REPOSITORY / "data"
 PAGES_VARIABLE = "LOOPLINE_PAGES_PORT"
 PAGES_PORT = 2980
 """Where `loopline ui` serves a home's pages; the ports from here to that of the Dagster UI are for those of other homes."""
+IN_POSTGRESQL = """# In the PostgreSQL database that LOOPLINE_DATABASE names.
+storage:
+  custom:
+    module: orchestration.postgres_storage
+    class: HomeStorage
+    config: {}
+"""
+"""What a home's `dagster.yaml` says more where its metadata is there."""
 
 
 def store_address() -> Address | None:
@@ -58,8 +67,31 @@ def is_home_named() -> bool:
 
 
 def home_from_environment() -> Home:
-    """The folder that `LOOPLINE_HOME` names, or `data` in the repository; it is not made yet."""
-    return Home(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute())
+    """The folder that `LOOPLINE_HOME` names, or `data` in the repository; it is not made yet.
+
+    Raises
+    ------
+    HomeError
+        If its metadata is in PostgreSQL and `LOOPLINE_DATABASE` is not set, or the other way round.
+    """
+    home = named_home()
+    database_home.require_agreement(home)
+    return home
+
+
+def named_home() -> Home:
+    """The same, wherever its metadata is: for who moves that."""
+    return home_in(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+
+
+def home_in(folder: str | Path) -> Home:
+    """The home in a folder, with the database that `LOOPLINE_DATABASE` names for its metadata."""
+    return Home(Path(folder).expanduser().absolute(), database_from_environment())
+
+
+def database_from_environment() -> str | None:
+    """The address of the PostgreSQL database for a home's metadata, with its password; None where SQLite files hold it."""
+    return os.environ.get(postgresql.VARIABLE) or None
 
 
 def actor() -> str:
@@ -106,9 +138,13 @@ def dagster_environment(home: Home) -> dict[str, str]:
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), HOME_VARIABLE: str(home.root)}
 
 
-def mlflow_environment() -> dict[str, str]:
-    """The environment of MLflow's server; its jobs judge language models, and would be processes of their own."""
-    return {**os.environ, **SETTINGS, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+def mlflow_environment(store: str) -> dict[str, str]:
+    """The environment of MLflow's server on a backend store, whose address may hold a password.
+
+    Its jobs judge language models, and would be processes of their own.
+    """
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": store}
+    return {**os.environ, **SETTINGS, **own}
 
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
@@ -132,7 +168,7 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
 def instance_folder(home: Home) -> Path:
     """Make the folder of this home's Dagster instance, with its configuration."""
     home.dagster.mkdir(parents=True, exist_ok=True)
-    configuration = _configuration()
+    configuration = _configuration(home)
     written = home.dagster / "dagster.yaml"
     if not written.exists() or written.read_bytes() != configuration.encode():
         with publishing(written) as temporary:
@@ -147,6 +183,10 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
 
     from orchestration.event_history import held_open
 
+    if home.database is not None:
+        with _in_postgresql(home, home.database) as opened:
+            yield opened
+        return
     folder = instance_folder(home)
     if not (folder / "history").exists():
         with draft_folder(home) as scratch:
@@ -158,15 +198,28 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
+@contextmanager
+def _in_postgresql(home: Home, url: str) -> Iterator[dg.DagsterInstance]:
+    """The instance whose storage is in PostgreSQL; what the server refuses is one clear error."""
+    import dagster as dg
+
+    database_home.claim(home)
+    with postgresql.plain_errors(url), dg.DagsterInstance.from_config(str(instance_folder(home))) as opened:
+        found, expected = map(str, opened.run_storage.alembic_version() or (None, None))
+        database_home.require_revision(home, f"Dagster {version('dagster')}", found, expected)
+        yield opened
+
+
 def _make_instance(folder: Path) -> None:
     """Let Dagster make its empty databases."""
     import dagster as dg
 
     folder.mkdir()
-    (folder / "dagster.yaml").write_text(_configuration(), encoding="utf-8")
+    (folder / "dagster.yaml").write_text(_configuration(None), encoding="utf-8")
     with dg.DagsterInstance.from_config(str(folder)):
         pass
 
 
-def _configuration() -> str:
-    return (files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+def _configuration(home: Home | None) -> str:
+    written = (files("orchestration") / "dagster.yaml").read_text(encoding="utf-8")
+    return written if home is None or home.database is None else f"{written}{IN_POSTGRESQL}"

@@ -7,14 +7,14 @@ written to the file itself.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from assets.errors import SourceError
-from assets.ingestion import csv_dialect, file_formats, packed_files, text_encoding
+from assets.ingestion import csv_dialect, dvc_files, file_formats, packed_files, text_encoding
 from assets.ingestion.file_format import Rows
 from assets.ingestion.file_formats import TEXT
 from assets.spec import SourceSpec, TableSpec
@@ -52,6 +52,8 @@ def locate(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
 def place(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
     """Where a table's raw file, folder or pattern is or will be, without importing the distribution that carries it.
 
+    Inside `taken_from`, that is where it is taken from.
+
     Raises
     ------
     SourceError
@@ -59,18 +61,42 @@ def place(source: SourceSpec, table: TableSpec, declared_in: Path) -> Path:
     """
     if source.distribution is not None:
         try:
-            return Path(str(distribution(source.distribution).locate_file(str(table.file))))
+            found = Path(str(distribution(source.distribution).locate_file(str(table.file))))
         except PackageNotFoundError as error:
             raise SourceError(
                 f"{source.name}: the distribution '{source.distribution}' is not installed. Run `make setup`, or correct "
                 "'distribution' in its defs.yaml."
             ) from error
-    return (base(source, declared_in) / str(table.file)).resolve()
+    else:
+        found = (base(source, declared_in) / str(table.file)).resolve()
+    return _ELSEWHERE.get(found, found)
 
 
 def base(source: SourceSpec, declared_in: Path) -> Path:
     """The folder from which relative paths of a source count."""
     return declared_in / (source.folder or ".")
+
+
+_ELSEWHERE: dict[Path, Path] = {}
+"""Where files are read from in place of where they are declared to be."""
+
+
+@contextmanager
+def taken_from(places: Mapping[Path, Path]) -> Iterator[None]:
+    """Let raw files be read from elsewhere, such as a revision of a data repository; the declarations stay as they are.
+
+    Parameters
+    ----------
+    places : mapping of Path to Path
+        The path that `place` gives otherwise, and the one that it gives then.
+    """
+    before = dict(_ELSEWHERE)
+    _ELSEWHERE.update(places)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.clear()
+        _ELSEWHERE.update(before)
 
 
 def files(path: Path) -> list[Path]:
@@ -79,6 +105,8 @@ def files(path: Path) -> list[Path]:
     Hidden files, and those that start with an underscore, are left out of a folder or pattern, as are files of no known format
     out of a folder.
     """
+    if dvc_files.is_pointer(path):
+        return files(dvc_files.require_tracked(path))
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -95,7 +123,8 @@ def digest(path: Path) -> str:
     found = files(path)
     if not found:
         return ""
-    return file_digest(path) if found == [path] else value_digest([[file.name, file_digest(file)] for file in found])
+    alone = dvc_files.tracked(path) if dvc_files.is_pointer(path) else path
+    return file_digest(alone) if found == [alone] else value_digest([[file.name, file_digest(file)] for file in found])
 
 
 @contextmanager

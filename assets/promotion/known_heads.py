@@ -10,14 +10,14 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.errors import LedgerError
-from assets.promotion import signing_key
+from assets.promotion import ledger_index, signing_key
 from assets.promotion.checkpoint import Checkpoint
+from assets.storage import metadata
 from assets.storage.home import Home
 
 HEAD = "ledger_head"
@@ -97,6 +97,7 @@ def _texts(home: Home) -> Iterator[tuple[str, Any]]:
     for path in sorted(home.root.glob(WHEELS)):
         yield from _in_wheel(home.relative(path), path)
     yield from _registered(home)
+    yield from ledger_index.heads(home)
 
 
 def _kept(place: str, content: bytes) -> Iterator[tuple[str, Any]]:
@@ -120,16 +121,12 @@ def _in_wheel(place: str, path: Path) -> Iterator[tuple[str, Any]]:
 
 def _registered(home: Home) -> Iterator[tuple[str, Any]]:
     """The tags of model versions, read from MLflow's database without MLflow, whose import takes seconds."""
-    path = home.registry / "mlflow.db"
-    if not path.exists():
-        return
     query = (
-        "select name || ' version ' || version, value from model_version_tags where key = ?1 "
-        "union all select name, value from registered_model_tags where key = ?1 order by 1"
+        "select name || ' version ' || version, value from model_version_tags where key = ? "
+        "union all select name, value from registered_model_tags where key = ? order by 1"
     )
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
-            rows = connection.execute(query, [HEAD]).fetchall()
+        rows = metadata.read(home, metadata.Part.REGISTRY, query, [HEAD, HEAD])
     except sqlite3.DatabaseError:
         return
     for name, text in rows:

@@ -12,7 +12,7 @@ from importlib import import_module
 from itertools import count
 from typing import Any, TypeVar
 
-from assets.promotion import ledger_database, ledger_verification, signing_key
+from assets.promotion import ledger_database, ledger_index, ledger_verification, signing_key
 from assets.promotion.ledger_database import Recorded, opened, read, recorded
 from assets.promotion.ledger_state import Decision, Entry, Event, Standing
 from assets.storage.digests import value_digest
@@ -70,6 +70,7 @@ def appended(home: Home, product: str, decide: Decide[Made], *, is_trusted: bool
         if shared is not None and taken is not None:
             shared.took(taken)
         if is_first:
+            ledger_index.follow(home)
             return decided
         time.sleep(random.uniform(0, PAUSE_SECONDS * min(attempt, 10)))  # noqa: S311 - so that machines do not keep step
     raise AssertionError  # it is counted without end

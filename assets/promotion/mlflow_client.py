@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.processes.companion import Beside
 from assets.promotion.registry_location import settle
+from assets.storage import database_home, metadata, postgresql
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
@@ -47,19 +48,28 @@ def database(home: Home) -> Path:
     return home.registry / "mlflow.db"
 
 
+def address(home: Home) -> str:
+    """The address of MLflow's backend store; one of PostgreSQL holds a password."""
+    return f"sqlite:///{database(home)}" if home.database is None else postgresql.of_schema(home.database, postgresql.MLFLOW)
+
+
 @contextmanager
 def connected(home: Home) -> Iterator[MlflowClient]:
     """A client on this home's database; one process at a time, as SQLite and its migrations want it."""
     import mlflow
 
     with exclusive(home.registry / "registry.lock"):
-        if not database(home).exists():
-            _make_database(home)
-        settle(database(home))
-        uri = f"sqlite:///{database(home)}"
+        if home.database is None:
+            if not database(home).exists():
+                _make_database(home)
+            settle(home)
+        else:
+            _make_schema(home, home.database)
+        uri = address(home)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        yield mlflow.MlflowClient(uri, uri)
+        with postgresql.plain_errors(home.database):
+            yield mlflow.MlflowClient(uri, uri)
 
 
 def _make_database(home: Home) -> None:
@@ -73,6 +83,26 @@ def _make_database(home: Home) -> None:
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         draft.replace(database(home))
+
+
+def _make_schema(home: Home, url: str) -> None:
+    """Let MLflow make its tables in PostgreSQL, once."""
+    if not metadata.exists(home, metadata.Part.REGISTRY):
+        database_home.claim(home, declares=False)  # Dagster's instance, or a migration, does
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        with postgresql.plain_errors(url):
+            SqlAlchemyStore(address(home), (home.registry / "artifacts").as_uri()).engine.dispose()
+    settle(home)
+
+
+def upgrade(home: Home) -> None:
+    """Bring MLflow's tables in PostgreSQL to the revision that the installed MLflow reads."""
+    import sqlalchemy
+    from mlflow.store.db.utils import _upgrade_db
+
+    with exclusive(home.registry / "registry.lock"):
+        _upgrade_db(sqlalchemy.create_engine(address(home)))
 
 
 def _migrate(path: Path) -> None:

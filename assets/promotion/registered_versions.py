@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from assets.errors import DigestError, LedgerError
-from assets.promotion.mlflow_client import database
+from assets.storage import metadata
 from assets.storage.home import Home
+from assets.storage.metadata import Part
 
+REGISTRY = Part.REGISTRY
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGESTS = ("model_digest", "snapshot_digest", "evaluation_digest")
 """The tags that every version was registered with."""
@@ -50,7 +51,7 @@ def versions(home: Home, product: str) -> dict[int, Version]:
         told = tags.get(number, {})
         if missing := [name for name in DIGESTS if name not in told]:
             raise DigestError(
-                f"{database(home)}: version {number} of {product} lacks {', '.join(missing)}. Restore the file from a backup."
+                f"{REGISTRY.named(home)}: version {number} of {product} lacks {', '.join(missing)}. Restore it from a backup."
             )
         digests = {name: told[name] for name in DIGESTS}
         found[number] = Version(product, number, run_id=run_id, trained_because=told.get("trained_because", ""), **digests)
@@ -78,11 +79,7 @@ def holder(home: Home, product: str, alias: str) -> Version | None:
 
 
 def _read(home: Home, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
-    if not database(home).exists():
-        return []
     try:
-        # to be written, as what a killed process left of a transaction is rolled back first
-        with closing(sqlite3.connect(f"{database(home).resolve().as_uri()}?mode=rw", uri=True, timeout=60)) as connection:
-            return connection.execute(query, tuple(values)).fetchall()
+        return metadata.read(home, REGISTRY, query, values)
     except sqlite3.Error as error:
-        raise DigestError(f"{database(home)} cannot be read ({error}). Restore it from a backup.") from error
+        raise DigestError(f"{REGISTRY.named(home)} cannot be read ({error}). Restore it from a backup.") from error

@@ -5,35 +5,36 @@ A home that was moved, copied or restored elsewhere would else read and write th
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from pathlib import Path
+from assets.storage import metadata
+from assets.storage.home import Home
+from assets.storage.metadata import Part
 
 ADDRESSES = {
-    "experiments": "artifact_location",
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
     "model_versions": "storage_location",
+    "experiments": "artifact_location",
 }
-"""The columns that hold addresses, by table."""
+"""The columns that hold addresses, by table; the last is the one by which it is seen that all are settled."""
 
 
-def settle(database: Path) -> None:
+def settle(home: Home) -> None:
     """Let the addresses in MLflow's database begin with where its artifacts lie now.
 
     Parameters
     ----------
-    database : Path
-        MLflow's database; ``artifacts`` lies beside it. Its lock is held.
+    home : Home
+        Whose registry; its lock is held.
     """
-    here = f"{(database.parent / 'artifacts').as_uri()}/"
-    with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        row = connection.execute("select artifact_location from experiments order by experiment_id limit 1").fetchone()
-        if row is None or row[0].startswith(here):
-            return
-        before = f"{row[0].rpartition('/')[0]}/"
-        for table, column in ADDRESSES.items():
-            connection.execute(
-                f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",
-                (here, len(before) + 1, len(before), before),
-            )
+    here = f"{(home.registry / 'artifacts').as_uri()}/"
+    found = metadata.read(home, Part.REGISTRY, "select artifact_location from experiments order by experiment_id limit 1")
+    if not found or found[0][0].startswith(here):
+        return
+    before = f"{found[0][0].rpartition('/')[0]}/"
+    for table, column in ADDRESSES.items():
+        metadata.write(
+            home,
+            Part.REGISTRY,
+            f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",
+            [(here, len(before) + 1, len(before), before)],
+        )

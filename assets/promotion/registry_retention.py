@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets.promotion.mlflow_client import BESIDE, connected, database
+from assets.promotion.mlflow_client import BESIDE, connected
 from assets.promotion.model_registry import PRUNED
 from assets.promotion.registered_versions import CHALLENGER
+from assets.storage import metadata
 from assets.storage.home import Home
+from assets.storage.metadata import Part
 
 FIGURES = {
     "metrics": "run_uuid",
@@ -42,7 +42,7 @@ class Stored:
 @BESIDE.done
 def stored(home: Home, product: str) -> list[Stored]:
     """All registered versions of a product."""
-    if not database(home).exists():
+    if not metadata.exists(home, Part.REGISTRY):
         return []
     place = home.registry / "artifacts" / product
     with connected(home) as client:
@@ -69,8 +69,7 @@ def retire(home: Home, product: str, versions: Iterable[Stored], day: str) -> No
     """Remove figures and settings of versions whose artifacts go, before they go; version and run stay, with a tag."""
     with connected(home) as client:
         for item in versions:
-            with closing(sqlite3.connect(database(home), timeout=60)) as connection, connection:
-                for table, column in FIGURES.items():
-                    named = item.run_id if column == "run_uuid" else item.model_id
-                    connection.execute(f"delete from {table} where {column} = ?", [named])
+            for table, column in FIGURES.items():
+                named = item.run_id if column == "run_uuid" else item.model_id
+                metadata.write(home, Part.REGISTRY, f"delete from {table} where {column} = ?", [[named]])
             client.set_model_version_tag(product, str(item.version), PRUNED, f"by `loopline prune` on {day}")

@@ -6,6 +6,8 @@ The form of the message is fixed: who, which field, what is allowed, what was fo
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,7 +18,32 @@ from assets.errors import SpecificationError
 from assets.spec.base import Declaration
 from assets.spec.templates import TemplateError, resolved
 
+_OVERLAID: dict[str, Mapping[str, Any]] = {}
+"""What replaces parts of declarations, by their names."""
 Declared = TypeVar("Declared", bound=Declaration)
+
+
+@contextmanager
+def overlaid(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Let parts of declarations be replaced while they are read, such as by the parameters of a data repository's revision.
+
+    Parameters
+    ----------
+    parts : mapping of str to mapping
+        For the name of a declaration, fields of its attributes with their values.
+
+    Raises
+    ------
+    SpecificationError
+        From `read_declaration`, if what replaces a part is wrong.
+    """
+    before = dict(_OVERLAID)
+    _OVERLAID.update(parts)
+    try:
+        yield
+    finally:
+        _OVERLAID.clear()
+        _OVERLAID.update(before)
 
 
 def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, drafted_for: str | None = None) -> Declared:
@@ -52,6 +79,8 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, 
         needed = "" if whole else " with 'type' and 'attributes'"
         raise SpecificationError(f"{place}: needs a mapping{needed}. See docs/guide.md.")
     name = attributes.get("name", model.__name__)
+    if not whole:
+        attributes = {**attributes, **_OVERLAID.get(str(name), {})}
 
     def line(where: tuple[Any, ...]) -> str:
         return f"{place}:{_line(node, where if whole else ('attributes', *where))}"

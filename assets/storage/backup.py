@@ -12,7 +12,6 @@ import hashlib
 import shutil
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import BackupError, DigestError
-from assets.storage import manifest, manifest_lines
+from assets.storage import database_dump, manifest, manifest_lines
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder, sweep
 from assets.storage.durability import sync
@@ -103,26 +102,6 @@ def take(home: Home, folder: Path, moment: datetime, identity: str, told: Callab
         ) from error
 
 
-def identity_of(home: Home, *, is_recorded: bool = True) -> str:
-    """The id by which a home's backups are told from another's.
-
-    Parameters
-    ----------
-    home : Home
-        The home.
-    is_recorded : bool
-        Make it and write it down, if it is asked for the first time. Otherwise it then follows from where the home lies.
-    """
-    record: dict[str, Any] = read_json(home.record) if home.record.exists() else {}
-    if "id" in record:
-        return str(record["id"])
-    if not is_recorded:
-        return uuid.uuid5(uuid.NAMESPACE_URL, home.root.resolve().as_uri()).hex
-    record["id"] = uuid.uuid4().hex
-    write_json(home.record, record)
-    return str(record["id"])
-
-
 def opened(folder: Path) -> str:
     """The id of the home whose backups a folder holds.
 
@@ -175,6 +154,8 @@ def _take(home: Home, folder: Path, moment: datetime, identity: str, told: Calla
         with exclusive(home.decision_lock), manifest_lines.reading(home.root):  # now only what has changed since
             more = told()
             files = objects.keep()
+            if home.database is not None:  # as of this moment, like the files
+                files.append(objects.keep_dump(home.database))
             folders = {home.relative(path): f"{path.stat().st_mode & 0o777:o}" for path in _present(home) if path.is_dir()}
     name = f"{moment:%Y-%m-%dT%H-%M-%SZ}"
     taken = sum(known == name or known.startswith(f"{name}.") for known in manifests(folder))
@@ -231,6 +212,14 @@ class _Objects:
             self.lines[path] = known
         return known[1]
 
+    def keep_dump(self, url: str) -> dict[str, Any]:
+        """Keep what the home's PostgreSQL database holds of it."""
+        draft = self.scratch / "dump"
+        database_dump.write(url, draft)
+        digest, size = file_digest(draft), draft.stat().st_size
+        self._publish(draft, digest, size)
+        return {"path": database_dump.FILE, "digest": digest, "size": size, "mode": "600"}
+
     def _keep(self, path: Path) -> dict[str, Any]:
         """Keep a file's bytes as an object, unless they are kept already."""
         mode = path.stat().st_mode & 0o777
@@ -246,13 +235,17 @@ class _Objects:
         if not target.exists() or target.stat().st_size != size:
             if not is_database:
                 digest, size = _copy(path, draft)
-                target = object_path(self.folder, digest)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sync(draft)
-            draft.replace(target)
-            sync(target.parent)
-            self.added.append(size)
+            self._publish(draft, digest, size)
         return {"path": self.home.relative(path), "digest": digest, "size": size, "mode": f"{mode:o}"}
+
+    def _publish(self, draft: Path, digest: str, size: int) -> None:
+        """Bring a draft to where objects of its digest lie."""
+        target = object_path(self.folder, digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync(draft)
+        draft.replace(target)
+        sync(target.parent)
+        self.added.append(size)
 
 
 def _stamp(path: Path) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from assets.errors import HomeError
@@ -25,9 +25,13 @@ class Home:
     ----------
     root : Path
         Absolute path of the folder. It need not exist: `prepare` makes it.
+    database : str, optional
+        The address of the PostgreSQL database that holds what Dagster and MLflow record, with its password, so it is never
+        shown; left out, they record into SQLite files of the folder.
     """
 
     root: Path
+    database: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def record(self) -> Path:

@@ -84,6 +84,7 @@ UNRECORDED = {
     "replays/*.lock": "locks",
     ".*.[0-9]*.tmp": "drafts",
     "*/.*.[0-9]*.tmp": "drafts",
+    "catalog.html": "a page about the other files, which `loopline catalog` writes",
     "run.lock": "a lock",
     "decision.lock": "a lock",
     "erasures/pending.json": "an erasure that is going on, and which the next command finishes",

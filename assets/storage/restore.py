@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from assets.errors import BackupError, DigestError, HomeError
+from assets.storage import database_dump, postgresql
 from assets.storage.backup import manifests, object_path, opened
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder, sweep
@@ -54,6 +55,15 @@ def restore(
             "LOOPLINE_HOME at another folder, or move this one away."
         )
     record = opened_manifest(manifest)
+    dump = next((file for file in record["files"] if file["path"] == database_dump.FILE), None)
+    if (dump is None) != (home.database is None):
+        raise BackupError(
+            f"backup {name} is of a home whose metadata is in PostgreSQL. Set {postgresql.VARIABLE} to the address of an empty "
+            "database for it."
+            if home.database is None
+            else f"backup {name} is of a home whose metadata is in SQLite files. Leave {postgresql.VARIABLE} out, and move it "
+            "afterwards: `loopline database migrate`."
+        )
     beside = Home(home.root.with_name(f".{home.root.name}.restoring"))
     try:
         sweep(beside)  # what a killed restore left
@@ -63,6 +73,9 @@ def restore(
             for file in record["files"]:
                 _write(folder, draft, file)
             check(Home(draft), record)
+            if dump is not None and home.database is not None:
+                database_dump.load(home.database, draft / database_dump.FILE)
+                (draft / database_dump.FILE).unlink()
             for place in sorted(record["folders"], reverse=True):  # what lies in a folder before it
                 (draft / place).mkdir(parents=True, exist_ok=True)
                 (draft / place).chmod(int(record["folders"][place], 8))

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from assets.errors import BackupError
 from assets.storage import manifest
-from assets.storage.backup import Backup, identity_of, take
+from assets.storage.backup import Backup, take
 from assets.storage.home import LAYOUT, Home
 from assets.storage.home_files import MANIFEST
+from assets.storage.home_identity import identity_of
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
 

@@ -46,9 +46,9 @@ def plain_disk_errors() -> Iterator[None]:
         yield
     except Exception as error:
         from assets.storage.disk_errors import disk_error
-        from orchestration.resources import home_from_environment
+        from orchestration.resources import named_home
 
-        if not isinstance(error, DiskError) and (plain := disk_error(home_from_environment(), error)) is not None:
+        if not isinstance(error, DiskError) and (plain := disk_error(named_home(), error)) is not None:
             raise plain from error
         raise
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,10 @@ from assets.processes.settings import settle_process
 from assets.storage.home import REPOSITORY
 from orchestration import resources
 from orchestration.cli import (
+    catalog,
     data,
+    database,
+    dvc,
     erasure,
     experiment,
     keeping,
@@ -35,6 +38,10 @@ from orchestration.cli import (
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
+if TYPE_CHECKING:
+    from assets.storage.home import Home
+    from orchestration.cli.display import RunDisplay
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def loopline() -> None:
@@ -48,57 +55,67 @@ def loopline() -> None:
 @click.argument("product", required=False)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Products side by side, a process each.")
 @click.option("--memory", metavar="GB", type=click.FloatRange(0.1), help="What the processes may need together [what is free].")
-def run(product: str | None, jobs: int, memory: float | None) -> None:
+@click.option(
+    "--from-dvc", metavar="FOLDER[@REV]", help="Take files and parameters from a data repository, or a revision of it."
+)
+def run(product: str | None, jobs: int, memory: float | None, from_dvc: str | None) -> None:
     """Make everything anew that changed: of one PRODUCT and what it rests on, or of all."""
     from orchestration.cli.display import RunDisplay
 
     with told():
+        if from_dvc is not None and jobs > 1:
+            raise SpecificationError("--from-dvc runs in one process: leave --jobs out.")
         home = resources.home_from_environment()
         display = RunDisplay(home)
         keeping.upgrade_first(home, display)
         home.prepare()
-        from orchestration.staleness import companions
+        with dvc.landing_from(home, product, from_dvc):
+            _run(home, product, display, jobs, memory)
 
-        click.get_current_context().call_on_close(companions.end)
+
+def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory: float | None) -> None:
+    from orchestration.staleness import companions
+
+    click.get_current_context().call_on_close(companions.end)
+    if jobs == 1:
+        companions.prepare_first(home, product)
+    definitions = load_definitions(product)
+    from orchestration.operations.status import status as read_status
+    from orchestration.staleness.plan import declared_in
+    from orchestration.staleness.run_loop import RunFailedError
+    from orchestration.staleness.run_loop import run as run_loop
+    from orchestration.staleness.run_side_by_side import run_side_by_side
+
+    def wave(planned: Any) -> None:
+        display.wave(planned)
         if jobs == 1:
-            companions.prepare_first(home, product)
-        definitions = load_definitions(product)
-        from orchestration.operations.status import status as read_status
-        from orchestration.staleness.plan import declared_in
-        from orchestration.staleness.run_loop import RunFailedError
-        from orchestration.staleness.run_loop import run as run_loop
-        from orchestration.staleness.run_side_by_side import run_side_by_side
+            companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
 
-        def wave(planned: Any) -> None:
-            display.wave(planned)
+    with resources.instance(home) as instance, display:
+        failure = None
+        hooks: dict[str, Any] = {"on_wave": wave, "on_wait": display.waiting}
+        try:
             if jobs == 1:
-                companions.prepare(home, [key.path[-1] for key in (*planned.reasons, *planned.waiting)])
+                outcome = run_loop(definitions, instance, home, product, **hooks)
+            else:
+                size = None if memory is None else int(memory * 1e9)
+                outcome = run_side_by_side(definitions, instance, home, product, jobs=jobs, memory_bytes=size, **hooks)
+        except RunFailedError as error:
+            outcome, failure = error.outcome, error
+        if gateway := resources.pushgateway():
+            from assets.observability import prometheus_metrics
+            from orchestration.operations.prometheus_export import collect
 
-        with resources.instance(home) as instance, display:
-            failure = None
-            hooks: dict[str, Any] = {"on_wave": wave, "on_wait": display.waiting}
-            try:
-                if jobs == 1:
-                    outcome = run_loop(definitions, instance, home, product, **hooks)
-                else:
-                    size = None if memory is None else int(memory * 1e9)
-                    outcome = run_side_by_side(definitions, instance, home, product, jobs=jobs, memory_bytes=size, **hooks)
-            except RunFailedError as error:
-                outcome, failure = error.outcome, error
-            if gateway := resources.pushgateway():
-                from assets.observability import prometheus_metrics
-                from orchestration.operations.prometheus_export import collect
-
-                prometheus_metrics.push(collect(home), gateway)
-            display.summary(
-                outcome,
-                read_status(home, declared_in(definitions)),
-                product,
-                failed=failure is not None,
-                is_refusal=failure is not None and failure.is_refusal,
-            )
-            if failure is not None:
-                raise failure
+            prometheus_metrics.push(collect(home), gateway)
+        display.summary(
+            outcome,
+            read_status(home, declared_in(definitions)),
+            product,
+            failed=failure is not None,
+            is_refusal=failure is not None and failure.is_refusal,
+        )
+        if failure is not None:
+            raise failure
 
 
 @loopline.command()
@@ -209,6 +226,9 @@ for command in (
     key.key,
     registries.registries,
     ledger.ledger,
+    database.database,
+    catalog.catalog,
+    dvc.dvc,
     replay.replay,
     experiment.experiment,
     step.step,

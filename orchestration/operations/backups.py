@@ -13,8 +13,9 @@ from assets.promotion import ledger
 from assets.promotion.checkpoint import Checkpoint, checkpoint_of
 from assets.promotion.known_heads import HEAD, KnownHead
 from assets.storage import restore as storage
-from assets.storage.backup import Backup, identity_of, manifests, take
+from assets.storage.backup import Backup, manifests, take
 from assets.storage.home import Home
+from assets.storage.home_identity import identity_of
 from orchestration.operations.quiet_home import quiet
 
 

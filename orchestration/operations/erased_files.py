@@ -104,7 +104,7 @@ def _kind(file: str, product: str, sources: Collection[str]) -> str | None:
     parts = file.split("/")
     top, suffix = parts[0], Path(file).suffix
     names = {product, *sources}
-    if top in ("dagster", "registry") and suffix == ".db":
+    if suffix == ".db" and (top in ("dagster", "registry") or parts[:2] == ["earlier", "sqlite"]):
         return "database"
     if top == "dagster" and parts[1:2] == ["storage"]:
         return TEXTS.get(suffix, "text" if len(parts) > 3 and "compute_logs" in parts else None)

@@ -19,7 +19,7 @@ from assets.ingestion.forgotten import KeyColumn
 from assets.monitoring import logged_erasure
 from assets.promotion import ledger
 from assets.promotion.ledger_state import Decision
-from assets.storage import erasures, manifest
+from assets.storage import database_eraser, erasures, manifest
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.durability import sync
 from assets.storage.home import Home
@@ -166,6 +166,7 @@ def _carry_out(home: Home, request: Request) -> dict[str, Any]:
     logged_erasure.erase(home, {file: [(str(name), int(row)) for name, row in rows] for file, rows in request.logged.items()})
     for item in request.files:
         erased_files.erase(home, request.person, item["file"], item["kind"])
+    database_eraser.erase(home, request.person)
     if request.kept_because is None:
         _land_again(home, request)
     _replays(home, request)

@@ -153,8 +153,9 @@ def _compact(home: Home, done: Pruned) -> None:
         done.lines = manifest.compact(home.root, scratch / "manifest")
     done.head = manifest.head(home.root)
     history = home.dagster / "history"
-    databases = (database(home), history / "runs.db", history / "runs" / "index.db")
-    done.given_back = sum(give_back(path) for path in databases)
+    if home.database is None:  # PostgreSQL has its own vacuum
+        databases = (database(home), history / "runs.db", history / "runs" / "index.db")
+        done.given_back = sum(give_back(path) for path in databases)
 
 
 def _code_versions(home: Home, before: float) -> list[Obsolete]:

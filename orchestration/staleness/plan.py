@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.storage import metadata
 from assets.storage.home import Home
 from orchestration.declarations import Declared
 from orchestration.staleness import code_parts
@@ -196,5 +197,5 @@ def _stale_partitions(versions: Versions, key: dg.AssetKey) -> list[str]:
 
 def _is_outdated(versions: Versions, key: dg.AssetKey, stamp: Stamp) -> bool:
     """Whether other code would make it now, or what it wrote is gone."""
-    is_gone = stamp.output is not None and not (versions.home.root / stamp.output).exists()
+    is_gone = stamp.output is not None and not metadata.is_there(versions.home, stamp.output)
     return is_gone or stamp.code_version != versions.graph.get(key).code_version

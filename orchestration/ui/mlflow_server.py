@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 from assets.errors import HomeError
 from assets.promotion import mlflow_client
+from assets.storage import metadata
 from assets.storage.home import Home
 from orchestration import resources
 from orchestration.ui.page_addresses import HOST
@@ -47,7 +48,7 @@ class MlflowServer:
         HomeError
             If MLflow does not start.
         """
-        if not mlflow_client.database(self._home).exists():
+        if not metadata.exists(self._home, metadata.Part.REGISTRY):
             return None
         address = self._started()
         try:
@@ -81,10 +82,11 @@ class MlflowServer:
         registry = self._home.registry
         command = [
             str(Path(sys.executable).with_name("mlflow")), "server", "--host", HOST, "--port", str(port), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{mlflow_client.database(self._home)}", "--no-serve-artifacts",
+            "--no-serve-artifacts",
             "--default-artifact-root", (registry / "artifacts").as_uri(), "--uvicorn-opts", "--log-level warning",
         ]  # fmt: skip
-        self._process = ProcessGroup(command, environment=resources.mlflow_environment(), folder=registry)
+        environment = resources.mlflow_environment(mlflow_client.address(self._home))  # no password on a command line
+        self._process = ProcessGroup(command, environment=environment, folder=registry)
         self._address = f"http://{HOST}:{port}"
         until = time.monotonic() + START_SECONDS
         while not _answers(self._address):

@@ -14,10 +14,11 @@ import pytest
 
 from assets.errors import BackupError, HomeError
 from assets.storage import manifest
-from assets.storage.backup import Backup, identity_of, manifests, object_path
+from assets.storage.backup import Backup, manifests, object_path
 from assets.storage.backup import take as take_into
 from assets.storage.digests import file_digest
 from assets.storage.home import REPOSITORY, Home
+from assets.storage.home_identity import identity_of
 from assets.storage.publishing import read_json, write_json
 from assets.storage.restore import restore
 
@@ -221,7 +222,7 @@ def sync(path):
     before(path)
 backup.sync = sync
 home = Home(Path(sys.argv[1]))
-backup.take(home, Path(sys.argv[2]), datetime(2026, 11, 29, 13, tzinfo=UTC), backup.identity_of(home))
+backup.take(home, Path(sys.argv[2]), datetime(2026, 11, 29, 13, tzinfo=UTC), identity_of(home))
 """
 
 
