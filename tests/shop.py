@@ -78,6 +78,8 @@ KINDS: dict[str, dict[str, Any]] = {
 FOLLOWING = ("verdict", "champion", "report", "bento", "predictions", "wheel", "sql", "parity", "monitoring")
 """The assets that follow a decision."""
 BY_TIME = {"by": "time", "train": 0.6, "validation": 0.2, "test": 0.2}
+WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
+"""Parameters of a model that a better one replaces."""
 AT_RANDOM = {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2}
 
 
@@ -106,6 +108,18 @@ def product(name: str, **parts: Any) -> ProductSpec:
         "gates": kind["gates"],
     }
     return ProductSpec.model_validate({**declared, **parts})
+
+
+def churn(**parameters: int) -> ProductSpec:
+    """The product `churn`, with these parameters; its requests are about customers, and the gate asks for little."""
+    spec = product("churn")
+    return product(
+        "churn",
+        model={**spec.model.model_dump(), "parameters": parameters or spec.model.parameters},
+        promotion={"min_saving": -10_000.0},
+        baseline={"by": {"age": 10}},
+        serving={"entity": {"name": "customer", "keep": "plain"}},
+    )
 
 
 def definitions(home: Home, folder: Path, *products: ProductSpec) -> dg.Definitions:

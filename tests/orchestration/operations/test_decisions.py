@@ -34,38 +34,15 @@ from orchestration.operations.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError, run
 from tests.assets.promotion.test_known_heads import cut, fork, gone, older, rewrite
-from tests.shop import FOLLOWING, customers, definitions, product, run_products
+from tests.shop import FOLLOWING, WEAK, churn, definitions, run_products
 
-WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
 WHO = {"actor": "tester", "reason": "for a test"}
 
 
-def churn(**parameters: int) -> ProductSpec:
-    """The product, with these parameters; its promotion asks for the metric alone."""
-    spec = product("churn")
-    return product(
-        "churn",
-        model={**spec.model.model_dump(), "parameters": parameters or spec.model.parameters},
-        promotion={"min_saving": -10_000.0},
-        baseline={"by": {"age": 10}},
-    )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The customers' file."""
-    folder = tmp_path_factory.mktemp("shop")
-    customers(6000).to_csv(folder / "customers.csv", index=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def twice(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home in which a weak model was promoted, then a better one; do not change it."""
-    home = Home(tmp_path_factory.mktemp("twice") / "home")
-    run_products(home, folder, churn(**WEAK))
-    run_products(home, folder, churn())
-    return home
+@pytest.fixture
+def folder(shop: Path) -> Path:
+    """The folder of the customers' file."""
+    return shop
 
 
 @pytest.fixture

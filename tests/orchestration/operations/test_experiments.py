@@ -23,7 +23,6 @@ from assets.monitoring import outcome_intake
 from assets.promotion import experiment_records, ledger, ledger_database
 from assets.promotion.experiment_records import Stage
 from assets.serving import bento_package
-from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -42,9 +41,8 @@ from orchestration.operations.verify import verify
 from orchestration.staleness.run_tags import REASON
 from tests.bentos.serving import answering, until
 from tests.models import promised
-from tests.shop import customers, definitions, product, run_products
+from tests.shop import churn, customers, definitions, product
 
-WEAK = {"max_iter": 12, "max_leaf_nodes": 3}
 WHO = {"actor": "tester", "reason": "for a test"}
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
 GUARDRAILS = [{"metric": "error", "max_harm": 1.0}, {"metric": "latency_ms", "max_harm": 0.5}]
@@ -54,29 +52,6 @@ CANARY = ExperimentSpec.model_validate(
     {**COMMON, "name": "bird", "kind": "canary", "steps": [0.1, 0.5, 1.0], "guardrails": GUARDRAILS}
 )
 SHADOW = ExperimentSpec.model_validate({**COMMON, "name": "dark", "kind": "shadow"})
-
-
-def churn(**parameters: int) -> ProductSpec:
-    """The product, with these parameters; its requests are about customers, and the gate asks for little."""
-    spec = product("churn")
-    return product(
-        "churn",
-        model={**spec.model.model_dump(), "parameters": parameters or spec.model.parameters},
-        promotion={"min_saving": -10_000.0},
-        baseline={"by": {"age": 10}},
-        serving={"entity": {"name": "customer", "keep": "plain"}},
-    )
-
-
-@pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home in which a weak model was promoted, then a better one; do not change it."""
-    folder = tmp_path_factory.mktemp("shop")
-    customers(6000).to_csv(folder / "customers.csv", index=False)
-    home = Home(tmp_path_factory.mktemp("twice") / "home")
-    run_products(home, folder, churn(**WEAK))
-    run_products(home, folder, churn())
-    return home
 
 
 @pytest.fixture
