@@ -9,17 +9,30 @@ from pathlib import Path
 
 import pytest
 
-from assets.processes.settings import settle_process
+from assets.processes.settings import leave_cores_to_workers, settle_process
 from assets.storage.home import Home
 from assets.storage.locks import exclusive, warehouse_lock
 from orchestration.operations.store_server import StoreServer, running
 from tests import two_versions
+from tests.memory import in_memory
 from tests.ports import free_port
 from tests.world import World, write_files
 
 settle_process()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    leave_cores_to_workers()
+in_memory()
 # links of these tests name a port of their own, one for all their processes: a developer's `loopline ui` may be running
 os.environ.setdefault("LOOPLINE_PAGES_PORT", str(free_port()))
+
+
+LONGEST = "tests/e2e/test_tables.py"
+"""What takes longest, and needs no world of the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file: one process works at it while the other makes the small world, which both would wait for."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ def fragile(columns: list[str]) -> Callable[[onnx.ModelProto], None]:
     return change
 
 
-def slow(times: int = 30, size: int = 1500) -> Callable[[onnx.ModelProto], None]:
+def slow(times: int = 8, size: int = 1500) -> Callable[[onnx.ModelProto], None]:
     """Multiplies large matrices at each call before it answers what it would have answered anyway."""
 
     def change(graph: onnx.ModelProto) -> None:

@@ -83,7 +83,7 @@ class Replica:
         database = self.home.registry / "mlflow.db"
         if database.exists():
             with exclusive(self.home.registry / "registry.lock"):
-                registry_location.settle(database)
+                registry_location.settle(self.home)
 
     def _checked(self, told: dict[str, Any]) -> Entry:
         self._require(told.keys() == NAMES, told.get("number"))

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 PROMISE = "promoted.json"
 DEALT = frozenset({"split", "shadow"})
 """What the pointer that services follow says of an experiment."""
+BUILD = "import sys; from bentoml.bentos import build_bentofile; build_bentofile(build_ctx='.', version=sys.argv[1])"
+"""The program that builds the bento of the folder in which it is started."""
 SERVICE = REPOSITORY / "bentos"
 LOCKS = REPOSITORY / "requirements"
 REQUIREMENTS = tuple(re.findall(r"^[a-z][a-z-]*", (LOCKS / "serving.in").read_text(encoding="utf-8"), re.MULTILINE))
@@ -111,7 +113,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         write_json(scratch / "bentofile.yaml", bentofile)
         # in a store of its own, so that the home's never lacks the bento that is being replaced
         store = scratch / "store"
-        _bentoml(store, "build", str(scratch), "--version", tag.split(":")[1], "--output", "tag", cwd=scratch)
+        _build(scratch, store, tag.split(":")[1])
         built = store / "bentos" / spec.name / tag.split(":")[1]
         if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
             raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
@@ -282,10 +284,11 @@ def promise(home: Home, tag: str) -> dict[str, object]:
     return found
 
 
-def _bentoml(store: Path, *arguments: str, cwd: Path) -> str:
+def _build(folder: Path, store: Path, version: str) -> None:
+    """Build the bento that a folder declares into a store, by BentoML's function: its command line loads all other commands."""
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", *arguments],
-        cwd=cwd,
+        [sys.executable, "-c", BUILD, version],
+        cwd=folder,
         env={**os.environ, "BENTOML_HOME": str(store), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -293,5 +296,4 @@ def _bentoml(store: Path, *arguments: str, cwd: Path) -> str:
     )
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[-15:])
-        raise PackagingError(f"`bentoml {' '.join(arguments[:1])}` failed with exit code {done.returncode}:\n{tail}")
-    return done.stdout
+        raise PackagingError(f"BentoML could not build the bento; its process ended with exit code {done.returncode}:\n{tail}")

@@ -212,8 +212,9 @@ def test_an_uncalibrated_model_is_refused(home: Home, spec: ProductSpec, snapsho
 
 def test_a_slow_model_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:
     """Its answers are the same."""
+    strict = changed(spec, gates={**spec.gates.model_dump(), "latency": {"row_p99_ms": 4.0, "batch_p99_ms": 500.0}})
     digest = planted.regraphed(home, spec.name, good, planted.slow())
-    reasons = refusing(judged(home, spec, snapshot, digest, stump))
+    reasons = refusing(judged(home, strict, snapshot, digest, stump))
     assert set(reasons) == {"latency"}
     assert any("milliseconds is at most" in reason for reason in reasons["latency"])
 
