@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import arrow_batches, entity_key, openapi
+from bentos import arrow_batches, by_key, entity_key, openapi
 from bentos.access import CALLER
 from bentos.batching import Batcher
 from bentos.bodies import Row
@@ -30,10 +30,11 @@ from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
 from bentos.metrics import Metrics
 from bentos.micro_batching import MicroBatcher
+from bentos.online_store import OnlineStore
 from bentos.outcome_bodies import PATH as OUTCOMES
 from bentos.outcome_log import OutcomeLog
 from bentos.plain_routes import plain_routes
-from bentos.prediction_log import PredictionLog
+from bentos.prediction_log import PredictionLog, say_problem
 from bentos.refusals import RefusedError, refusal_of
 from bentos.served import Served, in_rows
 from bentos.wire import JSON, AsgiEndpoint, content_type, fit_id, not_routed, read_body, say, send_content
@@ -62,6 +63,8 @@ class ModelApp:
         What Prometheus is told.
     static : Path, optional
         Where Swagger UI's files lie; without them there is no page for people.
+    online : OnlineStore, optional
+        Where features are looked up by key.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class ModelApp:
         public_key: PublicKey | None = None,
         metrics: Metrics | None = None,
         static: Path | None = None,
+        online: OnlineStore | None = None,
     ) -> None:
         self.limits = served.limits
         self.deadlines = Deadlines(served.limits["timeout_seconds"])
@@ -85,6 +89,7 @@ class ModelApp:
         self.follower = None if pointer is None else Follower(pointer, self.follow, self._cannot_switch)
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log: PredictionLog | None = None
+        self.online = online
         self.experiments = Experiments(self.metrics, log_folder, secret_file, is_sealed=public_key is not None)
         self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
@@ -94,15 +99,16 @@ class ModelApp:
     def asgi(self) -> ASGIApp:
         """The application: what is asked often is answered at once, and all the rest is routed."""
         batches = {JSON: self._predict_batch, **({arrow_batches.KIND: self._predict_arrow} if self.limits["arrow"] else {})}
+        there: dict[str, Any] = {"takes_outcomes": self.outcomes is not None, "by_key": self.online is not None}
         answered = {
             ("POST", "/predict"): self._endpoint("/predict", {JSON: self._predict}),
             ("POST", "/predict_batch"): self._endpoint("/predict_batch", batches),
             ("POST", "/explain"): self._endpoint("/explain", {JSON: self._explain}),
             ("GET", "/model"): self._endpoint("/model", {JSON: _told(Served.describe)}),
-            ("GET", "/docs.json"): self._endpoint(
-                "/docs.json", {JSON: _told(partial(openapi.describe, takes_outcomes=self.outcomes is not None))}
-            ),
+            ("GET", "/docs.json"): self._endpoint("/docs.json", {JSON: _told(partial(openapi.describe, **there))}),
         }
+        if self.online is not None:
+            answered["POST", by_key.PATH] = self._endpoint(by_key.PATH, {JSON: self._predict_by_key})
         if self.outcomes is not None:
             answered["POST", OUTCOMES] = self._endpoint(OUTCOMES, {JSON: self.outcomes.take})
         routes: list[BaseRoute] = [
@@ -142,6 +148,13 @@ class ModelApp:
         self._answered(served, request_id, [score], [answer["unknown_categories"]], lambda: ([row], [answer]))
         return b'{"prediction":' + to_json(answer) + served.stamp_json
 
+    async def _predict_by_key(self, served: Served, body: bytes, request_id: str) -> bytes:
+        row, looked_up, freshness = await by_key.look_up(served, self.online, body)  # type: ignore[arg-type]
+        score, answer = await self.micro_batcher.predict(served, row)
+        unknown = [answer["unknown_categories"]]
+        self._answered(served, request_id, [score], unknown, lambda: ([row], [answer]), looked_up=looked_up)
+        return b'{"prediction":' + to_json(answer) + b',"freshness":' + to_json(freshness) + served.stamp_json
+
     async def _predict_batch(self, served: Served, body: bytes, request_id: str) -> bytes:
         rows = served.bodies.many(body)
         scores, answers = await self.batcher.predict(served, rows)
@@ -169,13 +182,16 @@ class ModelApp:
         scores: Sequence[float],
         unknown: Sequence[Sequence[str]],
         asked: Callable[[], tuple[Sequence[Row], Sequence[dict[str, Any]]]],
+        *,
+        looked_up: by_key.LookedUp | None = None,
     ) -> None:
         """Count what was answered, and log it: `asked` gives the rows and their answers, if they are in the sample."""
         self.metrics.answered(served, scores, unknown)
         if served.entity is not None and ENTITY_KEY.get() is None:
             self.metrics.unnamed.inc(len(scores))
         if self.log is not None and self.log.takes(request_id):
-            self.log.add(request_id, served, *asked(), CALLER.get(), entity=ENTITY_KEY.get(), assignment=served.assignment)
+            told: dict[str, Any] = {"entity": ENTITY_KEY.get(), "assignment": served.assignment, "looked_up": looked_up}
+            self.log.add(request_id, served, *asked(), CALLER.get(), **told)
 
     def _endpoint(self, path: str, handlers: Mapping[bytes, Handler]) -> ASGIApp:
         """What every endpoint shares: an id, limits, one form of refusal, metrics and a log line.
@@ -207,7 +223,7 @@ class ModelApp:
                     lines.append((b"retry-after", b"1"))
             self.metrics.finished(path, status, seconds := time.perf_counter() - started)
             if served is not None:
-                for_shadow = body if kind == JSON else b""  # it reads nothing else
+                for_shadow = body if kind == JSON and path != by_key.PATH else b""  # it reads nothing else
                 self.experiments.ended(served, path, request_id, for_shadow, Ending(status, seconds))
             if status >= 500 or self.limits["access_log"]:
                 told: dict[str, Any] = {"request_id": request_id, "path": path, "status": status}
@@ -225,7 +241,7 @@ class ModelApp:
     def _refusal(self, served: Served | None, path: str, request_id: str, error: Exception) -> RefusedError:
         """What a client is told of an error."""
         if isinstance(error, ValidationError):
-            self._count(served, error)
+            self.metrics.refused_values(served, error)
         refusal = refusal_of(error, self.limits["timeout_seconds"])
         if refusal.status == 500:
             say(event="error", request_id=request_id, path=path, error=f"{type(error).__name__}: {error}")
@@ -237,21 +253,13 @@ class ModelApp:
         if 1000 * self.lag > self.limits["max_lag_ms"]:
             raise RefusedError(503, f"Overloaded: requests wait longer than {self.limits['max_lag_ms']} ms. Try again.")
 
-    def _count(self, served: Served | None, error: ValidationError) -> None:
-        """Count the values that were refused."""
-        features = () if served is None else served.model.signature["features"]
-        for item in error.errors(include_url=False, include_input=False, include_context=False):
-            # a name that no feature has comes from outside: it must not become a time series of its own
-            name = next((str(place) for place in reversed(item["loc"]) if place in features), "other")
-            self.metrics.refused.labels(name, item["type"]).inc()
-
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            given: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key, "problem": _log_problem}
+            given: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key, "problem": say_problem}
             self.log = PredictionLog(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **given)
-        self.experiments.open(_log_problem)
+        self.experiments.open(say_problem)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._tick())]
@@ -265,6 +273,8 @@ class ModelApp:
                 task.cancel()
             if self.log is not None:
                 await asyncio.to_thread(self.log.close)
+            if self.online is not None:
+                await self.online.close()
             await asyncio.to_thread(self.experiments.close)
 
     async def _tick(self) -> None:
@@ -285,7 +295,3 @@ def _told(describe: Callable[[Served], Any]) -> Handler:
         return to_json(describe(served))
 
     return handler
-
-
-def _log_problem(told: str) -> None:
-    say(event="prediction log", problem=told)

@@ -20,8 +20,8 @@ ARM, FOLDER = "shadow", "shadow"
 """The arm that its answers are logged under, and the folder beside the files of the prediction log."""
 MOST_BYTES = 200_000
 """The largest message: the kernel's usual limit for a socket's buffer is 208 KiB."""
-PATHS = frozenset({"/predict", "/predict_batch"})
-"""What is answered by a shadow too."""
+PATHS = frozenset({"/predict", "/predict_batch", "/predict_by_key"})
+"""What is counted in an experiment; all but the last is answered by a shadow too."""
 AGAIN, LONGEST = 1.0, 60.0
 """After how many seconds a process that ended is started again, doubled each time, and at most."""
 

@@ -18,6 +18,7 @@ from orchestration.cli import (
     data,
     erasure,
     experiment,
+    features,
     keeping,
     key,
     ledger,
@@ -198,6 +199,7 @@ for command in (
     ledger.ledger,
     replay.replay,
     experiment.experiment,
+    features.features,
 ):
     loopline.add_command(command)
 
