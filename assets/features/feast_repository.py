@@ -33,12 +33,14 @@ Rows are known since `{known_at}` (UTC). Feast reads them as of a moment as `loo
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource
 from feast.types import Float64, Int64, String
 from feast.value_type import ValueType
 
-rows = FileSource(name="{product}_rows", path="data/{product}.parquet", timestamp_field="{known_at}")
+HERE = Path(__file__).resolve().parent
+rows = FileSource(name="{product}_rows", path=str(HERE / "data" / "{product}.parquet"), timestamp_field="{known_at}")
 '''
 KNOWN_AT = "known_at"
 
@@ -78,13 +80,14 @@ def write(home: Home, spec: ProductSpec, folder: Path) -> FeastRepository:
     Raises
     ------
     DataError
-        If the folder holds something, or rows have no time.
+        If the folder holds something, rows have no time, or hours are such that Feast cannot take them.
     """
     lookup, snapshot = Lookup.of(spec), snapshots.current(home, spec.name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} exists and is not empty. Give another folder.")
     if lookup.known_at is None:
         raise DataError(f"{spec.name}: Feast needs the moment since which a row is known. Declare features.event_time.")
+    _require_hours(spec)
     with offline_features.connected(home) as (connection, scratch):
         made = scratch / "feast"
         (made / "data").mkdir(parents=True)
@@ -110,6 +113,17 @@ def write(home: Home, spec: ProductSpec, folder: Path) -> FeastRepository:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, folder)
     return FeastRepository(folder, snapshot.digest, int(rows[0]) if rows else 0, views)
+
+
+def _require_hours(spec: ProductSpec) -> None:
+    """Refuse hours that Feast's DuckDB engine cannot take: through ibis, days may not mix with a rest; its Dask drops rows."""
+    online = spec.serving.online or OnlineSpec()
+    hours = {hours for group in spec.features.groups if (hours := online.ttl_of(group)) is not None}
+    if odd := sorted(item for item in hours if item >= 24 and item % 24):
+        raise DataError(
+            f"{spec.name}: Feast's DuckDB engine takes less than 24 hours, or whole days, and serving.online has {odd}. "
+            "Round them."
+        )
 
 
 def _sql_type(spec: ProductSpec, name: str) -> str:
