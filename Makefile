@@ -13,6 +13,7 @@ PROMETHEUS := prometheus prometheus-alertmanager prometheus-pushgateway
 ENGINE := buildah podman runc mmdebstrap catatonit slirp4netns uidmap
 FAULTS := gcc libc6-dev e2fsprogs mount
 JAVA := openjdk-17-jre-headless
+REDIS := redis-server
 POSTGRESQL := /usr/lib/postgresql
 have = for program in $(1); do command -v $$program || exit 1; done
 
@@ -43,13 +44,18 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000, with the p
 	@$(BIN)/loopline ui
 
 .PHONY: test
-test: .venv/dev.stamp .venv/containers.stamp .postgresql .prometheus .engine ## Run all tests: unit, dbt, contract, component, service, end to end
+test: .venv/dev.stamp .venv/containers.stamp .postgresql .redis .prometheus .engine ## Run all tests: unit, dbt, contract, component, service, end to end
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # the tests start a PostgreSQL of their own and compare its answers
 .PHONY: .postgresql
 .postgresql:
 	$(call debian,ls $(POSTGRESQL)/*/bin/initdb,postgresql,No PostgreSQL: its tests are skipped.)
+
+# and a Redis, which holds an online store of features
+.PHONY: .redis
+.redis:
+	$(call debian,$(call have,$(REDIS)),$(REDIS),No Redis: its tests are skipped.)
 
 # and a Prometheus, an Alertmanager and a Pushgateway, which hear of an alert
 .PHONY: .prometheus
@@ -165,14 +171,17 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt requirements/containers.in -o requirements/containers.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving.in -o requirements/serving.txt
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving_arrow.in -o requirements/serving_arrow.txt
+	$(COMPILE) -c requirements/core.txt -c requirements/stores.txt --no-emit-package uv requirements/serving_redis.in -o requirements/serving_redis.txt
+	$(COMPILE) -c requirements/core.txt -c requirements/stores.txt --no-emit-package uv requirements/serving_arrow_redis.in -o requirements/serving_arrow_redis.txt
 	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
 	$(COMPILE) -c requirements/core.txt requirements/tables.in -o requirements/tables.txt
 	$(COMPILE) requirements/spark.in -o requirements/spark.txt
 	$(COMPILE) requirements/dvc.in -o requirements/dvc.txt
+	$(COMPILE) requirements/feast.in -o requirements/feast.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
-	rm -rf .venv .venv-dvc .venv-evidently .venv-spark .venv-tables build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(UV): | requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -214,6 +223,11 @@ evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on dr
 .PHONY: spark
 spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its answers against those of the models
 	$(BIN)/pytest tests/assets/serving/test_sql_export.py -k spark -rs $(ARGS)
+
+# another feature store, given the same rows, answers the same: half a gigabyte
+.PHONY: feast
+feast: .venv/dev.stamp .venv-feast/stamp ## Set up Feast, and hold what it reads against what `loopline features` gives
+	$(BIN)/pytest tests/assets/features/test_feast_repository.py -rs $(ARGS)
 
 .PHONY: .java
 .java:

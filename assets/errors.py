@@ -23,6 +23,7 @@
     ├── PackagingError         BentoML could not build the champion's bento
     ├── TranslationError       a model's graph cannot be written as SQL
     ├── ExperimentError        an experiment cannot start, or what is asked of it cannot be done
+    ├── FeatureStoreError      an online store of features cannot be filled, or what was served of it was something else
     ├── ParityError            a way of serving answers otherwise than the promoted model
     ├── ContainerError         no container engine, or it could not build or run the image
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
@@ -137,6 +138,10 @@ class ExperimentError(LooplineError):
 
 class TranslationError(LooplineError):
     """A model's graph cannot be written as SQL."""
+
+
+class FeatureStoreError(LooplineError):
+    """An online store of features cannot be filled, or what was served of it differs from what was known."""
 
 
 class ParityError(LooplineError):

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos import arrow_batches, openapi
+from bentos import arrow_batches, by_key, openapi
 from bentos.batching import Batcher
 from bentos.bodies import Row
 from bentos.deadlines import Deadlines
@@ -31,10 +31,11 @@ from bentos.log_privacy import lacking
 from bentos.log_process import LogProcess
 from bentos.metrics import Metrics
 from bentos.micro_batching import Answered, MicroBatcher
+from bentos.online_store import OnlineStore
 from bentos.outcome_bodies import PATH as OUTCOMES
 from bentos.outcome_log import OutcomeLog
 from bentos.plain_routes import plain_routes
-from bentos.prediction_log import PredictionLog
+from bentos.prediction_log import PredictionLog, say_problem
 from bentos.refusals import RefusedError
 from bentos.served import Served, in_rows
 from bentos.wire import JSON, not_routed, say
@@ -64,6 +65,8 @@ class ModelApp:
         Where Swagger UI's files lie; without them there is no page for people.
     log_type : type
         What writes that log: a thread of this process, or a process of its own.
+    online : OnlineStore, optional
+        Where features are looked up by key.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class ModelApp:
         metrics: Metrics | None = None,
         static: Path | None = None,
         log_type: type[PredictionLog | LogProcess] = PredictionLog,
+        online: OnlineStore | None = None,
     ) -> None:
         self.limits = served.limits
         self.deadlines = Deadlines(served.limits["timeout_seconds"])
@@ -89,6 +93,7 @@ class ModelApp:
         self.log_folder, self.secret_file, self.public_key, self.static = log_folder, secret_file, public_key, static
         self.log_type = log_type
         self.log: PredictionLog | LogProcess | None = None
+        self.online = online
         self.experiments = Experiments(self.metrics, log_folder, secret_file, is_sealed=public_key is not None)
         self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
@@ -98,16 +103,17 @@ class ModelApp:
     def asgi(self) -> Application:
         """The application: what is asked often is answered at once, and all the rest is routed."""
         batches = {JSON: self._predict_batch, **({arrow_batches.KIND: self._predict_arrow} if self.limits["arrow"] else {})}
+        there: dict[str, Any] = {"takes_outcomes": self.outcomes is not None, "by_key": self.online is not None}
         predict = Endpoint(self, "/predict", {JSON: self._predict})
         answered = {
             ("POST", "/predict"): predict,
             ("POST", "/predict_batch"): Endpoint(self, "/predict_batch", batches),
             ("POST", "/explain"): Endpoint(self, "/explain", {JSON: self._explain}),
             ("GET", "/model"): Endpoint(self, "/model", {JSON: _told(Served.describe)}),
-            ("GET", "/docs.json"): Endpoint(
-                self, "/docs.json", {JSON: _told(partial(openapi.describe, takes_outcomes=self.outcomes is not None))}
-            ),
+            ("GET", "/docs.json"): Endpoint(self, "/docs.json", {JSON: _told(partial(openapi.describe, **there))}),
         }
+        if self.online is not None:
+            answered["POST", by_key.PATH] = Endpoint(self, by_key.PATH, {JSON: partial(self._predict_by_key, self.online)})
         if self.outcomes is not None:
             answered["POST", OUTCOMES] = Endpoint(self, OUTCOMES, {JSON: self.outcomes.take})
         routes: list[BaseRoute] = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in answered.items()]
@@ -154,6 +160,13 @@ class ModelApp:
         row = served.bodies.one(exchange.body)
         return self.predicted(exchange, row, await self.micro_batcher.predict(served, row))
 
+    async def _predict_by_key(self, store: OnlineStore, exchange: Exchange) -> bytes:
+        served = exchange.answering
+        row, looked_up, freshness = await by_key.look_up(served, store, exchange.body)
+        score, answer = await self.micro_batcher.predict(served, row)
+        self._answered(exchange, [score], [answer["unknown_categories"]], lambda: ([row], [answer]), looked_up)
+        return b'{"prediction":' + to_json(answer) + b',"freshness":' + to_json(freshness) + served.stamp_json
+
     async def _predict_batch(self, exchange: Exchange) -> bytes:
         served = exchange.answering
         rows = served.bodies.many(exchange.body)
@@ -182,6 +195,7 @@ class ModelApp:
         scores: Sequence[float],
         unknown: Sequence[Sequence[str]],
         asked: Callable[[], tuple[Sequence[Row], Sequence[dict[str, Any]]]],
+        looked_up: by_key.LookedUp | None = None,
     ) -> None:
         """Count what was answered, and log it: `asked` gives the rows and their answers, if they are in the sample."""
         served, entity = exchange.answering, exchange.entity
@@ -190,15 +204,15 @@ class ModelApp:
             self.metrics.unnamed.inc(len(scores))
         if self.log is not None and self.log.takes(exchange.request_id):
             given = exchange.request_id, served, *asked(), exchange.caller
-            self.log.add(*given, entity=entity, assignment=served.assignment)
+            self.log.add(*given, entity=entity, assignment=served.assignment, looked_up=looked_up)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         if self.log_folder is not None and self.limits["log_sample"] > 0:
-            given: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key, "problem": _log_problem}
+            given: dict[str, Any] = {"secret_file": self.secret_file, "public_key": self.public_key, "problem": say_problem}
             self.log = self.log_type(self.log_folder, self.limits["log_sample"], self.metrics.dropped.inc, **given)
-        self.experiments.open(_log_problem)
+        self.experiments.open(say_problem)
         # what is loaded stays: looking through it for garbage would hold requests up
         gc.freeze()
         going = [asyncio.create_task(self._tick())]
@@ -212,6 +226,8 @@ class ModelApp:
                 task.cancel()
             if self.log is not None:
                 await asyncio.to_thread(self.log.close)
+            if self.online is not None:
+                await self.online.close()
             await asyncio.to_thread(self.experiments.close)
 
     async def _tick(self) -> None:
@@ -261,7 +277,3 @@ def _told(describe: Callable[[Served], Any]) -> Handler:
         return to_json(describe(exchange.answering))
 
     return handler
-
-
-def _log_problem(told: str) -> None:
-    say(event="prediction log", problem=told)

@@ -30,7 +30,7 @@ class Bodies:
 
     def __init__(self, signature: dict[str, Any], max_batch_rows: int) -> None:
         self.features = tuple(signature["features"])
-        fields = [_field(f"value_{place}", feature) for place, feature in enumerate(signature["features"].values())]
+        fields = [field_of(f"value_{place}", feature) for place, feature in enumerate(signature["features"].values())]
         # not by the features' own names: one may be called as a part of every class is
         names = {field[0]: name for field, name in zip(fields, self.features, strict=True)}
         row: Any = msgspec.defstruct("Row", fields, rename=names, **STRICT)
@@ -72,7 +72,8 @@ class Bodies:
         return {name: value for name, value in zip(self.features, row, strict=True) if value is not None}
 
 
-def _field(name: str, feature: Mapping[str, Any]) -> tuple[str, Any] | tuple[str, Any, Any]:
+def field_of(name: str, feature: Mapping[str, Any]) -> tuple[str, Any] | tuple[str, Any, Any]:
+    """A field of a decoder's structure, by what the model's signature says of a feature."""
     kind: Any
     if feature["type"] == "category":
         kind = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

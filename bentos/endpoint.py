@@ -87,7 +87,7 @@ class Endpoint:
     def refused(self, exchange: Exchange, error: Exception, note: Note = write) -> Reply:
         """The reply to a request that an error kept from being answered."""
         if isinstance(error, ValidationError):
-            self._count(exchange, error)
+            self.app.metrics.refused_values(exchange.served, error)
         refusal = refusal_of(error, self.app.limits["timeout_seconds"])
         if refusal.status == 500:
             told = f"{type(error).__name__}: {error}"
@@ -115,11 +115,3 @@ class Endpoint:
                 told["error"] = error
             note(line(event="request", **told))
         return reply._replace(headers=with_content(headers, reply.content, kind))
-
-    def _count(self, exchange: Exchange, error: ValidationError) -> None:
-        """Count the values that were refused."""
-        features = () if exchange.served is None else exchange.served.model.signature["features"]
-        for item in error.errors(include_url=False, include_input=False, include_context=False):
-            # a name that no feature has comes from outside: it must not become a time series of its own
-            name = next((str(place) for place in reversed(item["loc"]) if place in features), "other")
-            self.app.metrics.refused.labels(name, item["type"]).inc()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HEADER = b"x-entity-key"
 PATTERN = r"[A-Za-z0-9_.:@+/=-]{1,128}"
 """What a key may be."""
-PATHS = frozenset({"/predict", "/predict_batch", "/explain"})
+PATHS = frozenset({"/predict", "/predict_batch", "/predict_by_key", "/explain"})
 """Where it is read; the key holds for all rows of a request."""
 _FIT = re.compile(PATTERN)
 

@@ -12,7 +12,7 @@ from bentos.exchange import Exchange
 from bentos.following import Followed
 from bentos.metrics import Metrics
 from bentos.served import Served
-from bentos.shadow import PATHS, Message, Shadow
+from bentos.shadow import COUNTED, PATHS, Message, Shadow
 from bentos.split import Split
 from bentos.wire import say
 
@@ -68,14 +68,14 @@ class Experiments:
 
     def ended(self, exchange: Exchange, served: Served, ending: Ending, *, is_json: bool) -> None:
         """Note what became of a request in its arm, and hand one that was answered to the shadow, which reads JSON alone."""
-        if exchange.path not in PATHS:
+        if exchange.path not in COUNTED:
             return
         if served.assignment is not None:
             self.metrics.ended(served.assignment, *ending)
             if self.log is not None:
                 self.log.add(exchange.request_id, served, exchange.entity, ending.status, 1000 * ending.seconds)
         if self.shadow is not None and ending.status == 200:
-            if is_json and exchange.body:
+            if is_json and exchange.body and exchange.path in PATHS:
                 self.shadow.offer(Message(exchange.path, exchange.request_id, exchange.entity, exchange.body))
             else:
                 self.metrics.not_shadowed.inc()

@@ -1,4 +1,4 @@
-"""Privacy of the prediction log: what it keeps of a row and of an entity's key, and what it cannot without the home's key."""
+"""Privacy of the prediction log: what it keeps of a row, a look-up and an entity's key, and what it cannot without a secret."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from bentos.bodies import Row
+from bentos.by_key import LookedUp
 from bentos.pseudonyms import VARIABLE, pseudonym, read_secret, treated
 from bentos.served import Served
 
@@ -39,6 +40,13 @@ def kept_entity(served: Served, key: str | None, secret: bytes | None) -> str | 
     if entity["keep"] == "plain":
         return key
     return None if secret is None else pseudonym(secret, entity["name"], key)
+
+
+def kept_lookup(served: Served, looked_up: LookedUp, secret: bytes | None) -> str:
+    """What is kept of a look-up, as JSON: of its key what is declared of each column; one that cannot be hashed is left out."""
+    key, hidden = treated(looked_up.key, looked_up.key, served.online["private"], secret)
+    told = looked_up._replace(key=key)._asdict()
+    return to_json({**told, **({"hidden": hidden} if hidden else {})}).decode()
 
 
 def inputs_digest(named: Mapping[str, Any], secret: bytes = b"") -> str:
@@ -73,6 +81,7 @@ def lacking(served: Served, secret_file: Path | None) -> str | None:
     names = [name for name, how in served.privacy.items() if how == "hash"]
     if served.entity is not None and served.entity["keep"] == "hash":
         names.append(f"the entity's key ({served.entity['name']})")
+    names += [name for name, how in (served.promise.get("online") or {"private": {}})["private"].items() if how == "hash"]
     if not names or read_secret(secret_file) is not None:
         return None
     return f"{VARIABLE} names no file with the key of pseudonyms: {', '.join(names)} are dropped instead of hashed"

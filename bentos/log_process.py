@@ -16,6 +16,7 @@ import msgspec
 
 from bentos.assignment import Assignment
 from bentos.bodies import Row
+from bentos.by_key import LookedUp
 from bentos.companion import MOST_BYTES, Companion
 from bentos.prediction_log import is_in_sample
 from bentos.served import Served
@@ -66,13 +67,14 @@ class LogProcess:
         *,
         entity: str | None = None,
         assignment: Assignment | None = None,
+        looked_up: LookedUp | None = None,
     ) -> None:
         """Hand over a request; see `PredictionLog.add`."""
         if len(self.waiting) >= MOST:
             self.on_dropped(len(rows))
             return
         given = None if assignment is None else (assignment.experiment, assignment.arm, assignment.propensity)
-        self.waiting.append((served, (request_id, time.time(), caller, entity, given), rows, answers))
+        self.waiting.append((served, (request_id, time.time(), caller, entity, given, looked_up), rows, answers))
 
     def look(self) -> None:
         """Send what waits, hear what could not be written, and see that the process is there."""

@@ -18,6 +18,7 @@ import msgspec
 
 from bentos.assignment import Assignment
 from bentos.background_writer import MOST
+from bentos.by_key import LookedUp
 from bentos.companion import MOST_BYTES, messages_of, outlive_signals
 from bentos.log_encryption import LOG_KEY, PublicKey
 from bentos.prediction_log import Answered, PredictionLog
@@ -66,10 +67,11 @@ def take(message: list[Any], known: dict[bytes, Served], log: PredictionLog) -> 
         key, promise, signature, digest = message
         known[key] = Served(promise, Model(signature, digest, session=None))
         return
-    key, (request_id, at, caller, entity, given), first, rows, answers = message
+    key, (request_id, at, caller, entity, given, found), first, rows, answers = message
     assignment = None if given is None else Assignment(*given)
+    looked_up = None if found is None else LookedUp(*found)
     moment = datetime.fromtimestamp(at, UTC)
-    log.writer.add(Answered(request_id, moment, known[key], rows, answers, caller, entity, assignment, first))
+    log.writer.add(Answered(request_id, moment, known[key], rows, answers, caller, entity, assignment, first, looked_up))
 
 
 def _tell(messages: socket.socket, rows: int) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bentos.assignment import Assignment
 from bentos.served import Served
 
@@ -85,6 +87,14 @@ class Metrics:
         for names in unknown:
             for name in names:
                 self.unknown.labels(name).inc()
+
+    def refused_values(self, served: Served | None, error: ValidationError) -> None:
+        """Count the values that were refused."""
+        features = () if served is None else served.model.signature["features"]
+        for item in error.errors(include_url=False, include_input=False, include_context=False):
+            # a name that no feature has comes from outside: it must not become a time series of its own
+            name = next((str(place) for place in reversed(item["loc"]) if place in features), "other")
+            self.refused.labels(name, item["type"]).inc()
 
     def finished(self, path: str, status: int, seconds: float) -> None:
         """Count a request and how long it took."""

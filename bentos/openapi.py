@@ -8,16 +8,20 @@ from pydantic import TypeAdapter
 
 from bentos import outcome_bodies, schemas
 from bentos.arrow_batches import KIND
+from bentos.by_key import PATH as KEYED
 from bentos.entity_key import PATHS, PATTERN
+from bentos.keyed_bodies import answer_type, body_type
 from bentos.served import Served
 
 TOLD = {
     "/predict": "Predict one row.",
     "/predict_batch": "Predict many rows; requests that arrive together are answered together.",
     "/explain": "Predict one row and say what each feature adds to it.",
+    KEYED: "Predict by key: the features that the request does not bring are looked up in the online store.",
 }
 REFUSALS = {
     "400": "The body is no JSON",
+    "404": "No features are known of the key",
     "413": "The body is too large",
     "415": "The body is not declared as something that this path takes",
     "422": "A field is missing, unknown, of another type or out of its range; the answer names it",
@@ -51,25 +55,28 @@ IDENTIFIED = {
 }
 
 
-def describe(served: Served, *, takes_outcomes: bool = False) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a served model, whose service may take outcomes."""
+def describe(served: Served, *, takes_outcomes: bool = False, by_key: bool = False) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a served model, whose service may take outcomes, and look features up by key."""
     example = served.example
     signature = {**served.model.signature, "background": [{**dict.fromkeys(served.model.signature["features"]), **example}]}
     bodies = schemas.requests(signature, served.limits["max_batch_rows"])
     answers = schemas.answers(signature)
+    if by_key:
+        bodies[KEYED], answers[KEYED] = body_type(signature, served.online), answer_type(signature)
     kinds = [("validation", kind) for kind in bodies.values()] + [("serialization", kind) for kind in answers.values()]
     adapters: list[Any] = [(number, mode, TypeAdapter(kind)) for number, (mode, kind) in enumerate(kinds)]
     made, definitions = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")
     schema_of: list[Any] = [made[number, mode] for number, mode, _ in adapters]
     paths: dict[str, Any] = {
-        path: _asked(path, schema_of[number], schema_of[len(bodies) + number], example) for number, path in enumerate(bodies)
+        path: _asked(path, schema_of[number], schema_of[len(bodies) + number], _example(path, served))
+        for number, path in enumerate(bodies)
     }
     if served.limits["arrow"]:
         batch = paths["/predict_batch"]["post"]
         for told, what in ((batch["requestBody"], ARROW_IN), (batch["responses"]["200"], ARROW_OUT)):
             told["content"][KIND.decode()] = {"schema": {"type": "string", "format": "binary", "description": what}}
     if served.entity is not None:
-        for path in sorted(PATHS):
+        for path in sorted(PATHS.intersection(paths)):
             paths[path]["post"]["parameters"].append(_named(served.entity["name"]))
     if takes_outcomes:
         paths[outcome_bodies.PATH] = {"post": _outcomes(served)}
@@ -86,8 +93,17 @@ def describe(served: Served, *, takes_outcomes: bool = False) -> dict[str, Any]:
     }
 
 
-def _asked(path: str, body: dict[str, Any], answer: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    given: dict[str, Any] = {"rows": [row, row]} if path == "/predict_batch" else {"row": row}
+def _example(path: str, served: Served) -> dict[str, Any]:
+    """A body of a path."""
+    row = served.example
+    if path != KEYED:
+        return {"rows": [row, row]} if path == "/predict_batch" else {"row": row}
+    made_up = {"text": "example", "number": 1, "any": "example"}
+    given = {name: row[name] for name in served.keyed.request if name in row}
+    return {"key": {name: made_up[kind] for name, kind in served.keyed.key.items()}, **({"features": given} if given else {})}
+
+
+def _asked(path: str, body: dict[str, Any], answer: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     return {
         "post": {

@@ -19,17 +19,19 @@ from pydantic_core import to_json
 from bentos.assignment import Assignment
 from bentos.background_writer import BackgroundWriter
 from bentos.bodies import Row
+from bentos.by_key import LookedUp
 from bentos.decisions import said
 from bentos.log_encryption import PublicKey, Sealer
-from bentos.log_privacy import kept_entity, kept_row
+from bentos.log_privacy import kept_entity, kept_lookup, kept_row
 from bentos.pseudonyms import read_secret
 from bentos.served import Served
+from bentos.wire import say
 
 TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
     model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
-    entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text,
+    entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text, looked_up text,
     primary key (request_id, row_number)
 ) strict
 """
@@ -44,6 +46,7 @@ LATER = {
     "propensity": "real",
     "output": "real",
     "decision": "text",
+    "looked_up": "text",
 }
 """Columns that the file of a day lacks which an earlier version of the service began."""
 
@@ -60,6 +63,7 @@ class Answered(NamedTuple):
     entity: str | None = None
     assignment: Assignment | None = None
     first: int = 0
+    looked_up: LookedUp | None = None
 
 
 class Line(NamedTuple):
@@ -82,6 +86,7 @@ class Line(NamedTuple):
     propensity: float | None
     output: float | None = None
     decision: str | None = None
+    looked_up: str | None = None
 
 
 INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
@@ -134,6 +139,7 @@ class PredictionLog:
         *,
         entity: str | None = None,
         assignment: Assignment | None = None,
+        looked_up: LookedUp | None = None,
     ) -> None:
         """Hand over a request's rows and their answers, who asked, about which entity, and by which experiment.
 
@@ -151,8 +157,11 @@ class PredictionLog:
             The key of the entity that the request is about, as it came.
         assignment : Assignment, optional
             Why this model answered: the arm of an experiment. Without one, no experiment chose.
+        looked_up : LookedUp, optional
+            What the online store gave, of a request by key.
         """
-        self.writer.add(Answered(request_id, datetime.now(UTC), served, rows, answers, caller, entity, assignment))
+        now = datetime.now(UTC)
+        self.writer.add(Answered(request_id, now, served, rows, answers, caller, entity, assignment, looked_up=looked_up))
 
     def look(self) -> None:
         """Nothing is to be seen to: a thread writes."""
@@ -186,6 +195,11 @@ def is_in_sample(request_id: str, sample: float) -> bool:
     return sample >= 1 or zlib.crc32(request_id.encode()) < sample * 2**32
 
 
+def say_problem(told: str) -> None:
+    """Tell in the service's own log what keeps the prediction log from being written."""
+    say(event="prediction log", problem=told)
+
+
 def _rows(item: Answered) -> int:
     return len(item.rows)
 
@@ -195,11 +209,12 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
     served, moment = item.served, item.answered_at.isoformat(timespec="milliseconds")
     entity, given = kept_entity(served, item.entity, secret), item.assignment
     experiment, arm, propensity = (None,) * 3 if given is None else (given.experiment, given.arm, given.propensity)
+    looked_up = None if item.looked_up is None else kept_lookup(served, item.looked_up, secret)
     return [
         Line(
             item.request_id, number, moment, served.promise["model_version"], served.model.digest, kept.features,
             to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, experiment, arm, propensity,
-            output, decision,
+            output, decision, looked_up,
         )
         for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True), item.first)
         for kept, (output, decision) in [(kept_row(served, row, secret), said(answer))]
@@ -207,9 +222,10 @@ def _lines(item: Answered, secret: bytes | None) -> list[Line]:
 
 
 def _encrypted(sealer: Sealer, line: Line, data_key: int) -> Line:
-    """A line whose features, answer, caller, entity and inputs' digest are one ciphertext; what is said twice is left out."""
+    """A line whose features, answer, caller, entity, inputs' digest and look-up are one ciphertext; copies go."""
     place = line.request_id, line.row_number, line.answered_at_utc, line.model_digest
-    content = sealer.encrypt(place, [line.features, line.prediction, line.caller, line.entity, line.inputs_digest])
+    secret = line.features, line.prediction, line.caller, line.entity, line.inputs_digest, line.looked_up
+    content = sealer.encrypt(place, list(secret))
     return line._replace(
         features=content,
         data_key=data_key,
@@ -219,4 +235,5 @@ def _encrypted(sealer: Sealer, line: Line, data_key: int) -> Line:
         inputs_digest=None,
         output=None,
         decision=None,
+        looked_up=None,
     )

@@ -16,7 +16,9 @@ from pydantic_core import to_json
 from bentos.assignment import Assignment
 from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
+from bentos.keyed_bodies import KeyedBodies
 from bentos.pseudonyms import Treatment
+from bentos.refusals import RefusedError
 from bentos.row_graph import FILE, MOST_ROWS, RowGraph
 from bentos.runtime import Model, TamperedModelError
 
@@ -129,6 +131,25 @@ class Served:
         if len(head) > 2:
             stamp["x-ledger-head"] = " ".join(head[1:3])
         return [(name.encode(), value.encode()) for name, value in stamp.items()]
+
+    @property
+    def online(self) -> dict[str, Any]:
+        """How features are looked up by key, as declared under ``serving.online``; it is not, where this is refused.
+
+        Raises
+        ------
+        RefusedError
+            If this version was packaged without (404).
+        """
+        found: dict[str, Any] | None = self.promise.get("online")
+        if found is None:
+            raise RefusedError(404, "This version looks no features up: serving.online is not declared. Send rows to /predict.")
+        return found
+
+    @cached_property
+    def keyed(self) -> KeyedBodies:
+        """What decodes the bodies of requests by key."""
+        return KeyedBodies(self.model.signature, self.online)
 
     @cached_property
     def bodies(self) -> Bodies:

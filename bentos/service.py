@@ -17,6 +17,7 @@ import bentoml
 
 from bentos.access_settings import AccessSettings
 from bentos.log_encryption import LOG_KEY, PublicKey
+from bentos.online_store import opened
 from bentos.pseudonyms import VARIABLE
 from bentos.served import Served
 
@@ -29,6 +30,8 @@ POINTER, LOG = "LOOPLINE_CHAMPION", "LOOPLINE_PREDICTION_LOG"
 PROMISE: dict[str, Any] = json.loads((HERE / "promoted.json").read_text(encoding="utf-8"))
 PUBLIC_KEY = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None
 """What the prediction log is encrypted for; read where the module is loaded, so that no service starts that cannot."""
+ONLINE = None if PROMISE.get("online") is None else opened(PROMISE["online"], PROMISE["product"], os.environ)
+"""Where features are looked up by key; opened where the module is loaded, so that no service starts that cannot."""
 SETTINGS = AccessSettings.of(os.environ, PROMISE["product"])
 """Who may ask; read where the module is loaded, so that a service that nobody asked to be open does not even start."""
 
@@ -70,6 +73,7 @@ class DirectService(bentoml.Service[Any]):
             public_key=PUBLIC_KEY,
             metrics=metrics,
             log_type=LogProcess,
+            online=ONLINE,
             static=Path(bentoml.__file__).parent / "_internal" / "server" / "static_content",
         )
         # the log's thread may hold the interpreter for as long as an answer takes: at Python's 5 ms, one answer in a hundred

@@ -16,6 +16,8 @@ ARM, FOLDER = "shadow", "shadow"
 """The arm that its answers are logged under, and the folder beside the files of the prediction log."""
 PATHS = frozenset({"/predict", "/predict_batch"})
 """What is answered by a shadow too."""
+COUNTED = PATHS | {"/predict_by_key"}
+"""What is counted in an experiment."""
 MOST_WAITING = 2_000_000
 """How many bytes of requests may wait for it: it is to answer what is asked now."""
 

@@ -22,6 +22,7 @@ from assets.storage.publishing import publishing
 if TYPE_CHECKING:
     import dagster as dg
 
+    from assets.features.online_store import Credentials
     from assets.object_store.address import Address
 
 
@@ -133,6 +134,13 @@ def service_key() -> str | None:
     return os.environ.get("LOOPLINE_KEY")
 
 
+def redis_credentials() -> Credentials:
+    """By which a Redis that holds an online store lets us in: `LOOPLINE_REDIS_USER` and `LOOPLINE_REDIS_PASSWORD`."""
+    from assets.features.online_store import Credentials
+
+    return Credentials(os.environ.get("LOOPLINE_REDIS_USER"), os.environ.get("LOOPLINE_REDIS_PASSWORD"))
+
+
 def dagster_environment(home: Home) -> dict[str, str]:
     """The environment of a Dagster process that shares this home's instance."""
     return {**os.environ, **SETTINGS, "DAGSTER_HOME": str(instance_folder(home)), HOME_VARIABLE: str(home.root)}
@@ -149,6 +157,7 @@ def mlflow_environment(store: str) -> dict[str, str]:
 
 def service_environment(home: Home, product: str, pointer: Path) -> dict[str, str]:
     """The environment of a service that follows the champion and keeps its prediction log in this home."""
+    from assets.features import online_store
     from assets.storage import log_keys, pseudonym_key
 
     log_key = [("LOOPLINE_LOG_KEY", item.public) for item in log_keys.keys(home)[-1:]]
@@ -160,6 +169,7 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
         "LOOPLINE_CHAMPION": str(pointer),
         "LOOPLINE_PREDICTION_LOG": str(home.served / product),
         "LOOPLINE_PSEUDONYM_KEY": str(pseudonym_key.file_of(home)),
+        "LOOPLINE_ONLINE_STORE": str(online_store.path_of(home, product)),
         # compiled modules beside a bento's own would be run instead of them, and no manifest names them
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -67,6 +67,7 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
             for line in lines
             if (file in shadow and (line["request_id"], line["row_number"]) in answered)
             or any(person.is_named(line[name]) for name in ("request_id", "entity"))
+            or any(person.is_named(part) for part in json.loads(line.get("looked_up") or "{}").get("key", {}).values())
             or person.is_named(str(line.get("caller") or "").partition(":")[2])
             or any(_is_like(line, row, other) for row, other in zip(features, hashed, strict=True))
         ]

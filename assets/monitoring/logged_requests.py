@@ -27,7 +27,7 @@ MOST = 100_000
 """Rows of the log that are looked at: the latest."""
 
 
-SECRET = ("features", "prediction", "caller", "entity", "inputs_digest")
+SECRET = ("features", "prediction", "caller", "entity", "inputs_digest", "looked_up")
 """The columns that are encrypted where the log is, in their order."""
 
 
@@ -187,7 +187,7 @@ def _decrypt(file: Path, known: Sequence[log_keys.LogKey], lines: Sequence[dict[
             raise HomeError(
                 f"the prediction log cannot be read: {error}. Restore the file of that day from a backup."
             ) from error
-        # lines of an earlier version of the service have the first three only
+        # lines of an earlier version of the service have the first ones only
         line.update(zip(SECRET, content, strict=False))
         line["output"], line["decision"] = said(json.loads(line["prediction"]))
 

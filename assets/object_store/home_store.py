@@ -12,9 +12,9 @@ from assets.object_store import record_log, sync_state
 from assets.object_store.bucket import Bucket
 from assets.object_store.record_log import FORMAT, Record
 from assets.object_store.sync_state import State
-from assets.storage.home_identity import identity_of
 from assets.storage.digests import canonical
 from assets.storage.home import Home
+from assets.storage.home_identity import identity_of
 from assets.storage.publishing import read_json
 
 IDENTITY = "store.json"

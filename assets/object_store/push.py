@@ -17,9 +17,9 @@ from assets.object_store.home_store import HomeStore, linked, settled
 from assets.object_store.listing import Listing
 from assets.object_store.local_changes import LEDGER, LocalChanges
 from assets.object_store.sync_state import State
-from assets.storage.home_identity import identity_of
 from assets.storage.drafts import draft_folder
 from assets.storage.home_files import kind_of
+from assets.storage.home_identity import identity_of
 
 WHOLE_EVERY = 25
 """How many records there are at most between two commits that list all files."""

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,9 @@ from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger import standing as standing_of
 from assets.promotion.ledger_state import Entry, tag_of_version
+from assets.serving.online_promise import online_promise
 from assets.serving.row_graph import row_graph
+from assets.serving.service_requirements import pinned
 from assets.spec.privacy import hidden
 from assets.storage import manifest, pseudonym_key
 from assets.storage.digests import file_digest, value_digest
@@ -43,9 +43,6 @@ DEALT = frozenset({"split", "shadow"})
 BUILD = "import sys; from bentoml.bentos import build_bentofile; build_bentofile(build_ctx='.', version=sys.argv[1])"
 """The program that builds the bento of the folder in which it is started."""
 SERVICE = REPOSITORY / "bentos"
-LOCKS = REPOSITORY / "requirements"
-REQUIREMENTS = tuple(re.findall(r"^[a-z][a-z-]*", (LOCKS / "serving.in").read_text(encoding="utf-8"), re.MULTILINE))
-"""What every service imports."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         for source in sources():
             shutil.copyfile(source, package_folder / source.name)
         head = head_of(home, champion)
-        promised = {
+        promised: dict[str, Any] = {
             "product": spec.name,
             "model_version": version,
             **pack(model, folder, package_folder),
@@ -95,10 +92,12 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             HEAD: head,
             "workers": spec.serving.workers,
             "limits": spec.serving.limits,
+            "online": online_promise(spec),
             "privacy": (private := hidden(spec.privacy, spec.columns)),
         }
         entity = spec.serving.entity
-        if "hash" in private.values() or (entity is not None and entity.keep == "hash"):
+        online = promised["online"] or {"private": {}}
+        if "hash" in {*private.values(), *online["private"].values()} or (entity is not None and entity.keep == "hash"):
             pseudonym_key.secret(home)  # services read it where they write their log
         write_json(package_folder / PROMISE, promised)
         # JSON is YAML: BentoML reads its bentofile as it is
@@ -108,7 +107,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "description": spec.description,
             "labels": {"product": spec.name, "model_version": str(version), "model_digest": digest[:63], **_labels(head)},
             "include": ["bentos/**"],
-            "python": {"packages": [f"{name}=={installed(name)}" for name in requirements(spec)], "lock_packages": False},
+            "python": {"packages": pinned(spec), "lock_packages": False},
         }
         write_json(scratch / "bentofile.yaml", bentofile)
         # in a store of its own, so that the home's never lacks the bento that is being replaced
@@ -122,16 +121,6 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
     inside = sorted(file for file in (path / "src" / "bentos").rglob("*") if file.is_file())
     digest_inside = value_digest([[file.name, file_digest(file)] for file in inside])
     return Bento(tag, path, digest_inside, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-
-
-def lock(spec: ProductSpec) -> Path:
-    """The locked packages of a product's service, which its image installs."""
-    return LOCKS / ("serving_arrow.txt" if spec.serving.arrow else "serving.txt")
-
-
-def requirements(spec: ProductSpec) -> tuple[str, ...]:
-    """The packages that a product's service imports: those that its lock is compiled from."""
-    return (*REQUIREMENTS, *(["pyarrow"] if spec.serving.arrow else []))
 
 
 def pack(model: Model, folder: Path, package_folder: Path) -> dict[str, str | None]:
@@ -193,7 +182,8 @@ def is_packaged(home: Home, spec: ProductSpec, entry: Entry) -> bool:
     if not folder.exists():
         return False
     found = promise(home, tag_of(entry))
-    return found.get("limits") == spec.serving.limits and found.get("privacy") == hidden(spec.privacy, spec.columns)
+    declared = {"limits": spec.serving.limits, "privacy": hidden(spec.privacy, spec.columns), "online": online_promise(spec)}
+    return all(found.get(name) == value for name, value in declared.items())
 
 
 def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:

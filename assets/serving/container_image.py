@@ -20,7 +20,7 @@ from assets.promotion import current_artifacts
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
-from assets.serving import bento_package, kubernetes_manifest
+from assets.serving import kubernetes_manifest, service_requirements
 from assets.serving.bento_package import PROMISE
 from assets.serving.container_engine import Engine, run
 from assets.spec import ProductSpec
@@ -94,7 +94,7 @@ def build(home: Home, spec: ProductSpec, champion: Entry, bento: Path) -> Image:
         context = scratch / "context"
         shutil.copytree(bento, context / "bento")
         (context / "passwd").write_text(USER, encoding="utf-8")
-        _install(bento_package.lock(spec), context / "site", context / "bento" / "src")
+        _install(service_requirements.lock(spec), context / "site", context / "bento" / "src")
         labels = {"loopline.product": spec.name, "loopline.model-digest": champion.model_digest, "loopline.version": tag}
         if (head := read_json(bento / "src" / "bentos" / PROMISE).get(HEAD)) is not None:
             labels["loopline.ledger-head"] = Checkpoint.read(head).short

@@ -11,7 +11,7 @@ import numpy as np
 from assets.promotion import current_artifacts
 from assets.promotion.ledger_state import Entry
 from assets.registries import Registry
-from assets.serving import bento_package, sql_export, wheel_package
+from assets.serving import bento_package, service_requirements, sql_export, wheel_package
 from assets.serving.bento_asset import package_bento
 from assets.serving.predictions_asset import score_test_rows
 from assets.serving.sql_asset import write_sql
@@ -147,7 +147,7 @@ WAYS_OF_SERVING = Registry(
             _service,
             reads=frozenset(("name", "description", "serving", "privacy")),
             kinds=frozenset(("bentoml", "onnx")),
-            distributions=bento_package.REQUIREMENTS,
+            distributions=service_requirements.REQUIREMENTS,
             files=bento_package.sources,
             withdraw=bento_package.withdraw,
         ),

@@ -23,6 +23,7 @@ from assets.spec.judging import (
 )
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
 from assets.spec.monitoring import MonitoringSpec, RetrainSpec
+from assets.spec.online import require_online
 from assets.spec.privacy import LandedKeySpec, PrivacySpec, require_columns
 from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
@@ -178,6 +179,7 @@ class ProductSpec(Declaration):
             raise ValueError(f"is split by {self.split.by} without features.event_time. Name it, or split by random")
         if self.serving.months is not None and self.features.event_time is None:
             raise ValueError("has serving.months without features.event_time. Name it, or remove the months")
+        require_online(self)
         known = self.snapshot_columns
         require_columns(self.privacy, (*known, *(self.source.landed_columns if self.source else ())))
         for name, rule in self.rules.items():

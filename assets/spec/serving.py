@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from assets.spec.base import Declaration, MonthsSpec, Name
+from assets.spec.online import OnlineSpec
 
 
 class PredictionLogSpec(Declaration):
@@ -65,10 +66,12 @@ class ServingSpec(Declaration):
     """Declare what requests are about, so that the log can tell entities apart; left out, it cannot."""
     outcomes: OutcomesSpec = Field(default=OutcomesSpec(), examples=[{"late_after_days": 7}])
     """Declare when an outcome is late."""
+    online: OnlineSpec | None = Field(default=None, examples=[{"request": ["overdue_flights"], "ttl_hours": 24}])
+    """Declare that features are also looked up by key (`POST /predict_by_key`); {} takes all defaults. See docs/features.md."""
 
     @property
     def limits(self) -> dict[str, Any]:
         """What the service itself must know, as it stands in its promise."""
-        beside = {"workers", "replicas", "memory_mb", "months", "sql", "prediction_log", "outcomes"}
+        beside = {"workers", "replicas", "memory_mb", "months", "sql", "prediction_log", "outcomes", "online"}
         limits = self.model_dump(mode="json", exclude=beside)
         return {**limits, "log_sample": self.prediction_log.sample}

@@ -79,6 +79,11 @@ class Home:
         return self.root / "lake"
 
     @property
+    def online(self) -> Path:
+        """Features by key, by product, for services to look up."""
+        return self.root / "online"
+
+    @property
     def images(self) -> Path:
         """What is known of the container images of champions: digest, bill of materials, Kubernetes manifest."""
         return self.root / "images"

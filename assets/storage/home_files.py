@@ -40,6 +40,7 @@ KINDS = {
     "landing/*": Kind("everything that is made of these rows", AGAIN.replace("1", "3")),
     "quarantine/*": Kind("what is known of refused rows", AGAIN.replace("{1}", "{3} and the same folder of landing")),
     "snapshots/*": Kind("training, scoring and monitoring on this snapshot", f"{BACKUP}, or {AGAIN.replace('1', '2')}"),
+    "online/*": Kind("the features that a service looks up by key", AGAIN.replace("1", "2")),
     "models/*": Kind("what is served, and every figure of this model", f"{BACKUP}, or roll back to another version"),
     "tuning/*": Kind("the parameters that a search found", AGAIN.replace("1", "2")),
     "reports/*/parity.json": Kind("the proof that all ways of serving agree", "delete bentos/champions and run `loopline run`"),

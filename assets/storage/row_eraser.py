@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.storage.entity_keys import composed, fields, key_text
+from bentos.online_store import ENTITY, FILLING
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -233,6 +234,26 @@ def stream(path: Path, person: Person, *, erase: bool) -> int:
         if erase and found:
             scrub(connection)
     return found
+
+
+def online(path: Path, person: Person, draft: Path | None = None) -> int:
+    """Rows of an online store of features (`bentos.online_store`) that the key asks for, or that are of the person."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        (told,) = connection.execute("select row from features where key = ?", (FILLING,)).fetchone()
+        names: list[str] = json.loads(told)["key"]
+        places = [place for place, name in enumerate(names) if name in person.columns]
+        his = []
+        for key, row in connection.execute("select key, row from features where key <> ?", (FILLING,)):
+            parts = json.loads(key)
+            if any(person.is_named(parts[place]) for place in places) or person.is_named(json.loads(row)[ENTITY]):
+                his.append((key,))
+        if draft is not None:
+            with closing(sqlite3.connect(draft)) as copy:
+                connection.backup(copy)
+                copy.executemany("delete from features where key = ?", his)
+                copy.commit()
+                copy.execute("vacuum")
+    return len(his)
 
 
 def _is_of(row: str, names: Collection[str], person: Person) -> bool:

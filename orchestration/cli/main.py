@@ -21,6 +21,7 @@ from orchestration.cli import (
     dvc,
     erasure,
     experiment,
+    features,
     keeping,
     key,
     ledger,
@@ -231,6 +232,7 @@ for command in (
     dvc.dvc,
     replay.replay,
     experiment.experiment,
+    features.features,
     step.step,
 ):
     loopline.add_command(command)

@@ -7,7 +7,9 @@ import dagster as dg
 from assets.experiments.experiment_asset import UNHARMED
 from assets.experiments.off_policy_asset import OVERLAP
 from assets.experiments.shadow_asset import FIT
+from assets.features.online_features_asset import READ_BACK
 from assets.features.snapshot_asset import CONTRACT
+from assets.monitoring.feature_skew_asset import SKEW
 from assets.monitoring.monitoring_asset import ALARMS
 from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.verdict_asset import PHASE
@@ -53,6 +55,24 @@ def alarms_check(product: str) -> dg.AssetCheckSpec:
         ALARMS,
         asset=dg.AssetKey([product, "monitoring"]),
         description="No alarm stands: volume, drift of data, model and concept, quality before and after labels.",
+    )
+
+
+def read_back_check(product: str) -> dg.AssetCheckSpec:
+    """The check that lets no online store take the place of another if it gives something else than was known."""
+    return dg.AssetCheckSpec(
+        READ_BACK,
+        asset=dg.AssetKey([product, "online_features"]),
+        description="Keys that are read back give what the offline store says as of the moment of the filling.",
+    )
+
+
+def skew_check(product: str) -> dg.AssetCheckSpec:
+    """The check that warns of features that were served otherwise than they were known; it holds nothing up."""
+    return dg.AssetCheckSpec(
+        SKEW,
+        asset=dg.AssetKey([product, "feature_skew"]),
+        description="All logged rows were answered with the features that the offline store says of their moment.",
     )
 
 

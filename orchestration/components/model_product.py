@@ -20,7 +20,7 @@ from assets.promotion.gate_rules import GATE_RULES
 from assets.promotion.model_registry import show_trials
 from assets.promotion.report_asset import write_report
 from assets.promotion.verdict_asset import judge_challenger
-from assets.serving import bento_package, container_image
+from assets.serving import container_image, service_requirements
 from assets.serving.image_asset import build_image
 from assets.serving.parity_asset import compare_ways
 from assets.serving.way_of_serving import WayOfServing
@@ -37,6 +37,7 @@ from orchestration.components import checks, columns
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.lake import lake
 from orchestration.components.monthly import monthly_predictions
+from orchestration.components.online import online_assets
 from orchestration.components.product_assets import external_assets, product_asset, product_code_version
 from orchestration.components.product_scaffolder import ProductScaffolder
 from orchestration.components.source import OwnSource
@@ -159,11 +160,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 inputs=["bento", "parity"],
                 reads={"name", "serving"},
                 kinds={"docker", "bentoml"},
-                distributions=bento_package.REQUIREMENTS,
-                files=(bento_package.lock(spec), container_image.CONTAINERFILE),
+                distributions=service_requirements.REQUIREMENTS,
+                files=(service_requirements.lock(spec), container_image.CONTAINERFILE),
                 description="The champion's bento as an OCI image with its bill of materials and Kubernetes manifest.",
                 on_demand=True,
             ),
+            *online_assets(spec),
             *self._of_experiments(),
         ]
         if spec.serving.months is not None:

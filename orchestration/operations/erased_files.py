@@ -64,6 +64,10 @@ def erase(home: Home, person: Person, file: str, kind: str) -> None:
         return
     if kind == "stream":
         row_eraser.stream(path, person, erase=True)
+    elif kind == "online":
+        with draft_folder(home) as scratch:
+            row_eraser.online(path, person, scratch / "erased")
+            manifest.publish(scratch / "erased", path)
     elif kind == "database":
         row_eraser.database_texts(path, person, erase=True)
     elif kind == "json":
@@ -115,6 +119,8 @@ def _kind(file: str, product: str, sources: Collection[str]) -> str | None:
         or (top == "quality" and Path(file).stem in names)
     ):
         pass
+    elif top == "online":
+        return "online" if parts[1] == product and suffix == ".sqlite" else None
     elif top == "streams":
         return "stream" if parts[1] in names and suffix == ".db" else None
     else:
@@ -129,6 +135,8 @@ def _look(path: Path, person: Person, kind: str) -> int:
         return row_eraser.parquet(path, person)
     if kind == "stream":
         return row_eraser.stream(path, person, erase=False)
+    if kind == "online":
+        return row_eraser.online(path, person)
     if kind == "database":
         return row_eraser.database_texts(path, person, erase=False)
     if kind == "json":

@@ -17,7 +17,7 @@ import pytest
 from assets.errors import LedgerError, UntrustedLedgerError
 from assets.features import snapshots
 from assets.promotion import known_heads, ledger
-from assets.serving import bento_package
+from assets.serving import bento_package, service_requirements
 from assets.storage.home import Home
 from assets.training import current_model
 from bentos.runtime import Model
@@ -174,7 +174,7 @@ def test_the_bento_holds_no_pickle_and_no_training_library(ran: Home) -> None:
     made = {"bentos/promoted.json", "bentos/row.onnx", "bentos/model/model.json", "bentos/model/model.onnx"}
     assert files == sources | made
     requirements = (folder / "env" / "python" / "requirements.txt").read_text().split()
-    assert {line.split("==")[0] for line in requirements} == set(bento_package.REQUIREMENTS)
+    assert {line.split("==")[0] for line in requirements} == set(service_requirements.REQUIREMENTS)
 
 
 @pytest.mark.parametrize("arrow", [False, True])
@@ -182,8 +182,8 @@ def test_an_images_lock_holds_what_the_service_imports(world: World, arrow: bool
     """An image installs its lock, and nothing else."""
     serving = world.product.serving.model_copy(update={"arrow": arrow})
     spec = world.product.model_copy(update={"serving": serving})
-    locked = set(re.findall(r"^(\S+)==", bento_package.lock(spec).read_text(), re.MULTILINE))
-    assert set(bento_package.requirements(spec)) <= locked
+    locked = set(re.findall(r"^(\S+)==", service_requirements.lock(spec).read_text(), re.MULTILINE))
+    assert set(service_requirements.requirements(spec)) <= locked
     assert ("pyarrow" in locked) == arrow
 
 

@@ -20,7 +20,7 @@ import yaml
 from assets.errors import ContainerError
 from assets.promotion import current_artifacts, ledger
 from assets.promotion.ledger_state import Entry
-from assets.serving import bento_package, container_engine, container_image, kubernetes_manifest
+from assets.serving import bento_package, container_engine, container_image, kubernetes_manifest, service_requirements
 from assets.serving.container_engine import Engine
 from assets.storage.home import Home
 from bentos import api_keys
@@ -111,7 +111,7 @@ def test_the_bill_of_materials_lists_python_and_system_packages(image: container
     found = json.loads((image.folder / "sbom.cdx.json").read_text())
     assert found["bomFormat"] == "CycloneDX"
     packages = {item["name"]: item.get("version") for item in found["components"]}
-    locked = dict(re.findall(r"^(\S+)==(\S+)", bento_package.lock(world.product).read_text(), re.MULTILINE))
+    locked = dict(re.findall(r"^(\S+)==(\S+)", service_requirements.lock(world.product).read_text(), re.MULTILINE))
     assert packages["onnxruntime"] == locked["onnxruntime"]
     assert packages["numpy"] == locked["numpy"]
     assert {"libc6", "libssl3"} <= set(packages)
