@@ -20,7 +20,10 @@ PRODUCT = "flight_delay"
 
 
 def test_a_key_that_the_warehouse_makes_of_columns_is_erased_from_landing_on(ran_copy: Home, world: World) -> None:
-    """Of a dbt product: its landed row, its snapshot and predictions go, and the next landing and the warehouse lack it."""
+    """Of a dbt product: its landed row and its snapshot's go, and the next landing and the warehouse lack it.
+
+    It takes as long as a whole run does, which alone shows that nothing brings the row back.
+    """
     home, spec = ran_copy, world.product
     key = str(snapshots.read(snapshots.current(home, PRODUCT))["flight_id"].iloc[7])
     sources = [(world.source, Path("/"))]
