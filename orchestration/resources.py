@@ -192,6 +192,7 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
     import dagster as dg
 
     from orchestration.event_history import held_open
+    from orchestration.migration_scripts import read_once
 
     if home.database is not None:
         with _in_postgresql(home, home.database) as opened:
@@ -204,7 +205,7 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
             for part in ("schedules", "history"):
                 with contextlib.suppress(OSError):  # another process was faster: its folder is not empty
                     (scratch / "dagster" / part).rename(folder / part)
-    with held_open(folder.resolve()), dg.DagsterInstance.from_config(str(folder)) as opened:
+    with held_open(folder.resolve()), read_once(), dg.DagsterInstance.from_config(str(folder)) as opened:
         yield opened
 
 
