@@ -12,6 +12,9 @@ from assets.object_store import record_log
 from assets.object_store.bucket import Bucket
 from assets.object_store.record_log import Record
 
+AT_ONCE = 32
+"""How many records are read at once, from the last one backwards."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -97,12 +100,13 @@ def whole(bucket: Bucket, home_id: str | None, number: int) -> tuple[Listing, li
     records : list of Record
         Those that it was made of, up to `number`.
     """
-    (last,) = record_log.read(bucket, home_id, [number])
-    records = [last]
-    while records[0].kind != "commit" and records[0].number > 1:
-        records = [*record_log.read(bucket, home_id, [records[0].number - 1]), *records]
-    base = int(records[0].content.get("base", records[0].number))
-    records = [*record_log.read(bucket, home_id, range(base, records[0].number)), *records]
+    records: list[Record] = []
+    first, base = number + 1, 1
+    while first > base:
+        before, first = first, max(base, first - AT_ONCE)
+        records = [*record_log.read(bucket, home_id, range(first, before)), *records]
+        base = next((int(record.content["base"]) for record in reversed(records) if record.kind == "commit"), base)
+    records = [record for record in records if record.number >= base]
     record_log.require_chain(bucket, records[1:], records[0].digest)
     return after({}, records), records
 

@@ -244,3 +244,19 @@ def _ending_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     for place, name in ((Bucket, "put"), (Bucket, "create"), (sync_state, "note"), (sync_state, "write")):
         monkeypatch.setattr(place, name, counted(getattr(place, name)))
     return []
+
+
+def test_an_empty_machine_reads_a_long_log_from_the_last_whole_listing(filled: Home, other: Home, url: str) -> None:
+    """Many commits, and then many entries of the ledger alone."""
+    store = opened(filled, url)
+    for number in range(30):
+        write_json(filled.reports / "churn" / "0.json", {"number": number})
+        pushing.push(store)
+    for number in range(40):
+        ledger.accept(filled, "churn", decision(f"entry {number}"))
+    there = opened(other, url)
+    assert pulling.pull(there).number == 70
+    assert files(other) == files(filled)
+    assert ledger.entries(other) == ledger.entries(filled)
+    assert there.bucket.requests["get"] < 75
+    assert sync_state.read(other).base == 26
