@@ -21,6 +21,7 @@ NO_CONTENT = {
     "assets.experiments.labelled_history": "designs experiments; nothing is made of it",
     "assets.experiments.outcome_history": "designs experiments; nothing is made of it",
     "assets.experiments.precision": "designs experiments; nothing is made of it",
+    "assets.features.lake_asset": "the asset of products that declare `publish`, of which the repository has none",
     "assets.ingestion.column_names": "names columns of a new declaration, and of a stream that is landed as a file",
     "assets.ingestion.moment_formats": "guesses for a new declaration",
     "assets.ingestion.number_formats": "guesses for a new declaration",
