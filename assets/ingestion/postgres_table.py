@@ -6,7 +6,6 @@ What is read again, and when all of it is, stands in docs/lake.md. The connectio
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from assets.errors import SourceError
 from assets.ingestion import stored_table
 from assets.ingestion.month_span import MonthSpan, no_months
 from assets.ingestion.stored_table import MOST_PIECES, MOST_ROWS, Extract, Piece, PieceWriter
+from assets.spec import templates
 from assets.spec.stored_tables import PostgresSpec
 from assets.storage.digests import value_digest
 from assets.storage.publishing import publish_by_digest
@@ -192,7 +192,7 @@ class PostgresTable:
 
     def _connect(self, library: Any) -> Any:
         variable = self.spec.connection
-        given = os.environ.get(variable)
+        given = templates.variable(variable)
         if not given:
             raise SourceError(
                 f"{self.told}: the environment variable {variable} is not set. Set it to the database's connection, such as "

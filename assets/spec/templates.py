@@ -37,6 +37,11 @@ class _UnsetError(Exception):
     """A variable of the environment is named that is not set."""
 
 
+def variable(name: str) -> str | None:
+    """What the environment says of a variable that a declaration names; None if nothing."""
+    return os.environ.get(name) or None
+
+
 class _Environment:
     """`env.NAME` and `env('NAME', 'default')`."""
 

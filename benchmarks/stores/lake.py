@@ -1,8 +1,8 @@
 """How long it takes to land a lake table.
 
 10 million rows of six columns with a key, in a Parquet file, a Delta table and an Iceberg table on the same disk. Each is
-landed by a process of its own: read, judged, written. Then a tenth of the rows is appended to the tables and landed. Seconds are
-those of the processor, of all threads, so that other work on the machine does not count.
+landed by a process of its own: read, judged, written. Then a tenth of the rows is appended to the tables and landed. Seconds
+are those of the processor, of all threads, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rows() -> list[tuple[str, str, str]]:
             (
                 f"{kind.capitalize()} table",
                 f"{_told(item)}, {_ratio(item, first['parquet'])}x of Parquet",
-                "at most 1.5x, 1,500 MB",
+                ASKED,
             )
             for kind, item in first.items()
             if kind != "parquet"

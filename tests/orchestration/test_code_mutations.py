@@ -27,6 +27,7 @@ NO_CONTENT = {
     "assets.features.online_features_asset": BY_KEY,
     "assets.features.online_store": BY_KEY,
     "assets.features.point_in_time": BY_KEY,
+    "assets.features.lake_asset": "the asset of products that declare `publish`, of which the repository has none",
     "assets.ingestion.column_names": "names columns of a new declaration, and of a stream that is landed as a file",
     "assets.ingestion.moment_formats": "guesses for a new declaration",
     "assets.ingestion.number_formats": "guesses for a new declaration",
