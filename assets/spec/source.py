@@ -136,7 +136,8 @@ class TableSpec(Declaration):
     file: str = Field(examples=["customers.csv"])
     """Give the path, relative to the source's distribution or folder, of a text table (CSV, TSV), JSON (an array or lines),
     Parquet, Excel, DuckDB or SQLite (docs/registries.md), also packed (.gz, .bz2, .xz, .zst, .zip); a folder or a pattern
-    (sales/*.csv) stands for all its files, in the order of their names."""
+    (sales/*.csv) stands for all its files, in the order of their names; a *.dvc file stands
+    for what DVC tracks by it (docs/dvc.md)."""
     relation: str | None = Field(default=None, examples=["customers"])
     """Name the table to read of a DuckDB or SQLite database, or the sheet of an Excel file; left out, it is the first sheet."""
     csv: CsvSpec = Field(default=CsvSpec(), examples=[{"delimiter": ";", "decimal": ","}])
