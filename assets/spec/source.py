@@ -115,7 +115,8 @@ class TableSpec(Declaration):
     file: str | None = Field(default=None, examples=["customers.csv"])
     """Give the path, relative to the source's distribution or folder, of a text table (CSV, TSV), JSON (an array or lines),
     Parquet, Excel, DuckDB or SQLite (docs/registries.md), also packed (.gz, .bz2, .xz, .zst, .zip); a folder or a pattern
-    (sales/*.csv) stands for all its files, in the order of their names."""
+    (sales/*.csv) stands for all its files, in the order of their names; a *.dvc file stands
+    for what DVC tracks by it (docs/dvc.md)."""
     delta: DeltaSpec | None = Field(default=None, examples=[{"path": "lake/orders"}])
     """Declare a Delta table in place of a file; see docs/lake.md."""
     iceberg: IcebergSpec | None = Field(default=None, examples=[{"catalog": "sqlite:///catalog.db", "table": "shop.orders"}])

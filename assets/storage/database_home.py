@@ -5,6 +5,7 @@ The home's record says that its metadata is in PostgreSQL, not where: the addres
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from assets.errors import DatabaseError, HomeError
@@ -33,7 +34,10 @@ create table if not exists heads (number integer primary key, note text not null
 
 def is_declared(home: Home) -> bool:
     """Whether the home's record says that its metadata is in PostgreSQL."""
-    return home.record.exists() and read_json(home.record).get(FIELD) == KIND
+    try:
+        return bool(json.loads(home.record.read_bytes()).get(FIELD) == KIND)
+    except (OSError, ValueError, AttributeError):  # a record that cannot be read is told when the home is prepared
+        return False
 
 
 def declare(home: Home) -> None:

@@ -213,6 +213,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from assets.storage import backup
 from assets.storage.home import Home
+from assets.storage.home_identity import identity_of
 count, before = 0, backup.sync
 def sync(path):
     global count

@@ -78,7 +78,7 @@ def test_a_round_trip_by_the_real_dvc(tmp_path: Path) -> None:
     customers(1200).to_csv(more, index=False)
     world.shell("dvc", "add", str(more.relative_to(world.data)))
     parameters = world.data / "params.yaml"
-    assert "seed: 0" in parameters.read_text() or "seed:" in parameters.read_text(), parameters.read_text()
+    parameters.write_text(parameters.read_text().replace("max_iter: 100", "max_iter: 60", 1))
     world.shell("dvc", "repro")
     world.shell("dvc", "push")
     after = world.lineage()
