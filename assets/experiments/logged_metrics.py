@@ -20,17 +20,26 @@ PAST = timedelta(days=28)
 COLUMNS = ("request_id", "ended_at_utc", "experiment", "arm", "propensity", "entity", "status", "milliseconds")
 
 
-def logged_metric(home: Home, spec: ProductSpec, stage: Stage, metric: str, ends: Sequence[datetime]) -> ArmMoments:
-    """What the units of each arm add up to in a metric, from the beginning of a stage to each look.
+def logged_metrics(
+    home: Home, spec: ProductSpec, stage: Stage, metrics: Sequence[str], ends: Sequence[datetime]
+) -> dict[str, ArmMoments]:
+    """What the units of each arm add up to in metrics, from the beginning of a stage to each look.
+
+    Each log is read once, however many metrics are asked of it.
 
     Parameters
     ----------
     home, spec, stage
         Which experiment.
-    metric : str
+    metrics : sequence of str
         ``cost``, ``outcome`` or ``decision`` of answered rows; ``error`` or ``latency_ms`` of requests.
     ends : sequence of datetime
         The moments of looks, rising (aware).
+
+    Returns
+    -------
+    dict of str to ArmMoments
+        By metric.
 
     Raises
     ------
@@ -43,20 +52,31 @@ def logged_metric(home: Home, spec: ProductSpec, stage: Stage, metric: str, ends
     shares = " or ".join(f"(arm = {literal(arm.name)} and abs(propensity - {arm.share!r}) < 1e-9)" for arm in stage.arms)
     begun = f"moment >= {literal(stage.began_at)}::timestamptz"
     mine = f"experiment = {literal(stage.experiment)} and {begun} and ({shares})"
-    if metric in REQUESTS:
+    of_requests = sorted({metric for metric in metrics if metric in REQUESTS})
+    of_rows = sorted(set(metrics).difference(REQUESTS))
+    found: dict[str, ArmMoments] = {}
+    if of_requests:
         with connected(home, spec.name) as connection:
+            connection.execute("set preserve_insertion_order = false")
             given = {"table": arm_store.table(), "lines_of": arm_store.lines_of}
-            view(connection, "requests", arm_store.files(home, spec.name), COLUMNS, **given)  # type: ignore[arg-type]
+            files = [file for file in arm_store.files(home, spec.name) if file.stem >= stage.began_at[:10]]
+            view(connection, "requests", files, COLUMNS, **given)  # type: ignore[arg-type]
             rows = connection.sql(
-                f"select arm, entity as unit, moment, {value_of(spec, metric)} as value from "
+                f"select arm, entity as unit, moment, {_named(spec, of_requests)} from "
                 f"(select *, ended_at_utc::timestamptz as moment from requests) where {mine}"
             )
-            return arm_moments(rows, arms, ends)
-    started = datetime.fromisoformat(stage.started_at)
-    with joined(home, spec, begin=(started - PAST).date().isoformat()) as found:
-        rows = found.query(
-            "answered",
-            f"select case when {mine} then arm end as arm, unit, moment, {value_of(spec, metric)} as value from "
-            f"(select *, answered_at as moment from answered) where {mine} or {before}",
-        )
-        return arm_moments(rows, arms, ends)
+            found |= arm_moments(rows, arms, ends, of_requests)
+    if of_rows:
+        started = datetime.fromisoformat(stage.started_at)
+        with joined(home, spec, begin=(started - PAST).date().isoformat()) as relation:
+            rows = relation.query(
+                "answered",
+                f"select case when {mine} then arm end as arm, unit, moment, {_named(spec, of_rows)} from "
+                f"(select *, answered_at as moment from answered) where {mine} or {before}",
+            )
+            found |= arm_moments(rows, arms, ends, of_rows)
+    return found
+
+
+def _named(spec: ProductSpec, metrics: Sequence[str]) -> str:
+    return ", ".join(f"{value_of(spec, metric)} as {metric}" for metric in metrics)
