@@ -8,7 +8,6 @@ two of a million share one has a chance of 3 in a hundred million.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,17 +22,8 @@ from assets.storage.sql import literal
 if TYPE_CHECKING:
     import duckdb
 
-SUMS = """
-    count(*) filter (n > 0 and n_after = n), sum(s), sum(n), sum(x) filter (n > 0 and n_after = n),
-    sum(m) filter (n > 0 and n_after = n),
-    sum(s_after ** 2 - (s_after - s) ** 2), sum(s_after * n_after - (s_after - s) * (n_after - n)), sum(s * x), sum(s * m),
-    sum(n_after ** 2 - (n_after - n) ** 2), sum(n * x), sum(n * m), sum(x * x) filter (n > 0 and n_after = n),
-    sum(m) filter (n > 0 and n_after = n), count(*) filter (s_after > 0 and s_after - s <= 0),
-    skewness(s_after / n_after) filter (is_last and n_after > 0)
-"""
-"""Units, the sums of the columns, and those of their products, where a unit without a past has x = 0 and m = 1; the units whose
-values add up to more than 0 for the first time; and the skewness of their mean values. Names get the number of their metric."""
-NAMES = re.compile(r"\b([snxm]|[sn]_after)\b")
+FIGURES = 15
+"""What is added up: units, the sums of the columns and of their products, and the units whose values first are more than 0."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +86,13 @@ def arm_moments(
         for place, value in enumerate(values)
     )
     is_dealt = "arm is not null"
+    known_arms = " ".join(f"when {literal(arm)} then {place}" for place, arm in enumerate(arms))
+    code = f"(case arm {known_arms} else {len(arms)} end + case when arm is null then null else 0 end)::utinyint"
     # kept: the rows are a join of the whole log, which each query would make again
     rows.query(
         "given",
         f"create or replace temp table experiment_sums as select arm, unit, look, count(*) as lines, {counted} from ("
-        f"select arm, hash(unit) as key, case when unit is not null then key end as unit, "
+        f"select {code} as arm, hash(unit) as key, case when unit is not null then key end as unit, "
         f"case when {is_dealt} then ({_look(ends)})::utinyint end as look, {', '.join(values)} from given) group by all",
     )
 
@@ -116,22 +108,81 @@ def arm_moments(
     ((nameless, *counts),) = found(
         f"select coalesce(sum(lines) filter ({is_dealt} and unit is null), 0)::bigint, {left_out} from experiment_sums"
     )
-    lines = found(_grown(ends, len(values)))
     results: dict[str, ArmMoments] = {}
-    length = (len(lines[0]) - 2) // len(values)
+    by_arm = {arm: _arm_totals(rows, place, len(ends), len(values)) for place, arm in enumerate(arms)}
     for place, value in enumerate(values):
         waiting, known = counts[2 * place : 2 * place + 2]
-        own = [(arm, look, *rest[length * place : length * (place + 1)]) for arm, look, *rest in lines]
-        totals = {arm: _totals([line[1:-1] for line in own if line[0] == arm], len(ends)) for arm in arms}
-        skewness = next(line[-1] for line in own if line[1] is None)
+        totals = {arm: np.cumsum(added[:, place], axis=0) for arm, (added, _) in by_arm.items()}
         results[value] = ArmMoments(
             {arm: _moments(total, 4 if known else 2) for arm, total in totals.items()},
             {arm: total[:, -1] for arm, total in totals.items()},
-            float(skewness) if skewness is not None and np.isfinite(skewness) else 0.0,
+            _skewness(np.concatenate([means[place] for _, means in by_arm.values()])),
             nameless,
             waiting,
         )
     return results
+
+
+def _arm_totals(rows: duckdb.DuckDBPyRelation, arm: int, looks: int, metrics: int) -> tuple[Array, list[Array]]:
+    """What each look adds to the sums of an arm, of shape (looks, metrics, 15), and the mean values of its units by metric.
+
+    What units came to before a look is kept by their place among all: a window of the database takes several times as long.
+    """
+
+    def found(query: str) -> dict[str, Any]:
+        return {name: np.asarray(column) for name, column in rows.query("given", query).fetchnumpy().items()}
+
+    columns = ", ".join(f"n{number}, s{number}" for number in range(metrics))
+    mine = f"from experiment_sums where arm = {arm} and unit is not null and look"
+    lines = found(f"select unit, look, {columns} {mine} < {looks}")
+    units, places = np.unique(lines["unit"], return_inverse=True)
+    order = np.argsort(lines["look"], kind="stable")
+    ends = np.searchsorted(lines["look"][order], np.arange(looks), side="right")
+    rest = np.zeros((metrics, 2, len(units)))
+    x, m = np.zeros((metrics, len(units))), np.ones((metrics, len(units)))
+    added = np.zeros((looks, metrics, FIGURES))
+    for number in range(metrics):
+        past = found(
+            f"select unit, x - avg(x) over () as x from (select unit, s{number} / n{number} as x from experiment_sums "
+            f"where arm is null and unit is not null and n{number} > 0) order by unit"
+        )
+        if len(past["unit"]) and len(units):
+            at = np.minimum(np.searchsorted(units, past["unit"]), len(units) - 1)
+            is_here = units[at] == past["unit"]
+            x[number, at[is_here]], m[number, at[is_here]] = past["x"][is_here], 0.0
+    for look, those in enumerate(np.split(order, ends)[:looks]):
+        at = places[those]
+        for number in range(metrics):
+            n, s = lines[f"n{number}"][those], lines[f"s{number}"][those]
+            before = rest[number][:, at]
+            rest[number][:, at] += np.stack([n, s])
+            added[look, number] = _added(n, s, before, x[number, at], m[number, at])
+    means = [sums[1][sums[0] > 0] / sums[0][sums[0] > 0] for sums in rest]
+    return added, means
+
+
+def _added(n: Array, s: Array, before: Array, x: Array, m: Array) -> Array:
+    """What the units of a look add, without matrix products: their threads wait for each other. No past: x = 0 and m = 1."""
+    n_after, s_after = before[0] + n, before[1] + s
+    is_new = (n > 0) & (before[0] == 0)
+    return np.array(
+        [
+            is_new.sum(), s.sum(), n.sum(), x[is_new].sum(), m[is_new].sum(),
+            (s * (s_after + before[1])).sum(), (s_after * n_after - before[1] * before[0]).sum(), (s * x).sum(), (s * m).sum(),
+            (n * (n_after + before[0])).sum(), (n * x).sum(), (n * m).sum(), (x[is_new] ** 2).sum(), m[is_new].sum(),
+            ((s_after > 0) & (before[1] <= 0)).sum(),
+        ],
+        dtype=float,
+    )  # fmt: skip
+
+
+def _skewness(values: Array) -> float:
+    """The sample skewness (Joanes and Gill 1998, G1); 0 where there are too few values, or all are equal."""
+    count, apart = len(values), values - values.mean() if len(values) else values
+    square = (apart**2).mean() if count > 2 else 0.0
+    if square == 0:
+        return 0.0
+    return float(np.sqrt(count * (count - 1)) / (count - 2) * (apart**3).mean() / square**1.5)
 
 
 def _look(ends: Sequence[datetime], first: int = 0) -> str:
@@ -141,38 +192,6 @@ def _look(ends: Sequence[datetime], first: int = 0) -> str:
     middle = len(ends) // 2
     earlier, later = _look(ends[:middle], first), _look(ends[middle + 1 :], first + middle + 1)
     return f"case when moment < {literal(ends[middle].isoformat())}::timestamptz then {earlier} else {later} end"
-
-
-def _grown(ends: Sequence[datetime], metrics: int) -> str:
-    """What each look adds to the sums of each metric, by arm and look, and a line without either for all of them."""
-    each = range(metrics)
-    past = ", ".join(f"s{number} / nullif(n{number}, 0) as x{number}" for number in each)
-    means = ", ".join(f"avg(x{number}) as x{number}" for number in each)
-    after = ", ".join(
-        f"n{number}, s{number}, sum(n{number}) over each as n_after{number}, sum(s{number}) over each as s_after{number}, "
-        f"coalesce(past.x{number} - means.x{number}, 0) as x{number}, (past.x{number} is null)::double as m{number}"
-        for number in each
-    )
-    sums = ", ".join(NAMES.sub(rf"\g<1>{number}", SUMS) for number in each)
-    return f"""
-        with past as (select unit, {past} from experiment_sums where arm is null and unit is not null),
-        means as (select {means} from past),
-        grown as (
-            select arm, look, lead(look) over each is null as is_last, {after}
-            from experiment_sums left join past using (unit) cross join means
-            where arm is not null and unit is not null and look < {len(ends)}
-            window each as (partition by arm, unit order by look)
-        )
-        select arm, look, {sums} from grown group by grouping sets ((arm, look), ())
-    """
-
-
-def _totals(lines: Sequence[tuple[Any, ...]], looks: int) -> Array:
-    """The sums up to each look, by what each look adds."""
-    added = np.zeros((looks, 15))
-    for look, *sums in lines:
-        added[look] = [0.0 if value is None else value for value in sums]
-    return np.cumsum(added, axis=0)
 
 
 def _moments(total: Array, columns: int) -> Moments:

@@ -1,6 +1,6 @@
 """The budget of false promotions over mixed sequences of gate tests and experiments.
 
-1,000 products a row, each with 60 decisions; a share of the challengers is no better, the others are better by three standard
+400 products a row, each with 60 decisions; a share of the challengers is no better, the others are better by three standard
 errors. Half of the decisions are experiments, each looked at 20 times, during which the gate judges up to three other
 challengers at the levels that are left: none of these may count on the experiment that still runs. An experiment promotes if
 its confidence sequence says better at its level at some look, and the gate's verdict on other rows does so at the same level.
@@ -17,7 +17,7 @@ from assets.methods.confidence_sequences import mixture_scale
 from assets.methods.error_budget import Spent
 from benchmarks.experiments.simulated import Row
 
-BUDGET, PRODUCTS, DECISIONS, LOOKS, EFFECT = 0.1, 1_000, 60, 20, 3.0
+BUDGET, PRODUCTS, DECISIONS, LOOKS, EFFECT = 0.1, 400, 60, 20, 3.0
 
 
 def rows() -> list[Row]:
