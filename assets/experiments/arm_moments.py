@@ -1,7 +1,9 @@
 """Arm moments: what units add up to in each arm by each look, from a log, in one pass of the database.
 
-Ten million rows come out as a few numbers for each arm and look. A unit's sums grow while it comes again, so each look adds to
-the sums of squares what they have grown by.
+Ten million rows come out as a few numbers for each arm and look. All metrics of a log are summed together, as reading and
+joining its rows takes longer than anything else. A unit's sums grow while it comes again, so each look adds to the sums of
+squares what they have grown by. Units are told apart by 64-bit hashes of their keys, which are texts of 70 letters: that any
+two of a million share one has a chance of 3 in a hundred million.
 """
 
 from __future__ import annotations
@@ -20,14 +22,8 @@ from assets.storage.sql import literal
 if TYPE_CHECKING:
     import duckdb
 
-SUMS = """
-    count(*) filter (place = 1), sum(s), sum(n), sum(x) filter (place = 1), sum(m) filter (place = 1),
-    sum(s_after ** 2 - (s_after - s) ** 2), sum(s_after * n_after - (s_after - s) * (n_after - n)), sum(s * x), sum(s * m),
-    sum(n_after ** 2 - (n_after - n) ** 2), sum(n * x), sum(n * m), sum(x * x) filter (place = 1), sum(m) filter (place = 1),
-    count(*) filter (s_after > 0 and s_after - s <= 0)
-"""
-"""Units, the sums of the columns, and those of their products, where a unit without a past has x = 0 and m = 1; and the units
-whose values add up to more than 0 for the first time."""
+FIGURES = 15
+"""What is added up: units, the sums of the columns and of their products, and the units whose values first are more than 0."""
 
 
 @dataclass(frozen=True)
@@ -63,68 +59,139 @@ class ArmMoments:
         return np.stack([moments.count for moments in self.arms.values()], axis=-1)
 
 
-def arm_moments(rows: duckdb.DuckDBPyRelation, arms: Sequence[str], ends: Sequence[datetime]) -> ArmMoments:
+def arm_moments(
+    rows: duckdb.DuckDBPyRelation, arms: Sequence[str], ends: Sequence[datetime], values: Sequence[str] = ("value",)
+) -> dict[str, ArmMoments]:
     """Add up the values of units.
 
     Parameters
     ----------
     rows : DuckDBPyRelation
-        ``arm``, ``unit``, ``moment`` (timestamptz) and ``value`` (double or null). Rows whose arm is null are the units' past.
+        ``arm``, ``unit``, ``moment`` (timestamptz) and a column for each of `values` (double or null). Rows whose arm is
+        null are the units' past. They are read once.
     arms : sequence of str
         The arms.
     ends : sequence of datetime
         The moments of looks, rising (aware); later rows are left out.
+    values : sequence of str
+        The columns that are added up.
+
+    Returns
+    -------
+    dict of str to ArmMoments
+        By column.
     """
-    look = " + ".join(f"(moment >= {literal(end.isoformat())}::timestamptz)::int" for end in ends)
+    counted = ", ".join(
+        f"count({value})::double as n{place}, coalesce(sum({value}), 0)::double as s{place}"
+        for place, value in enumerate(values)
+    )
+    is_dealt = "arm is not null"
+    known_arms = " ".join(f"when {literal(arm)} then {place}" for place, arm in enumerate(arms))
+    code = f"(case arm {known_arms} else {len(arms)} end + case when arm is null then null else 0 end)::utinyint"
     # kept: the rows are a join of the whole log, which each query would make again
-    rows.query("given", "create or replace temp table experiment_rows as from given")
+    rows.query(
+        "given",
+        f"create or replace temp table experiment_sums as select arm, unit, look, count(*) as lines, {counted} from ("
+        f"select {code} as arm, hash(unit) as key, case when unit is not null then key end as unit, "
+        f"case when {is_dealt} then ({_look(ends)})::utinyint end as look, {', '.join(values)} from given) group by all",
+    )
 
     def found(query: str) -> list[tuple[Any, ...]]:
         lines: list[tuple[Any, ...]] = rows.query("given", query).fetchall()
         return lines
 
-    ((nameless, waiting, known),) = found(
-        "select count(*) filter (arm is not null and unit is null), "
-        "count(*) filter (arm is not null and unit is not null and value is null), "
-        "count(distinct unit) filter (arm is null and value is not null) from experiment_rows"
+    left_out = ", ".join(
+        f"coalesce(sum(lines - n{place}) filter ({is_dealt} and unit is not null), 0)::bigint, "
+        f"count(*) filter (arm is null and unit is not null and n{place} > 0)"
+        for place in range(len(values))
     )
-    grouped = f"""
-        with valued as (select * from experiment_rows where unit is not null and value is not null),
-        past as (select unit, avg(value) as x from valued where arm is null group by unit),
-        sums as (
-            select arm, unit, look, count(*)::double as n, sum(value) as s from (
-                select *, {look} as look from valued where arm is not null
-            ) where look < {len(ends)} group by all
-        ),
-        grown as (
-            select
-                arm, unit, look, n, s,
-                sum(n) over each as n_after, sum(s) over each as s_after, row_number() over each as place,
-                coalesce(x - (select avg(x) from past), 0) as x, (x is null)::double as m
-            from sums left join past using (unit)
-            window each as (partition by arm, unit order by look)
+    ((nameless, *counts),) = found(
+        f"select coalesce(sum(lines) filter ({is_dealt} and unit is null), 0)::bigint, {left_out} from experiment_sums"
+    )
+    results: dict[str, ArmMoments] = {}
+    by_arm = {arm: _arm_totals(rows, place, len(ends), len(values)) for place, arm in enumerate(arms)}
+    for place, value in enumerate(values):
+        waiting, known = counts[2 * place : 2 * place + 2]
+        totals = {arm: np.cumsum(added[:, place], axis=0) for arm, (added, _) in by_arm.items()}
+        results[value] = ArmMoments(
+            {arm: _moments(total, 4 if known else 2) for arm, total in totals.items()},
+            {arm: total[:, -1] for arm, total in totals.items()},
+            _skewness(np.concatenate([means[place] for _, means in by_arm.values()])),
+            nameless,
+            waiting,
         )
+    return results
+
+
+def _arm_totals(rows: duckdb.DuckDBPyRelation, arm: int, looks: int, metrics: int) -> tuple[Array, list[Array]]:
+    """What each look adds to the sums of an arm, of shape (looks, metrics, 15), and the mean values of its units by metric.
+
+    What units came to before a look is kept by their place among all: a window of the database takes several times as long.
     """
-    lines = found(f"{grouped} select arm, look, {SUMS} from grown group by arm, look")
-    by_unit = "select sum(s) as s, sum(n) as n from sums group by arm, unit"
-    ((skewness,),) = found(f"{grouped} select skewness(s / n) from ({by_unit})")
-    columns = 4 if known else 2
-    totals = {arm: _totals([line[1:] for line in lines if line[0] == arm], len(ends)) for arm in arms}
-    return ArmMoments(
-        {arm: _moments(total, columns) for arm, total in totals.items()},
-        {arm: total[:, -1] for arm, total in totals.items()},
-        float(skewness) if skewness is not None and np.isfinite(skewness) else 0.0,
-        nameless,
-        waiting,
-    )
+
+    def found(query: str) -> dict[str, Any]:
+        return {name: np.asarray(column) for name, column in rows.query("given", query).fetchnumpy().items()}
+
+    columns = ", ".join(f"n{number}, s{number}" for number in range(metrics))
+    mine = f"from experiment_sums where arm = {arm} and unit is not null and look"
+    lines = found(f"select unit, look, {columns} {mine} < {looks}")
+    units, places = np.unique(lines["unit"], return_inverse=True)
+    order = np.argsort(lines["look"], kind="stable")
+    ends = np.searchsorted(lines["look"][order], np.arange(looks), side="right")
+    rest = np.zeros((metrics, 2, len(units)))
+    x, m = np.zeros((metrics, len(units))), np.ones((metrics, len(units)))
+    added = np.zeros((looks, metrics, FIGURES))
+    for number in range(metrics):
+        past = found(
+            f"select unit, x - avg(x) over () as x from (select unit, s{number} / n{number} as x from experiment_sums "
+            f"where arm is null and unit is not null and n{number} > 0) order by unit"
+        )
+        if len(past["unit"]) and len(units):
+            at = np.minimum(np.searchsorted(units, past["unit"]), len(units) - 1)
+            is_here = units[at] == past["unit"]
+            x[number, at[is_here]], m[number, at[is_here]] = past["x"][is_here], 0.0
+    for look, those in enumerate(np.split(order, ends)[:looks]):
+        at = places[those]
+        for number in range(metrics):
+            n, s = lines[f"n{number}"][those], lines[f"s{number}"][those]
+            before = rest[number][:, at]
+            rest[number][:, at] += np.stack([n, s])
+            added[look, number] = _added(n, s, before, x[number, at], m[number, at])
+    means = [sums[1][sums[0] > 0] / sums[0][sums[0] > 0] for sums in rest]
+    return added, means
 
 
-def _totals(lines: Sequence[tuple[Any, ...]], looks: int) -> Array:
-    """The sums up to each look, by what each look adds."""
-    added = np.zeros((looks, 15))
-    for look, *sums in lines:
-        added[look] = [0.0 if value is None else value for value in sums]
-    return np.cumsum(added, axis=0)
+def _added(n: Array, s: Array, before: Array, x: Array, m: Array) -> Array:
+    """What the units of a look add, without matrix products: their threads wait for each other. No past: x = 0 and m = 1."""
+    n_after, s_after = before[0] + n, before[1] + s
+    is_new = (n > 0) & (before[0] == 0)
+    return np.array(
+        [
+            is_new.sum(), s.sum(), n.sum(), x[is_new].sum(), m[is_new].sum(),
+            (s * (s_after + before[1])).sum(), (s_after * n_after - before[1] * before[0]).sum(), (s * x).sum(), (s * m).sum(),
+            (n * (n_after + before[0])).sum(), (n * x).sum(), (n * m).sum(), (x[is_new] ** 2).sum(), m[is_new].sum(),
+            ((s_after > 0) & (before[1] <= 0)).sum(),
+        ],
+        dtype=float,
+    )  # fmt: skip
+
+
+def _skewness(values: Array) -> float:
+    """The sample skewness (Joanes and Gill 1998, G1); 0 where there are too few values, or all are equal."""
+    count, apart = len(values), values - values.mean() if len(values) else values
+    square = (apart**2).mean() if count > 2 else 0.0
+    if square == 0:
+        return 0.0
+    return float(np.sqrt(count * (count - 1)) / (count - 2) * (apart**3).mean() / square**1.5)
+
+
+def _look(ends: Sequence[datetime], first: int = 0) -> str:
+    """In which look a moment lies first, as SQL: a tree of comparisons, as there may be dozens; their number if in none."""
+    if not ends:
+        return str(first)
+    middle = len(ends) // 2
+    earlier, later = _look(ends[:middle], first), _look(ends[middle + 1 :], first + middle + 1)
+    return f"case when moment < {literal(ends[middle].isoformat())}::timestamptz then {earlier} else {later} end"
 
 
 def _moments(total: Array, columns: int) -> Moments:

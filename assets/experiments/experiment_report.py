@@ -1,4 +1,4 @@
-"""Reports of experiments as a person asks for them: the latest experiment of a product is found, and reported by its kind."""
+"""Reports of experiments as a person asks for them: one by its name or the latest, reported by its kind."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ REPORTS: Mapping[str, Callable[[Home, ProductSpec, Stage, Period], tuple[dict[st
 """What reports an experiment, by its kind."""
 
 
-def report(home: Home, spec: ProductSpec, now: datetime) -> tuple[dict[str, Any], Path]:
-    """Report the experiment that runs, or else the last one.
+def report(home: Home, spec: ProductSpec, now: datetime, name: str | None = None) -> tuple[dict[str, Any], Path]:
+    """Report an experiment: the one that runs, or else the last one, if no other is named.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ def report(home: Home, spec: ProductSpec, now: datetime) -> tuple[dict[str, Any]
         Of which product.
     now : datetime
         The present moment (aware); requests of the last minute are left out while it runs.
+    name : str, optional
+        Which experiment; of several that were called so the last.
 
     Returns
     -------
@@ -55,12 +57,17 @@ def report(home: Home, spec: ProductSpec, now: datetime) -> tuple[dict[str, Any]
     Raises
     ------
     ExperimentError
-        If there was none.
+        If there was none, or none of this name.
     HomeError
         If the log is encrypted, and the private key cannot be had.
     """
     entries = ledger.trusted(home, spec.name).entries
-    found = last_stage(home, entries)
+    found = last_stage(home, entries, name)
+    if found is None and (known := sorted({entry.stage[0] for entry in entries if entry.stage[0]})):
+        raise ExperimentError(
+            f"{spec.name}: no experiment '{name}' was started yet. Started were: {', '.join(known)}. Name one of these, or "
+            f"start it: `loopline experiment start {spec.name} {name}`."
+        )
     if found is None:
         named = ", ".join(item.name for item in spec.experiments) or "none"
         raise ExperimentError(
@@ -73,9 +80,9 @@ def report(home: Home, spec: ProductSpec, now: datetime) -> tuple[dict[str, Any]
     return REPORTS[stage.kind](home, spec, stage, period(stage, last, entries, now))
 
 
-def last_stage(home: Home, entries: tuple[Entry, ...]) -> tuple[Entry, Stage] | None:
-    """The latest stage of the last experiment, with its entry; None if there was none."""
-    last = next((entry for entry in reversed(entries) if entry.event == "experiment"), None)
+def last_stage(home: Home, entries: tuple[Entry, ...], name: str | None = None) -> tuple[Entry, Stage] | None:
+    """The latest stage of the last experiment, or of the last one of a name, with its entry; None if there was none."""
+    last = next((item for item in reversed(entries) if item.event == "experiment" and name in (None, item.stage[0])), None)
     return None if last is None else (last, experiment_records.read(home, last))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from assets.experiments.arm_moments import ArmMoments, arm_moments
@@ -21,18 +21,25 @@ COLUMNS = ("request_id", "ended_at_utc", "experiment", "arm", "propensity", "ent
 
 
 def logged_metrics(
-    home: Home, spec: ProductSpec, stage: Stage, metrics: Collection[str], ends: Sequence[datetime]
+    home: Home, spec: ProductSpec, stage: Stage, metrics: Sequence[str], ends: Sequence[datetime]
 ) -> dict[str, ArmMoments]:
-    """What the units of each arm add up to in some metrics, from the beginning of a stage to each look; each log is read once.
+    """What the units of each arm add up to in metrics, from the beginning of a stage to each look.
+
+    Each log is read once, however many metrics are asked of it.
 
     Parameters
     ----------
     home, spec, stage
         Which experiment.
-    metrics : collection of str
+    metrics : sequence of str
         ``cost``, ``outcome`` or ``decision`` of answered rows; ``error`` or ``latency_ms`` of requests.
     ends : sequence of datetime
         The moments of looks, rising (aware).
+
+    Returns
+    -------
+    dict of str to ArmMoments
+        By metric.
 
     Raises
     ------
@@ -44,26 +51,32 @@ def logged_metrics(
     shares = " or ".join(f"(arm = {literal(arm.name)} and abs(propensity - {arm.share!r}) < 1e-9)" for arm in stage.arms)
     begun = f"moment >= {literal(stage.began_at)}::timestamptz"
     mine = f"experiment = {literal(stage.experiment)} and {begun} and ({shares})"
+    of_requests = sorted({metric for metric in metrics if metric in REQUESTS})
+    of_rows = sorted(set(metrics).difference(REQUESTS))
     found: dict[str, ArmMoments] = {}
-    if of_requests := [metric for metric in metrics if metric in REQUESTS]:
+    if of_requests:
         with connected(home, spec.name) as connection:
+            connection.execute("set preserve_insertion_order = false")
             given = {"table": arm_store.table(), "lines_of": arm_store.lines_of}
-            view(connection, "requests", arm_store.files(home, spec.name), COLUMNS, **given)  # type: ignore[arg-type]
-            for metric in of_requests:
-                rows = connection.sql(
-                    f"select arm, entity as unit, moment, {value_of(spec, metric)} as value from "
-                    f"(select *, ended_at_utc::timestamptz as moment from requests) where {mine}"
-                )
-                found[metric] = arm_moments(rows, arms, ends)
-    if of_rows := [metric for metric in metrics if metric not in REQUESTS]:
+            files = [file for file in arm_store.files(home, spec.name) if file.stem >= stage.began_at[:10]]
+            view(connection, "requests", files, COLUMNS, **given)  # type: ignore[arg-type]
+            rows = connection.sql(
+                f"select arm, entity as unit, moment, {_named(spec, of_requests)} from "
+                f"(select *, ended_at_utc::timestamptz as moment from requests) where {mine}"
+            )
+            found |= arm_moments(rows, arms, ends, of_requests)
+    if of_rows:
         started = datetime.fromisoformat(stage.started_at)
         before = f"moment < {literal(stage.started_at)}::timestamptz"
-        with joined(home, spec, begin=(started - PAST).date().isoformat()) as answered:
-            for metric in of_rows:
-                rows = answered.query(
-                    "answered",
-                    f"select case when {mine} then arm end as arm, unit, moment, {value_of(spec, metric)} as value from "
-                    f"(select *, answered_at as moment from answered) where {mine} or {before}",
-                )
-                found[metric] = arm_moments(rows, arms, ends)
+        with joined(home, spec, begin=(started - PAST).date().isoformat()) as relation:
+            rows = relation.query(
+                "answered",
+                f"select case when {mine} then arm end as arm, unit, moment, {_named(spec, of_rows)} from "
+                f"(select *, answered_at as moment from answered) where {mine} or {before}",
+            )
+            found |= arm_moments(rows, arms, ends, of_rows)
     return found
+
+
+def _named(spec: ProductSpec, metrics: Sequence[str]) -> str:
+    return ", ".join(f"{value_of(spec, metric)} as {metric}" for metric in metrics)

@@ -16,7 +16,7 @@ from assets.experiments.comparisons import Comparison, Question, compare, decide
 from assets.experiments.logged_metrics import logged_metrics
 from assets.methods import sample_ratio
 from assets.methods.always_valid import Verdict, of_all
-from assets.promotion.experiment_records import PLANNED, Stage
+from assets.promotion.experiment_records import LEVEL, PLANNED, Stage
 from assets.rendering.number_text import number_text
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
@@ -48,6 +48,8 @@ class Look:
         Each arm's in the deciding metric, and in each guardrail.
     nameless, waiting : int
         Requests of the experiment whose unit is not known, and answered rows that have no value yet.
+    level : float
+        What it spends of the product's error budget; 0 for a canary.
     verdict, told : str
         ``mismatch``, ``harmful``, ``better``, ``worse``, ``no difference``, ``not worse`` (of a canary) or ``undecided``; and
         in a sentence.
@@ -66,6 +68,7 @@ class Look:
     guardrails: list[Comparison]
     nameless: int
     waiting: int
+    level: float
     verdict: str
     told: str
 
@@ -89,21 +92,27 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
     HomeError
         If the log is encrypted, and the private key cannot be had.
     """
-    declared = ExperimentSpec.model_validate({name: item for name, item in stage.declared.items() if name != PLANNED})
+    declared = ExperimentSpec.model_validate(
+        {name: item for name, item in stage.declared.items() if name not in (PLANNED, LEVEL)}
+    )
     ends = _ends(datetime.fromisoformat(stage.began_at), now)
     # a request reaches its arm whether or not its outcome is known: units are counted where nothing is missing
-    deciding = (declared.metric,) if stage.kind == "test" else ()
-    found = logged_metrics(home, spec, stage, {"latency_ms", *deciding, *(item.metric for item in declared.guardrails)}, ends)
+    asked_of = [*([declared.metric] if stage.kind == "test" else []), *(item.metric for item in declared.guardrails)]
+    found = logged_metrics(home, spec, stage, ["latency_ms", *asked_of], ends)
     reached = found["latency_ms"]
     # narrowest at half of what is planned: that costs no power, and ends sooner where there is more to be found
     planned = max(float(stage.declared[PLANNED]) / 2, 1.0)
-    asked = Question(declared.metric, declared.better, 0.0, declared.false_positive / len(stage.treatments), planned)
+    asked = Question(declared.metric, declared.better, 0.0, stage.level / len(stage.treatments), planned)
     parts = len(declared.guardrails) * (len(declared.steps) if stage.kind == "canary" else 1)
-    metric = [_compared(stage, found[name], arm.name, asked) for name in deciding for arm in stage.treatments]
-    waiting = sum(found[name].waiting for name in deciding)
+    metric, waiting = [], 0
+    if stage.kind == "test":
+        decisive = found[declared.metric]
+        metric, waiting = [_compared(stage, decisive, arm.name, asked) for arm in stage.treatments], decisive.waiting
     guardrails: list[Comparison] = []
+    # harm is to be found as fast as is declared, whatever is left of the error budget
+    alpha = declared.false_positive / len(stage.treatments) / parts if parts else 0.0
     for item in declared.guardrails:
-        question = replace(asked, metric=item.metric, better=item.better, max_harm=item.max_harm, alpha=asked.alpha / parts)
+        question = replace(asked, metric=item.metric, better=item.better, max_harm=item.max_harm, alpha=alpha)
         guardrails += [_compared(stage, found[item.metric], arm.name, question) for arm in stage.treatments]
     mismatch = _mismatch(stage, reached)
     verdict, told = _verdict(stage, declared, metric, guardrails, mismatch)
@@ -127,6 +136,7 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
         guardrails,
         reached.nameless,
         waiting,
+        stage.level,
         verdict,
         told,
     )

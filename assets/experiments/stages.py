@@ -14,17 +14,17 @@ from secrets import token_hex
 from typing import Any
 
 from assets.errors import DigestError, ExperimentError
+from assets.experiments import arms
 from assets.experiments.traffic import planned_units
-from assets.promotion import experiment_records, ledger, registered_versions
-from assets.promotion.experiment_records import PLANNED, Arm, Stage
-from assets.promotion.intact_models import require_runnable
+from assets.promotion import experiment_entries, experiment_records, ledger, registered_versions
+from assets.promotion.error_budget import experiment_level
+from assets.promotion.experiment_records import LEVEL, PLANNED, Arm, Stage
 from assets.promotion.ledger_state import Decision, Entry, Standing
 from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
-from bentos.runtime import read_signature
 
 
 def start(home: Home, spec: ProductSpec, experiment: ExperimentSpec, *, actor: str, reason: str) -> Entry:
@@ -39,21 +39,23 @@ def start(home: Home, spec: ProductSpec, experiment: ExperimentSpec, *, actor: s
     """
     with exclusive(home.decision_lock):
         standing = ledger.trusted(home, spec.name)
-        champion = _champion(home, spec, standing)
+        champion = arms.packaged_champion(home, spec, standing)
         if standing.running is not None:
             running = standing.running.stage[0]
             raise ExperimentError(
                 f"{spec.name}: experiment '{running}' runs since {standing.running.recorded_at[:10]}; a second one on the same "
                 f"entities would disturb it. Stop it first: `loopline experiment stop {spec.name} --reason …`."
             )
-        _require_entity(home, spec, experiment)
-        arms = _arms(home, spec, experiment, champion)
-        _require_same_inputs(home, spec, arms)
+        arms.require_entity(home, spec, experiment)
+        dealt = arms.arms_of(home, spec, experiment, champion)
+        arms.require_same_inputs(home, spec, dealt)
         now = _now()
         weeks = float(experiment.max_weeks if experiment.kind == "test" else 1)
         planned = planned_units(home, spec, weeks, datetime.now(UTC))
         declared = {**experiment.model_dump(mode="json"), PLANNED: planned}
-        stage = Stage(experiment.name, experiment.kind, token_hex(16), arms, now, now, declared, {})
+        if experiment.kind == "test":
+            declared[LEVEL] = experiment_level(home, spec, standing.entries, experiment.false_positive)
+        stage = Stage(experiment.name, experiment.kind, token_hex(16), dealt, now, now, declared, {})
         return _record(home, spec, stage, standing, told="start", actor=actor, reason=reason)
 
 
@@ -64,8 +66,8 @@ def step(
     with exclusive(home.decision_lock):
         standing, stage = _still(home, spec, after)
         (treatment,), control = stage.treatments, stage.control
-        arms = (replace(treatment, share=share), replace(control, share=1 - share))
-        later = replace(stage, arms=arms, began_at=_now(), evidence=evidence)
+        shared = (replace(treatment, share=share), replace(control, share=1 - share))
+        later = replace(stage, arms=shared, began_at=_now(), evidence=evidence)
         return _record(home, spec, later, standing, told=f"step {share:g}", actor=actor, reason=reason)
 
 
@@ -100,13 +102,52 @@ def end(
         return _record(home, spec, later, standing, told=told, actor=actor, reason=reason)
 
 
+def decide(
+    home: Home,
+    spec: ProductSpec,
+    after: Entry,
+    arm: Arm,
+    judged: Decision,
+    *,
+    evidence: Mapping[str, Any] | None,
+    instead_of: str | None,
+    is_promoted: bool,
+) -> list[Entry]:
+    """End the experiment that runs for an arm, and promote its version or record that the gate refuses it: both or neither.
+
+    Who calls holds the lock of decisions since the arm was judged.
+
+    Parameters
+    ----------
+    home, spec, after, evidence
+        As in `end`.
+    arm : Arm
+        For which it is decided.
+    judged, instead_of, is_promoted
+        What follows for the arm's version: see `assets.promotion.experiment_entries.decide`.
+
+    Returns
+    -------
+    list of Entry
+        The experiment's end, and the promotion or the refusal.
+    """
+    _, stage = _still(home, spec, after)
+    later = replace(stage, evidence=evidence or {})
+    ended = _decision(home, spec, later, told=f"decide {arm.name}", actor=judged.actor, reason=judged.reason)
+    made = experiment_entries.decide(
+        home, spec.name, ended, judged, after=after, instead_of=instead_of, is_promoted=is_promoted
+    )
+    settle(home, spec)
+    return made
+
+
 def stop(home: Home, spec: ProductSpec, *, actor: str, reason: str) -> Entry:
     """End the experiment that runs, whichever it is, and whether or not its record can be read."""
     with exclusive(home.decision_lock):
         entry = _require_running(spec, ledger.trusted(home, spec.name))
         model = entry.version, entry.model_digest, entry.snapshot_digest
         decision = Decision(*model, actor, reason, entry.verdict, finding=f"{entry.stage[0]}:stop")
-        made = ledger.experiment(home, spec.name, decision, after=entry)
+        made = experiment_entries.record(home, spec.name, decision, after=entry)
         settle(home, spec)
         return made
 
@@ -194,10 +235,18 @@ def ended_by_invalidation(home: Home, standing: Standing, invalid: Decision) -> 
 
 def _record(home: Home, spec: ProductSpec, stage: Stage, standing: Standing, *, told: str, actor: str, reason: str) -> Entry:
     """Write a stage and its entry, and let services follow it."""
+    decision = _decision(home, spec, stage, told=told, actor=actor, reason=reason)
+    entry = experiment_entries.record(home, spec.name, decision, after=standing.running)
+    settle(home, spec)
+    return entry
+
+
+def _decision(home: Home, spec: ProductSpec, stage: Stage, *, told: str, actor: str, reason: str) -> Decision:
+    """Write a stage; what the ledger is to record of it."""
     treatment = stage.treatments[0]
     digest = experiment_records.write(home, spec.name, stage)
     version = registered_versions.version(home, spec.name, treatment.version)
-    decision = Decision(
+    return Decision(
         treatment.version,
         treatment.model_digest,
         version.snapshot_digest,
@@ -206,85 +255,6 @@ def _record(home: Home, spec: ProductSpec, stage: Stage, standing: Standing, *, 
         digest,
         finding=f"{stage.experiment}:{told}",
     )
-    entry = ledger.experiment(home, spec.name, decision, after=standing.running)
-    settle(home, spec)
-    return entry
-
-
-def _champion(home: Home, spec: ProductSpec, standing: Standing) -> Entry:
-    if standing.champion is None:
-        raise ExperimentError(f"{spec.name}: {standing.vacancy} An experiment needs a champion to compare with.")
-    if bento_package.followed(home, spec.name) != standing.champion_digest:
-        raise ExperimentError(f"{spec.name}: the champion is not packaged yet. Run `loopline run {spec.name}` first.")
-    return standing.champion
-
-
-def _require_entity(home: Home, spec: ProductSpec, experiment: ExperimentSpec) -> None:
-    if experiment.kind == "shadow":
-        return
-    entity = spec.serving.entity
-    packaged = bento_package.promise(home, bento_package.served_tag(home, spec.name)).get("limits")
-    if entity is not None and (not isinstance(packaged, dict) or packaged.get("entity") != entity.model_dump(mode="json")):
-        raise ExperimentError(
-            f"{spec.name}: services do not know the declared entity '{entity.name}' yet. Run `loopline run {spec.name}` first."
-        )
-    if entity is None or entity.name != experiment.unit:
-        declared = "declares none" if entity is None else f"declares '{entity.name}'"
-        raise ExperimentError(
-            f"{spec.name}: experiment '{experiment.name}' deals the entities '{experiment.unit}' to its arms, but the product "
-            f"{declared}. Declare `serving: {{entity: {{name: {experiment.unit}}}}}`, run `loopline run {spec.name}`, and let "
-            "requests give the key in the header X-Entity-Key."
-        )
-
-
-def _arms(home: Home, spec: ProductSpec, experiment: ExperimentSpec, champion: Entry) -> tuple[Arm, ...]:
-    """The arms with their versions, the control last."""
-    shares = experiment.shares
-    if experiment.kind != "test":
-        first = experiment.steps[0] if experiment.kind == "canary" else 0.0
-        shares = {name: 1 - first if name == experiment.control else first for name in experiment.arms}
-    found: dict[str, Arm] = {}
-    for name, who in experiment.arms.items():
-        number = champion.version if who == "champion" else who
-        if who == "challenger":
-            held = registered_versions.holder(home, spec.name, registered_versions.CHALLENGER)
-            if held is None:
-                raise ExperimentError(
-                    f"{spec.name}: arm '{name}' is the challenger, but there is none: no version waits beside the champion. "
-                    f"Train one, or give the number of a version; `loopline history {spec.name}` lists them."
-                )
-            number = held.version
-        version = registered_versions.version(home, spec.name, int(number))
-        require_runnable(home, spec.name, version.model_digest)
-        found[name] = Arm(name, version.version, version.model_digest, shares[name])
-    control = found.pop(experiment.control)
-    if control.model_digest != champion.model_digest:
-        raise ExperimentError(
-            f"{spec.name}: the first arm '{control.name}' is version {control.version}, but version {champion.version} is the "
-            "champion. Let the first arm be the champion: it answers whoever gives no key."
-        )
-    digests = [arm.model_digest for arm in (control, *found.values())]
-    if len(set(digests)) < len(digests):
-        listed = ", ".join(f"{arm.name}: model {arm.model_digest[:12]}" for arm in (control, *found.values()))
-        raise ExperimentError(f"{spec.name}: two arms are the same model ({listed}). Give each arm another.")
-    return (*found.values(), control)
-
-
-def _require_same_inputs(home: Home, spec: ProductSpec, arms: tuple[Arm, ...]) -> None:
-    """Each arm must take every request that the champion takes: nobody may be refused for the arm he is in."""
-    taken = [_inputs(home, spec.name, arm) for arm in arms]
-    for arm, inputs in zip(arms, taken, strict=True):
-        differing = sorted(name for name in {*inputs, *taken[-1]} if inputs.get(name) != taken[-1].get(name))
-        if differing:
-            raise ExperimentError(
-                f"{spec.name}: version {arm.version} takes other inputs than the champion, version {arms[-1].version}: "
-                f"{', '.join(differing)} differ in being there, type, range or need. Train it on the champion's features."
-            )
-
-
-def _inputs(home: Home, product: str, arm: Arm) -> dict[str, Any]:
-    features = read_signature(home.models / product / arm.model_digest)["features"]
-    return {name: {key: item[key] for key in ("type", "required", "min", "max")} for name, item in features.items()}
 
 
 def _now() -> str:

@@ -1,8 +1,8 @@
 """Error budget: what each decision between a challenger and the champion spent of the product's budget of false promotions.
 
-It follows from the entries of the ledger: each promotion or refusal against a champion is a test, once for each model, rows and
-champion, and its level stands in the verdict that the entry names. Rollbacks, invalidations, acceptances and the promotion of a
-first model test nothing. A promotion against the gate spent the level of a test that did not reject.
+It follows from the entries of the ledger (`assets.promotion.budget_tests`): each promotion or refusal against a champion is a
+test, and so is each experiment that asks whether an arm is better, from its start on, however it ends. A promotion against the
+gate spent the level of a test that did not reject.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from typing import Any
 
 from assets.methods import error_budget as online
 from assets.methods.error_budget import Spent
-from assets.promotion import verdict_records
+from assets.promotion.budget_tests import Test, tests_of
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 
-Test = tuple[str, str, int | None]
-"""What tells one test from another: the challenger's digest, the snapshot's, and the champion's version."""
 SHOWN = 0.1
 """The budget by which the past is shown where none is declared."""
 
@@ -42,6 +40,8 @@ class Spending:
         Whether the test rejected: the gate promoted.
     left : float
         What was left after it.
+    experiment : str or None
+        The experiment that it is, or that the promotion followed from.
     """
 
     entry: int
@@ -53,6 +53,7 @@ class Spending:
     is_assumed: bool
     is_promotion: bool
     left: float
+    experiment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ class ErrorBudget:
     @property
     def told(self) -> str:
         """What was spent, what is left and what the next decision costs, in a line."""
-        counted = f"{len(self.spendings)} decisions against a champion, {self.promotions} promotions"
+        tried = sum(item.experiment is not None for item in self.spendings)
+        by_traffic = f" ({tried} by experiments)" if tried else ""
+        counted = f"{len(self.spendings)} decisions against a champion{by_traffic}, {self.promotions} promotions"
         rule = "the gate tests at it" if self.is_enforced else "shown only: promotion.error_budget is not declared"
         return (
             f"{counted}: spent {self.spent:.4f} of {self.budget * max(1, self.promotions):.4f}, left {self.left:.4f}; at most "
@@ -136,11 +139,10 @@ def error_budget(home: Home, spec: ProductSpec, entries: Iterable[Entry]) -> Err
     budget = spec.promotion.error_budget or SHOWN
     past: list[Spent] = []
     spendings = []
-    for entry in tests_of(home, entries).values():
-        level = _verdict(home, entry).get("level")
-        assumed = _declared_level(spec, past) if level is None else float(level)
-        is_promotion = entry.event == "promotion" and not entry.overridden
-        past.append(Spent(assumed, is_promotion))
+    for item in tests_of(home, entries).tests.values():
+        entry = item.entry
+        assumed = _declared_level(spec, past) if item.level is None else item.level
+        past.append(Spent(assumed, item.is_promotion))
         spendings.append(
             Spending(
                 entry.number,
@@ -149,9 +151,10 @@ def error_budget(home: Home, spec: ProductSpec, entries: Iterable[Entry]) -> Err
                 entry.event,
                 entry.actor,
                 assumed,
-                level is None,
-                is_promotion,
+                item.level is None,
+                item.is_promotion,
                 online.left(past, budget),
+                item.experiment,
             )
         )
     return ErrorBudget(
@@ -169,14 +172,25 @@ def level_of(home: Home, spec: ProductSpec, entries: tuple[Entry, ...], test: Te
 
     Without a declared budget it is that of the declared confidence. With one it is what the budget gives to the next test; a
     test that the ledger holds already (of the same model, rows and champion) is not paid for twice, and has the level it had.
+    Nor is that of an arm while its experiment runs: what the experiment spends is for the arm that it promotes, too.
     """
     if spec.promotion.error_budget is None:
         return _declared_level(spec, [])
     known = error_budget(home, spec, entries)
-    held = tests_of(home, entries).get(test)
-    if held is not None:
-        return next(item.level for item in known.spendings if item.entry == held.number)
+    sequence = tests_of(home, entries)
+    key = sequence.key_of(test)
+    if key is not None:
+        level = known.spendings[list(sequence.tests).index(key)].level
+        # the arms of an experiment share what it spends
+        return level / max(1, len(sequence.treatments)) if isinstance(key, int) else level
     return known.next_level
+
+
+def experiment_level(home: Home, spec: ProductSpec, entries: tuple[Entry, ...], false_positive: float) -> float:
+    """The level of an experiment that starts now: what it declares, or what the budget has for it, if that is less."""
+    if spec.promotion.error_budget is None:
+        return false_positive
+    return min(false_positive, error_budget(home, spec, entries).next_level)
 
 
 def before(entries: Sequence[Entry], verdict: str) -> list[Entry]:
@@ -184,26 +198,6 @@ def before(entries: Sequence[Entry], verdict: str) -> list[Entry]:
     return list(takewhile(lambda entry: entry.verdict != verdict, entries))
 
 
-def tests_of(home: Home, entries: Iterable[Entry]) -> dict[Test, Entry]:
-    """The entries that tested a challenger against a champion, by model, snapshot and champion: the last of each counts.
-
-    A refusal that a person, or the gate by other evidence, turned into a promotion later is one test. A verdict that could
-    compare nothing, because the champion cannot be run any more, is none.
-    """
-    found: dict[Test, Entry] = {}
-    for entry in entries:
-        is_decision = entry.event in ("promotion", "refusal") and entry.replaced is not None and entry.verdict is not None
-        if is_decision and _verdict(home, entry).get("level", 1.0) is not None:
-            found[entry.model_digest, entry.snapshot_digest, entry.replaced] = entry
-    return found
-
-
 def _declared_level(spec: ProductSpec, past: list[Spent]) -> float:
     budget = spec.promotion.error_budget
     return round(1 - spec.promotion.confidence, 12) if budget is None else online.lord_level(past, budget)
-
-
-def _verdict(home: Home, entry: Entry) -> dict[str, Any]:
-    """The verdict that an entry rests on; empty where it was pruned, or made in the home of a replay."""
-    path = verdict_records.place_of(home, entry)
-    return verdict_records.read(path, str(entry.verdict)) if path.exists() else {}

@@ -16,6 +16,10 @@ from assets.storage.publishing import published, write_json
 PLANNED = "planned_units"
 """What is added to a declaration when it starts: the units that it is planned to have, fixed before the first came."""
 
+LEVEL = "error_level"
+"""What is added to the declaration of a test: the chance of calling an arm better that is not, which its arms share. It is
+`false_positive`, or what is left of the product's error budget for it, where that is less."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -55,6 +59,11 @@ class Stage:
     began_at: str
     declared: Mapping[str, Any]
     evidence: Mapping[str, Any]
+
+    @property
+    def level(self) -> float:
+        """The chance of calling an arm better that is not; 0 for those who do not ask that."""
+        return float(self.declared.get(LEVEL, self.declared["false_positive"])) if self.kind == "test" else 0.0
 
     @property
     def control(self) -> Arm:

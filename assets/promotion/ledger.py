@@ -101,12 +101,9 @@ def promote(home: Home, product: str, decision: Decision, *, instead_of: str | N
     """
 
     def decide(now: Standing, append: Append) -> Entry:
-        _require_valid(product, now, decision)
+        require_valid(product, now, decision)
         if now.champion_digest != instead_of:
-            raise LedgerError(
-                f"{product}: version {decision.version} was judged against {_named(instead_of)}, but by now "
-                f"{_named(now.champion_digest)} serves. Run again, so that it is judged against that one."
-            )
+            raise LedgerError(judged_against_another(product, decision, instead_of, now))
         return append("promotion", decision)
 
     return appended(home, product, decide)
@@ -131,7 +128,7 @@ def rollback(home: Home, product: str, decision: Decision) -> Entry:
     """
 
     def decide(now: Standing, append: Append) -> Entry:
-        _require_valid(product, now, decision)
+        require_valid(product, now, decision)
         if now.champion_digest == decision.model_digest:
             raise LedgerError(f"{product}: version {decision.version} serves already, so there is nothing to roll back.")
         if decision.model_digest not in {entry.model_digest for entry in now.served}:
@@ -166,7 +163,7 @@ def invalidate(home: Home, product: str, decision: Decision, ended: Decision | N
     """
 
     def decide(now: Standing, append: Append) -> list[Entry]:
-        _require_valid(product, now, decision)
+        require_valid(product, now, decision)
         before = now.fallback if now.champion_digest == decision.model_digest else None
         made = [] if ended is None or now.running is None else [append("experiment", ended)]
         made.append(append("invalidation", decision))
@@ -190,35 +187,6 @@ def invalidate(home: Home, product: str, decision: Decision, ended: Decision | N
 def accept(home: Home, product: str, decision: Decision) -> Entry:
     """Record that a person accepts one finding of the gate; who serves does not change by it."""
     return appended(home, product, lambda _, append: append("acceptance", decision))
-
-
-def experiment(home: Home, product: str, decision: Decision, *, after: Entry | None) -> Entry:
-    """Record a stage of an experiment; who serves where no experiment runs does not change by it.
-
-    Parameters
-    ----------
-    home, product, decision
-        What to record; `decision.finding` is the experiment's name and its stage.
-    after : Entry or None
-        The stage that the decision rests on; None for the first.
-
-    Raises
-    ------
-    LedgerError
-        If another stage, or another experiment, was recorded meanwhile, or a model is invalid.
-    """
-
-    def decide(now: Standing, append: Append) -> Entry:
-        _require_valid(product, now, decision)
-        if now.running != after:
-            name, stage = ("no experiment", "") if now.running is None else now.running.stage
-            raise LedgerError(
-                f"{product}: by now {name} {stage or 'runs'}, which is not what this decision rests on. "
-                f"Look again: `loopline experiment status {product}`."
-            )
-        return append("experiment", decision)
-
-    return appended(home, product, decide)
 
 
 def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list[Entry]:
@@ -249,12 +217,21 @@ def accept_ledger(home: Home, actor: str, reason: str, *more: KnownHead) -> list
     )
 
 
-def _require_valid(product: str, now: Standing, decision: Decision) -> None:
+def require_valid(product: str, now: Standing, decision: Decision) -> None:
+    """Refuse a decision about a model that was declared invalid, by a `LedgerError`."""
     if (entry := now.invalid.get(decision.model_digest)) is not None:
         raise LedgerError(
             f"{product}: version {decision.version} holds model {decision.model_digest[:12]}, which was declared invalid "
             f"{entry.told} and can never be served. Train another."
         )
+
+
+def judged_against_another(product: str, decision: Decision, instead_of: str | None, now: Standing) -> str:
+    """What is said where the verdict was against another champion than who serves now."""
+    return (
+        f"{product}: version {decision.version} was judged against {_named(instead_of)}, but by now "
+        f"{_named(now.champion_digest)} serves. Run again, so that it is judged against that one."
+    )
 
 
 def _named(digest: str | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.promotion import experiment_records, ledger
+from assets.promotion import experiment_entries, experiment_records, ledger
 from assets.promotion.experiment_records import Arm, Stage
 from assets.promotion.ledger_state import Decision, Entry
 from assets.spec import ProductSpec
@@ -175,4 +175,4 @@ def _record(home: Home, spec: ProductSpec, stage: Stage, decision: Decision, tol
     before = ledger.standing(home, spec.name).running
     digest = experiment_records.write(home, spec.name, stage)
     entry = replace(decision, verdict=digest, finding=f"{stage.experiment}:{told}")
-    ledger.experiment(home, spec.name, entry, after=before)
+    experiment_entries.record(home, spec.name, entry, after=before)

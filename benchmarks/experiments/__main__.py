@@ -13,6 +13,7 @@ from types import ModuleType
 
 from assets.storage.home import REPOSITORY
 from benchmarks.experiments import (
+    budget,
     canary,
     coverage,
     false_findings,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, ModuleType] = {
     "Sample-ratio mismatch": sample_ratio,
     "A canary": canary,
     "Guardrails at their margin": guardrails,
+    "The budget of false promotions": budget,
     "Speed": speed,
     "A shadow beside the service": service,
 }

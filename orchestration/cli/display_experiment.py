@@ -79,6 +79,8 @@ def show_look(found: Looked) -> None:
     console.print(table)
     if look.waiting:
         console.print(f"[dim]{look.waiting:,} answered rows have no outcome yet[/]")
+    if look.level:
+        console.print(f"[dim]it spends {look.level:.4f} of the error budget: `loopline budget {look.product}`[/]")
     mark = {"better": "[green]✓[/]", "not worse": "[green]✓[/]", "undecided": "[yellow]…[/]", "no difference": "[yellow]=[/]"}
     console.print(f"{mark.get(look.verdict, '[red]✗[/]')} {look.told}", soft_wrap=True)
     if found.entry is not None:
@@ -114,7 +116,7 @@ def show_budget(found: ErrorBudget) -> None:
         table.add_row(
             str(item.entry),
             item.recorded_at[:16].replace("T", " "),
-            f"{item.event}{against}",
+            f"{item.event}{against}{f' ({item.experiment})' if item.experiment else ''}",
             f"v{item.version}",
             item.actor,
             f"{item.level:.4f}{' assumed' if item.is_assumed else ''}",

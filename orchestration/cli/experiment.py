@@ -157,15 +157,16 @@ def decide(product: str, arm: str, reason: str, *, override: bool) -> None:
 
 @experiment.command()
 @click.argument("product")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead.")
-def report(product: str, *, as_json: bool) -> None:
-    """Report the experiment of PRODUCT that runs, or else its last one, and write its page."""
+def report(product: str, name: str | None, *, as_json: bool) -> None:
+    """Report PRODUCT's experiment NAME, or else the one that runs or ran last, and write its page."""
     with told():
         home, spec = _opened(product)
         from assets.experiments import experiment_report
         from orchestration.cli.display_shadow import show_shadow
 
-        record, page = experiment_report.report(home, spec, datetime.now(UTC))
+        record, page = experiment_report.report(home, spec, datetime.now(UTC), name)
         if as_json:
             click.echo(json.dumps(record, indent=2))
         else:

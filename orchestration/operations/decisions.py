@@ -69,6 +69,32 @@ def promote(
     LedgerError
         If there is no such version, it serves already, or it is invalid.
     """
+    verdict, decision = judged(home, spec, number, actor=actor, reason=reason, override=override)
+    if not (verdict.promoted or override):
+        return verdict, ledger.refuse(home, spec.name, decision)
+    entry = ledger.promote(home, spec.name, decision, instead_of=verdict.champion_digest)
+    stages.settle(home, spec)
+    model_registry.follow_ledger(home, spec.name)
+    return verdict, entry
+
+
+def judged(
+    home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str, override: bool = False
+) -> tuple[Verdict, Decision]:
+    """Let the gate judge a registered version on the current snapshot; who calls holds the lock of decisions.
+
+    Returns
+    -------
+    verdict : Verdict
+        What the gate says; it is recorded.
+    decision : Decision
+        What the ledger is to record, of a promotion or a refusal.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such version, it serves already, or it is invalid.
+    """
     version = registered_versions.version(home, spec.name, number)
     standing = ledger.trusted(home, spec.name)
     if standing.champion_digest == version.model_digest:
@@ -87,22 +113,9 @@ def promote(
         by_hand=True,
     )
     verdicts.record(home, verdict)
-    decision = Decision(
-        number,
-        version.model_digest,
-        snapshot.digest,
-        actor,
-        reason,
-        verdict.digest,
-        by_hand=True,
-        overridden=override and not verdict.promoted,
-    )
-    if not (verdict.promoted or override):
-        return verdict, ledger.refuse(home, spec.name, decision)
-    entry = ledger.promote(home, spec.name, decision, instead_of=verdict.champion_digest)
-    stages.settle(home, spec)
-    model_registry.follow_ledger(home, spec.name)
-    return verdict, entry
+    overridden = override and not verdict.promoted
+    model = number, version.model_digest, snapshot.digest
+    return verdict, Decision(*model, actor, reason, verdict.digest, by_hand=True, overridden=overridden)
 
 
 @_alone

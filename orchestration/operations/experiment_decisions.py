@@ -1,4 +1,8 @@
-"""Deciding an experiment: it ends with the evidence of a last look, and its arm is promoted as any version is."""
+"""Deciding an experiment: it ends with the evidence of a last look, and its arm is promoted as any version is.
+
+The gate judges first; the end and what follows from it are recorded together. Whoever is killed before leaves the experiment
+running, and nothing decided.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ from datetime import UTC, datetime
 
 from assets.errors import ExperimentError, GateRefusedError
 from assets.experiments import looks, stages
+from assets.promotion import model_registry
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 from orchestration.operations import decisions
 
 
@@ -51,15 +57,27 @@ def decide(home: Home, spec: ProductSpec, arm: str, *, actor: str, reason: str, 
                 f"{spec.name}: '{stage.experiment}' cannot be decided for '{arm}'. {found.told} Decide for "
                 f"'{stage.control.name}', or give --override, which is recorded for ever."
             )
-    ended = stages.end(home, spec, entry, f"decide {arm}", evidence, actor=actor, reason=reason)
     if arm == stage.control.name:
-        return [ended]
-    told = f"experiment {stage.experiment}: {reason}"
-    verdict, judged = decisions.promote(home, spec, named[arm].version, actor=actor, reason=told, override=override)
-    if judged.event == "refusal":
+        return [stages.end(home, spec, entry, f"decide {arm}", evidence, actor=actor, reason=reason)]
+    told, number = f"experiment {stage.experiment}: {reason}", named[arm].version
+    with exclusive(home.decision_lock):
+        verdict, decision = decisions.judged(home, spec, number, actor=actor, reason=told, override=override)
+        is_promoted = verdict.promoted or override
+        made = stages.decide(
+            home,
+            spec,
+            entry,
+            named[arm],
+            decision,
+            evidence=evidence,
+            instead_of=verdict.champion_digest,
+            is_promoted=is_promoted,
+        )
+        model_registry.follow_ledger(home, spec.name)
+    if not is_promoted:
         listed = "".join(f"\n  {item}" for item in verdict.reasons)
         raise GateRefusedError(
-            f"{spec.name}: the gate refuses version {named[arm].version}, although the experiment was decided for it; what is "
+            f"{spec.name}: the gate refuses version {number}, although the experiment was decided for it; what is "
             f"served stays.{listed}"
         )
-    return [ended, judged]
+    return made

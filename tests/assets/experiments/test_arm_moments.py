@@ -42,7 +42,7 @@ def test_moments_are_those_of_units_counted_one_by_one(rows: pd.DataFrame, with_
     given = rows if with_past else rows[rows["arm"].notna()]
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        found = arm_moments(connection.from_df(given), ["treatment", "control"], ENDS)
+        found = arm_moments(connection.from_df(given), ["treatment", "control"], ENDS)["value"]
     assert found.has_past is with_past
     assert found.nameless == (given["arm"].notna() & given["unit"].isna()).sum()
     assert found.waiting == (given["arm"].notna() & given["unit"].notna() & given["value"].isna()).sum()
@@ -66,6 +66,23 @@ def test_moments_are_those_of_units_counted_one_by_one(rows: pd.DataFrame, with_
 def test_an_arm_that_nobody_reached_has_no_units(rows: pd.DataFrame) -> None:
     """It is there, empty."""
     with duckdb.connect() as connection:
-        found = arm_moments(connection.from_df(rows), ["treatment", "other"], ENDS)
+        found = arm_moments(connection.from_df(rows), ["treatment", "other"], ENDS)["value"]
     assert found.arms["other"].count.tolist() == [0, 0, 0]
     assert found.arms["treatment"].count[-1] > 0
+
+
+def test_several_columns_in_one_pass_are_as_each_alone(rows: pd.DataFrame) -> None:
+    """Though the one is missing where the other is known, and units come first at another look."""
+    given = rows.assign(other=rows["value"].shift(7) + 1.0)
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        arms = ["treatment", "control"]
+        both = arm_moments(connection.from_df(given), arms, ENDS, ["value", "other"])
+        alone = {name: arm_moments(connection.from_df(given), arms, ENDS, [name])[name] for name in ("value", "other")}
+    assert both["value"].waiting != both["other"].waiting
+    for name, found in both.items():
+        assert (found.nameless, found.waiting, found.has_past) == (alone[name].nameless, alone[name].waiting, True)
+        assert found.skewness == pytest.approx(alone[name].skewness)
+        for arm in arms:
+            np.testing.assert_allclose(found.arms[arm].mean, alone[name].arms[arm].mean)
+            np.testing.assert_allclose(found.arms[arm].scatter, alone[name].arms[arm].scatter)

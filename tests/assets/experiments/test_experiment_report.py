@@ -11,7 +11,7 @@ import pytest
 from assets.errors import ExperimentError
 from assets.experiments import experiment_report
 from assets.experiments.shadow_pairs import Period
-from assets.promotion import experiment_records, ledger
+from assets.promotion import experiment_entries, experiment_records, ledger
 from assets.promotion.experiment_records import Stage
 from assets.promotion.ledger_state import Decision
 from assets.storage.home import Home
@@ -30,7 +30,7 @@ def record(home: Home, name: str, stage: Stage, told: str, at: datetime) -> None
     digest = experiment_records.write(home, name, stage)
     after = ledger.standing(home, name).running
     decision = Decision(2, "e" * 64, "s", "tester", "for a test", digest, at=at, finding=f"{stage.experiment}:{told}")
-    ledger.experiment(home, name, decision, after=after)
+    experiment_entries.record(home, name, decision, after=after)
 
 
 def promote(home: Home, name: str, version: int, at: datetime) -> None:

@@ -22,7 +22,7 @@ from assets.experiments.candidate_rules import CandidateRule, candidate_rule
 from assets.experiments.off_policy_report import OffPolicyReport, off_policy_report
 from assets.methods.row_costs import row_costs
 from assets.monitoring import outcome_intake
-from assets.promotion import experiment_records, ledger
+from assets.promotion import experiment_entries, experiment_records, ledger
 from assets.promotion.experiment_records import Arm, Stage
 from assets.promotion.ledger_state import Decision
 from assets.spec import ProductSpec
@@ -102,7 +102,7 @@ def staged(home: Home, spec: ProductSpec, champion: Model, treatment: Model, sha
     stage = Stage("trial", "test", "salt", arms, began, began, {}, {})
     digest = experiment_records.write(home, spec.name, stage)
     decision = Decision(1, treatment.digest, "s", "tester", "for a test", digest, finding="trial:start")
-    ledger.experiment(home, spec.name, decision, after=None)
+    experiment_entries.record(home, spec.name, decision, after=None)
     return stage
 
 
@@ -355,7 +355,7 @@ def test_rows_of_each_stage_have_the_shares_that_it_had(log: Log) -> None:
     later = replace(stage, arms=arms, began_at=NOW.isoformat())
     digest = experiment_records.write(log.home, "churn", later)
     decision = Decision(1, log.treatment.digest, "s", "tester", "for a test", digest, finding="trial:step 0.7")
-    ledger.experiment(log.home, "churn", decision, after=standing.running)
+    experiment_entries.record(log.home, "churn", decision, after=standing.running)
     rule = log.rule(log.champion, log.champion.decision)
     assert log.report(rule).evaluation.overlap.largest_weight == pytest.approx(1 / 0.6)
     change(

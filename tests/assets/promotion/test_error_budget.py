@@ -9,8 +9,9 @@ import pytest
 
 from assets.errors import DigestError
 from assets.evaluation.findings import Finding
-from assets.promotion import ledger, verdicts
-from assets.promotion.error_budget import before, error_budget, level_of
+from assets.promotion import experiment_entries, experiment_records, ledger, verdicts
+from assets.promotion.error_budget import before, error_budget, experiment_level, level_of
+from assets.promotion.experiment_records import LEVEL, Arm, Stage
 from assets.promotion.ledger_state import Decision, Entry
 from assets.promotion.verdicts import Verdict
 from assets.spec import ProductSpec
@@ -116,6 +117,72 @@ def test_a_verdict_that_could_compare_nothing_spends_nothing(home: Home) -> None
     assert entry.replaced == 1
     found = error_budget(home, declared(0.1), ledger.entries(home, "churn"))
     assert (found.spendings, found.left, found.next_level) == ((), 0.1, 0.025)
+
+
+def tried(home: Home, finding: str, *, kind: str = "test", level: float | None = 0.02, version: int = 7) -> Entry:
+    """A stage of an experiment whose arm is a model that is named after its version."""
+    arms = (Arm("treatment", version, f"{version:064d}", 0.5), Arm("control", 3, f"{3:064d}", 0.5))
+    declared = {"false_positive": 0.05} | ({} if level is None else {LEVEL: level})
+    stage = Stage("trial", kind, "0" * 32, arms, "2026-03-01", f"{finding} {len(ledger.entries(home))}", declared, {})
+    digest = experiment_records.write(home, "churn", stage)
+    decision = Decision(version, f"{version:064d}", "s" * 64, "tester", "why", digest, finding=f"trial:{finding}")
+    return experiment_entries.record(home, "churn", decision, after=ledger.standing(home, "churn").running)
+
+
+def test_an_experiment_that_promotes_nothing_is_a_test_that_did_not_reject(history: Home) -> None:
+    """From its start on, at the level that it was given; canaries and shadows do not ask whether an arm is better."""
+    before_it = error_budget(history, declared(0.1), ledger.entries(history, "churn"))
+    start = tried(history, "start", level=before_it.next_level)
+    runs = error_budget(history, declared(0.1), ledger.entries(history, "churn"))
+    assert [(item.entry, item.level, item.experiment) for item in runs.spendings[3:]] == [
+        (start.number, before_it.next_level, "trial")
+    ]
+    assert runs.next_level < before_it.next_level
+    assert "4 decisions against a champion (1 by experiments), 1 promotions" in runs.told
+    end = tried(history, "stop")
+    stopped = error_budget(history, declared(0.1), ledger.entries(history, "churn"))
+    assert [(item.entry, item.is_promotion) for item in stopped.spendings[3:]] == [(end.number, False)]
+    assert (stopped.spent, stopped.next_level) == (runs.spent, runs.next_level)
+    for kind in ("canary", "shadow"):
+        tried(history, "start", kind=kind)
+        tried(history, "stop", kind=kind)
+    assert len(error_budget(history, declared(0.1), ledger.entries(history, "churn")).spendings) == 4
+
+
+def test_what_the_gate_says_of_an_arm_is_the_experiments_test(history: Home) -> None:
+    """It has the experiment's level, is not paid for twice, and the promotion is one discovery; later ones are tests again."""
+    tried(history, "start", level=0.02)
+    entries = tuple(ledger.entries(history, "churn"))
+    assert level_of(history, declared(0.1), entries, (f"{7:064d}", "b" * 64, 3)) == 0.02
+    assert level_of(history, declared(0.1), entries, (f"{8:064d}", "b" * 64, 3)) != 0.02
+    tried(history, "decide treatment")
+    promotion = decided(history, 7, level=0.02, passes=True, snapshot="b")
+    found = error_budget(history, declared(0.1), ledger.entries(history, "churn"))
+    assert [(item.entry, item.level, item.is_promotion) for item in found.spendings[3:]] == [(promotion.number, 0.02, True)]
+    decided(history, 8, level=0.01, passes=False)
+    found = error_budget(history, declared(0.1), ledger.entries(history, "churn"))
+    assert [(item.level, item.is_promotion) for item in found.spendings[3:]] == [(0.02, True), (0.01, False)]
+
+
+def test_an_arm_that_the_gate_refuses_or_a_person_overrides_is_no_discovery(history: Home) -> None:
+    """The experiment has spent all the same; a level that no record holds is that of the declaration."""
+    tried(history, "start", level=None)
+    tried(history, "decide treatment")
+    decided(history, 7, level=0.05, passes=False)
+    tried(history, "start", version=9)
+    tried(history, "decide treatment", version=9)
+    decided(history, 9, level=0.02, passes=False, by_hand=True, overridden=True)
+    found = error_budget(history, declared(None), ledger.entries(history, "churn"))
+    assert [(item.level, item.is_promotion) for item in found.spendings[3:]] == [(0.05, False), (0.02, False)]
+
+
+def test_the_level_of_an_experiment_is_what_the_budget_leaves(history: Home) -> None:
+    """Without a budget, or with enough left, it is the declared one."""
+    entries = tuple(ledger.entries(history, "churn"))
+    left = error_budget(history, declared(0.1), entries).next_level
+    assert experiment_level(history, declared(None), entries, 0.05) == 0.05
+    assert experiment_level(history, declared(0.1), entries, 0.05) == left < 0.05
+    assert experiment_level(history, declared(0.1), entries, 0.001) == 0.001
 
 
 def test_a_report_shows_what_came_before_its_decision(history: Home) -> None:

@@ -22,8 +22,9 @@ from assets.errors import DigestError, ExperimentError, GateRefusedError, Ledger
 from assets.experiments import looks, stages, steering
 from assets.experiments.experiment_report import report
 from assets.monitoring import outcome_intake
-from assets.promotion import experiment_records, ledger, ledger_database
+from assets.promotion import experiment_records, ledger, ledger_database, registered_versions
 from assets.promotion.experiment_records import Stage
+from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
@@ -342,6 +343,52 @@ def test_deciding_for_the_treatment_asks_the_gate(home: Home) -> None:
     assert champion is not None
     assert (champion.version, champion.overridden) == (1, 1)
     assert "experiment trial" in champion.reason
+
+
+def test_a_kill_between_the_end_and_the_promotion_leaves_the_experiment_running(home: Home) -> None:
+    """Both are in the ledger or none: a process that is killed after it wrote the first has decided nothing."""
+    entry = stages.start(home, churn(), TRIAL, **WHO)
+    before, stage = ledger.entries(home, "churn"), stage_of(home)
+    assert stage is not None
+    verdict, judged = decisions.judged(home, churn(), 1, **WHO, override=True)
+    against = verdict.champion_digest
+    child = os.fork()
+    if child == 0:
+        append, written = ledger_database.append, []
+
+        def killed(connection: sqlite3.Connection, entry: Entry) -> None:
+            if written:
+                os.kill(os.getpid(), signal.SIGKILL)
+            append(connection, entry)
+            written.append(entry)
+
+        ledger_database.append = killed
+        try:
+            stages.decide(home, churn(), entry, stage.treatments[0], judged, evidence={}, instead_of=against, is_promoted=True)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert ledger.entries(home, "churn") == before
+    assert stage_of(home) is not None
+    assert [entry.event for entry in decide(home, churn(), "treatment", override=True, **WHO)] == ["experiment", "promotion"]
+
+
+def test_a_kill_after_a_decision_is_mended_by_the_next_command(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger holds the end and the promotion; services and MLflow follow it then."""
+    stages.start(home, churn(), TRIAL, **WHO)
+    with monkeypatch.context() as broken:
+        broken.setattr(stages, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            decide(home, churn(), "treatment", override=True, **WHO)
+    assert [entry.event for entry in ledger.entries(home, "churn")][-2:] == ["experiment", "promotion"]
+    assert "split" in pointed(home)
+    with suppress(ExperimentError):
+        stages.running(home, churn())
+    assert "split" not in pointed(home)
+    doctor.examine(home, ["churn"])
+    alias = registered_versions.holder(home, "churn", registered_versions.CHAMPION)
+    assert alias is not None
+    assert alias.version == 1
 
 
 def test_a_kill_between_ledger_and_services_leaves_the_champion_and_the_next_command_ends_it(
