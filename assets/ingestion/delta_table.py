@@ -124,7 +124,7 @@ class DeltaTable:
         return f"{self.told}: has no {what}. Its log tells of versions {first} to {last}: name one of them."
 
     def _unreadable(self, error: Exception) -> Exception:
-        if isinstance(error, (SourceError, OSError)) and not isinstance(error, FileNotFoundError):
+        if isinstance(error, SourceError):
             return error
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
         if type(error).__name__ == "TableNotFoundError":
@@ -134,9 +134,8 @@ class DeltaTable:
                 f"{self.told}: a file of version {getattr(self, 'version', '?')} is gone ({first}). The version was vacuumed, "
                 "or the table damaged: read a later version, or restore the file."
             )
-        if type(error).__module__.startswith(("deltalake", "_internal", "pyarrow", "builtins")) and not isinstance(
-            error, (AttributeError, KeyError, TypeError, NameError)
-        ):
+        libraries = ("deltalake", "_internal", "pyarrow")
+        if type(error).__module__.startswith(libraries) or isinstance(error, OSError | ValueError):
             return SourceError(f"{self.told}: cannot be read ({first}). Check its address, its log and your access to it.")
         return error
 
