@@ -98,6 +98,8 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, 
         more = f" ({len(problems) - 1} more like this after it)" if len(problems) > 1 else ""
         text = _explain(first, where, model)
         told = line(where) if drafted_for is None else f"drafted for {drafted_for}"
+        if not whole and where and where[0] in _OVERLAID.get(str(name), {}):
+            told = "params.yaml of the data repository"
         raise SpecificationError(f"{name}: {text.format(place=told)}{more}") from error
 
 

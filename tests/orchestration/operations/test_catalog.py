@@ -138,7 +138,7 @@ def test_others_read_it(world: World, ran: Home, tmp_path: Path) -> None:
     (output,) = snapshot["outputs"]
     assert output["facets"]["columnLineage"]["fields"]["carrier"]["inputFields"][0]["field"] == "carrier"
     assert output["outputFacets"]["outputStatistics"]["rowCount"] > 0
-    assert output["outputFacets"]["dataQualityAssertions"]["assertions"][0] == {"assertion": "contract", "success": True}
+    assert output["facets"]["dataQualityAssertions"]["assertions"][0] == {"assertion": "contract", "success": True}
 
     dcat.write(ran, found, tmp_path / "dcat.json", datetime.now(UTC))
     graph = json.loads((tmp_path / "dcat.json").read_text())

@@ -96,7 +96,7 @@ def test_a_round_trip_by_the_real_dvc(tmp_path: Path) -> None:
     world.told("run", "churn", "--from-dvc", f"{world.data}@{first}", home=again)
     world.told("dvc", "model", "churn", "--out", str(tmp_path / "there"), home=again)
     assert json.loads((tmp_path / "there" / "lineage.json").read_text()) == before
-    assert "0 to make" in world.told("run", "churn", "--from-dvc", f"{world.data}@{second}").splitlines()[0]
+    assert "nothing changed: 0 of" in world.told("run", "churn", "--from-dvc", f"{world.data}@{second}")
     assert "has no revision 'nowhere'" in world.told("run", "churn", "--from-dvc", f"{world.data}@nowhere", code=1)
     assert "--from-dvc needs a PRODUCT" in world.told("run", "--from-dvc", str(world.data), code=1)
     assert "is no data repository of Loopline" in world.told("run", "churn", "--from-dvc", str(tmp_path), code=1)
