@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -73,7 +74,7 @@ class StoreServer:
             raise StoreError("SeaweedFS is not installed. `make store` sets it up and starts it.")
         self.folder.mkdir(parents=True, exist_ok=True)
         _keys(self.folder)
-        self.ports = self.ports or (_free(), _free(), _free(), self.port or _free())
+        self.ports = self.ports or _ports(self.folder, self.port)
         told = [f"{name}={port}" for name, port in zip(PORTS, self.ports, strict=True)]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -140,6 +141,7 @@ def running(folder: Path, port: int | None = None) -> Iterator[StoreServer]:
 def main() -> None:
     """Start a server, say how it is reached, and keep it until it is told to end."""
     folder = Path(sys.argv[1]).expanduser().absolute()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with running(folder, PORT) as server:
         for name, value in server.environment.items():
             print(f"export {name}={value}")  # noqa: T201 - to be taken over by a shell
@@ -161,6 +163,14 @@ def _keys(folder: Path) -> tuple[str, str]:
     return held["accessKey"], held["secretKey"]
 
 
+def _ports(folder: Path, port: int | None) -> tuple[int, ...]:
+    """The ports of a server, the same each time: what it keeps names them."""
+    path = folder / "ports.json"
+    if not path.exists():
+        path.write_text(json.dumps([_free(), _free(), _free(), port or _free()]), encoding="utf-8")
+    return tuple(json.loads(path.read_bytes()))
+
+
 def _free() -> int:
     """A port that is free, as is the one of its own protocol, below those that the system gives to connections."""
     while True:
@@ -174,4 +184,7 @@ def _free() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StoreError as error:
+        sys.exit(f"error {error}")

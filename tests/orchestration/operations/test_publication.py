@@ -114,6 +114,15 @@ def test_commands_take_and_publish_and_are_refused_elsewhere(home: Home, tmp_pat
     assert command(home, url, "store", "pull").returncode == 0
     assert "revoked" in command(home, url, "key", "list").stdout
     assert "as published" in command(home, url, "store", "verify", "--deep").stdout
+    assert command(home, url, "verify").returncode == 0
+    for pack in (tmp_path / "store" / "packs").iterdir():
+        pack.unlink()
+    damaged = command(home, url, "verify")
+    assert damaged.returncode == 1
+    assert "missing" in damaged.stdout
+    assert "store push --whole" in damaged.stdout
+    assert command(home, url, "store", "push", "--whole").returncode == 0
+    assert command(home, url, "verify").returncode == 0
     elsewhere = command(home, (tmp_path / "elsewhere").as_uri(), "prune")
     assert elsewhere.returncode == 1
     assert "is published to" in elsewhere.stderr
