@@ -1,0 +1,1 @@
+"""Figures of where data lives: stores, lake tables, and features as a store."""
