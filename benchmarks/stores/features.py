@@ -75,8 +75,9 @@ def made(home: Home, rows: int, keys: int, entities: int, asked: Path) -> None:
         connection.execute("set memory_limit = '2GB'")
         connection.execute(f"set temp_directory = {literal(str(home.temporary))}")
         connection.execute(
-            f"copy (select i as reading, (i % {keys})::bigint as row_id, {moment.format('i')} + to_microseconds(i) as known_at, "
-            f"{numbers}, true as label from range({rows}) as made(i) order by known_at) to {literal(str(draft))} (format parquet)"
+            f"copy (select i as reading, (i % {keys})::bigint as row_id, {moment.format('i')} + to_microseconds(i) "
+            f"as known_at, {numbers}, true as label from range({rows}) as made(i) order by known_at) "
+            f"to {literal(str(draft))} (format parquet)"
         )
         connection.execute(
             f"copy (select (hash(i * 7) % {keys})::bigint as row_id, {moment.format('i * 3')} as asked_at "
