@@ -71,7 +71,9 @@ async def look_up(served: Served, store: OnlineStore, body: bytes) -> tuple[Row,
     parts, given = bodies.decode(body)
     text = key_text(parts)
     filling, found = await store.read(text)
-    _require_same(served, filling)
+    if filling is not bodies.filling:
+        _require_same(served, filling)
+        bodies.lay_out(filling)
     if found is None:
         named = ", ".join(f"{name} {value}" for name, value in zip(bodies.key, parts, strict=True))
         raise RefusedError(
@@ -81,9 +83,10 @@ async def look_up(served: Served, store: OnlineStore, body: bytes) -> tuple[Row,
         )
     now = datetime.now(UTC)
     known_at = None if found[KNOWN_AT] is None else EPOCH + timedelta(microseconds=found[KNOWN_AT])
-    values = dict(zip(filling.features, found[VALUES:], strict=True))
     age = None if known_at is None else (now - known_at).total_seconds()
-    stale = [] if age is None else [name for name in bodies.looked_up if age > _seconds(online, name)]
+    stale = (
+        [] if age is None or bodies.ttl_hours is None else [name for name in bodies.looked_up if age > _seconds(online, name)]
+    )
     if age is not None and stale and online["stale"] == "refuse":
         more = f" and {len(stale) - MOST} more" if len(stale) > MOST else ""
         hours = min(online["ttl_hours"][name] for name in stale)
@@ -93,7 +96,6 @@ async def look_up(served: Served, store: OnlineStore, body: bytes) -> tuple[Row,
             f"{hours:g} are allowed (serving.online.ttl_hours). Send the whole row to /predict, or ask again "
             "once they were published.",
         )
-    used = {name: None if name in stale else values[name] for name in bodies.looked_up}
     told = None if known_at is None else known_at.isoformat(timespec="microseconds")
     key = dict(zip(bodies.key, parts, strict=True))
     asked_at, held = now.isoformat(timespec="microseconds"), (bodies.request, bodies.ttl_hours)
@@ -105,7 +107,7 @@ async def look_up(served: Served, store: OnlineStore, body: bytes) -> tuple[Row,
         "snapshot_digest": filling.snapshot,
         "filled_at": filling.filled_at,
     }
-    return bodies.row(parts, given, used), looked, freshness
+    return bodies.row(parts, given, found[VALUES:], stale), looked, freshness
 
 
 def _seconds(online: Mapping[str, Any], name: str) -> float:

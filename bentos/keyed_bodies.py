@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from bentos import schemas
 from bentos.bodies import REFUSED, STRICT, Row, field_of
+from bentos.online_store import Filling
 from bentos.schemas import typed
 
 KEY_PARTS: dict[str, Any] = {"text": Annotated[str, Field(min_length=1, max_length=200)], "number": int | float}
@@ -45,6 +46,10 @@ class KeyedBodies:
         given: Any = msgspec.defstruct("Given", fields, rename=_names(fields, self.request), **STRICT)
         needed = any(signature["features"][name]["required"] for name in self.request)
         whole: list[Any] = [("key", key), ("features", given) if needed else ("features", given | None, None)]
+        self.is_key_feature = any(name in self.key for name in self.features)
+        self.filling: Filling | None = None
+        """What the store held when it was last laid out: a store says the same object until it is filled anew."""
+        self._places: tuple[int, ...] = ()
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Keyed", whole, **STRICT))
         self._checked: TypeAdapter[Any] = TypeAdapter(body_type(signature, online))
         self._row: TypeAdapter[Any] = TypeAdapter(schemas.row_type(dict(signature)))
@@ -66,26 +71,40 @@ class KeyedBodies:
             features = checked.get("features") or {}
             return tuple(checked["key"][name] for name in self.key), tuple(features.get(name) for name in self.request)
 
-    def row(self, key: Sequence[Any], given: Sequence[Any], looked_up: Mapping[str, Any]) -> Row:
+    def lay_out(self, filling: Filling) -> None:
+        """Take note of where each feature of a row is found; once for each filling, as finding takes longer than reading."""
+        beside = (*self.key, *self.request)
+        looked_up = {name: len(beside) + place for place, name in enumerate(filling.features)}
+        places = {**looked_up, **{name: place for place, name in enumerate(beside)}}
+        self._places, self.filling = tuple(places[name] for name in self.features), filling
+
+    def row(self, key: Sequence[Any], given: Sequence[Any], found: Sequence[Any], stale: Collection[str]) -> Row:
         """The whole row of a request; what is looked up was held against the contract when it was published.
+
+        Parameters
+        ----------
+        key, given : sequence
+            From `decode`.
+        found : sequence
+            The features of the key, in the order of the filling that was laid out.
+        stale : collection of str
+            The features that are too old, and left out.
 
         Raises
         ------
         pydantic.ValidationError
             If a value is missing that the model needs, or a part of the key is no value of the feature that it is.
         """
-        named = {**looked_up, **dict(zip(self.key, key, strict=True)), **dict(zip(self.request, given, strict=True))}
-        row = tuple(map(named.get, self.features))
-        if any(value is None and needed for value, needed in zip(row, self.required, strict=True)) or self._keyed:
+        all_values = (*key, *given, *found)
+        row = tuple([all_values[place] for place in self._places])
+        if stale:
+            row = tuple(None if name in stale else value for name, value in zip(self.features, row, strict=True))
+        # a part of the key is checked by nothing else
+        if self.is_key_feature or (None in row and any(v is None and n for v, n in zip(row, self.required, strict=True))):
             present = {name: value for name, value in zip(self.features, row, strict=True) if value is not None}
             checked = self._row.validate_python(present)
             row = tuple(map(checked.get, self.features))
         return row
-
-    @property
-    def _keyed(self) -> bool:
-        """Whether a feature is a part of the key, which nothing has checked."""
-        return any(name in self.key for name in self.features)
 
 
 def body_type(signature: Mapping[str, Any], online: Mapping[str, Any]) -> Any:

@@ -6,11 +6,13 @@ no write-ahead log, and can lie on a disk that is mounted read-only.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from pydantic_core import from_json, to_json
 
 from bentos.refusals import RefusedError
@@ -101,7 +103,7 @@ class SqliteStore:
         if self.path is None:
             raise _unavailable(f"{VARIABLE} names no file")
         try:
-            found = self.path.stat()
+            found = os.stat(self.path)  # noqa: PTH116 - at each request: a third of the time of a Path's
             if self.seen != (found.st_ino, found.st_mtime_ns):
                 self._open(self.path)
                 self.seen = found.st_ino, found.st_mtime_ns
@@ -111,7 +113,7 @@ class SqliteStore:
         except (OSError, sqlite3.Error, TypeError, ValueError) as error:
             self.seen = None
             raise _unavailable(f"{type(error).__name__}") from error
-        return self.filling, None if row is None else from_json(row[0])
+        return self.filling, None if row is None else msgspec.json.decode(row[0])
 
     async def close(self) -> None:
         """See `OnlineStore`."""
@@ -169,7 +171,7 @@ class RedisStore:
             raise _unavailable("it is empty")
         if told != self.told or self.filling is None:
             self.told, self.filling = told, Filling(**from_json(told))
-        return self.filling, None if row is None else from_json(row)
+        return self.filling, None if row is None else msgspec.json.decode(row)
 
     async def close(self) -> None:
         """See `OnlineStore`."""

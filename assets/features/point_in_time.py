@@ -102,19 +102,25 @@ def rows_by_key(connection: duckdb.DuckDBPyConnection, lookup: Lookup, snapshot:
     given = [*lookup.key, *([] if lookup.known_at is None else [lookup.known_at])]
     whole = " and ".join(f"{identifier(column)} is not null" for column in given)
     columns = ", ".join(identifier(column) for column in (*lookup.key, *lookup.features))
-    entity = f"{identifier(lookup.entity)}::varchar"
+    is_key = lookup.key == (lookup.entity,)
+    entity = "null::varchar" if is_key else f"{identifier(lookup.entity)}::varchar"
     rows = f"from {parquet(str(snapshot))} where {whole}"
-    if lookup.key == (lookup.entity,):  # the contract holds it to one row an entity
-        connection.execute(
-            f"create or replace temp view {name} as select {columns}, {known_at} as known_at, null::varchar as entity {rows}"
-        )
-        return
-    connection.execute(
-        f"create or replace temp table {name} as "
-        f"select {columns}, {known_at} as known_at, max({entity}) as entity {rows} group by all"
-    )
     by = ", ".join(identifier(column) for column in (*lookup.key, "known_at"))
-    twice = connection.execute(f"select {by}, count(*) from {name} group by {by} having count(*) > 1 limit 1").fetchone()
+    connection.execute(f"drop table if exists {name}_once")
+    connection.execute(
+        f"create or replace temp view {name} as select {columns}, {known_at} as known_at, {entity} as entity {rows}"
+    )
+    if is_key:  # the contract holds it to one row an entity
+        return
+    repeated = f"select {by}, count(*) from {{}} group by {by} having count(*) > 1 limit 1"
+    if connection.execute(repeated.format(name)).fetchone() is None:
+        return
+    # rows that agree in what is looked up are one
+    connection.execute(
+        f"create temp table {name}_once as select * exclude (entity), max(entity) as entity from {name} group by all"
+    )
+    connection.execute(f"create or replace temp view {name} as from {name}_once")
+    twice = connection.execute(repeated.format(name)).fetchone()
     if twice is not None:
         values = ", ".join(f"{column} {value}" for column, value in zip(lookup.key, twice, strict=False))
         moment = "" if lookup.known_at is None else f" and the moment {twice[-2]}"

@@ -44,7 +44,7 @@ def serve(product: str, host: str, port: int | None, **options: Any) -> None:
         from assets.serving import bento_package, service_access
         from orchestration.declarations import products, service_port
 
-        products(product)
+        spec = products(product)[0][0]
         access = service_access.AccessOptions(service_access.address(host), **options)
         port = service_port(product) if port is None else port
         require_free(access.host, port, f"loopline serve {product} --port {{}}")
@@ -55,7 +55,8 @@ def serve(product: str, host: str, port: int | None, **options: Any) -> None:
         environment = {**resources.service_environment(home, product, pointer), **variables}
     scheme = "http" if access.tls_certificate is None else "https"
     admin = "" if access.admin_port is None else f"; /model and /metrics on port {access.admin_port}"
-    told_paths = "/predict, /predict_batch, /explain" + ("" if admin else ", /model, /metrics")
+    by_key = "" if spec.serving.online is None else ", /predict_by_key"
+    told_paths = f"/predict, /predict_batch{by_key}, /explain" + ("" if admin else ", /model, /metrics")
     click.echo(f"{tag} on {scheme}://{host}:{port}: {told_paths}, and / for all of them{admin}.")
     if not ip_address(access.host).is_loopback:
         click.echo(f"Asked under these names only: {', '.join(service_access.hosts(access))} (--allowed-host).", err=True)
