@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
+from assets.features import lake_tables
 from assets.features.lake_asset import publish_to_lake
 from assets.features.snapshot_asset import publish_snapshot
 from assets.ingestion import landing
 from assets.promotion.ledger_state import Entry
+from assets.promotion.registry_retention import Stored
 from assets.spec import SourceSpec
 from assets.storage.home import Home
 from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import Source
 from orchestration.dagster_resources import HomeResource
-from orchestration.operations import lineage
+from orchestration.operations import lineage, prune
+from orchestration.operations.prune import Pruned
+from orchestration.operations.retention import Retention
 from orchestration.staleness.run_loop import run
 from tests import lake, shop
 
@@ -79,3 +85,32 @@ def test_a_product_that_publishes_has_the_asset(home: Home, tmp_path: Path) -> N
         return {key.to_user_string() for key in graph.get_all_asset_keys()}
 
     assert keys(publish="iceberg") - keys() == {"churn/lake"}
+
+
+def test_prune_keeps_the_versions_that_kept_snapshots_became(home: Home, tmp_path: Path) -> None:
+    """The current one, and the one that a kept model was trained on; the one between them goes."""
+    spec = shop.product("churn", publish="delta", retention={"snapshots_days": 0, "refused_days": 0})
+    customers, digests = shop.customers(600), []
+    for age in (30, 40, 50):
+        customers["age"] = age
+        customers.to_csv(tmp_path / "customers.csv", index=False)
+        own = spec.as_source()
+        assert own is not None
+        landing.land(home, own, "data", tmp_path)
+        digests.append(publish_snapshot(home, spec).data_version)
+        publish_to_lake(home, spec)
+    challenger = Stored(1, "run", "model", "m" * 64, digests[0], is_challenger=True, is_pruned=False, folders=())
+    done = Pruned()
+    rule = Retention(home, spec, [challenger], datetime.now(UTC) + timedelta(days=1))
+    prune._tidy_lake(home, rule, done, is_dry=False)
+    assert done.items["files of lake tables"] == 1
+    table = lake_tables.found(home, "churn", lake_tables.SNAPSHOT)
+    assert table is not None
+    for digest, is_kept in zip(digests, (True, False, True), strict=True):
+        version = lake_tables.version_of(table, digest)
+        assert version is not None
+        if is_kept:
+            table.write(version, tmp_path / "rows.parquet")
+        else:
+            with pytest.raises(FileNotFoundError):
+                table.write(version, tmp_path / "rows.parquet")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +21,7 @@ from assets.features.snapshot_asset import publish_snapshot
 from assets.features.snapshots import Snapshot
 from assets.ingestion import landing
 from assets.spec import ProductSpec
-from assets.storage.home import Home
+from assets.storage.home import REPOSITORY, Home
 from tests import shop
 
 FORMATS = ("delta", "iceberg")
@@ -204,3 +207,22 @@ def test_a_product_with_other_columns_goes_on_in_the_same_table(home: Home, tmp_
         else:
             with pytest.raises(DataError, match=r"monthly_predictions: the predictions of 2020-02 have other columns"):
                 lake_tables.publish_predictions(home, spec, month, rows, digest=month, told={})
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_publication_that_is_killed_leaves_the_version_before(home: Home, tmp_path: Path, kind: str) -> None:
+    """Readers meet a whole version, and the next publication is that of a table that nobody killed."""
+    spec, customers = product(kind), shop.customers(3000)
+    first = snapshot(home, tmp_path, spec, customers[:1500])
+    second = snapshot(home, tmp_path, spec, customers[700:])
+    digests = {item.digest: lake_tables.rows_digest(home, item.path) for item in (first, second)}
+    command = [sys.executable, "-m", "tests.assets.features.published_until_killed", str(home.root), kind]
+    for seconds in ("0.02", "0.15"):
+        assert subprocess.run([*command, seconds], cwd=REPOSITORY, check=False).returncode == -signal.SIGKILL
+        held_now = held(home)
+        last = held_now.versions()[-1]
+        assert lake_tables.digest_of(home, held_now, last) == digests[last.digest]
+    for item in (first, second):
+        lake_tables.publish_snapshot(home, spec, item)
+        last = held(home).versions()[-1]
+        assert (last.digest, lake_tables.digest_of(home, held(home), last)) == (item.digest, digests[item.digest])
