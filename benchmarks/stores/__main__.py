@@ -13,11 +13,13 @@ from types import ModuleType
 
 from assets.storage.home import REPOSITORY
 from benchmarks.measuring import machine, table
-from benchmarks.stores import loop, publication
+from benchmarks.stores import features, lake, loop, publication
 
 SECTIONS: dict[str, ModuleType] = {
     "The loop in a published home": loop,
     "Kills, and machines that append at once": publication,
+    "Lake tables": lake,
+    "Features as a store": features,
 }
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""
 PAGE = REPOSITORY / "docs" / "measured" / "stores.md"

@@ -60,7 +60,6 @@ def events(namespace: str, datasets: Sequence[Dataset]) -> Iterator[dict[str, An
                 "facets": {
                     "parent": _facet(
                         "1-2-0/ParentRunFacet",
-                        "ParentRunFacet",
                         run={"runId": item.run_id},
                         job={"namespace": namespace, "name": "loopline run"},
                     )
@@ -70,19 +69,16 @@ def events(namespace: str, datasets: Sequence[Dataset]) -> Iterator[dict[str, An
                 "namespace": namespace,
                 "name": item.name,
                 "facets": {
-                    "documentation": _facet(
-                        "1-1-0/DocumentationJobFacet", "DocumentationJobFacet", description=item.description
-                    ),
+                    "documentation": _facet("1-1-0/DocumentationJobFacet", description=item.description),
                     "jobType": _facet(
                         "2-0-4/JobTypeJobFacet",
-                        "JobTypeJobFacet",
                         processingType="BATCH",
                         integration="LOOPLINE",
                         jobType="ASSET",
                     ),
                 },
             },
-            "inputs": [_named(namespace, known[name]) for name in item.producers if name in known],
+            "inputs": [_input(namespace, known[name]) for name in item.producers if name in known],
         }
         yield {**common, "eventType": "START", "eventTime": began.isoformat(), "outputs": [_named(namespace, item)]}
         yield {**common, "eventType": "COMPLETE", "eventTime": item.made_at.isoformat(), "outputs": [_output(namespace, item)]}
@@ -92,25 +88,30 @@ def _named(namespace: str, item: Dataset) -> dict[str, Any]:
     return {"namespace": namespace, "name": item.name}
 
 
+def _input(namespace: str, item: Dataset) -> dict[str, Any]:
+    """What was read, with the results of its checks: who reads it rests on them."""
+    assertions = [{"assertion": check.name, "success": check.passed} for check in item.checks if check.passed is not None]
+    facets = (
+        {"dataQualityAssertions": _facet("1-1-0/DataQualityAssertionsDatasetFacet", assertions=assertions)}
+        if assertions
+        else {}
+    )
+    return {**_named(namespace, item), "inputFacets": facets}
+
+
 def _output(namespace: str, item: Dataset) -> dict[str, Any]:
     fields = [{"name": column.name, "type": column.type, "description": column.promise} for column in item.columns]
     facets = {
-        "documentation": _facet("1-1-0/DocumentationDatasetFacet", "DocumentationDatasetFacet", description=item.description),
-        "ownership": _facet("1-0-1/OwnershipDatasetFacet", "OwnershipDatasetFacet", owners=[{"name": item.owner}]),
-        "version": _facet("1-0-1/DatasetVersionDatasetFacet", "DatasetVersionDatasetFacet", datasetVersion=item.digest),
+        "documentation": _facet("1-1-0/DocumentationDatasetFacet", description=item.description),
+        "ownership": _facet("1-0-1/OwnershipDatasetFacet", owners=[{"name": item.owner}]),
+        "version": _facet("1-0-1/DatasetVersionDatasetFacet", datasetVersion=item.digest),
     }
     if fields:
-        facets["schema"] = _facet("1-2-0/SchemaDatasetFacet", "SchemaDatasetFacet", fields=fields)
+        facets["schema"] = _facet("1-2-0/SchemaDatasetFacet", fields=fields)
     if traced := {column.name: _traced(namespace, column) for column in item.columns if column.made_of}:
-        facets["columnLineage"] = _facet("1-2-0/ColumnLineageDatasetFacet", "ColumnLineageDatasetFacet", fields=traced)
+        facets["columnLineage"] = _facet("1-2-0/ColumnLineageDatasetFacet", fields=traced)
     counted = {name: value for name, value in {"rowCount": item.rows, "size": item.size_bytes}.items() if value is not None}
-    out = {
-        "outputStatistics": _facet("1-0-2/OutputStatisticsOutputDatasetFacet", "OutputStatisticsOutputDatasetFacet", **counted)
-    }
-    if assertions := [{"assertion": check.name, "success": check.passed} for check in item.checks if check.passed is not None]:
-        facets["dataQualityAssertions"] = _facet(
-            "1-1-0/DataQualityAssertionsDatasetFacet", "DataQualityAssertionsDatasetFacet", assertions=assertions
-        )
+    out = {"outputStatistics": _facet("1-0-2/OutputStatisticsOutputDatasetFacet", **counted)}
     return {**_named(namespace, item), "facets": facets, "outputFacets": out}
 
 
@@ -119,6 +120,6 @@ def _traced(namespace: str, column: Column) -> dict[str, Any]:
     return {"inputFields": [{"namespace": namespace, "name": name, "field": field} for name, _, field in found]}
 
 
-def _facet(place: str, kind: str, **told: Any) -> dict[str, Any]:
-    name = place.partition("/")[2]
-    return {"_producer": PRODUCER, "_schemaURL": f"{FACETS}/{place}.json#/$defs/{kind or name}", **told}
+def _facet(place: str, **told: Any) -> dict[str, Any]:
+    """A facet by its version and name, such as ``1-2-0/SchemaDatasetFacet``."""
+    return {"_producer": PRODUCER, "_schemaURL": f"{FACETS}/{place}.json#/$defs/{place.partition('/')[2]}", **told}

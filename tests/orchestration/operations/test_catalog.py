@@ -52,7 +52,11 @@ EVENT: dict[str, Any] = {
         "dataset": {
             "type": "object",
             "required": ["namespace", "name"],
-            "properties": {"facets": {"$ref": "#/$defs/facets"}, "outputFacets": {"$ref": "#/$defs/facets"}},
+            "properties": {
+                "facets": {"$ref": "#/$defs/facets"},
+                "outputFacets": {"$ref": "#/$defs/facets"},
+                "inputFacets": {"$ref": "#/$defs/facets"},
+            },
         },
     },
 }
@@ -138,7 +142,10 @@ def test_others_read_it(world: World, ran: Home, tmp_path: Path) -> None:
     (output,) = snapshot["outputs"]
     assert output["facets"]["columnLineage"]["fields"]["carrier"]["inputFields"][0]["field"] == "carrier"
     assert output["outputFacets"]["outputStatistics"]["rowCount"] > 0
-    assert output["facets"]["dataQualityAssertions"]["assertions"][0] == {"assertion": "contract", "success": True}
+    model = next(event for event in lines if event["job"]["name"] == "flight_delay/model")
+    (read_by_it,) = [item for item in model["inputs"] if item["name"] == "flight_delay/snapshot"]
+    assertions = read_by_it["inputFacets"]["dataQualityAssertions"]["assertions"]
+    assert {"assertion": "contract", "success": True} in assertions
 
     dcat.write(ran, found, tmp_path / "dcat.json", datetime.now(UTC))
     graph = json.loads((tmp_path / "dcat.json").read_text())
