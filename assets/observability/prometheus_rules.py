@@ -124,7 +124,8 @@ def _of_product(spec: ProductSpec) -> list[dict[str, Any]]:
 def _of_experiments(spec: ProductSpec, own: str) -> list[dict[str, Any]]:
     """Of the arms of all experiments; which one is the control, the declaration says."""
     arms = f"sum by (experiment, arm) (rate(loopline_arm_requests_total{{{own}}}[5m]))"
-    answered = f'sum(rate(loopline_requests_total{{{own}, path=~"/predict|/predict_batch", status="200"}}[15m]))'
+    paths = "/predict|/predict_batch|/predict_by_key"
+    answered = f'sum(rate(loopline_requests_total{{{own}, path=~"{paths}", status="200"}}[15m]))'
     return [
         _rule(
             "ArmErrors",
