@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from assets.storage.home import Home
 
@@ -26,15 +26,7 @@ def exclusive(lock_file: Path, *, on_wait: Any = None) -> Iterator[None]:
     on_wait : callable, optional
         Called once with the holder's process id when the lock is taken and this process must wait.
     """
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if on_wait is not None:
-                stream.seek(0)
-                on_wait(stream.read().strip() or "unknown")
-            fcntl.flock(stream, fcntl.LOCK_EX)
+    with _held(lock_file, fcntl.LOCK_EX, on_wait) as stream:
         stream.seek(0)
         stream.truncate()
         stream.write(str(os.getpid()))
@@ -51,16 +43,22 @@ def shared(lock_file: Path, *, on_wait: Any = None) -> Iterator[None]:
     lock_file, on_wait
         As in `exclusive`.
     """
+    with _held(lock_file, fcntl.LOCK_SH, on_wait):
+        yield
+
+
+@contextlib.contextmanager
+def _held(lock_file: Path, kind: int, on_wait: Any) -> Iterator[IO[str]]:
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("a+") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if on_wait is not None:
                 stream.seek(0)
                 on_wait(stream.read().strip() or "unknown")
-            fcntl.flock(stream, fcntl.LOCK_SH)
-        yield
+            fcntl.flock(stream, kind)
+        yield stream
 
 
 @contextlib.contextmanager
