@@ -41,10 +41,10 @@ class MeasuredPage:
             began = time.monotonic()
             text = section(self.sections[names[name]])
             told = f"{time.monotonic() - began:.0f} s on a machine with {machine()}, {datetime.now(UTC).date()}."
-            self._write(names[name], f"{text}\n\n{told}\n")
+            self.write(names[name], f"{text}\n\n{told}\n")
             print(f"## {names[name]}\n{text}\n{told}\n", flush=True)
 
-    def _write(self, title: str, text: str) -> None:
+    def write(self, title: str, text: str) -> None:
         """Put a section into the page, in the order of the sections; others stay as they are."""
         before = self.path.read_text(encoding="utf-8").split("\n## ")[1:] if self.path.exists() else []
         found = {name: rest for name, _, rest in (part.partition("\n\n") for part in before)} | {title: text}

@@ -11,6 +11,7 @@ from assets.methods import effects
 from benchmarks.experiments import __main__ as bench
 from benchmarks.experiments import simulated
 from benchmarks.experiments.canary import REQUESTS
+from benchmarks.measured_page import MeasuredPage
 
 
 def test_simulated_money_has_the_moments_that_the_bench_compares_with() -> None:
@@ -41,12 +42,12 @@ def test_simulated_normal_outcomes_have_a_variance_of_one() -> None:
     assert effect.value[-1].std() == pytest.approx(1 / np.sqrt(1000), rel=0.1)
 
 
-def test_a_section_takes_its_place_in_the_page_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_section_takes_its_place_in_the_page_and_others_stay(tmp_path: Path) -> None:
     """In the order of the sections, whichever was measured last."""
-    monkeypatch.setattr(bench, "PAGE", tmp_path / "experiments.md")
+    page = MeasuredPage(tmp_path / "experiments.md", bench.TOP, bench.SECTIONS)
     for title, text in (("Speed", "fast\n"), ("Coverage", "much\n"), ("Speed", "faster\n")):
-        bench.write(title, text)
-    written = bench.PAGE.read_text(encoding="utf-8")
+        page.write(title, text)
+    written = page.path.read_text(encoding="utf-8")
     assert written.startswith(bench.TOP)
     assert written.removeprefix(bench.TOP) == "\n## Coverage\n\nmuch\n\n## Speed\n\nfaster\n"
 
