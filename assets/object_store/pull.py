@@ -281,4 +281,5 @@ def _put_aside(home: Home, mine: LocalChanges) -> Path:
     for path, file in mine.changed.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file.source, folder / path)
+        (folder / path).chmod(file.mode)
     return folder

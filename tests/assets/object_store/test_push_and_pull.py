@@ -111,6 +111,8 @@ def test_two_that_change_the_same_one_is_told(filled: Home, other: Home, url: st
     write_json(filled.reports / "churn" / "0.json", {"by": "here"})
     write_json(other.reports / "churn" / "0.json", {"by": "there"})
     write_json(other.reports / "churn" / "new.json", {"by": "there"})
+    (other.keys / "churn.json").write_text('{"by": "there"}')
+    manifest.record(other.keys)
     pushing.push(here)
     before = files(other)
     for refused in (lambda: pushing.push(there), lambda: pulling.pull(there)):
@@ -121,6 +123,7 @@ def test_two_that_change_the_same_one_is_told(filled: Home, other: Home, url: st
     taken = pulling.pull(there, aside=True)
     assert taken.aside is not None
     assert b"there" in (taken.aside / "reports" / "churn" / "0.json").read_bytes()
+    assert (taken.aside / "keys" / "churn.json").stat().st_mode & 0o777 == 0o600
     assert b"there" in (taken.aside / "reports" / "churn" / "new.json").read_bytes()
     assert files(other) == files(filled)
     write_json(other.reports / "churn" / "0.json", {"by": "there"})
