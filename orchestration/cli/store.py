@@ -138,6 +138,7 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
 
             found = publication.required(home, wanted)
             publication.take(found, waiting)
+            publication.before_command(found, path)
         failed: SystemExit | None = None
         try:
             answer = invoke(context)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from assets.errors import StoreError
@@ -28,6 +29,7 @@ from assets.object_store.pull import Published, Pulled
 from assets.object_store.push import Pushed
 from assets.promotion import published_ledger
 from assets.storage.drafts import draft_folder
+from assets.storage.durability import sync
 from assets.storage.home import Home
 from assets.storage.home_files import STORE
 from assets.storage.home_identity import identity_of
@@ -145,12 +147,26 @@ def publish_served(store: HomeStore, product: str) -> None:
     push.push(store, lambda path: path.startswith(f"served/{product}/"))
 
 
+def before_command(store: HomeStore, command: str) -> None:
+    """Note that erased bytes are to be deleted from the store, so that a later command does it if this one cannot."""
+    if command == "forget":
+        _erasing(store).parent.mkdir(parents=True, exist_ok=True)
+        _erasing(store).touch()
+        sync(_erasing(store).parent)
+
+
 def after_command(store: HomeStore, command: str) -> None:
-    """Publish what a command changed; what it removed for good is deleted from the store too."""
-    if command in ("prune", "forget"):
-        tidy.tidy(store, erase=command == "forget")
+    """Publish what a command changed; what it removed for good, or an earlier one erased, is deleted from the store too."""
+    is_erasing = _erasing(store).exists()
+    if command == "prune" or is_erasing:
+        tidy.tidy(store, erase=is_erasing)
+        _erasing(store).unlink(missing_ok=True)
     else:
         push.push(store)
+
+
+def _erasing(store: HomeStore) -> Path:
+    return store.home.root / STORE / "erasing"
 
 
 def standing(store: HomeStore) -> Standing:

@@ -19,6 +19,7 @@ from assets.object_store.address import address_of, declared
 from assets.object_store.push import push
 from assets.promotion import ledger
 from assets.storage.home import REPOSITORY, Home
+from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import fill, opened
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS
@@ -122,6 +123,22 @@ def test_commands_take_and_publish_and_are_refused_elsewhere(home: Home, tmp_pat
     assert not (tmp_path / "elsewhere").exists()
     assert command(home, url, "store", "move", (tmp_path / "elsewhere").as_uri()).returncode == 0
     assert (tmp_path / "elsewhere" / "store.json").exists()
+
+
+def test_an_erasure_that_did_not_reach_the_store_is_carried_on_by_the_next_command(
+    home: Home, tmp_path: Path, url: str
+) -> None:
+    """A server that is down, or a kill, after the rows were erased here: their bytes do not stay in a shared object."""
+    store, page = opened(fill(home), url), home.reports / "churn" / "0.json"
+    write_json(page, {"person": "C00815"})
+    push(store)
+    publication.before_command(store, "forget")
+    write_json(page, {"person": "erased"})
+    publication.after_command(store, "key create")
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file() and b"C00815" in path.read_bytes()]
+    store.bucket.requests.clear()
+    publication.after_command(store, "key create")
+    assert not store.bucket.requests
 
 
 def test_a_home_is_not_moved_where_it_cannot_be(home: Home, tmp_path: Path, url: str) -> None:
