@@ -203,5 +203,6 @@ def opened(promised: dict[str, Any], product: str, environment: Mapping[str, str
 
 def _unavailable(why: str) -> RefusedError:
     return RefusedError(
-        503, f"The online store of features cannot be read ({why}). Fill it with `loopline run`, and try again."
+        503,
+        f"The online store of features cannot be read ({why}). Fill it with `loopline features fill PRODUCT`, and try again.",
     )

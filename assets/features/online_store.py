@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 BATCH = 20_000
 """Rows that are written together."""
+DRAFT_SECONDS = 3600
+"""How long after its last write Redis keeps what a killed filling left."""
 FILE, RECORD = "features.sqlite", "current.json"
 
 
@@ -175,13 +178,14 @@ def _redis(address: str, product: str, credentials: Credentials) -> Iterator[_St
             f"{product}: its online store is {address}, and redis is not installed. Run `make stores`."
         ) from error
     given: dict[str, Any] = {"username": credentials.user, "password": credentials.password, "decode_responses": True}
-    name, draft = hash_of(product), f"{hash_of(product)}:draft"
+    name = hash_of(product)
+    draft = f"{name}:draft:{uuid.uuid4().hex}"  # of this filling alone: another machine may fill at the same time
     try:
         with redis.Redis.from_url(address, socket_timeout=30, socket_connect_timeout=SECONDS, **given) as client:
-            client.unlink(draft)  # what a killed filling left
 
             def write(rows: Sequence[tuple[str, str]]) -> None:
                 client.hset(draft, mapping=dict(rows))
+                client.expire(draft, DRAFT_SECONDS)
 
             def read(key: str) -> str | None:
                 found: str | None = client.hget(draft, key)
@@ -189,7 +193,7 @@ def _redis(address: str, product: str, credentials: Credentials) -> Iterator[_St
 
             try:
                 yield _Store(write, read)
-                client.rename(draft, name)
+                client.pipeline(transaction=True).persist(draft).rename(draft, name).execute()
             except BaseException:
                 client.unlink(draft)
                 raise

@@ -47,7 +47,7 @@ def address_of(url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Address:
     's3://team/loop'
     """
     parts = urlsplit(url)
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if "@" in url or parts.query or parts.fragment:
         raise StoreError(  # the address itself is not repeated: it may hold a secret
             "the address of a store holds neither credentials nor options. Give s3://BUCKET/PREFIX, and the credentials as "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment."

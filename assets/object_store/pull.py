@@ -260,8 +260,8 @@ def _place(home: Home, before: Listing, files: Listing, drafts: dict[str, Path],
             with manifest_lines.locked(home.root, LOCK_EX):
                 drafts[path].replace(target)
             manifest_lines.forget(home.root)
-        elif target.exists() and local_changes.is_database(target) and local_changes.is_database(drafts[path]):
-            sync_state.copy_database(drafts[path], target)  # a service or a UI may have it open
+        elif unrecorded(path) and target.exists() and all(map(local_changes.is_database, (target, drafts[path]))):
+            sync_state.copy_database(drafts[path], target)  # a service or a UI may have it open to write
         else:
             drafts[path].replace(target)
     for path in gone:
@@ -281,4 +281,5 @@ def _put_aside(home: Home, mine: LocalChanges) -> Path:
     for path, file in mine.changed.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file.source, folder / path)
+        (folder / path).chmod(file.mode)
     return folder

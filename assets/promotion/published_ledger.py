@@ -15,6 +15,7 @@ from typing import Any
 
 from assets.errors import StoreError
 from assets.object_store import address, home_store, push
+from assets.object_store.address import Address
 from assets.object_store.bucket import Bucket
 from assets.object_store.home_store import HomeStore
 from assets.object_store.record_log import Record
@@ -103,7 +104,12 @@ class Replica:
 def opened(home: Home) -> HomeStore | None:
     """The store that a home is published to; None if none is declared."""
     declared = address.declared(home)
-    return None if declared is None else HomeStore(home, Bucket(declared), Replica(home), version("loopline"))
+    return None if declared is None else at(home, declared)
+
+
+def at(home: Home, place: Address) -> HomeStore:
+    """A home and the store at an address, whether it is published there or not."""
+    return HomeStore(home, Bucket(place), Replica(home), version("loopline"))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from orchestration.cli.errors import told
 READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
     "metrics", "quality", "quarantine", "backup", "restore", "verify", "new", "registries", "key list", "ledger checkpoint",
-    "ledger key show", "experiment design", "experiment status", "experiment report",
+    "ledger key show", "experiment design", "experiment status", "experiment report", "catalog", "database status",
+    "dvc metrics", "dvc model", "features get", "features skew", "features export feast",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""
 
@@ -137,6 +138,7 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
 
             found = publication.required(home, wanted)
             publication.take(found, waiting)
+            publication.before_command(found, path)
         failed: SystemExit | None = None
         try:
             answer = invoke(context)

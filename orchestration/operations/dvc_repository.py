@@ -60,10 +60,15 @@ def export(spec: ProductSpec, sources: list[tuple[SourceSpec, Path]], folder: Pa
     Raises
     ------
     SpecificationError
-        If the folder is not empty.
+        If the folder is not empty, or the remote's address holds credentials.
     SourceError
         If DVC or git is missing or fails, or a raw file is not there.
     """
+    if remote is not None and "://" in remote and "@" in remote:  # not repeated: DVC would write it into a file that git keeps
+        raise SpecificationError(
+            "the address of a remote holds no credentials, as it is committed. Give s3://BUCKET/PREFIX, and the credentials as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment."
+        )
     folder = folder.expanduser().absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SpecificationError(

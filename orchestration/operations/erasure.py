@@ -23,12 +23,15 @@ from assets.storage import database_eraser, erasures, manifest
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.durability import sync
 from assets.storage.home import Home
+from assets.storage.home_files import STORE
 from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.row_eraser import Person
 from orchestration.operations import erased_files
 
 SCHEMA = 1
 """The version of a certificate."""
+VIEWS = ("catalog.html", f"{STORE}/aside")
+"""Copies of rows that nothing reads: the catalog's samples, and changes that `loopline store pull` put aside."""
 NOT_ERASED = (
     "backups that were taken before: after a restore, ask for the erasure again",
     "what models learnt of the rows, and rows that they carry to explain answers: train a successor, and declare these invalid",
@@ -163,6 +166,8 @@ def _carry_out(home: Home, request: Request) -> dict[str, Any]:
         forgotten.remember(home, KeyColumn(**place), request.key)
         extracts.forget(home, place["source"], place["table"])
     lake_tables.remove(home, request.product)  # every version of them may hold the rows
+    for part in VIEWS:
+        manifest.remove(home.root / part)
     logged_erasure.erase(home, {file: [(str(name), int(row)) for name, row in rows] for file, rows in request.logged.items()})
     for item in request.files:
         erased_files.erase(home, request.person, item["file"], item["kind"])

@@ -7,18 +7,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from assets.errors import StoreError
-from assets.object_store import address, listing, local_changes, pull, push, record_log, sync_state, tidy, verification
+from assets.object_store import (
+    address,
+    home_store,
+    listing,
+    local_changes,
+    pull,
+    push,
+    record_log,
+    sync_state,
+    tidy,
+    verification,
+)
 from assets.object_store.address import Address
 from assets.object_store.home_store import HomeStore
 from assets.object_store.pull import Published, Pulled
 from assets.object_store.push import Pushed
 from assets.promotion import published_ledger
 from assets.storage.drafts import draft_folder
+from assets.storage.durability import sync
 from assets.storage.home import Home
 from assets.storage.home_files import STORE
+from assets.storage.home_identity import identity_of
 from assets.storage.locks import exclusive
 from assets.storage.manifest import remove
 from orchestration.operations.verify import Problem, Verified
@@ -105,12 +119,13 @@ def _alone(home: Home, on_wait: OnWait) -> Iterator[None]:
 
 
 def for_service(product: str) -> Callable[[Published], list[str]]:
-    """The patterns of what the service of a product needs: the bentos that its pointer names, its keys, and the records."""
+    """The patterns of what a product's service needs: the bentos that its pointer names, features by key, keys, and records."""
 
     def needed(published: Published) -> list[str]:
         pointer = published(f"bentos/champions/{product}.json") or b""
         bentos = bentos_of(product, pointer.decode())
-        return ["home.json", "manifest.jsonl", "keys/*", "erasures/*", f"bentos/champions/{product}.json", *bentos]
+        records = ["home.json", "manifest.jsonl", "keys/*", "erasures/*", f"bentos/champions/{product}.json"]
+        return [*records, f"online/{product}/*", *bentos]
 
     return needed
 
@@ -132,12 +147,26 @@ def publish_served(store: HomeStore, product: str) -> None:
     push.push(store, lambda path: path.startswith(f"served/{product}/"))
 
 
+def before_command(store: HomeStore, command: str) -> None:
+    """Note that erased bytes are to be deleted from the store, so that a later command does it if this one cannot."""
+    if command == "forget":
+        _erasing(store).parent.mkdir(parents=True, exist_ok=True)
+        _erasing(store).touch()
+        sync(_erasing(store).parent)
+
+
 def after_command(store: HomeStore, command: str) -> None:
-    """Publish what a command changed; what it removed for good is deleted from the store too."""
-    if command in ("prune", "forget"):
-        tidy.tidy(store, erase=command == "forget")
+    """Publish what a command changed; what it removed for good, or an earlier one erased, is deleted from the store too."""
+    is_erasing = _erasing(store).exists()
+    if command == "prune" or is_erasing:
+        tidy.tidy(store, erase=is_erasing)
+        _erasing(store).unlink(missing_ok=True)
     else:
         push.push(store)
+
+
+def _erasing(store: HomeStore) -> Path:
+    return store.home.root / STORE / "erasing"
 
 
 def standing(store: HomeStore) -> Standing:
@@ -176,7 +205,21 @@ def with_store(found: Verified, store: HomeStore, *, deep: bool) -> Verified:
 
 
 def move(home: Home, wanted: Address) -> None:
-    """Publish a home elsewhere from now on: all of it, with the next push. The former store stays as it is."""
+    """Publish a home elsewhere from now on: all of it, with the next push. The former store stays as it is.
+
+    Raises
+    ------
+    StoreError
+        If the home holds a part only, or the other place cannot be used or is another home's; nothing changed then.
+    """
+    if sync_state.read(home).only is not None:
+        raise StoreError(
+            f"the home {home.root} holds only what a service needs, so it cannot be published elsewhere. Run "
+            "`loopline store pull`, which takes the rest, and move it then."
+        )
+    there, identity = published_ledger.at(home, wanted), identity_of(home)
+    if (owner := home_store.owner(there)) not in (None, identity):
+        raise record_log.other_home(there.bucket, str(owner), identity)
     folder = home.root / STORE
     for name in ("declared.json", "state.json", "pending.json", "unfinished.json"):
         if (folder / name).exists():

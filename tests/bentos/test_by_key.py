@@ -234,6 +234,25 @@ def test_a_redis_that_refuses_or_is_gone_is_one_error(home: Home, served: Served
             fill(home, declared, NOW, Credentials(password=PASSWORD))
 
 
+def test_two_machines_that_fill_at_once_do_not_mix_their_rows(home: Home, redis: RunningRedis) -> None:
+    """Who ends last is what is served, whole; nothing of it expires, and a draft that nobody ends does."""
+    import redis as client_of
+
+    declared, credentials = shop(store=redis.address), Credentials(password=PASSWORD)
+    with client_of.Redis.from_url(redis.address, password=PASSWORD, decode_responses=True) as client:
+
+        def meanwhile(filled: Any) -> None:
+            (draft,) = client.keys("loopline:features:churn:draft*")
+            assert 0 < client.ttl(draft) <= 3600
+            fill(home, declared, NOW + timedelta(minutes=1), credentials)
+
+        made = fill(home, declared, NOW, credentials, meanwhile)
+        assert json.loads(client.hget("loopline:features:churn", ""))["filled_at"] == made.filling.filled_at
+        assert client.hlen("loopline:features:churn") == made.filling.rows + 1
+        assert client.ttl("loopline:features:churn") == -1
+        assert client.keys("*draft*") == []
+
+
 def test_a_filling_that_fails_leaves_what_was_there(home: Home, redis: RunningRedis) -> None:
     """Of either kind: who is told of it may refuse it."""
     import redis as client_of
@@ -250,7 +269,7 @@ def test_a_filling_that_fails_leaves_what_was_there(home: Home, redis: RunningRe
             with pytest.raises(FeatureStoreError, match="2000 rows are refused"):
                 fill(home, spec, NOW + timedelta(hours=1), Credentials(password=PASSWORD), refuse)
         assert client.hgetall("loopline:features:churn") == held
-        assert client.keys("*draft") == []
+        assert client.keys("*draft*") == []
     assert path_of(home, "churn").read_bytes() == before
 
 

@@ -97,3 +97,17 @@ def test_a_person_is_erased_from_the_store(home: Home, tmp_path: Path) -> None:
     assert asyncio.run(_row(draft, "C00003")) is None
     assert asyncio.run(_row(draft, "C00004")) == asyncio.run(_row(path, "C00004"))
     assert json.dumps("C00003").encode()[1:-1] not in draft.read_bytes()
+
+
+def test_a_service_of_a_bucket_takes_the_features_it_looks_up(home: Home, tmp_path: Path) -> None:
+    """With the bento, and without snapshots; where other rows are filled in, those too."""
+    from assets.object_store.push import push
+    from benchmarks.stores.small_home import opened
+    from orchestration.operations import publication
+
+    url = (tmp_path / "store").as_uri()
+    push(opened(home, url))
+    empty = Home(tmp_path / "empty")
+    publication.take(opened(empty, url), lambda _: None, only=publication.for_service("churn"))
+    assert path_of(empty, "churn").read_bytes() == path_of(home, "churn").read_bytes()
+    assert not empty.snapshots.exists()

@@ -20,6 +20,7 @@ from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import decision, fill, opened
+from orchestration.operations.verify import verify
 from tests.object_store import files
 
 
@@ -110,6 +111,8 @@ def test_two_that_change_the_same_one_is_told(filled: Home, other: Home, url: st
     write_json(filled.reports / "churn" / "0.json", {"by": "here"})
     write_json(other.reports / "churn" / "0.json", {"by": "there"})
     write_json(other.reports / "churn" / "new.json", {"by": "there"})
+    (other.keys / "churn.json").write_text('{"by": "there"}')
+    manifest.record(other.keys)
     pushing.push(here)
     before = files(other)
     for refused in (lambda: pushing.push(there), lambda: pulling.pull(there)):
@@ -120,6 +123,7 @@ def test_two_that_change_the_same_one_is_told(filled: Home, other: Home, url: st
     taken = pulling.pull(there, aside=True)
     assert taken.aside is not None
     assert b"there" in (taken.aside / "reports" / "churn" / "0.json").read_bytes()
+    assert (taken.aside / "keys" / "churn.json").stat().st_mode & 0o777 == 0o600
     assert b"there" in (taken.aside / "reports" / "churn" / "new.json").read_bytes()
     assert files(other) == files(filled)
     write_json(other.reports / "churn" / "0.json", {"by": "there"})
@@ -183,7 +187,8 @@ def test_an_address_is_declared_once_and_holds_no_secret(home: Home, url: str) -
     declare(home, address_of(url))
     with pytest.raises(StoreError, match="is published to"):
         declare(home, address_of("s3://bucket/loop"))
-    for wrong in ("s3://key:hunter2@bucket/loop", "s3://bucket/loop?aws_secret_access_key=hunter2"):
+    secret = ("s3://key:hunter2@bucket/loop", "s3:/key:hunter2@bucket/loop", "key:hunter2@bucket")
+    for wrong in (*secret, "s3://bucket/loop?aws_secret_access_key=hunter2"):
         with pytest.raises(StoreError, match="neither credentials nor options") as found:
             address_of(wrong)
         assert "hunter2" not in str(found.value)
@@ -260,3 +265,19 @@ def test_an_empty_machine_reads_a_long_log_from_the_last_whole_listing(filled: H
     assert ledger.entries(other) == ledger.entries(filled)
     assert there.bucket.requests["get"] < 75
     assert sync_state.read(other).base == 26
+
+
+def test_a_database_that_the_manifest_names_arrives_byte_for_byte(filled: Home, other: Home, url: str) -> None:
+    """The features that a service looks up: who reads the file before keeps it, and the manifest names what lies there."""
+    here, there = opened(filled, url), opened(other, url)
+    target = filled.online / "churn" / "features.sqlite"
+    for rows in (2000, 3):
+        draft = filled.root / "features.sqlite"
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            connection.execute("create table features (key text primary key, row text not null)")
+            connection.executemany("insert into features values (?, ?)", [(str(key), f"of {rows}") for key in range(rows)])
+        manifest.publish(draft, target)
+        pushing.push(here)
+        pulling.pull(there)
+        assert (other.online / "churn" / "features.sqlite").read_bytes() == target.read_bytes()
+    assert not [problem for problem in verify(other).problems if problem.file.startswith("online/")]

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from assets.errors import SpecificationError
 from assets.ingestion import dvc_files
+from orchestration.operations.dvc_repository import export
 from tests.clones import copied, loopline
-from tests.shop import customers
+from tests.shop import customers, product
 
-pytestmark = pytest.mark.skipif(not dvc_files.PROGRAM.exists(), reason="no .venv-dvc: `make dvc` sets it up")
+needs_dvc = pytest.mark.skipif(not dvc_files.PROGRAM.exists(), reason="no .venv-dvc: `make dvc` sets it up")
 
 
 class DataWorld:
@@ -62,6 +64,7 @@ class DataWorld:
         return json.loads((self.data / "lineage.json").read_text())
 
 
+@needs_dvc
 def test_a_round_trip_by_the_real_dvc(tmp_path: Path) -> None:
     """Export, reproduce, change data and parameters, compare, push, lose everything, pull, and run the first revision again."""
     world = DataWorld(tmp_path)
@@ -104,3 +107,11 @@ def test_a_round_trip_by_the_real_dvc(tmp_path: Path) -> None:
     assert "'gates' is no parameter. Allowed here: model, split" in world.told(
         "run", "churn", "--from-dvc", str(world.data), code=1
     )
+
+
+def test_a_key_in_the_address_of_a_remote_is_refused(tmp_path: Path) -> None:
+    """DVC would write it into a file that git keeps; it is not repeated, and nothing is written."""
+    with pytest.raises(SpecificationError, match="holds no credentials") as found:
+        export(product("churn"), [], tmp_path / "data", "s3://key:hunter2@bucket/prefix")
+    assert "hunter2" not in str(found.value)
+    assert list(tmp_path.iterdir()) == []

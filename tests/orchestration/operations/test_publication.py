@@ -14,10 +14,13 @@ import click
 import httpx
 import pytest
 
+from assets.errors import StoreError
+from assets.object_store.address import address_of, declared
 from assets.object_store.push import push
 from assets.promotion import ledger
 from assets.storage.home import REPOSITORY, Home
-from benchmarks.stores.small_home import opened
+from assets.storage.publishing import write_json
+from benchmarks.stores.small_home import fill, opened
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS
 from orchestration.operations import publication
@@ -131,9 +134,43 @@ def test_commands_take_and_publish_and_are_refused_elsewhere(home: Home, tmp_pat
     assert (tmp_path / "elsewhere" / "store.json").exists()
 
 
+def test_an_erasure_that_did_not_reach_the_store_is_carried_on_by_the_next_command(
+    home: Home, tmp_path: Path, url: str
+) -> None:
+    """A server that is down, or a kill, after the rows were erased here: their bytes do not stay in a shared object."""
+    store, page = opened(fill(home), url), home.reports / "churn" / "0.json"
+    write_json(page, {"person": "C00815"})
+    push(store)
+    publication.before_command(store, "forget")
+    write_json(page, {"person": "erased"})
+    publication.after_command(store, "key create")
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file() and b"C00815" in path.read_bytes()]
+    store.bucket.requests.clear()
+    publication.after_command(store, "key create")
+    assert not store.bucket.requests
+
+
+def test_a_home_is_not_moved_where_it_cannot_be(home: Home, tmp_path: Path, url: str) -> None:
+    """A part of one is not published as if it were all, nor is a home to another one's store; it stays where it is."""
+    push(opened(fill(home), url))
+    part = Home(tmp_path / "part")
+    publication.take(opened(part, url), lambda _: None, only=publication.for_service(PRODUCT))
+    with pytest.raises(StoreError, match="holds only what a service needs"):
+        publication.move(part, address_of((tmp_path / "elsewhere").as_uri()))
+    assert not (tmp_path / "elsewhere").exists()
+    stranger = opened(Home(tmp_path / "stranger").prepare(), (tmp_path / "theirs").as_uri())
+    push(stranger)
+    with pytest.raises(StoreError, match="belongs to another home"):
+        publication.move(home, address_of(stranger.url))
+    assert [declared(item).url for item in (home, part)] == [url, url]  # type: ignore[union-attr]
+    publication.take(opened(part, url), lambda _: None)
+    publication.move(part, address_of((tmp_path / "elsewhere").as_uri()))
+
+
 def test_each_reading_command_exists() -> None:
     """The list of what asks the store nothing names commands, so that a renamed one is not published by chance."""
     assert set(_paths(loopline)) >= READS
+    assert {"catalog", "database status", "features get", "features skew"} <= READS
 
 
 def _paths(command: click.Command, path: str = "") -> list[str]:
