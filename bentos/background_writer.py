@@ -48,6 +48,7 @@ class BackgroundWriter(Generic[Item]):
         rows: Callable[[Item], int],
         on_dropped: Callable[[int], None] = lambda _: None,
         problem: Callable[[str], None] = lambda _: None,
+        *,
         on_written: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.folder, self.append, self.rows, self.on_dropped, self.problem = folder, append, rows, on_dropped, problem

@@ -126,7 +126,7 @@ class PredictionLog:
     ) -> None:
         self.folder, self.sample, self.secret_file = folder, sample, secret_file
         self.sealer = None if public_key is None else Sealer(public_key)
-        self.writer = BackgroundWriter(folder, self._append, _rows, on_dropped, problem, on_written)
+        self.writer = BackgroundWriter(folder, self._append, _rows, on_dropped, problem, on_written=on_written)
 
     def takes(self, request_id: str) -> bool:
         """Whether this request is in the sample."""

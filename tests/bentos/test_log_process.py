@@ -140,7 +140,7 @@ def asked(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 def test_what_comes_while_no_process_is_there_is_written_by_the_next(asked: Callable[..., None], tmp_path: Path) -> None:
     """Which has not heard yet who answered; what the killed one had is counted as dropped, or written."""
     dropped, told = [0], list[str]()
-    log = LogProcess(tmp_path / "log", 1.0, lambda rows: dropped.append(rows), problem=told.append)
+    log = LogProcess(tmp_path / "log", 1.0, dropped.append, problem=told.append)
     for _ in range(3):
         asked(log, 100)
         log.look()
