@@ -37,6 +37,8 @@ class BackgroundWriter(Generic[Item]):
         Told how many rows were dropped.
     problem : callable
         Told that nothing can be written, once a minute while that lasts, and that it can be again.
+    on_written : callable
+        Told how many rows were written.
     """
 
     def __init__(
@@ -46,8 +48,11 @@ class BackgroundWriter(Generic[Item]):
         rows: Callable[[Item], int],
         on_dropped: Callable[[int], None] = lambda _: None,
         problem: Callable[[str], None] = lambda _: None,
+        *,
+        on_written: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.folder, self.append, self.rows, self.on_dropped, self.problem = folder, append, rows, on_dropped, problem
+        self.on_written = on_written
         self.waiting: deque[Item] = deque()
         self.closing = threading.Event()
         self.lost, self.told_at = 0, float("-inf")
@@ -78,6 +83,7 @@ class BackgroundWriter(Generic[Item]):
             except (sqlite3.Error, OSError) as error:
                 self._cannot(error, sum(map(self.rows, batch)))
             else:
+                self.on_written(sum(map(self.rows, batch)))
                 if self.lost:
                     self.problem(f"{self.folder} can be written again; {self.lost:,} rows are missing")
                     self.lost, self.told_at = 0, float("-inf")

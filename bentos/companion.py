@@ -13,10 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 MOST_BYTES = 200_000
 """The largest packet of messages: the kernel's usual limit for a socket's buffer is 208 KiB."""
@@ -30,8 +32,15 @@ AGAIN, LONGEST = 1.0, 60.0
 """After how many seconds a process that ended is started again, doubled each time, and at most."""
 
 
+class Posted(NamedTuple):
+    """A message that waits to be sent, and how many rows it stands for."""
+
+    message: bytes
+    rows: int
+
+
 class Companion:
-    """Starts a process, and looks after it.
+    """Starts a process, and looks after it. `handed` is how many rows it was sent; who posts them takes off what is done.
 
     Parameters
     ----------
@@ -53,42 +62,62 @@ class Companion:
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self.module, self.arguments, self.problem, self.most_waiting = module, arguments, problem, most_waiting
-        self.waiting: deque[bytes] = deque()
+        self.waiting: deque[Posted] = deque()
         self.waiting_bytes = 0
+        self.handed = 0
+        self.is_tried_again = False
+        self.sending = threading.Lock()
         self.wait, self.due = AGAIN, float("-inf")
         self.is_closing = False
         self.process: subprocess.Popen[bytes] | None = None
         self.messages: socket.socket | None = None
 
-    def post(self, message: bytes) -> bool:
-        """Let a message be sent with the next ones; False if it is too long, or too many wait."""
+    def post(self, message: bytes, rows: int = 0) -> bool:
+        """Let a message of so many rows be sent with the next ones; False if it is too long, or too many wait."""
         if len(message) + HEAD > MOST_BYTES or self.waiting_bytes + len(message) > self.most_waiting:
             return False
-        self.waiting.append(message)
+        self.waiting.append(Posted(message, rows))
         self.waiting_bytes += len(message)
         return True
 
+    def post_first(self, message: bytes) -> None:
+        """Let a message be sent before those that wait."""
+        self.waiting.appendleft(Posted(message, 0))
+        self.waiting_bytes += len(message)
+
     def send(self) -> None:
         """Send what waits, as much as the process takes now; the rest follows as it reads."""
-        if (messages := self.messages) is None:
+        messages = self.messages
+        # a service that ends does so in a thread
+        if messages is None or not self.sending.acquire(blocking=False):
             return
         try:
             while self.waiting:
                 packet, count = self._packet()
                 messages.send(packet)
                 for _ in range(count):
-                    self.waiting_bytes -= len(self.waiting.popleft())
+                    sent = self.waiting.popleft()
+                    self.waiting_bytes -= len(sent.message)
+                    self.handed += sent.rows
         except BlockingIOError:
-            with contextlib.suppress(RuntimeError):  # where no event loop runs, it is tried at the next call
-                asyncio.get_running_loop().call_later(SECONDS, self.send)
+            if not self.is_tried_again:  # however often this is called meanwhile
+                with contextlib.suppress(RuntimeError):  # where no event loop runs, it is tried at the next call
+                    asyncio.get_running_loop().call_later(SECONDS, self._try_again)
+                    self.is_tried_again = True
         except OSError:
             pass  # nobody is there any more, which `look` finds
+        finally:
+            self.sending.release()
+
+    def _try_again(self) -> None:
+        self.is_tried_again = False
+        self.send()
 
     def _packet(self) -> tuple[bytes, int]:
         """The messages that go out next, and how many they are."""
         parts: list[bytes] = []
         size = count = 0
-        for message in self.waiting:
+        for message, _ in self.waiting:
             size += HEAD + len(message)
             if size > MOST_BYTES:
                 break

@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from bentos.exchange import Headers, Reply, Send
 
 PATH = "/predict"
+MOST_HEAD = 65_536
+"""How many bytes a request's head, or what follows its last chunk, may have while it has not come whole."""
+TOO_LARGE = b"The request's head has more than %d bytes." % MOST_HEAD
 
 
 class DirectApp(Protocol):
@@ -30,8 +33,15 @@ def answer_directly() -> None:
     config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{DirectProtocol.__name__}"
 
 
+class Trailers(list[tuple[bytes, bytes]]):
+    """Takes the fields that follow a body, and keeps none: they would be taken for headers that somebody has checked."""
+
+    def append(self, item: tuple[bytes, bytes], /) -> None:
+        """Keep nothing."""
+
+
 class DirectProtocol(HttpToolsProtocol):
-    """Answers whole requests for one row; see `HttpToolsProtocol`."""
+    """Answers whole requests for one row; see `HttpToolsProtocol`. It bounds heads, too, and keeps trailers out of headers."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -39,6 +49,7 @@ class DirectProtocol(HttpToolsProtocol):
         if self.access_log and self.access_logger.isEnabledFor(logging.INFO):
             self.direct = None
         self.is_reading = False
+        self.is_in_head, self.head_bytes = False, 0
         self.held: tuple[RequestResponseCycle, Any] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -49,13 +60,38 @@ class DirectProtocol(HttpToolsProtocol):
         if self.held is not None:
             held, self.held = self.held, None
             super()._start_asgi_task(*held)
+        self.head_bytes = self.head_bytes + len(data) if self.is_in_head else 0
+        if self.head_bytes > MOST_HEAD and not self.transport.is_closing():
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self.is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A head is whole; fields that come later are not its."""
+        self.is_in_head = False
+        super().on_headers_complete()
+        if self.cycle is not None and self.cycle.scope is self.scope:
+            self.headers = Trailers()
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins, or what follows the last one."""
+        self.is_in_head = True
+
+    def on_body(self, body: bytes) -> None:
+        """It was a chunk."""
+        self.is_in_head = False
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Answer a request that arrived whole."""
+        self.is_in_head = False
         super().on_message_complete()
         if self.held is not None:
             (cycle, app), self.held = self.held, None
-            if self.direct is None or not self.direct(self.headers, bytes(cycle.body), partial(self._reply, cycle)):
+            if self.direct is None or not self.direct(cycle.scope["headers"], bytes(cycle.body), partial(self._reply, cycle)):
                 super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -88,3 +124,9 @@ class DirectProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _refuse_head(self) -> None:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(TOO_LARGE))]
+        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers, (b"connection", b"close"))]
+        self.transport.write(b"".join([STATUS_LINE[431], *lines, b"\r\n", TOO_LARGE]))
+        self.transport.close()

@@ -6,6 +6,7 @@ encoded and sent a few times a second.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from bentos.assignment import Assignment
 from bentos.bodies import Row
 from bentos.by_key import LookedUp
 from bentos.companion import MOST_BYTES, Companion
+from bentos.log_worker import DROPPED
 from bentos.prediction_log import is_in_sample
 from bentos.served import Served
 
@@ -25,6 +27,8 @@ MOST = 4_000
 """How many requests may wait to be encoded."""
 MOST_ROWS = 100
 """How many rows go into one message, unless they are too long."""
+LAST = 30.0
+"""How many seconds the process has to write what it was handed when the service ends."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -47,10 +51,10 @@ class LogProcess:
         **settings: Any,
     ) -> None:
         del settings
-        self.sample, self.on_dropped = sample, on_dropped
-        self.companion = Companion("bentos.log_worker", [str(folder)], problem)
+        self.sample, self.on_dropped, self.problem = sample, on_dropped, problem
+        self.companion = Companion("bentos.log_worker", [str(folder)], self._ended)
         self.waiting: list[tuple[Served, tuple[Any, ...], Sequence[Row], Sequence[dict[str, Any]]]] = []
-        self.known: set[bytes] = set()
+        self.known: dict[bytes, bytes] = {}
         self.companion.look()
 
     def takes(self, request_id: str) -> bool:
@@ -77,28 +81,31 @@ class LogProcess:
         self.waiting.append((served, (request_id, time.time(), caller, entity, given, looked_up), rows, answers))
 
     def look(self) -> None:
-        """Send what waits, hear what could not be written, and see that the process is there."""
+        """Send what waits, hear what became of it, and see that the process is there."""
         if self.companion.look():
-            self.known.clear()
+            # what waits is read by one that has not heard yet who answered
+            for message in self.known.values():
+                self.companion.post_first(message)
         waiting, self.waiting = self.waiting, []
         for served, head, rows, answers in waiting:
             if served.log_key not in self.known:
-                self.known.add(served.log_key)
-                self.companion.post(_encoder.encode((served.log_key, *served.for_log)))
+                self.known[served.log_key] = message = _encoder.encode((served.log_key, *served.for_log))
+                self.companion.post_first(message)
             self._post(served.log_key, head, rows, answers, 0)
         self.companion.send()
-        self._hear()
+        self._hear(self.companion.messages)
 
     def close(self) -> None:
         """Send what waits, and let the process write it, and end."""
         self.look()
         messages = self.companion.messages
-        # what it cannot write it says before it ends
+        # what became of it is said before the process ends
         kept = None if messages is None else messages.dup()
-        self.companion.close(30)
+        self.companion.close(LAST)
         if kept is not None:
             with kept:
                 self._hear(kept)
+        self._lost(self.companion.handed + sum(posted.rows for posted in self.companion.waiting))
 
     def _post(
         self, key: bytes, head: tuple[Any, ...], rows: Sequence[Row], answers: Sequence[dict[str, Any]], first: int
@@ -111,12 +118,26 @@ class LogProcess:
                 middle = len(part) // 2
                 self._post(key, head, part[:middle], said[:middle], first + start)
                 self._post(key, head, part[middle:], said[middle:], first + start + middle)
-            elif not self.companion.post(message):
+            elif not self.companion.post(message, len(part)):
                 self.on_dropped(len(part))
 
-    def _hear(self, messages: Any = None) -> None:
-        """Count the rows that the process dropped."""
-        messages = messages or self.companion.messages
+    def _hear(self, messages: socket.socket | None) -> None:
+        """Take off the rows of which the process says what became of them."""
         with suppress(OSError):
             while messages is not None and (told := messages.recv(100)):
-                self.on_dropped(int(told))
+                became, rows = told.split()
+                self.companion.handed -= int(rows)
+                if became == DROPPED:
+                    self.on_dropped(int(rows))
+
+    def _ended(self, told: str) -> None:
+        """Count what the process had, and has not said that it wrote."""
+        self.problem(told)
+        self._hear(self.companion.messages)
+        lost, self.companion.handed = self.companion.handed, 0
+        self._lost(lost)
+
+    def _lost(self, rows: int) -> None:
+        if rows:
+            self.on_dropped(rows)
+            self.problem(f"{rows:,} rows were handed over, and are not known to be written")

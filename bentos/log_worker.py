@@ -27,6 +27,8 @@ from bentos.runtime import Model
 from bentos.served import Served
 from bentos.wire import say
 
+WRITTEN, DROPPED = b"written", b"dropped"
+"""What the service is told that became of its rows."""
 NICE = 5
 """Answers come first; even so, a quarter of a core that is shared is the log's."""
 
@@ -48,10 +50,11 @@ def main(descriptor: str, folder: str) -> None:
         log = PredictionLog(
             Path(folder),
             1.0,
-            lambda rows: _tell(messages, rows),
+            lambda rows: _tell(messages, rows, DROPPED),
             secret_file=secret,
             public_key=public_key,
             problem=lambda told: say(event="prediction log", problem=told),
+            on_written=lambda rows: _tell(messages, rows, WRITTEN),
         )
         while packet := messages.recv(MOST_BYTES):
             for message in messages_of(packet):
@@ -74,11 +77,12 @@ def take(message: list[Any], known: dict[bytes, Served], log: PredictionLog) -> 
     log.writer.add(Answered(request_id, moment, known[key], rows, answers, caller, entity, assignment, first, looked_up))
 
 
-def _tell(messages: socket.socket, rows: int) -> None:
+def _tell(messages: socket.socket, rows: int, became: bytes) -> None:
     try:
-        messages.send(b"%d" % rows)
+        messages.send(b"%b %d" % (became, rows))
     except OSError:
-        say(event="prediction log", problem=f"{rows} rows are missing")
+        if became == DROPPED:
+            say(event="prediction log", problem=f"{rows} rows are missing")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ class PredictionLog:
         Features, answers and callers are encrypted so that only its private key opens them.
     problem : callable
         Told that the log cannot be written, once a minute while that lasts, and that it can be again.
+    on_written : callable
+        Told how many rows were written.
     """
 
     def __init__(
@@ -120,10 +122,11 @@ class PredictionLog:
         secret_file: Path | None = None,
         public_key: PublicKey | None = None,
         problem: Callable[[str], None] = lambda _: None,
+        on_written: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.folder, self.sample, self.secret_file = folder, sample, secret_file
         self.sealer = None if public_key is None else Sealer(public_key)
-        self.writer = BackgroundWriter(folder, self._append, _rows, on_dropped, problem)
+        self.writer = BackgroundWriter(folder, self._append, _rows, on_dropped, problem, on_written=on_written)
 
     def takes(self, request_id: str) -> bool:
         """Whether this request is in the sample."""

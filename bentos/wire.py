@@ -41,8 +41,11 @@ def line(**told: Any) -> str:
 
 
 def write(lines: str) -> None:
-    """Write whole lines to the log."""
-    sys.stderr.write(lines)
+    """Write whole lines to the log; where they cannot be written, requests are answered without them."""
+    try:
+        sys.stderr.write(lines)
+    except OSError:
+        return  # a full disk, or a reader that has gone
 
 
 def say(**told: Any) -> None:

@@ -7,8 +7,9 @@ import random
 import re
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -232,3 +233,60 @@ def test_who_sends_byte_by_byte_is_answered(address: tuple[str, int]) -> None:
         for byte in post(BODY):
             connection.sendall(bytes([byte]))
         assert reply(connection.makefile("rb"), is_head=False).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("protocol", [DirectProtocol, HttpToolsProtocol])
+def test_a_log_that_cannot_be_written_costs_no_request(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, protocol: type[HttpToolsProtocol]
+) -> None:
+    """The service's own log lies on a disk that is full."""
+    app = ModelApp(Served.load(folder / "package"))
+    assert app.limits["access_log"]
+    with answering(app, protocol) as client, Path("/dev/full").open("w", buffering=1) as full, monkeypatch.context() as context:
+        context.setattr(sys, "stderr", full)
+        for _ in range(3):
+            assert client.post("/predict", json={"row": ROW}, timeout=5).status_code == 200
+        with suppress(OSError):
+            full.close()
+
+
+def test_what_follows_a_body_is_no_header(folder: Path) -> None:
+    """A key, an entity or an id in trailers would pass by who checks headers before the service."""
+    token, key = api_keys.make("one", "predict", datetime.now(UTC))
+    settings = AccessSettings.of({KEY_HASHES: api_keys.write("churn", {key.id: key})}, "churn")
+    app = ModelApp(Served.load(folder / "package"))
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    chunks = b"\r\n%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    authorization = b"Authorization: Bearer " + token.encode() + b"\r\n"
+    with answering(settings.guard(app.asgi(), app.metrics)) as client:
+        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=30) as connection:
+            stream = connection.makefile("rb")
+            connection.sendall(head + chunks + authorization + b"\r\n")
+            assert reply(stream, is_head=False).startswith(b"HTTP/1.1 401 ")
+            connection.sendall(head + authorization + b"X-Request-ID: one\r\n" + chunks + b"X-Request-ID: two\r\n\r\n")
+            found = reply(stream, is_head=False)
+        assert found.startswith(b"HTTP/1.1 200 ")
+        assert b"x-request-id: one\r\n" in found
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nX-Long: ",
+        b"POST /",
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX-Long: ",
+    ],
+    ids=["header", "path", "trailer"],
+)
+def test_a_head_without_an_end_is_refused(address: tuple[str, int], begin: bytes) -> None:
+    """The service keeps no more of it than a limit; the body has a limit of its own."""
+    with socket.create_connection(address, timeout=30) as connection:
+        sent = 0
+        with suppress(ConnectionError):
+            connection.sendall(begin)
+            while sent < 30_000_000:
+                connection.sendall(10_000 * b"a")
+                sent += 10_000
+        assert sent < 30_000_000
+        with suppress(ConnectionError):
+            assert connection.recv(1000).startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))

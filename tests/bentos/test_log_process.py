@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 
 from assets.storage.home import Home
 from bentos.app import ModelApp
+from bentos.companion import Companion
 from bentos.log_process import LogProcess
 from bentos.served import Served
 from tests.bentos.serving import answering, until
@@ -116,3 +120,97 @@ def test_what_was_handed_over_is_written_when_the_service_is_killed(package: Pat
         service.kill()
     until(lambda: len(logged(tmp_path / "log")) == 1000 - int(waiting), 60)
     assert int(waiting) < 1000
+
+
+@pytest.fixture
+def asked(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Hands so many requests of one row over; a process that ended is started again soon."""
+    monkeypatch.setattr("bentos.companion.AGAIN", 0.05)
+    served = Served.load(package)
+    answers = served.predict([(30.0, "free", 2.0)])[1]
+    numbers = itertools.count()
+
+    def ask(log: LogProcess, many: int, plan: str = "free") -> None:
+        for _ in range(many):
+            log.add(f"r{next(numbers):06}", served, [(30.0, plan, 2.0)], answers)
+
+    return ask
+
+
+def test_what_comes_while_no_process_is_there_is_written_by_the_next(asked: Callable[..., None], tmp_path: Path) -> None:
+    """Which has not heard yet who answered; what the killed one had is counted as dropped, or written."""
+    dropped, told = [0], list[str]()
+    log = LogProcess(tmp_path / "log", 1.0, dropped.append, problem=told.append)
+    for _ in range(3):
+        asked(log, 100)
+        log.look()
+        process = log.companion.process
+        assert process is not None
+        process.kill()
+        process.wait()
+        asked(log, 100)
+        log.look()
+        assert log.companion.process is None
+        asked(log, 100)
+        until(lambda: (log.look(), log.companion.process is not None)[1])
+        until(lambda: (log.look(), log.companion.handed == 0)[1])
+    log.close()
+    written = len(logged(tmp_path / "log"))
+    assert written >= 600, told
+    assert 900 <= written + sum(dropped) <= 1200
+    assert sum("ended with code -9" in line for line in told) == len(told) // 2, told
+
+
+def test_a_process_that_stands_still_costs_little_and_what_it_cannot_take_is_counted(
+    asked: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again now and then, not more often the longer it stands; the service's memory is bounded."""
+    tries, dropped = [0], [0]
+    packet = Companion._packet
+
+    def counted(self: Companion) -> tuple[bytes, int]:
+        tries[0] += 1
+        return packet(self)
+
+    monkeypatch.setattr(Companion, "_packet", counted)
+    log = LogProcess(tmp_path / "log", 1.0, dropped.append)
+    process = log.companion.process
+    assert process is not None
+    log.companion.most_waiting = 100_000
+
+    async def stand() -> None:
+        os.kill(process.pid, signal.SIGSTOP)
+        for _ in range(40):
+            asked(log, 250, 1000 * "x")
+            log.look()
+            await asyncio.sleep(0.025)
+        assert log.companion.waiting_bytes <= 100_000
+        os.kill(process.pid, signal.SIGCONT)
+
+    asyncio.run(stand())
+    # in one second: 40 calls, and at most one try each 5 ms, beside those that succeeded
+    assert tries[0] < 40 + 200 + 30
+    log.close()
+    assert sum(dropped) > 1000
+    assert len(logged(tmp_path / "log")) + sum(dropped) == 10_000
+
+
+def test_rows_that_a_process_never_wrote_are_counted_when_the_service_ends(
+    asked: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still for longer than the service waits for it."""
+    dropped, told = [0], list[str]()
+    monkeypatch.setattr("bentos.log_process.LAST", 0.3)
+    log = LogProcess(tmp_path / "log", 1.0, dropped.append, problem=told.append)
+    process = log.companion.process
+    assert process is not None
+    asked(log, 500)
+    log.look()
+    until(lambda: (log.look(), log.companion.handed == 0)[1])
+    os.kill(process.pid, signal.SIGSTOP)
+    asked(log, 3000)
+    log.close()
+    assert process.poll() == -signal.SIGKILL
+    assert sum(dropped) == 3000
+    assert told == ["3,000 rows were handed over, and are not known to be written"]
+    assert len(logged(tmp_path / "log")) == 500
