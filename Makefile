@@ -178,6 +178,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) requirements/spark.in -o requirements/spark.txt
 	$(COMPILE) requirements/dvc.in -o requirements/dvc.txt
 	$(COMPILE) requirements/feast.in -o requirements/feast.txt
+	$(COMPILE) requirements/airflow.in -o requirements/airflow.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
@@ -237,6 +238,15 @@ feast: .venv/dev.stamp .venv-feast/stamp ## Set up Feast, and hold what it reads
 .PHONY: dvc
 dvc: .venv/dev.stamp .venv-dvc/stamp ## Set up DVC, and run the tests of data repositories with it
 	$(BIN)/pytest tests/orchestration/operations/test_dvc_repository.py tests/assets/ingestion/test_dvc_files.py -rs $(ARGS)
+
+# Airflow's pins clash with ours
+.PHONY: airflow
+airflow: .venv/core.stamp .venv-airflow/stamp ## Start Airflow on http://127.0.0.1:8080 with the exported DAGs; its own files lie in build/airflow
+	@deploy/airflow/start.sh $(PRODUCT)
+
+.PHONY: airflow-test
+airflow-test: .venv/dev.stamp .venv-airflow/stamp ## Set up Airflow, and hold what its runs make against what `loopline run` makes
+	$(BIN)/pytest -n 0 tests/orchestration/operations/test_airflow.py -rs $(ARGS)
 
 # an engine that clashes with ours, or is too large for it, has an environment of its own
 .venv-%/stamp: requirements/%.txt | .venv/core.stamp
