@@ -242,6 +242,7 @@ class ModelApp:
             await asyncio.sleep(TICK)
             self.lag = max(0.0, time.monotonic() - due)
             self.metrics.lag.set(self.lag)
+            self.metrics.waiting.set(self.batcher.waiting_rows)
             self.deadlines.look()
             self.experiments.look()
             if self.log is not None:

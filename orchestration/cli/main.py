@@ -21,6 +21,7 @@ from orchestration.cli import (
     dvc,
     erasure,
     experiment,
+    export,
     features,
     keeping,
     key,
@@ -234,6 +235,7 @@ for command in (
     experiment.experiment,
     features.features,
     step.step,
+    export.export,
 ):
     loopline.add_command(command)
 for command in loopline.commands.values():

@@ -17,7 +17,7 @@ from orchestration.cli.errors import told
 READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
     "metrics", "quality", "quarantine", "backup", "restore", "verify", "new", "registries", "key list", "ledger checkpoint",
-    "ledger key show", "experiment design", "experiment status", "experiment report",
+    "ledger key show", "experiment design", "experiment status", "experiment report", "export kserve", "export kubernetes",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""
 

@@ -1,0 +1,16 @@
+"""`loopline export`: the declared loop as files for other engines, whose tasks call `loopline step`."""
+
+from __future__ import annotations
+
+import click
+
+from orchestration.cli import export_kubernetes
+
+
+@click.group()
+def export() -> None:
+    """Write the loop for another engine, which then starts `loopline step`."""
+
+
+for command in export_kubernetes.COMMANDS:
+    export.add_command(command)
