@@ -18,10 +18,11 @@ from bentos.access_tokens import AccessTokens
 from bentos.api_keys import PREFIX, ApiKeys, Caller
 from bentos.exchange import Headers, Reply
 from bentos.metrics import Metrics
+from bentos.open_inference_paths import HEALTH_LIVE, HEALTH_READY
 from bentos.rate_limit import RateLimit
 from bentos.wire import fit_id, say, send_reply, with_content
 
-HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
+HEALTH = frozenset({"/livez", "/readyz", "/healthz", HEALTH_LIVE, HEALTH_READY})
 """Asked by whatever watches the process, under whatever name: any host, no key."""
 PUBLIC = HEALTH | {"/"}
 """Without a key: they tell nothing of the model. So do the files of the page, under ``/static/``."""

@@ -32,6 +32,7 @@ from bentos.log_process import LogProcess
 from bentos.metrics import Metrics
 from bentos.micro_batching import Answered, MicroBatcher
 from bentos.online_store import OnlineStore
+from bentos.open_inference_routes import open_inference_routes
 from bentos.outcome_bodies import PATH as OUTCOMES
 from bentos.outcome_log import OutcomeLog
 from bentos.plain_routes import plain_routes
@@ -82,7 +83,7 @@ class ModelApp:
         log_type: type[PredictionLog | LogProcess] = PredictionLog,
         online: OnlineStore | None = None,
     ) -> None:
-        self.limits = served.limits
+        self.limits, self.product = served.limits, served.promise["product"]
         self.deadlines = Deadlines(served.limits["timeout_seconds"])
         self.metrics = metrics or Metrics()
         self.batcher = Batcher(
@@ -118,6 +119,7 @@ class ModelApp:
             answered["POST", OUTCOMES] = Endpoint(self, OUTCOMES, {JSON: self.outcomes.take})
         routes: list[BaseRoute] = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in answered.items()]
         routes += plain_routes(self.metrics, lambda: self.served is not None, self.static)
+        routes += open_inference_routes(self)
         routed = Starlette(routes=routes, exception_handlers={HTTPException: not_routed}, lifespan=self._lifespan)
         direct = DirectPredictions(self, predict)
         self.micro_batcher.on_turn = direct.send_out
@@ -155,6 +157,13 @@ class ModelApp:
         self._answered(exchange, [score], [answer["unknown_categories"]], lambda: ([row], [answer]))
         return b'{"prediction":' + to_json(answer) + exchange.answering.stamp_json
 
+    async def predict_rows(self, exchange: Exchange, rows: list[Row]) -> list[dict[str, Any]]:
+        """The answers to a request for many rows, counted and logged."""
+        scores, answers = await self.batcher.predict(exchange.answering, rows)
+        unknown = [answer["unknown_categories"] for answer in answers]
+        self._answered(exchange, scores, unknown, lambda: (rows, answers))
+        return answers
+
     async def _predict(self, exchange: Exchange) -> bytes:
         served = exchange.answering
         row = served.bodies.one(exchange.body)
@@ -169,10 +178,7 @@ class ModelApp:
 
     async def _predict_batch(self, exchange: Exchange) -> bytes:
         served = exchange.answering
-        rows = served.bodies.many(exchange.body)
-        scores, answers = await self.batcher.predict(served, rows)
-        unknown = [answer["unknown_categories"] for answer in answers]
-        self._answered(exchange, scores, unknown, lambda: (rows, answers))
+        answers = await self.predict_rows(exchange, served.bodies.many(exchange.body))
         return b'{"predictions":' + to_json(answers) + served.stamp_json
 
     async def _predict_arrow(self, exchange: Exchange) -> bytes:
@@ -236,6 +242,7 @@ class ModelApp:
             await asyncio.sleep(TICK)
             self.lag = max(0.0, time.monotonic() - due)
             self.metrics.lag.set(self.lag)
+            self.metrics.waiting.set(self.batcher.waiting_rows)
             self.deadlines.look()
             self.experiments.look()
             if self.log is not None:

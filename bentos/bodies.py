@@ -37,6 +37,7 @@ class Bodies:
         rows: Any = Annotated[list[row], msgspec.Meta(min_length=1, max_length=max_batch_rows)]
         one: Any = msgspec.defstruct("OneRow", [("row", row)], **STRICT)
         many: Any = msgspec.defstruct("ManyRows", [("rows", rows)], **STRICT)
+        self._rows: Any = rows
         self._one, self._many = msgspec.json.Decoder(one), msgspec.json.Decoder(many)
         types: dict[str, Any] = schemas.requests(signature, max_batch_rows)
         checked_one, checked_many = types["/predict"], types["/predict_batch"]
@@ -62,6 +63,13 @@ class Bodies:
             return [msgspec.structs.astuple(row) for row in self._many.decode(body).rows]
         except REFUSED:
             return [self.row(row) for row in self._checked_many.validate_json(body)["rows"]]
+
+    def checked(self, rows: list[dict[str, Any]]) -> list[Row]:
+        """The rows of named values that another form of body held; raises like `one`."""
+        try:
+            return [msgspec.structs.astuple(row) for row in msgspec.convert(rows, self._rows)]
+        except REFUSED:
+            return [self.row(row) for row in self._checked_many.validate_python({"rows": rows})["rows"]]
 
     def row(self, named: Mapping[str, Any]) -> Row:
         """A row of named values."""

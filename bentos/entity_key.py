@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bentos.open_inference_paths import INFER
 from bentos.refusals import RefusedError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 HEADER = b"x-entity-key"
 PATTERN = r"[A-Za-z0-9_.:@+/=-]{1,128}"
 """What a key may be."""
-PATHS = frozenset({"/predict", "/predict_batch", "/predict_by_key", "/explain"})
+PATHS = frozenset({"/predict", "/predict_batch", "/predict_by_key", "/explain", INFER})
 """Where it is read; the key holds for all rows of a request."""
 _FIT = re.compile(PATTERN)
 

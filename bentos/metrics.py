@@ -62,6 +62,7 @@ class Metrics:
             "rows_without_entity", "Rows answered without X-Entity-Key, where the product declares an entity", **made
         )
         self.switches = Counter("model_switches", "How often the service changed to another champion", **made)
+        self.waiting = Gauge("waiting_rows", "Rows of batches that wait for the model", multiprocess_mode="livesum", **made)
         self.lag = Gauge(
             "event_loop_lag_seconds", "How late the service comes to what waits", multiprocess_mode="livemax", **made
         )

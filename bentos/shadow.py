@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bentos.companion import Companion
+from bentos.open_inference_paths import INFER
 
 ARM, FOLDER = "shadow", "shadow"
 """The arm that its answers are logged under, and the folder beside the files of the prediction log."""
 PATHS = frozenset({"/predict", "/predict_batch"})
 """What is answered by a shadow too."""
-COUNTED = PATHS | {"/predict_by_key"}
+COUNTED = PATHS | {"/predict_by_key", INFER}
 """What is counted in an experiment."""
 MOST_WAITING = 2_000_000
 """How many bytes of requests may wait for it: it is to answer what is asked now."""

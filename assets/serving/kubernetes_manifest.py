@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from assets.promotion.ledger_state import Entry
+from assets.errors import SpecificationError
+from assets.promotion.ledger_state import Entry, tag_of_version
 from assets.spec import ProductSpec
 from bentos.access_settings import KEYS
 
 PORT = 3000
 KEY_FOLDER = "/etc/loopline"
+REPOSITORY_NAME = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*")
 
 
 class _Plain(yaml.SafeDumper):
@@ -40,9 +44,47 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
     str
         Two YAML documents.
     """
-    name = spec.name.replace("_", "-")
-    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/version": f"v{champion.version}"}
-    annotations = {"loopline/model-digest": champion.model_digest, "loopline/ledger-entry": champion.digest}
+    return written(documents(spec, champion, image, port=port))
+
+
+def written(objects: Sequence[dict[str, Any]]) -> str:
+    """Kubernetes objects as YAML documents."""
+    return yaml.dump_all(objects, Dumper=_Plain, sort_keys=False)
+
+
+def image_of(repository: str, version: int, model_digest: str) -> str:
+    """The reference of a version's image, as `loopline container` tags it.
+
+    Raises
+    ------
+    SpecificationError
+        If the repository is no image's name without its tag.
+
+    Examples
+    --------
+    >>> image_of("registry.example.org:5000/team/churn", 3, "0123456789abcdef")
+    'registry.example.org:5000/team/churn:v3-01234567'
+    """
+    if not REPOSITORY_NAME.fullmatch(repository):
+        raise SpecificationError(
+            f"'{repository}' is no image's name without its tag, such as registry.example.org/team/churn. Correct --image."
+        )
+    return f"{repository}:{tag_of_version(version, model_digest)}"
+
+
+def name_of(spec: ProductSpec) -> str:
+    """What a product's objects are called: names of Kubernetes have no underscores."""
+    return spec.name.replace("_", "-")
+
+
+def labels_of(spec: ProductSpec, version: int) -> dict[str, str]:
+    """The labels of a version's objects."""
+    return {"app.kubernetes.io/name": name_of(spec), "app.kubernetes.io/version": f"v{version}"}
+
+
+def pod_of(spec: ProductSpec, image: str, *, port: int = PORT) -> dict[str, Any]:
+    """The pod of a service, as a template's ``spec``; see `kubernetes`."""
+    name = name_of(spec)
     memory = {"memory": f"{spec.serving.memory_mb}Mi"}
     container = {
         "name": name,
@@ -63,7 +105,7 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
             {"name": "keys", "mountPath": KEY_FOLDER, "readOnly": True},
         ],
     }
-    pod = {
+    return {
         "automountServiceAccountToken": False,
         "securityContext": {
             "runAsNonRoot": True,
@@ -79,8 +121,14 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
             {"name": "keys", "secret": {"secretName": f"{name}-keys", "optional": False}},
         ],
     }
+
+
+def documents(spec: ProductSpec, champion: Entry, image: str, *, port: int = PORT) -> list[dict[str, Any]]:
+    """The objects of `kubernetes`: a Deployment and a Service."""
+    name, labels = name_of(spec), labels_of(spec, champion.version)
+    annotations = {"loopline/model-digest": champion.model_digest, "loopline/ledger-entry": champion.digest}
     selector = {"app.kubernetes.io/name": name}
-    documents: list[dict[str, Any]] = [
+    return [
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -88,7 +136,10 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
             "spec": {
                 "replicas": spec.serving.replicas,
                 "selector": {"matchLabels": selector},
-                "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod},
+                "template": {
+                    "metadata": {"labels": labels, "annotations": annotations},
+                    "spec": pod_of(spec, image, port=port),
+                },
             },
         },
         {
@@ -98,7 +149,6 @@ def kubernetes(spec: ProductSpec, champion: Entry, image: str, *, port: int = PO
             "spec": {"selector": selector, "ports": [{"name": "http", "port": 80, "targetPort": port}]},
         },
     ]
-    return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False)
 
 
 def _probe(path: str, port: int, period: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 
 from assets.storage.home import REPOSITORY
 from orchestration import resources
+from orchestration.cli import export_kubernetes
 from orchestration.cli.errors import load_definitions, told
 
 
@@ -32,3 +33,7 @@ def airflow(product: str | None, folder: Path) -> None:
         files = write(graph, folder, python=python, checkout=REPOSITORY, home=home.root, product=product)
     click.echo(f"{folder}: {', '.join(path.name for path in files)}")
     click.echo(f"next: airflow pools import {folder / POOLS}; `make airflow` starts an Airflow with all of it")
+
+
+for command in export_kubernetes.COMMANDS:
+    export.add_command(command)

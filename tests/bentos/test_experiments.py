@@ -211,17 +211,23 @@ def test_a_shadow_answers_the_same_and_is_only_logged(packages: tuple[Served, Se
         asked = [ask(client, f"N{number}", **{"X-Request-Id": f"r{number}"}) for number in range(20)]
         rows = [{**ROW, "age": 20.0 + number} for number in range(10)]
         asked.append(client.post("/predict_batch", json={"rows": rows}, headers={"X-Request-Id": "batch"}))
+        tensors = [
+            {"name": name, "shape": [10], "datatype": kind, "data": [row[name] for row in rows]}
+            for name, kind in (("age", "FP64"), ("plan", "BYTES"), ("visits", "FP64"))
+        ]
+        asked.append(client.post("/v2/models/churn/infer", json={"id": "tensors", "inputs": tensors}))
         assert {answer.headers["X-Model-Digest"] for answer in asked} == {first.model.digest}
-        until(lambda: len(lines(tmp_path / "log" / "shadow", "predictions")) == 30, 60)
+        until(lambda: len(lines(tmp_path / "log" / "shadow", "predictions")) == 40, 60)
         write_json(pointer, {"folder": "first"})
         until(lambda: process.poll() is not None)
     found = {(line["request_id"], line["row_number"]): line for line in lines(tmp_path / "log" / "shadow", "predictions")}
     _, answers = second.predict([second.bodies.row(row) for row in rows])
     for number, answer in enumerate(answers):
         assert json.loads(found["batch", number]["prediction"]) == answer
+        assert json.loads(found["tensors", number]["prediction"]) == answer
     assert {(line["arm"], line["model_digest"]) for line in found.values()} == {("shadow", second.model.digest)}
     assert {line["entity"] for line in found.values()} == {*(f"N{number}" for number in range(20)), None}
-    assert Counter(line["status"] for line in lines(tmp_path / "log" / "arms", "requests")) == {200: 21}
+    assert Counter(line["status"] for line in lines(tmp_path / "log" / "arms", "requests")) == {200: 22}
 
 
 def test_what_a_service_and_its_shadow_log_is_compared(shop: Home, packages: tuple[Served, Served], tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ NO_CONTENT = {
     "assets.promotion.registry_retention": "tells what a prune may remove",
     "assets.rendering.catalog_page": "shows what is known of the others",
     "assets.replay": "runs the loop over the past in homes of its own",
+    "assets.serving.kserve_manifest": "writes manifests; nothing is made of it",
+    "assets.serving.kustomization": "writes manifests; nothing is made of it",
     "assets.scaffolding": "writes a new declaration",
     "assets.serving.api_keys": "says who may ask a service; nothing is made of it",
     "assets.serving.service_access": "says who may ask a service; nothing is made of it",
