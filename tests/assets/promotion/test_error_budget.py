@@ -9,7 +9,7 @@ import pytest
 
 from assets.errors import DigestError
 from assets.evaluation.findings import Finding
-from assets.promotion import experiment_entries, experiment_records, ledger, verdicts
+from assets.promotion import experiment_entries, experiment_records, ledger, verdict_records, verdicts
 from assets.promotion.error_budget import before, error_budget, experiment_level, level_of
 from assets.promotion.experiment_records import LEVEL, Arm, Stage
 from assets.promotion.ledger_state import Decision, Entry
@@ -99,7 +99,7 @@ def test_the_same_test_is_paid_for_once(history: Home) -> None:
 def test_a_level_that_no_verdict_names_is_assumed_and_said(history: Home) -> None:
     """An earlier version wrote none, or it was pruned; a changed verdict is an error."""
     entries = ledger.entries(history, "churn")
-    path = next(iter((history.reports / "churn").glob(f"{entries[1].model_digest[:12]}-*/verdict-*.json")))
+    path = verdict_records.place_of(history, entries[1])
     kept = path.read_bytes()
     path.write_bytes(kept.replace(b"0.05", b"0.01"))
     with pytest.raises(DigestError, match="was changed"):
