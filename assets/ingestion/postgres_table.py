@@ -136,7 +136,9 @@ class PostgresTable:
                 "Name a column that is never null, or leave those rows out with 'query'."
             )
         self.rows, self.latest = int(rows), latest
-        self.identity = value_digest([spec.table, spec.query, self._ask("select current_database()::text")[0]])
+        # a copy of the database on another server may have the same count and cursor, and other rows
+        server = [self._connection.info.host, self._connection.info.port, self._ask("select current_database()::text")[0]]
+        self.identity = value_digest([spec.table, spec.query, server])
         self.version = f"{spec.cursor} {latest}, {self.rows} rows"
         self.state = value_digest([self.identity, self.types, self.version])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -104,6 +105,18 @@ class Request:
             place = file.split("/")[0]
             found[place] = found.get(place, 0) + rows
         return dict(sorted(found.items()))
+
+
+def follow(home: Home, products: Collection[str]) -> None:
+    """Remove what is of this machine alone and may hold rows that another machine erased from these products' home."""
+    own = [*VIEWS, "extracts", *(f"lake/{product}" for product in products)]
+    own += [home.relative(path) for path in home.warehouse.parent.glob("warehouse.duckdb*")]
+    own += [home.relative(home.warehouse.parent / "target")]
+    for path in (home.root / item for item in own):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def require_rows(home: Home, request: Request) -> None:

@@ -28,6 +28,7 @@ from assets.object_store.home_store import HomeStore
 from assets.object_store.pull import Published, Pulled
 from assets.object_store.push import Pushed
 from assets.promotion import published_ledger
+from assets.storage import erasures
 from assets.storage.drafts import draft_folder
 from assets.storage.durability import sync
 from assets.storage.home import Home
@@ -35,6 +36,7 @@ from assets.storage.home_files import STORE
 from assets.storage.home_identity import identity_of
 from assets.storage.locks import exclusive
 from assets.storage.manifest import remove
+from assets.storage.publishing import read_json
 from orchestration.operations.verify import Problem, Verified
 
 OnWait = Callable[[str], None]
@@ -115,17 +117,25 @@ def take(
 @contextmanager
 def _alone(home: Home, on_wait: OnWait) -> Iterator[None]:
     with exclusive(home.run_lock, on_wait=on_wait), exclusive(home.decision_lock):
+        before = set(erasures.folder(home.root).glob("[0-9]*.json"))
         yield
+        if new := set(erasures.folder(home.root).glob("[0-9]*.json")) - before:
+            from orchestration.operations import erasure
+
+            erasure.follow(home, {str(read_json(path)["product"]) for path in new})
 
 
 def for_service(product: str) -> Callable[[Published], list[str]]:
-    """The patterns of what a product's service needs: the bentos that its pointer names, features by key, keys, and records."""
+    """The patterns of what a product's service needs: the bentos that its pointer names, features by key, keys, and records.
+
+    It goes on with the days of its log that are not archived: files of its own in their place would replace those.
+    """
 
     def needed(published: Published) -> list[str]:
         pointer = published(f"bentos/champions/{product}.json") or b""
         bentos = bentos_of(product, pointer.decode())
         records = ["home.json", "manifest.jsonl", "keys/*", "erasures/*", f"bentos/champions/{product}.json"]
-        return [*records, f"online/{product}/*", *bentos]
+        return [*records, f"online/{product}/*", f"served/{product}/*.sqlite", *bentos]
 
     return needed
 

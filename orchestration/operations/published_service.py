@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import FrameType
 
-from assets.errors import StoreError
+from assets.errors import LooplineError, StoreError
 from assets.object_store import sync_state
 from assets.object_store.home_store import HomeStore
 from assets.serving import bento_package
 from orchestration.operations import publication
 
+FAILURES = (LooplineError, OSError, sqlite3.Error)
+"""What a service outlives: a store that cannot be used, a full disk, a database that is locked, a ledger of another history."""
 EVERY_SECONDS = 15.0
 """How often the store is asked whether another version is champion."""
 
@@ -91,13 +94,15 @@ def serve(
                 if (today := datetime.now(UTC).date()) != day:
                     publication.publish_served(store, product)
                     day = today
-            except StoreError as error:
+            except FAILURES as error:
                 problem(str(error))
         try:
             publication.publish_served(store, product)
-        except StoreError as error:
+        except FAILURES as error:
             problem(f"the prediction log is not published: {error}")
     finally:
+        if process.poll() is None:  # nobody would look after it
+            process.terminate()
         for number, handler in before.items():
             signal.signal(number, handler)
     return process.returncode

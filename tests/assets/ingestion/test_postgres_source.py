@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,20 @@ def test_what_the_cursor_does_not_tell_is_found_by_counting(
     assert "rows came late, changed without a key, or were deleted" in note(landed)
     assert counts(landed)["2020-01"] == (left, 0)
     assert rows_read(land(home)) == 0
+
+
+def test_another_server_is_another_table(
+    home: Home, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy with the same number of rows up to the same cursor is read whole: its rows may be others."""
+    land(home)
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        (Path(folder) / "copy").symlink_to(database.info.host)
+        monkeypatch.setenv("SHOP_DATABASE", f"host={folder}/copy user=tester dbname=postgres")
+        database.execute("update shop.sales set amount = 3.5 where id = 4")
+        landed = land(home)
+    assert rows_read(landed) == 10
+    assert next(row[2] for row in good(home, landed, "2020-01") if row[0] == 4) == 3.5
 
 
 def test_landed_step_by_step_or_at_once_is_the_same(home: Home, database: psycopg.Connection[Any], tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -23,7 +25,7 @@ from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import fill, opened
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS
-from orchestration.operations import publication
+from orchestration.operations import publication, published_service
 from orchestration.operations.verify import verify
 from tests.bentos.serving import free_port
 from tests.world import World
@@ -94,6 +96,43 @@ def test_a_service_starts_from_the_store_alone_and_publishes_its_log(ran_copy: H
     assert list((ran_copy.served / PRODUCT).glob("*.sqlite"))
 
 
+def test_a_service_outlives_a_disk_that_takes_nothing(home: Home, tmp_path: Path, url: str) -> None:
+    """It is told, and the service goes on until it ends by itself."""
+    here, part = opened(fill(home), url), Home(tmp_path / "part")
+    push(here)
+    there = opened(part, url)
+    publication.take(there, lambda _: None, only=publication.for_service(PRODUCT))
+    write_json(home.reports / "churn" / "0.json", {"again": True})
+    push(here)
+    shutil.rmtree(part.temporary, ignore_errors=True)
+    part.temporary.touch()  # no draft can be made
+    problems: list[str] = []
+    ending = [sys.executable, "-c", "import time; time.sleep(1); raise SystemExit(3)"]
+    code = published_service.serve(there, PRODUCT, ending, os.environ, problem=problems.append, every_seconds=0.2)
+    assert code == 3
+    assert problems
+
+
+def test_a_service_that_starts_on_another_empty_machine_goes_on_with_the_log_of_the_day(
+    home: Home, tmp_path: Path, url: str
+) -> None:
+    """What was answered on the first one, and told of it, is not replaced by what the second one answers."""
+    push(opened(fill(home), url))
+    for number in (1, 2):
+        there = opened(Home(tmp_path / f"machine {number}"), url)
+        publication.take(there, lambda _: None, only=publication.for_service(PRODUCT))
+        for folder in (there.home.served / PRODUCT, there.home.served / PRODUCT / "outcomes"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(folder / "2026-11-29.sqlite")) as connection, connection:
+                connection.execute("create table if not exists predictions (machine integer)")
+                connection.execute("insert into predictions values (?)", (number,))
+        publication.publish_served(there, PRODUCT)
+    publication.take(opened(home, url), lambda _: None)
+    for file in ("2026-11-29.sqlite", "outcomes/2026-11-29.sqlite"):
+        with closing(sqlite3.connect(home.served / PRODUCT / file)) as connection:
+            assert connection.execute("select machine from predictions order by 1").fetchall() == [(1,), (2,)]
+
+
 def _asked(process: subprocess.Popen[bytes], address: str, row: object) -> httpx.Response:
     """The answer of a service that is starting."""
     end = time.monotonic() + 90
@@ -148,6 +187,23 @@ def test_an_erasure_that_did_not_reach_the_store_is_carried_on_by_the_next_comma
     store.bucket.requests.clear()
     publication.after_command(store, "key create")
     assert not store.bucket.requests
+
+
+def test_what_another_machine_erased_goes_from_the_caches_of_this_one(home: Home, tmp_path: Path, url: str) -> None:
+    """Copies of rows that are not published, and that the erasure could not reach."""
+    there = opened(Home(tmp_path / "other"), url)
+    push(opened(fill(home), url))
+    publication.take(there, lambda _: None)
+    own = ["lake/churn/snapshot/a.parquet", "extracts/shop/orders/b.parquet", "warehouse/warehouse.duckdb", "catalog.html"]
+    for file in (*own, "lake/spend/snapshot/a.parquet"):
+        (there.home.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (there.home.root / file).write_text("C00815")
+    write_json(home.root / "erasures" / "0001.json", {"product": "churn"})
+    push(opened(home, url))
+    publication.take(there, lambda _: None)
+    assert [file for file in own if (there.home.root / file).exists()] == []
+    assert (there.home.root / "lake" / "spend").exists()
+    assert push(there) is None
 
 
 def test_a_home_is_not_moved_where_it_cannot_be(home: Home, tmp_path: Path, url: str) -> None:
