@@ -34,7 +34,7 @@ def decide_champion(home: Home, spec: ProductSpec) -> AssetResult:
             ledger.promote(home, spec.name, decision, instead_of=verdict.champion_digest)
         else:
             ledger.refuse(home, spec.name, decision)
-    path = verdicts.record_path(home, verdict)
+    path = verdicts.current_path(home, spec.name)
     model_registry.tag(home, challenger, verdict=verdict.told, verdict_path=home.relative(path))
     champion = model_registry.follow_ledger(home, spec.name)
     if champion is None:

@@ -94,16 +94,12 @@ class Verdict:
 
 def record(home: Home, verdict: Verdict) -> Path:
     """Publish a verdict beside the evidence it rests on, as JSON and as a page, and make it the current one."""
-    path = record_path(home, verdict)
+    named = verdict.challenger_digest, verdict.snapshot_digest, verdict.digest
+    path = verdict_records.place(home, verdict.product, *named)
     write_json(path, verdict.as_json())
     html_page.write(path.with_suffix(".html"), Path(__file__).with_name("verdict.html.j2"), verdict=verdict)
     write_json(home.reports / verdict.product / "current.json", {"verdict": home.relative(path), "digest": verdict.digest})
     return path
-
-
-def record_path(home: Home, verdict: Verdict) -> Path:
-    """Where a verdict lies: its name is its digest."""
-    return verdict_records.place(home, verdict.product, verdict.challenger_digest, verdict.snapshot_digest, verdict.digest)
 
 
 def current(home: Home, product: str) -> Verdict:
@@ -114,8 +110,20 @@ def current(home: Home, product: str) -> Verdict:
     DigestError
         If there is none, or it was changed.
     """
-    pointer = published(home.reports / product / "current.json", f"{product}: nobody was judged")
-    return _read(home.root / pointer["verdict"], pointer["digest"])
+    return _read(current_path(home, product), _pointer(home, product)["digest"])
+
+
+def current_path(home: Home, product: str) -> Path:
+    """Where the verdict lies that was given last: its name is the digest that it was given with.
+
+    What an earlier version recorded, or an erasure changed, has another digest when it is read.
+
+    Raises
+    ------
+    DigestError
+        If there is none.
+    """
+    return home.root / str(_pointer(home, product)["verdict"])
 
 
 def opened(home: Home, entry: Entry) -> Verdict:
@@ -127,6 +135,11 @@ def opened(home: Home, entry: Entry) -> Verdict:
         If it is gone, or was changed.
     """
     return _read(verdict_records.place_of(home, entry), str(entry.verdict))
+
+
+def _pointer(home: Home, product: str) -> dict[str, Any]:
+    pointer: dict[str, Any] = published(home.reports / product / "current.json", f"{product}: nobody was judged")
+    return pointer
 
 
 def _read(path: Path, digest: str) -> Verdict:

@@ -26,6 +26,7 @@ from assets.promotion import experiment_records, ledger, ledger_database, regist
 from assets.promotion.experiment_records import Stage
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
+from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -376,8 +377,15 @@ def test_a_kill_between_the_end_and_the_promotion_leaves_the_experiment_running(
 def test_a_kill_after_a_decision_is_mended_by_the_next_command(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger holds the end and the promotion; services and MLflow follow it then."""
     stages.start(home, churn(), TRIAL, **WHO)
+    settle = stages.settle
+
+    def killed_after_the_entries(home: Home, spec: ProductSpec) -> None:
+        if ledger.standing(home, spec.name).running is None:
+            raise KeyboardInterrupt
+        settle(home, spec)
+
     with monkeypatch.context() as broken:
-        broken.setattr(stages, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(stages, "settle", killed_after_the_entries)
         with pytest.raises(KeyboardInterrupt):
             decide(home, churn(), "treatment", override=True, **WHO)
     assert [entry.event for entry in ledger.entries(home, "churn")][-2:] == ["experiment", "promotion"]
