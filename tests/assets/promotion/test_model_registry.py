@@ -75,8 +75,7 @@ def test_a_registration_that_was_killed_is_made_anew_and_leaves_no_file(
         registered(world, ran_copy, "0" * 64)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    (told,) = verify(ran_copy.prepare()).notes
-    assert "are of a registration that was cut off" in told
+    assert any("are of a registration that was cut off" in told for told in verify(ran_copy.prepare()).notes)
     assert registered(world, ran_copy, "0" * 64).version == 2
     after = verify(ran_copy)
     assert ([problem for problem in after.problems if problem.state != "disagrees"], after.notes) == ([], [])
