@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from orchestration.cli import export_kubernetes
+from orchestration.cli import export_kubeflow, export_kubernetes
 
 
 @click.group()
@@ -12,5 +12,5 @@ def export() -> None:
     """Write the loop for another engine, which then starts `loopline step`."""
 
 
-for command in export_kubernetes.COMMANDS:
+for command in (*export_kubernetes.COMMANDS, export_kubeflow.kubeflow):
     export.add_command(command)

@@ -17,7 +17,8 @@ from orchestration.cli.errors import told
 READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
     "metrics", "quality", "quarantine", "backup", "restore", "verify", "new", "registries", "key list", "ledger checkpoint",
-    "ledger key show", "experiment design", "experiment status", "experiment report", "export kserve", "export kubernetes",
+    "ledger key show", "experiment design", "experiment status", "experiment report",
+    "export kserve", "export kubernetes", "export kubeflow",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""
 
