@@ -179,6 +179,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) requirements/dvc.in -o requirements/dvc.txt
 	$(COMPILE) requirements/feast.in -o requirements/feast.txt
 	$(COMPILE) requirements/airflow.in -o requirements/airflow.txt
+	$(COMPILE) requirements/kubeflow.in -o requirements/kubeflow.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
@@ -233,6 +234,11 @@ feast: .venv/dev.stamp .venv-feast/stamp ## Set up Feast, and hold what it reads
 .PHONY: .java
 .java:
 	$(call debian,$(call have,java),$(JAVA),No Java: the test with Spark is skipped.)
+
+# kfp needs protobuf before 7
+.PHONY: kubeflow
+kubeflow: .venv/dev.stamp .venv-kubeflow/stamp ## Set up Kubeflow Pipelines' compiler and local runner, and run a pipeline whole
+	$(BIN)/pytest tests/orchestration/operations/test_kubeflow_export.py -rs $(ARGS)
 
 # DVC's antlr4 breaks Dagster's asset selection
 .PHONY: dvc

@@ -9,7 +9,7 @@ import click
 
 from assets.storage.home import REPOSITORY
 from orchestration import resources
-from orchestration.cli import export_kubernetes
+from orchestration.cli import export_kubeflow, export_kubernetes
 from orchestration.cli.errors import load_definitions, told
 
 
@@ -35,5 +35,5 @@ def airflow(product: str | None, folder: Path) -> None:
     click.echo(f"next: airflow pools import {folder / POOLS}; `make airflow` starts an Airflow with all of it")
 
 
-for command in export_kubernetes.COMMANDS:
+for command in (*export_kubernetes.COMMANDS, export_kubeflow.kubeflow):
     export.add_command(command)
