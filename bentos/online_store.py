@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -57,14 +58,15 @@ class Filling(NamedTuple):
 
 
 def key_text(values: Sequence[Any]) -> str:
-    """A key as a store writes it: a JSON list; a whole number is the same number whether it came as 3 or 3.0.
+    """A key as a store writes it: a JSON list; a whole number is the same number whether it came as 3, 3.0 or a decimal.
 
     Examples
     --------
     >>> key_text(["JFK", 3.0]), key_text(["JFK", "3"])
     ('["JFK",3]', '["JFK","3"]')
     """
-    return to_json([int(item) if isinstance(item, float) and item.is_integer() else item for item in values]).decode()
+    numbers = (float, Decimal)
+    return to_json([int(item) if isinstance(item, numbers) and item % 1 == 0 else item for item in values]).decode()
 
 
 class OnlineStore(Protocol):

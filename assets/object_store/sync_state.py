@@ -96,8 +96,22 @@ def begin(home: Home, paths: list[str]) -> None:
 
 
 def unfinished(home: Home) -> set[str]:
-    """The files that a pull was replacing whose process ended."""
-    return set(json.loads(_unfinished(home).read_bytes())) if _unfinished(home).exists() else set()
+    """The files that a pull was replacing whose process ended.
+
+    Raises
+    ------
+    StoreError
+        If the record of them is damaged.
+    """
+    try:
+        return set(json.loads(_unfinished(home).read_bytes()))
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"{_unfinished(home)} cannot be read. Delete it: what a pull that was cut off had replaced then counts as changed "
+            "here, and `loopline store pull` puts that aside."
+        ) from error
 
 
 def is_unfinished(home: Home) -> bool:

@@ -25,6 +25,7 @@ from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder, sweep
 from assets.storage.durability import sync
 from assets.storage.home import Home
+from assets.storage.home_files import unrecorded
 from assets.storage.locks import exclusive, warehouse_lock
 from assets.storage.publishing import read_json, write_json
 
@@ -224,8 +225,11 @@ class _Objects:
         """Keep a file's bytes as an object, unless they are kept already."""
         mode = path.stat().st_mode & 0o777
         draft = self.scratch / "object"
+        log = path.with_name(f"{path.name}-wal")
+        # one that a manifest names is replaced whole and never written to: its bytes count, and a copy's are others
+        is_written_to = unrecorded(self.home.relative(path)) is not None or (log.exists() and log.stat().st_size > 0)
         with path.open("rb") as stream:
-            is_database = stream.read(len(SQLITE)) == SQLITE
+            is_database = is_written_to and stream.read(len(SQLITE)) == SQLITE
         if is_database:
             draft.unlink(missing_ok=True)
             _copy_database(path, draft)

@@ -141,7 +141,15 @@ def running(folder: Path, port: int | None = None) -> Iterator[StoreServer]:
 def main() -> None:
     """Start a server, say how it is reached, and keep it until it is told to end."""
     folder = Path(sys.argv[1]).expanduser().absolute()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the server has a session of its own, and would outlive this process
+        signal.signal(number, lambda *_: sys.exit())
+    try:
+        _show(folder)
+    except StoreError as error:
+        sys.exit(f"error {error}")
+
+
+def _show(folder: Path) -> None:
     with running(folder, PORT) as server:
         for name, value in server.environment.items():
             print(f"export {name}={value}")  # noqa: T201 - to be taken over by a shell

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +234,15 @@ def test_a_redis_that_refuses_or_is_gone_is_one_error(home: Home, served: Served
             assert (gone.status_code, "cannot be read (ConnectionError)" in gone.json()["error"]) == (503, True)
         with pytest.raises(FeatureStoreError, match="Start Redis"):
             fill(home, declared, NOW, Credentials(password=PASSWORD))
+
+
+def test_a_key_of_decimals_is_the_number_that_a_request_gives(tmp_path: Path) -> None:
+    """As a relation of the warehouse may hold it."""
+    made = Home(tmp_path / "home").prepare()
+    published(made, shop(), customers(50).assign(customer_id=[Decimal(number) for number in range(50)]))
+    fill(made, shop(), NOW)
+    _, row = asyncio.run(SqliteStore(path_of(made, "churn")).read(online_store.key_text([7])))
+    assert row is not None
 
 
 def test_two_machines_that_fill_at_once_do_not_mix_their_rows(home: Home, redis: RunningRedis) -> None:

@@ -197,6 +197,20 @@ def test_an_address_is_declared_once_and_holds_no_secret(home: Home, url: str) -
             address_of(wrong)
 
 
+def test_a_damaged_record_of_what_is_known_is_one_error(filled: Home, url: str) -> None:
+    """It names the file, and once that is deleted the home is compared with its store anew."""
+    store = opened(filled, url)
+    pushing.push(store)
+    for name in ("state.json", "unfinished.json", "pending.json"):
+        path = filled.root / "store" / name
+        path.write_text("no json")
+        with pytest.raises(StoreError, match=f"{name} cannot be read. Delete it"):
+            pulling.pull(store)
+        path.unlink()
+        pulling.pull(store)
+        assert pushing.push(store) is None
+
+
 class _KilledError(BaseException):
     """Stands for the end of the process."""
 

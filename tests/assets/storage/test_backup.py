@@ -106,6 +106,21 @@ def test_a_restored_home_is_the_one_that_was_backed_up(filled: Home, tmp_path: P
     assert sorted(path.name for path in (tmp_path / "restored").iterdir()) == sorted(map(str, found))
 
 
+def test_a_database_that_the_manifest_names_comes_back_byte_for_byte(filled: Home, tmp_path: Path) -> None:
+    """The features that a service looks up: a copy by SQLite would have the same rows and another digest."""
+    draft = filled.root / "features.sqlite"
+    with sqlite3.connect(draft) as connection:
+        connection.execute("create table features (key text primary key, row text not null)")
+        connection.executemany("insert into features values (?, 'x')", [(str(key),) for key in range(2000)])
+    connection.close()
+    target = filled.online / "churn" / "features.sqlite"
+    manifest.publish(draft, target)
+    take(filled, tmp_path / "kept", NOON)
+    there = Home(tmp_path / "restored")
+    restore(tmp_path / "kept", there)
+    assert (there.online / "churn" / "features.sqlite").read_bytes() == target.read_bytes()
+
+
 def test_a_changed_or_missing_object_is_named_and_nothing_is_left(filled: Home, tmp_path: Path) -> None:
     """A half restored home would look like a whole one."""
     take(filled, tmp_path / "kept", NOON)
