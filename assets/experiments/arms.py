@@ -76,7 +76,10 @@ def arms_of(home: Home, spec: ProductSpec, experiment: ExperimentSpec, champion:
     digests = [arm.model_digest for arm in (control, *found.values())]
     if len(set(digests)) < len(digests):
         listed = ", ".join(f"{arm.name}: model {arm.model_digest[:12]}" for arm in (control, *found.values()))
-        raise ExperimentError(f"{spec.name}: two arms are the same model ({listed}). Give each arm another.")
+        raise ExperimentError(
+            f"{spec.name}: two arms are the same model ({listed}). Train another (`loopline run {spec.name}`), or "
+            "name another registered version by its number under 'arms'."
+        )
     return (*found.values(), control)
 
 

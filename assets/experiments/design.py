@@ -81,6 +81,9 @@ class Design:
         Of the metric with the units' own past.
     plans : tuple of Plan
         See the module.
+    level, declared_level : float
+        The probability of an error of the whole experiment, with which it is designed; and the declared one, of which the error
+        budget may leave less.
     """
 
     product: str
@@ -95,6 +98,8 @@ class Design:
     history: dict[str, Any]
     correlation: float
     plans: tuple[Plan, ...]
+    level: float
+    declared_level: float
 
     @property
     def recommended(self) -> Plan:
@@ -105,6 +110,13 @@ class Design:
     @property
     def told(self) -> str:
         """The design in a sentence or two."""
+        if self.level < self.declared_level:
+            left = f"leaves {self.level:.4f} of the declared {self.declared_level:g}, and it is designed for that"
+            return f"{self._found} The error budget {left}. See `loopline budget {self.product}`."
+        return self._found
+
+    @property
+    def _found(self) -> str:
         plan, effect = self.recommended, f"an effect of {self.minimal_effect:.1%} of {self.metric}"
         if plan.fits:
             weeks = f"{plan.weeks} week{'s' * (plan.weeks != 1)}"
@@ -126,7 +138,7 @@ class Design:
         }
 
 
-def design(product: str, spec: ExperimentSpec, history: OutcomeHistory) -> Design:
+def design(product: str, spec: ExperimentSpec, history: OutcomeHistory, level: float | None = None) -> Design:
     """Design an experiment.
 
     Parameters
@@ -137,6 +149,8 @@ def design(product: str, spec: ExperimentSpec, history: OutcomeHistory) -> Desig
         The experiment.
     history : OutcomeHistory
         The metric by unit and day, before the experiment.
+    level : float, optional
+        What the product's error budget leaves for it; None, what it declares.
 
     Raises
     ------
@@ -162,7 +176,8 @@ def design(product: str, spec: ExperimentSpec, history: OutcomeHistory) -> Desig
             f"{product}: {spec.metric} is 0 in the last weeks of the history, so nothing says how much it varies. Wait for "
             f"more outcomes, or choose another metric for the experiment '{spec.name}'."
         )
-    level = spec.false_positive / (len(spec.arms) - 1)
+    whole_level = spec.false_positive if level is None else level
+    level = whole_level / (len(spec.arms) - 1)
     correlation = precision.correlation
     kept = {False: 1.0, True: max(1 - correlation**2, WORTHWHILE)}
     ways = [False, True] if 1 - kept[True] >= WORTHWHILE else [False]
@@ -185,6 +200,8 @@ def design(product: str, spec: ExperimentSpec, history: OutcomeHistory) -> Desig
         {**about, **history.seasonality()},
         correlation,
         tuple(plans),
+        whole_level,
+        spec.false_positive,
     )
 
 

@@ -118,6 +118,7 @@ def take(home: Home, spec: ProductSpec, stage: Stage, now: datetime) -> Look:
     verdict, told = _verdict(stage, declared, metric, guardrails, mismatch)
     if verdict == "undecided" and metric:
         told += _waits(spec, declared, metric, waiting, now - datetime.fromisoformat(stage.started_at))
+    told += _changed(spec, declared)
     units = reached.units()
     return Look(
         spec.name,
@@ -197,6 +198,20 @@ def _waits(spec: ProductSpec, declared: ExperimentSpec, metric: Sequence[Compari
     if ran > timedelta(weeks=declared.max_weeks):
         return f" Its {declared.max_weeks} weeks are over: decide it, or stop it."
     return ""
+
+
+def _changed(spec: ProductSpec, started: ExperimentSpec) -> str:
+    """What was declared otherwise since the experiment began; units stay where they are, so it goes on as it began."""
+    now = next((item.model_dump() for item in spec.experiments if item.name == started.name), None)
+    before = started.model_dump()
+    changed = [] if now is None else [name for name in before if now[name] != before[name]]
+    if not changed:
+        return ""
+    listed = ", ".join(f"'{name}'" for name in changed)
+    return (
+        f" Its declaration was changed since it began ({listed}); it goes on as it began. For the new one stop it and start it "
+        f"again: `loopline experiment stop {spec.name} --reason …`."
+    )
 
 
 def _sentence(item: Comparison) -> str:

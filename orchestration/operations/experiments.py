@@ -9,6 +9,8 @@ from assets.errors import SourceError, SpecificationError
 from assets.experiments.design import Design, design
 from assets.experiments.labelled_history import labelled_history
 from assets.experiments.outcome_history import OutcomeHistory
+from assets.promotion import ledger
+from assets.promotion.error_budget import experiment_level
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
@@ -58,7 +60,8 @@ def designed(home: Home, product: str, name: str, history: Path | None = None) -
             f"{product}: '{name}' is a {experiment.kind}, which has no duration to design. Declare one of kind 'test' instead."
         )
     frame = labelled_history(home, spec, experiment) if history is None else _read(history)
-    return design(product, experiment, OutcomeHistory(frame, product if history is None else str(history)))
+    level = experiment_level(home, spec, ledger.trusted(home, product).entries, experiment.false_positive)
+    return design(product, experiment, OutcomeHistory(frame, product if history is None else str(history)), level)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -132,6 +132,21 @@ def test_what_cannot_be_found_in_time_is_said_with_what_can() -> None:
     assert "more than 520 weeks are needed" in designed(new_units(30), minimal_effect=0.002).told
 
 
+def test_less_of_the_error_budget_takes_longer_and_is_said() -> None:
+    """The level is that of the experiment, which its arms share."""
+    frame = new_units()
+    whole, less = (design("churn", experiment(), OutcomeHistory(frame, "churn"), level) for level in (None, 0.005))
+    assert (whole.level, less.level, less.declared_level) == (0.05, 0.005, 0.05)
+    assert "error budget" not in whole.told
+    assert (
+        "The error budget leaves 0.0050 of the declared 0.05, and it is designed for that. See `loopline budget churn`."
+        in less.told
+    )
+    assert less.plans[0].weeks is not None
+    assert whole.plans[0].weeks is not None
+    assert less.plans[0].weeks > whole.plans[0].weeks
+
+
 def test_several_arms_and_small_shares_need_more() -> None:
     """Each comparison has its part of the errors, and the smallest arm decides."""
     two = designed(new_units()).plans[0].detectable

@@ -92,3 +92,22 @@ def test_the_command_prints_the_report_of_a_shadow(home: Home) -> None:
     assert "version 2 is not fit for a canary" in words
     assert "experiments/flight_delay/trial-report.html" in words.replace(" ", "")
     assert json.loads(loopline("experiment", "report", "flight_delay", "--json", home=home.root).stdout)["kind"] == "shadow"
+
+
+def test_the_command_reports_an_experiment_by_its_name(home: Home) -> None:
+    """Of several in turn; a name that never started is one clear error."""
+    begin = datetime.now(UTC) - timedelta(days=2)
+    promote(home, "flight_delay", 1, begin)
+    for name, hours in (("one", 1), ("two", 5)):
+        at = begin + timedelta(hours=hours)
+        stage = replace(STAGE, experiment=name, started_at=at.isoformat(timespec="milliseconds"))
+        record(home, "flight_delay", stage, "start", at)
+        record(home, "flight_delay", stage, "stop", at + timedelta(hours=1))
+    for asked, expected in ((["one"], "one"), (["two"], "two"), ([], "two")):
+        told = loopline("experiment", "report", "flight_delay", *asked, "--json", home=home.root)
+        assert told.returncode == 0, told.stderr
+        assert json.loads(told.stdout)["experiment"] == expected
+        assert (home.root / "experiments" / "flight_delay" / f"{expected}-report.html").exists()
+    told = loopline("experiment", "report", "flight_delay", "three", home=home.root)
+    assert told.returncode == 1
+    assert "no experiment 'three' was started yet. Started were: one, two." in " ".join(told.stderr.split())

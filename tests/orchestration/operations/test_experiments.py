@@ -235,6 +235,19 @@ def test_days_that_are_over_are_read_the_same_as_parquet(home: Home) -> None:
     assert page.exists()
 
 
+def test_a_declaration_that_changes_midway_is_named_and_changes_nothing(home: Home) -> None:
+    """Units stay in their arms; without a change nothing is said."""
+    stages.start(home, churn(), TRIAL, **WHO)
+    stage = stage_of(home)
+    assert stage is not None
+    told = "Its declaration was changed since it began ('allocation'); it goes on as it began."
+    changed = TRIAL.model_copy(update={"allocation": {"control": 0.9, "treatment": 0.1}})
+    for declared, is_told in ((TRIAL, False), (changed, True)):
+        found = looks.take(home, churn().model_copy(update={"experiments": [declared]}), stage, now_of(stage))
+        assert (told in found.told) is is_told
+        assert [arm["share"] for arm in found.arms] == [0.5, 0.5]
+
+
 def test_lost_units_halt_the_verdict(home: Home) -> None:
     """A tenth of one arm's units never comes: no metric is read, and only the control can be decided for."""
     stages.start(home, churn(), TRIAL, **WHO)
