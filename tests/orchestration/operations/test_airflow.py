@@ -64,6 +64,7 @@ class AirflowWorld:
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__WORKERS": "1",
+            "PYTHONUNBUFFERED": "1",
         }
         self.airflow("db", "migrate")
         self.airflow("pools", "import", str(self.dags / "pools.json"))
@@ -90,18 +91,20 @@ class AirflowWorld:
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        """The table that an Airflow command prints, which warnings may precede."""
+        lines = self.airflow(*arguments, "--output", "json").splitlines()
+        found: list[dict[str, Any]] = json.loads(next((line for line in reversed(lines) if line.startswith("[{")), "[]"))
+        return found
+
     def log(self) -> str:
         """What the process that was started last printed."""
         return (self.folder / "airflow.log").read_text(encoding="utf-8", errors="replace")
 
-    def states(self, dag: str) -> dict[str, list[str]]:
-        """The states of the tasks of all runs of a DAG."""
-        found: dict[str, list[str]] = {}
-        for run in json.loads(self.airflow("dags", "list-runs", dag, "--output", "json")):
-            shown = self.airflow("tasks", "states-for-dag-run", dag, run["run_id"], "--output", "json")
-            for task in json.loads(shown):
-                found.setdefault(task["task_id"], []).append(task["state"])
-        return found
+    def states(self, dag: str) -> dict[str, str]:
+        """The states of the tasks of a DAG's latest run by hand."""
+        latest = max(run["run_id"] for run in self.rows("dags", "list-runs", dag))
+        return {task["task_id"]: task["state"] for task in self.rows("tasks", "states-for-dag-run", dag, latest)}
 
     def step(self, home: Home, *arguments: str) -> dict[str, Any]:
         """The result of a step without Airflow."""
@@ -193,18 +196,20 @@ def _command(process: psutil.Process) -> list[str]:
 
 def test_a_refusal_by_the_gate_skips(world: AirflowWorld) -> None:
     """What follows the champion is skipped as well, and the run is no failure."""
-    ran = loopline("run", "churn", home=world.home.root, cwd=world.clone)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
     world.declare(gates={"metrics": {"roc_auc": {"min": 0.99}}})
-    with ended(
-        world.start(
-            "dags", "test", "loopline_product_churn", "--mark-success-pattern", "ingestion|features|training|evaluation"
-        )
-    ) as process:
+    strict = Home(world.folder / "strict")
+    refused = loopline("run", "churn", home=strict.root, cwd=world.clone)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    step = world.dags / "loopline_step.py"
+    before = step.read_text(encoding="utf-8")
+    step.write_text(before.replace(str(world.home.root), str(strict.root)), encoding="utf-8")
+    made = r"(ingestion|features|training|evaluation)\..*"
+    with ended(world.start("dags", "test", "loopline_product_churn", "--mark-success-pattern", made)) as process:
         assert process.wait(SECONDS) == 0, world.log()[-3000:]
+    step.write_text(before, encoding="utf-8")
     states = world.states("loopline_product_churn")
-    assert states["promotion.verdict"][-1] == "success"
-    assert {name: state[-1] for name, state in states.items() if state[-1] == "skipped"}.keys() == {
+    assert states["promotion.verdict"] == "success"
+    assert {name for name, state in states.items() if state == "skipped"} == {
         "promotion.champion",
         *(f"serving.{name}" for name in ("bento", "predictions", "sql", "wheel", "parity")),
         "monitoring.monitoring",
@@ -217,7 +222,7 @@ def test_a_backfill_lands_its_two_months(world: AirflowWorld, tmp_path: Path) ->
     """By the scheduler of a real standalone Airflow; the months that were not asked for are not landed."""
     with ended(world.start("standalone")) as process:
         deadline = time.monotonic() + SECONDS
-        while "loopline_source_flights" not in world.airflow("dags", "list", "--output", "json"):
+        while "loopline_source_flights" not in [row["dag_id"] for row in world.rows("dags", "list")]:
             assert process.poll() is None, world.log()[-3000:]
             assert time.monotonic() < deadline, world.log()[-3000:]
             time.sleep(2)
@@ -225,7 +230,7 @@ def test_a_backfill_lands_its_two_months(world: AirflowWorld, tmp_path: Path) ->
         dates = ("--from-date", "2013-02-01", "--to-date", "2013-03-01")
         world.airflow("backfill", "create", "--dag-id", "loopline_source_flights", *dates)
         while True:
-            runs = json.loads(world.airflow("dags", "list-runs", "loopline_source_flights", "--output", "json"))
+            runs = world.rows("dags", "list-runs", "loopline_source_flights")
             filled = [run["state"] for run in runs if run["run_id"].startswith("backfill")]
             assert "failed" not in filled, world.log()[-3000:]
             if filled == ["success", "success"]:
