@@ -187,7 +187,7 @@ def require_same(found: Sequence[Task], pipeline: str) -> None:
     """
     names = {task.variable: task.asset for task in found}
     expected = {task.asset: frozenset(names[variable] for variable in task.inputs) for task in found}
-    expected |= {GATE_TASK: frozenset({task.asset}) for task in found if task.asset.endswith(f"/{GATE}")}
+    expected[GATE_TASK] = frozenset(task.asset for task in found if task.asset.endswith(f"/{GATE}"))
     there = dependencies(pipeline)
     for asset in sorted(expected.keys() | there.keys()):
         if expected.get(asset) != there.get(asset):
