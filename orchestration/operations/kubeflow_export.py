@@ -24,6 +24,8 @@ MISSING = "Kubeflow Pipelines' compiler is not installed. `make kubeflow` sets i
 TEMPLATE = Path(__file__).with_name("kubeflow_pipeline.py.j2")
 GATE = "champion"
 """The stage that the gate decides, by its asset's last name: what follows it follows only if it did not refuse."""
+GATE_TASK = "gate"
+"""The display name of the task that hands its answer to the condition."""
 INGESTED = ("landing", "quality")
 """How the keys of a source's assets begin, which open no warehouse."""
 KINDS = {"ingestion": "Dataset", "warehouse": "Dataset", "features": "Dataset", "training": "Model"}
@@ -132,6 +134,7 @@ def program(found: Sequence[Task], product: str, *, python: Path, checkout: Path
         before=[task for task in found if not task.is_after_gate],
         after=[task for task in found if task.is_after_gate],
         gate=next((task.variable for task in found if task.asset.endswith(f"/{GATE}")), None),
+        gate_name=GATE_TASK,
         python=str(python),
         checkout=str(checkout),
         home=str(home),
@@ -184,6 +187,7 @@ def require_same(found: Sequence[Task], pipeline: str) -> None:
     """
     names = {task.variable: task.asset for task in found}
     expected = {task.asset: frozenset(names[variable] for variable in task.inputs) for task in found}
+    expected[GATE_TASK] = frozenset(task.asset for task in found if task.asset.endswith(f"/{GATE}"))
     there = dependencies(pipeline)
     for asset in sorted(expected.keys() | there.keys()):
         if expected.get(asset) != there.get(asset):

@@ -87,7 +87,10 @@ def representation(condition_takes: str) -> str:
     root = {
         "step-model": task("churn/model", "step", asset={"runtimeValue": {"constant": "churn/model"}}),
         "step-model-2": task("churn/champion", "step", item=digest),
-        "condition-1": task("not refused", "condition", channel=taken),
+        "gate": task("gate", "step", status={**digest, "taskOutputParameter": {"producerTask": "step-model-2"}}),
+        "condition-1": task(
+            "not refused", "condition", channel=taken, answer={"taskOutputParameter": {"producerTask": "gate"}}
+        ),
     }
     inner = {"step-model-3": task("churn/bento", "step", item={"componentInputParameter": "channel"})}
     components = {"step": {"executorLabel": "exec"}, "condition": {"dag": {"tasks": inner}}}
