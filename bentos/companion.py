@@ -28,6 +28,8 @@ SECONDS = 0.005
 """When it is tried again to send what the process could not take."""
 MOST_WAITING = 32_000_000
 """How many bytes of messages may wait to be sent."""
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a service; its companions end with their sockets."""
 AGAIN, LONGEST = 1.0, 60.0
 """After how many seconds a process that ended is started again, doubled each time, and at most."""
 
@@ -170,7 +172,12 @@ class Companion:
             variables = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])}
             command = [sys.executable, "-B", "-P", "-m", self.module, str(theirs.fileno()), *self.arguments]
             self.messages = ours
-            self.process = subprocess.Popen(command, env=variables, pass_fds=[theirs.fileno()])
+            # it inherits the mask: a service that is ended as it starts ends no companion that still imports
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+            try:
+                self.process = subprocess.Popen(command, env=variables, pass_fds=[theirs.fileno()])
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _forget(self) -> None:
         if self.messages is not None:
@@ -190,5 +197,6 @@ def messages_of(packet: bytes) -> Iterator[bytes]:
 
 def outlive_signals() -> None:
     """End with the socket, so that what was handed over is done: a signal to all of a group is not for a companion."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)

@@ -214,3 +214,16 @@ def test_rows_that_a_process_never_wrote_are_counted_when_the_service_ends(
     assert sum(dropped) == 3000
     assert told == ["3,000 rows were handed over, and are not known to be written"]
     assert len(logged(tmp_path / "log")) == 500
+
+
+def test_a_signal_to_all_ends_no_companion_that_still_starts(apps: list[ModelApp], tmp_path: Path) -> None:
+    """A supervisor ends a service right after its first answer, with all of its children: the row is written."""
+    _, app = apps
+    with answering(app) as client:
+        assert client.post("/predict", json={"row": ROW}).status_code == 200
+        assert isinstance(app.log, LogProcess)
+        process = app.log.companion.process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+    assert len(logged(tmp_path / "process")) == 1
