@@ -62,10 +62,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def image(home: Home, world: World, champion: Entry, bento: Path) -> Iterator[container_image.Image]:
-    """The image; removed from the engine afterwards."""
+    """The image; removed from the engine afterwards, also where another has its name by then."""
     done = container_image.build(home, world.product, champion, bento)
     yield done
-    container_engine.run([Engine.found().runner, "rmi", "-f", done.reference])
+    container_engine.run([Engine.found().runner, "rmi", "-f", done.digest])
 
 
 def test_the_image_answers_read_only_and_without_privileges(
@@ -77,20 +77,6 @@ def test_the_image_answers_read_only_and_without_privileges(
     assert 0 <= found["answer"]["prediction"]["probability"] <= 1
     said = [json.loads(line) for line in found["log"].splitlines() if line.startswith("{")]
     assert [line["path"] for line in said if line["event"] == "request"] == ["/docs.json", "/predict"]
-
-
-def test_an_image_that_takes_arrow_batches_answers_them(ran_copy: Home, world: World, champion: Entry) -> None:
-    """Like JSON, row by row. It takes as long as an image does: nothing else shows that pyarrow is whole in it."""
-    spec = world.with_product(serving={**world.product.serving.model_dump(), "arrow": True}).product
-    bento_package.package(ran_copy, spec, champion)
-    folder = bento_package.bento_folder(ran_copy, bento_package.tag_of(champion))
-    done = container_image.build(ran_copy, spec, champion, folder)
-    try:
-        found = container_image.smoke(done.reference, spec, champion, port=free_port())
-    finally:
-        container_engine.run([Engine.found().runner, "rmi", "-f", done.reference])
-    assert found["arrow"] == [found["answer"]["prediction"]] * 2
-    assert done.size_bytes <= 420_000_000
 
 
 def test_the_image_is_small_runs_as_nobody_and_names_its_model(
@@ -209,3 +195,20 @@ def test_lineage_ends_in_the_image_and_finds_another_of_its_name(
     assert "the engine has sha256:" in lineage.chain(ran_copy, PRODUCT)[-1].problem
     container_image.forget_if_gone(ran_copy, PRODUCT)
     assert current_artifacts.record(folder) is None
+
+
+def test_an_image_that_takes_arrow_batches_answers_them(ran_copy: Home, world: World, champion: Entry) -> None:
+    """Like JSON, row by row. It takes as long as an image does: nothing else shows that pyarrow is whole in it.
+
+    It comes last, as it has the name of the other image.
+    """
+    spec = world.with_product(serving={**world.product.serving.model_dump(), "arrow": True}).product
+    bento_package.package(ran_copy, spec, champion)
+    folder = bento_package.bento_folder(ran_copy, bento_package.tag_of(champion))
+    done = container_image.build(ran_copy, spec, champion, folder)
+    try:
+        found = container_image.smoke(done.reference, spec, champion, port=free_port())
+    finally:
+        container_engine.run([Engine.found().runner, "rmi", "-f", done.reference])
+    assert found["arrow"] == [found["answer"]["prediction"]] * 2
+    assert done.size_bytes <= 420_000_000
