@@ -64,8 +64,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def image(home: Home, world: World, champion: Entry, bento: Path) -> Iterator[container_image.Image]:
     """The image; removed from the engine afterwards, also where another has its name by then."""
     done = container_image.build(home, world.product, champion, bento)
+    engine = Engine.found()
+    known = engine.inspect(done.reference)
+    assert known is not None
     yield done
-    container_engine.run([Engine.found().runner, "rmi", "-f", done.digest])
+    container_engine.run([engine.runner, "rmi", "-f", known["Id"]])
 
 
 def test_the_image_answers_read_only_and_without_privileges(
