@@ -15,11 +15,12 @@ from assets.storage.home import REPOSITORY
 PROGRAMS = {
     ".postgresql": ("initdb",),
     ".prometheus": ("prometheus", "prometheus-alertmanager", "prometheus-pushgateway"),
+    ".redis": ("redis-server",),
     ".engine": ("buildah", "podman", "mmdebstrap"),
     ".java": ("java",),
 }
 """What each recipe looks for."""
-OF_MAKE_TEST = (".postgresql", ".prometheus", ".engine")
+OF_MAKE_TEST = (".postgresql", ".redis", ".prometheus", ".engine")
 LINE = r"(No|Not all of) [^.]*skipped\. On Debian 12: sudo apt-get install --no-install-recommends ([a-z0-9. -]+)\n"
 FAILING = "exit 1"
 POINTLESS = "exit 0"
@@ -144,7 +145,7 @@ def test_docker_with_a_daemon_is_an_engine(machine: Machine) -> None:
 
 
 def test_make_test_asks_for_these_and_runs_on_without_them(machine: Machine) -> None:
-    """The target rests on three of the recipes; all of them together take a line each."""
+    """The target rests on four of the recipes; all of them together take a line each."""
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     rests_on = re.search(r"^test: (.*) ##", makefile, re.MULTILINE)
     assert rests_on

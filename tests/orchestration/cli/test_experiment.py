@@ -52,7 +52,7 @@ def test_an_experiment_is_designed_from_what_the_champion_would_have_decided(ran
     record = json.loads(loopline("experiment", "design", "flight_delay", "bolder", "--json", home=ran.root, cwd=clone).stdout)
     assert set(record) == {
         "product", "experiment", "metric", "unit", "minimal_effect", "false_positive", "power", "max_weeks", "baseline", "history",
-        "correlation", "plans", "fits", "told",
+        "correlation", "plans", "fits", "told", "level", "declared_level",
     }  # fmt: skip
     assert record["history"]["rows"] == record["history"]["units"]
     assert record["told"] in told.stdout.replace("\n", " ")
