@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from feast import FeatureStore
 
 
 def feast(folder: Path, *arguments: str) -> None:
@@ -28,6 +27,8 @@ def feast(folder: Path, *arguments: str) -> None:
 
 def main(repository: str, asked: str, answers: str, now: str | None = None) -> None:
     """Do all of it."""
+    from feast import FeatureStore
+
     folder, seconds, out = Path(repository), {}, Path(answers)
     started = time.perf_counter()
     feast(folder, "apply")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import runpy
 import sys
 
-from kfp import local
-
 
 def main(program: str, folder: str) -> None:
     """Run the pipeline with its own defaults; artifacts go to the folder."""
+    from kfp import local
+
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=folder, raise_on_error=True)
     runpy.run_path(program)["pipeline"]()
 
