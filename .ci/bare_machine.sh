@@ -12,7 +12,7 @@ set -euo pipefail
 suite=bookworm
 packages=python3.11,python3.11-venv,make,ca-certificates
 product=diamond_cut
-recipes=(.postgresql .prometheus .engine)
+recipes=(.postgresql .redis .prometheus .engine)
 script=$(realpath "$0")
 repository=$(dirname "$(dirname "$script")")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/loopline
