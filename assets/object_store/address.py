@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from assets.errors import StoreError
 from assets.storage.home import Home
-from assets.storage.home_files import STORE
 from assets.storage.publishing import write_json
 
 ALLOWED = "Give s3://BUCKET/PREFIX or file:///FOLDER"
@@ -69,7 +68,7 @@ def declared(home: Home) -> Address | None:
     StoreError
         If the home's record of it cannot be read.
     """
-    path = home.root / STORE / "declared.json"
+    path = home.store_record
     try:
         record = json.loads(path.read_bytes())
         return address_of(str(record["url"]), float(record["timeout_seconds"]))
@@ -94,4 +93,4 @@ def declare(home: Home, address: Address) -> None:
             "LOOPLINE_STORE to that or leave it out; `loopline store move` publishes the home elsewhere."
         )
     if known != address:
-        write_json(home.root / STORE / "declared.json", asdict(address))
+        write_json(home.store_record, asdict(address))

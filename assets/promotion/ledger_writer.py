@@ -17,7 +17,6 @@ from assets.promotion.ledger_database import Recorded, opened, read, recorded
 from assets.promotion.ledger_state import Decision, Entry, Event, Standing
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
-from assets.storage.home_files import STORE
 
 Made = TypeVar("Made")
 
@@ -78,7 +77,7 @@ def appended(home: Home, product: str, decide: Decide[Made], *, is_trusted: bool
 
 def _shared(home: Home) -> Any:
     """The ledger that a published home shares with other machines, loaded by its name: see there; None if there is none."""
-    if not (home.root / STORE / "declared.json").exists():
+    if not home.is_published:
         return None
     return import_module("assets.promotion.published_ledger").shared(home)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assets.errors import HomeError
-from assets.storage.home_files import RECORD
+from assets.storage.home_files import RECORD, STORE
 from assets.storage.publishing import write_json
 
 LAYOUT = 2
@@ -177,6 +177,16 @@ class Home:
     def dagster(self) -> Path:
         """Dagster's instance."""
         return self.root / "dagster"
+
+    @property
+    def store_record(self) -> Path:
+        """Where it is noted which store the home is published to."""
+        return self.root / STORE / "declared.json"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the home was published to a store, or taken from one."""
+        return self.store_record.exists()
 
     @property
     def steps(self) -> Path:

@@ -157,7 +157,7 @@ def container(product: str, *, smoke: bool, port: int) -> None:
 def _published(home: Home, product: str) -> HomeStore | None:
     """The store of a published home, once what the service needs was taken from it."""
     wanted = resources.store_address()
-    if wanted is None and not store.is_declared(home):
+    if wanted is None and not home.is_published:
         return None
     from orchestration.operations import publication, published_service
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from assets.storage.home import Home
-from assets.storage.home_files import STORE
 from orchestration import resources
 from orchestration.cli.errors import told
 
@@ -119,11 +117,6 @@ def published(command: click.Command, path: str = "") -> click.Command:
     return command
 
 
-def is_declared(home: Home) -> bool:
-    """Whether a home was published anywhere, or taken from there."""
-    return (home.root / STORE / "declared.json").exists()
-
-
 def waiting(process: str) -> None:
     """Say that a run of another process is waited for."""
     click.echo(f"waiting for the run of process {process}", err=True)
@@ -133,7 +126,7 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
     def invoked(context: click.Context) -> Any:
         with told():
             wanted, home = resources.store_address(), resources.home_from_environment()
-            if wanted is None and not is_declared(home):
+            if wanted is None and not home.is_published:
                 return invoke(context)
             from orchestration.operations import publication
 

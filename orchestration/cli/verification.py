@@ -8,7 +8,6 @@ import sys
 import click
 
 from orchestration import resources
-from orchestration.cli import store
 from orchestration.cli.errors import told
 
 
@@ -32,7 +31,7 @@ def verify(head: str | None, *, deep: bool, accept: bool, as_json: bool) -> None
         with exclusive(home.run_lock, on_wait=RunDisplay(home).waiting):
             accepted = verifying.accept(home) if accept else []
             found = verifying.verify(home, deep=deep or accept, head=head)
-        if (wanted := resources.store_address()) is not None or store.is_declared(home):
+        if (wanted := resources.store_address()) is not None or home.is_published:
             from orchestration.operations import publication
 
             found = publication.with_store(found, publication.required(home, wanted), deep=deep)

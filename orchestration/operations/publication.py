@@ -231,7 +231,7 @@ def move(home: Home, wanted: Address) -> None:
     if (owner := home_store.owner(there)) not in (None, identity):
         raise record_log.other_home(there.bucket, str(owner), identity)
     folder = home.root / STORE
-    for name in ("declared.json", "state.json", "pending.json", "unfinished.json"):
+    for name in (home.store_record.name, "state.json", "pending.json", "unfinished.json"):
         if (folder / name).exists():
             remove(folder / name)
     address.declare(home, wanted)
