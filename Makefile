@@ -142,6 +142,10 @@ bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/ex
 bench-stores: .venv/dev.stamp ## Kill, race and time homes in a real S3 server, for docs/measured/stores.md (about 15 minutes)
 	@$(BIN)/python -m benchmarks.stores $(ARGS)
 
+.PHONY: bench-engines
+bench-engines: .venv/dev.stamp ## Measure the loop by other engines, for docs/measured/engines.md (about an hour; ARGS="jobs" takes some)
+	@$(BIN)/python -m benchmarks.engines $(ARGS)
+
 .PHONY: bench-faults
 bench-faults: .venv/dev.stamp .faults ## Kill, fill disks, cut the power and set clocks, for docs/measured/faults.md (root; about 30 minutes)
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
