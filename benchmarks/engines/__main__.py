@@ -9,12 +9,15 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.engines import definitions, jobs
+from benchmarks.engines import definitions, jobs, large, parity, scale
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
+    "Parity and overhead": parity,
     "Products side by side": jobs,
-    "Start-up": definitions,
+    "Definitions": definitions,
+    "Ten million rows": large,
+    "Cost model": scale,
 }
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""
 PAGE = REPOSITORY / "docs" / "measured" / "engines.md"
