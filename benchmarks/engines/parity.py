@@ -1,10 +1,10 @@
 """One product made whole by each engine, each in its own home: the same digests, and what each takes beside plain `step`.
 
-A made-up product of 2,000 rows and 10 features. `step` is a shell's loop, a process an asset; Dagster is `loopline run`; Airflow
-is `airflow dags test` of the exported DAG; Kubeflow is kfp's local runner with the exported pipeline. Compared are the digests of
-snapshot, model, evaluation, leakage, robustness, predictions and SQL, and of the verdict without the milliseconds that it
-names. "A stage more than `step`" is the run less the loop of `step`, by the number of assets; wall seconds tell little on a
-machine that others use, processor seconds do. Memory is that of all processes of the run together.
+A made-up product of 2,000 rows and 10 features. `step` is a shell's loop, a process an asset; Dagster is `loopline run`;
+Airflow is `airflow dags test` of the exported DAG; Kubeflow is kfp's local runner with the exported pipeline. Compared are the
+digests of snapshot, model, evaluation, leakage, robustness, predictions and SQL, and of the verdict without the milliseconds
+that it names. "A stage more than `step`" is the run less the loop of `step`, by the number of assets; wall seconds tell little
+on a machine that others use, processor seconds do. Memory is that of all processes of the run together.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,6 +47,19 @@ def line(event: str, **told: Any) -> None:
     click.echo(json.dumps({"event": event, **told}))
 
 
+@contextmanager
+def told_as_result() -> Iterator[None]:
+    """Tell an error as the JSON result of a step, also of one that could not start."""
+    try:
+        with plain_disk_errors():
+            yield
+    except LooplineError as error:
+        from orchestration.staleness.stage_run import StepResult
+
+        line("result", **StepResult("failed", error=str(error)).as_json())
+        sys.exit(CODES["failed"])
+
+
 @click.command()
 @click.argument("target", metavar="PRODUCT|SOURCE|warehouse|ASSET")
 @click.argument("stages", metavar="[STAGE]...", nargs=-1)
@@ -61,13 +76,8 @@ def step(target: str, stages: tuple[str, ...], partition: str | None, as_json: b
             result = _step(target, stages, partition, as_json=False)
         _show(result)
     else:
-        from orchestration.staleness.stage_run import StepResult
-
-        try:
-            with plain_disk_errors():
-                result = _step(target, stages, partition, as_json=True)
-        except LooplineError as error:
-            result = StepResult("failed", error=str(error))
+        with told_as_result():
+            result = _step(target, stages, partition, as_json=True)
         line("result", **result.as_json())
     sys.exit(CODES[result.status])
 

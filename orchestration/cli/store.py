@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from orchestration import resources
+from orchestration.cli import step
 from orchestration.cli.errors import told
 
 READS = frozenset({
@@ -124,7 +125,8 @@ def waiting(process: str) -> None:
 
 def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[click.Context], Any]:
     def invoked(context: click.Context) -> Any:
-        with told():
+        telling = step.told_as_result if path == step.step.name and context.params["as_json"] else told
+        with telling():
             wanted, home = resources.store_address(), resources.home_from_environment()
             if wanted is None and not home.is_published:
                 return invoke(context)
@@ -139,7 +141,7 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
         except SystemExit as ended:
             failed, answer = ended, None
         if found.home.record.exists():
-            with told():
+            with telling():
                 publication.after_command(found, path)
         if failed is not None:
             raise failed

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Condition
 
 import psutil
 
+from assets.errors import SpecificationError
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration.resources import dagster_environment
@@ -100,6 +102,24 @@ def make_side_by_side(
     return made
 
 
+def require_memory(home: Home, products: Sequence[str], memory_bytes: int) -> None:
+    """Refuse a declared memory that one of the products alone went beyond last time.
+
+    Raises
+    ------
+    SpecificationError
+        If there is such a product.
+    """
+    known = {product: _needed(home, product) for product in products if _record(home, product).exists()}
+    largest = max(known, key=lambda product: known[product], default=None)
+    if largest is not None and known[largest] > memory_bytes:
+        needed = known[largest] / 1e9
+        raise SpecificationError(
+            f"--memory {memory_bytes / 1e9:g} is less than {largest} alone needed last time: {needed:.2f} GB. Give --memory "
+            f"{needed + 0.01:.2f} or more, or leave it out."
+        )
+
+
 def _make(home: Home, product: str, made: Made, on_wait: Callable[[str], None]) -> None:
     command = [sys.executable, "-m", "orchestration", "step", product, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=dagster_environment(home), text=True) as process:
@@ -115,7 +135,7 @@ def _make(home: Home, product: str, made: Made, on_wait: Callable[[str], None]) 
     if result is None:
         made.failures[product] = f"{product}: its process ended with {process.returncode} before it told its result. Run again."
         return
-    write_json(home.steps / f"{product}.json", {"peak_memory_bytes": result["peak_memory_bytes"]})
+    write_json(_record(home, product), {"peak_memory_bytes": result["peak_memory_bytes"]})
     new = {item["asset"]: item["made_because"] for item in result["assets"] if item["made_because"] is not None}
     made.executed |= new
     made.fresh += len({item["asset"] for item in result["assets"]} - new.keys())
@@ -127,5 +147,10 @@ def _make(home: Home, product: str, made: Made, on_wait: Callable[[str], None]) 
 
 def _needed(home: Home, product: str) -> int:
     """The bytes that a product's process needed last."""
-    record = home.steps / f"{product}.json"
+    record = _record(home, product)
     return int(read_json(record)["peak_memory_bytes"]) if record.exists() else EXPECTED
+
+
+def _record(home: Home, product: str) -> Path:
+    """What is kept of a product's last process."""
+    return home.steps / f"{product}.json"

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.storage.home import Home
-from orchestration.staleness.parallel_products import make_side_by_side
+from orchestration.staleness.parallel_products import make_side_by_side, require_memory
 from orchestration.staleness.plan import Plan, product_names
 from orchestration.staleness.run_loop import Failure, Outcome, RunFailedError, run
 from orchestration.staleness.stage_run import shared_keys
@@ -30,12 +30,16 @@ def run_side_by_side(
 
     Raises
     ------
+    SpecificationError
+        If one product alone needs more than the declared memory, by its last time; nothing is started.
     RunFailedError
         If a step fails. Where what products share failed, those that rest on it say so.
     """
     graph: Any = definitions.resolve_asset_graph()
     wanted = wanted_keys(graph, product)
     products = [name for name in product_names(graph) if product in (None, name)]
+    if memory_bytes is not None:
+        require_memory(home, products, memory_bytes)
     failures: list[Failure] = []
     try:
         outcome = run(definitions, instance, home, keys=wanted & shared_keys(graph, products), on_wave=on_wave, on_wait=on_wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from assets.errors import SpecificationError, UpstreamError
 from assets.promotion import ledger
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from orchestration import resources
+from orchestration.staleness.parallel_products import require_memory
 from orchestration.staleness.recorded_versions import Versions
 from orchestration.staleness.stage_run import StepResult, keys_named, step
 from tests.clones import copied, loopline
@@ -145,6 +148,44 @@ def test_one_month_of_a_partitioned_asset(world: Any, home: Home) -> None:
         assert step(declared, instance, home, wanted, partition="2013-02").status == "kept"
         with pytest.raises(SpecificationError, match=r"has no partition '2014-02'. It has 2013-01 to 2013-06"):
             step(declared, instance, home, wanted, partition="2014-02")
+
+
+def test_a_worker_without_access_to_the_store_says_so_as_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON, which the engine that started it reads; it makes nothing."""
+    settings = {"LOOPLINE_STORE": "s3://nobody/x", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "LOOPLINE_STORE_TIMEOUT": "2"}
+    for name, value in {**settings, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(name, value)
+    done = loopline("step", "flight_delay", "model", "--json", home=tmp_path / "home")
+    (told,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, told["event"], told["status"], told["assets"]) == (1, "result", "failed", [])
+    assert told["error"].startswith("the store s3://nobody/x: it does not answer")
+    assert not (tmp_path / "home" / "landing").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--jobs", "0"), "Invalid value for '--jobs': 0 is not in the range x>=1"),
+        (("--jobs", "2", "--memory", "0.05"), "Invalid value for '--memory': 0.05 is not in the range x>=0.1"),
+    ],
+)
+def test_no_process_and_no_memory_are_refused(home: Home, arguments: tuple[str, ...], told: str) -> None:
+    """Before anything is made."""
+    done = loopline("run", *arguments, home=home.root)
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+    assert not home.landing.exists()
+
+
+def test_less_memory_than_a_product_needed_is_refused(tmp_path: Path) -> None:
+    """By the product that needs most; one that was never measured is not."""
+    home = Home(tmp_path / "home").prepare()
+    for name, needed in (("churn", 700_000_000), ("spend", 1_200_000_000)):
+        write_json(home.steps / f"{name}.json", {"peak_memory_bytes": needed})
+    require_memory(home, ["churn", "tier"], 800_000_000)
+    told = r"--memory 0.8 is less than spend alone needed last time: 1.20 GB. Give --memory 1.21 or more, or leave it out."
+    with pytest.raises(SpecificationError, match=re.escape(told)):
+        require_memory(home, ["churn", "spend"], 800_000_000)
 
 
 def test_any_way_to_run_gives_the_same_digests(looped: Home, folder: Path, tmp_path: Path) -> None:
