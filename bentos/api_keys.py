@@ -212,7 +212,7 @@ class ApiKeys:
             self.clock.keep()
 
     def caller(self, token: str, credential: bytes = b"") -> Caller | None:
-        """Who has this token; None if nobody does, or no longer. The header it came in, if given, is `recalled` from then on."""
+        """Who has this token; None if nobody does, or no longer. The header it came in, if given, is `recalled` then."""
         if not (found := TOKEN.fullmatch(token)):
             return None
         key = self.keys.get(found[1])
