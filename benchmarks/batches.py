@@ -31,22 +31,32 @@ def rows() -> list[tuple[str, str, str]]:
 def _contenders(home: Home, scratch: Path) -> list[Contender]:
     folder, bento = champion_folders(home)
     model = Model.load(folder, folder.name)
-    asked = [model.signature["background"][place % len(model.signature["background"])] for place in range(ROWS)]
+    asked = champion_rows(model)
     both = scratch / "bento"
     shutil.copytree(bento, both)
     promise = both / "src" / "bentos" / PROMISE
     told = read_json(promise)
     write_json(promise, {**told, "limits": {**told["limits"], "arrow": True}})
     command = [sys.executable, "-m", "bentoml", "serve", str(both), "--port", str(PORT)]
-    given = [{name: value for name, value in row.items() if value is not None} for row in asked]
     kind = ("Content-Type", KIND.decode())
     return [
-        Contender("Arrow", command, "/predict_batch", _stream(model, asked), {}, headers=(kind,)),
-        Contender("JSON", command, "/predict_batch", json.dumps({"rows": given}).encode(), {}),
+        Contender("Arrow", command, "/predict_batch", stream_of(model, asked), {}, headers=(kind,)),
+        Contender("JSON", command, "/predict_batch", json.dumps({"rows": given_values(asked)}).encode(), {}),
     ]
 
 
-def _stream(model: Model, asked: list[dict[str, object]]) -> bytes:
+def champion_rows(model: Model) -> list[dict[str, object]]:
+    """Real rows."""
+    known = model.signature["background"]
+    return [known[place % len(known)] for place in range(ROWS)]
+
+
+def given_values(asked: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows without values that are missing, as JSON has them."""
+    return [{name: value for name, value in row.items() if value is not None} for row in asked]
+
+
+def stream_of(model: Model, asked: list[dict[str, object]]) -> bytes:
     """The rows as an Arrow IPC stream."""
     import pyarrow as pa
 

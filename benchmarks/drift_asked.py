@@ -47,7 +47,7 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
         shutil.rmtree(elsewhere.served, ignore_errors=True)
         log = PredictionLog(elsewhere.served / spec.name, 1.0)
         entries: list[Any] = given.iloc[drawn].to_dict("records")
-        log.writer.add(
+        log.hand(
             Answered(
                 f"r{seed}",
                 datetime(2026, 1, 1, tzinfo=UTC),

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from assets.storage.home import REPOSITORY
-from benchmarks import batch, batches, closed_service, load, precision, service
+from benchmarks import batch, batch_parts, batches, closed_service, load, precision, service
 from benchmarks.measuring import machine, measure, table
 
 PAGE = """# How fast it answers
@@ -37,6 +37,10 @@ One row a request as above, over a key that is checked, with each answer in the 
 One service that takes both; each batch is checked, answered and encoded again.
 
 {batches}
+
+Its parts, by `python -m benchmarks.batch_parts`: milliseconds of processor time for one batch, without HTTP.
+
+{batch_parts}
 
 ## Double precision
 
@@ -70,6 +74,7 @@ def main() -> None:
             closed=table(HEADER, closed_service.rows()),
             batch_rows=batches.ROWS,
             batches=table(HEADER, batches.rows()),
+            batch_parts=table(("part", "Arrow", "JSON"), batch_parts.rows()),
             precision=table(HEADER, precision.rows()),
             batch=table(HEADER, batch.rows()),
         )

@@ -209,7 +209,7 @@ def answer(home: Home, spec: ProductSpec, moment: datetime) -> None:
     for number, row in enumerate(rows):
         item = served.bodies.row({str(name): value for name, value in row.items()})
         _, told = served.predict([item])
-        log.writer.add(Answered(f"{moment:%Y-%m}-{number}", moment, served, [item], told, entity=f"unit {number}"))
+        log.hand(Answered(f"{moment:%Y-%m}-{number}", moment, served, [item], told, entity=f"unit {number}"))
     log.close()
 
 

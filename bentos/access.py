@@ -90,12 +90,14 @@ class Access:
         """Who sent these ``Authorization`` headers; None for a stranger; an access token is to be verified yet."""
         if len(credentials) != 1:
             return None
+        if self.keys is not None and (known := self.keys.recalled(credentials[0])) is not None:
+            return known
         kind, _, token = credentials[0].decode("latin-1").partition(" ")
         if kind.lower() != "bearer":
             return None
         token = token.strip(" ")
         if token.startswith(PREFIX):
-            return None if self.keys is None else self.keys.caller(token)
+            return None if self.keys is None else self.keys.caller(token, credentials[0])
         return None if self.tokens is None else Token(token)
 
     def knows(self, hosts: Sequence[bytes]) -> bool:

@@ -30,6 +30,8 @@ PREFIX = "loopline_"
 SECONDS = 0.5
 """How often the file is looked at, while there are requests."""
 NOBODY = "0" * 64
+MOST = 10_000
+"""How many headers are recalled; one key can stand in several, by blanks and capitals."""
 
 
 class KeyFileError(ValueError):
@@ -172,6 +174,7 @@ class ApiKeys:
         self.due = 0.0
         self.clock = ClockMark(None if file is None else file.with_name(FILE))
         self.clock.raise_to(newest(self.given.values()))
+        self.known: dict[bytes, ApiKey] = {}
         self.exist = bool(self.given)
         self.look()
 
@@ -187,6 +190,7 @@ class ApiKeys:
         if state == self.seen:
             return
         self.seen = state
+        self.known.clear()
         try:
             self.keys = {**({} if state is None else read(self.file.read_text(encoding="utf-8"), self.product)), **self.given}
         except (OSError, ValueError) as error:
@@ -207,11 +211,28 @@ class ApiKeys:
             self.clock.now()
             self.clock.keep()
 
-    def caller(self, token: str) -> Caller | None:
-        """Who has this token; None if nobody does, or no longer."""
+    def caller(self, token: str, credential: bytes = b"") -> Caller | None:
+        """Who has this token; None if nobody does, or no longer. The header it came in, if given, is `recalled` then."""
         if not (found := TOKEN.fullmatch(token)):
             return None
         key = self.keys.get(found[1])
         # an unknown id takes as long as a wrong secret
         same = hmac.compare_digest(sha256(token.encode()).hexdigest(), NOBODY if key is None else key.sha256)
-        return key.caller if same and key is not None and self.clock.now() < key.ends else None
+        if not same or key is None or self.clock.now() >= key.ends:
+            return None
+        if credential and len(self.known) < MOST:
+            self.known[sha256(credential).digest()] = key
+        return key.caller
+
+    def recalled(self, credential: bytes) -> Caller | None:
+        """Who sent this header, if it was checked before, and the key has not ended since.
+
+        Headers are told by their SHA-256: how long a look-up takes says nothing of a secret, as nobody can choose a hash.
+        """
+        key = self.known.get(digest := sha256(credential).digest())
+        if key is None:
+            return None
+        if self.clock.now() < key.ends:
+            return key.caller
+        del self.known[digest]
+        return None

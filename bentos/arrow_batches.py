@@ -112,7 +112,8 @@ def _values(name: str, column: pa.ChunkedArray, feature: Mapping[str, Any] | Non
         return column.to_pylist()
     if not (pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise InvalidRowError(f"{name}: must be a column of numbers, got {kind}.")
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    plain = column if kind == pa.float64() else column.cast(pa.float64(), safe=False)
+    return np.asarray(plain.to_numpy(), dtype=np.float64)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -51,7 +51,7 @@ class DirectPredictions:
         exchange = self.endpoint.begun(headers, caller)
         try:
             self.endpoint.admitted(exchange)
-            require_size(body, self.app.limits["max_body_bytes"])
+            require_size(len(body), self.app.limits["max_body_bytes"])
             exchange.body = body
             served = exchange.answering
             row = served.bodies.one(body)

@@ -1,35 +1,17 @@
-"""Privacy of the prediction log: what it keeps of a row, a look-up and an entity's key, and what it cannot without a secret."""
+"""Privacy of the prediction log: what it keeps of a look-up and an entity's key, and what it cannot without a secret."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import to_json
 
-from bentos.bodies import Row
 from bentos.by_key import LookedUp
-from bentos.pseudonyms import VARIABLE, pseudonym, read_secret, treated
+from bentos.pseudonyms import VARIABLE, Treatment, pseudonym, read_secret, treated
 from bentos.served import Served
-
-
-class KeptRow(NamedTuple):
-    """What is kept of a row: its features and how some were treated, both as JSON, and the digest of its inputs."""
-
-    features: str
-    hidden: str | None
-    inputs_digest: str | None
-
-
-def kept_row(served: Served, row: Row, secret: bytes | None) -> KeptRow:
-    """What is kept of a row."""
-    named = served.bodies.named(row)
-    privacy = served.privacy
-    features, hidden = treated(named, served.bodies.features, privacy, secret) if privacy else (named, {})
-    digest = inputs_digest(named, secret or b"") if secret is not None or not privacy else None
-    return KeptRow(to_json(features).decode(), to_json(hidden).decode() if hidden else None, digest)
 
 
 def kept_entity(served: Served, key: str | None, secret: bytes | None) -> str | None:
@@ -45,8 +27,12 @@ def kept_entity(served: Served, key: str | None, secret: bytes | None) -> str | 
 def kept_lookup(served: Served, looked_up: LookedUp, secret: bytes | None) -> str:
     """What is kept of a look-up, as JSON: of its key what is declared of each column; one that cannot be hashed is left out."""
     key, hidden = treated(looked_up.key, looked_up.key, served.online["private"], secret)
-    told = looked_up._replace(key=key)._asdict()
-    return to_json({**told, **({"hidden": hidden} if hidden else {})}).decode()
+    return lookup_json(looked_up._replace(key=key), hidden)
+
+
+def lookup_json(looked_up: LookedUp, hidden: Mapping[str, Treatment] | None = None) -> str:
+    """A look-up as the log holds it; `hidden` says what was done to some columns of its key."""
+    return to_json({**looked_up._asdict(), **({"hidden": hidden} if hidden else {})}).decode()
 
 
 def inputs_digest(named: Mapping[str, Any], secret: bytes = b"") -> str:

@@ -1,7 +1,7 @@
 """Log process: hands what is to be logged to a process that writes the prediction log.
 
 A thread of the service that prepares lines holds the interpreter meanwhile, and requests wait for it. What is handed over is
-encoded and sent a few times a second.
+sent a few times a second.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ import msgspec
 from bentos.assignment import Assignment
 from bentos.bodies import Row
 from bentos.by_key import LookedUp
-from bentos.companion import MOST_BYTES, Companion
+from bentos.companion import Companion
+from bentos.log_entries import Batch, Entry, Gatherer
 from bentos.log_worker import DROPPED
 from bentos.prediction_log import is_in_sample
 from bentos.served import Served
 
-MOST = 4_000
-"""How many requests may wait to be encoded."""
-MOST_ROWS = 100
-"""How many rows go into one message, unless they are too long."""
 LAST = 30.0
 """How many seconds the process has to write what it was handed when the service ends."""
 _encoder = msgspec.msgpack.Encoder()
@@ -53,7 +50,7 @@ class LogProcess:
         del settings
         self.sample, self.on_dropped, self.problem = sample, on_dropped, problem
         self.companion = Companion("bentos.log_worker", [str(folder)], self._ended)
-        self.waiting: list[tuple[Served, tuple[Any, ...], Sequence[Row], Sequence[dict[str, Any]]]] = []
+        self.gatherer = Gatherer(self._post)
         self.known: dict[bytes, bytes] = {}
         self.companion.look()
 
@@ -74,11 +71,9 @@ class LogProcess:
         looked_up: LookedUp | None = None,
     ) -> None:
         """Hand over a request; see `PredictionLog.add`."""
-        if len(self.waiting) >= MOST:
-            self.on_dropped(len(rows))
-            return
         given = None if assignment is None else (assignment.experiment, assignment.arm, assignment.propensity)
-        self.waiting.append((served, (request_id, time.time(), caller, entity, given, looked_up), rows, answers))
+        entry = Entry(request_id, time.time(), caller, entity, given, looked_up, 0, rows, answers)
+        self.gatherer.add(served, entry)
 
     def look(self) -> None:
         """Send what waits, hear what became of it, and see that the process is there."""
@@ -86,12 +81,7 @@ class LogProcess:
             # what waits is read by one that has not heard yet who answered
             for message in self.known.values():
                 self.companion.post_first(message)
-        waiting, self.waiting = self.waiting, []
-        for served, head, rows, answers in waiting:
-            if served.log_key not in self.known:
-                self.known[served.log_key] = message = _encoder.encode((served.log_key, *served.for_log))
-                self.companion.post_first(message)
-            self._post(served.log_key, head, rows, answers, 0)
+        self.gatherer.flush()
         self.companion.send()
         self._hear(self.companion.messages)
 
@@ -107,19 +97,14 @@ class LogProcess:
                 self._hear(kept)
         self._lost(self.companion.handed + sum(posted.rows for posted in self.companion.waiting))
 
-    def _post(
-        self, key: bytes, head: tuple[Any, ...], rows: Sequence[Row], answers: Sequence[dict[str, Any]], first: int
-    ) -> None:
-        """Post rows from the `first` of a request on, in as many messages as they take."""
-        for start in range(0, len(rows), MOST_ROWS):
-            part, said = rows[start : start + MOST_ROWS], answers[start : start + MOST_ROWS]
-            message = _encoder.encode((key, head, first + start, part, said))
-            if len(message) > MOST_BYTES // 2 and len(part) > 1:
-                middle = len(part) // 2
-                self._post(key, head, part[:middle], said[:middle], first + start)
-                self._post(key, head, part[middle:], said[middle:], first + start + middle)
-            elif not self.companion.post(message, len(part)):
-                self.on_dropped(len(part))
+    def _post(self, batch: Batch) -> None:
+        served = batch.served
+        if served.log_key not in self.known:
+            self.known[served.log_key] = message = _encoder.encode((served.log_key, *served.for_log))
+            self.companion.post_first(message)
+        message = _encoder.encode((served.log_key, batch.day.toordinal(), batch.rows, batch.size, batch.entries))
+        if not self.companion.post(message, batch.rows):
+            self.on_dropped(batch.rows)
 
     def _hear(self, messages: socket.socket | None) -> None:
         """Take off the rows of which the process says what became of them."""

@@ -10,18 +10,16 @@ import os
 import socket
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bentos.assignment import Assignment
-from bentos.background_writer import MOST
-from bentos.by_key import LookedUp
 from bentos.companion import MOST_BYTES, messages_of, outlive_signals
 from bentos.log_encryption import LOG_KEY, PublicKey
-from bentos.prediction_log import Answered, PredictionLog
+from bentos.log_entries import Batch
+from bentos.prediction_log import PredictionLog
 from bentos.pseudonyms import VARIABLE
 from bentos.runtime import Model
 from bentos.served import Served
@@ -29,8 +27,10 @@ from bentos.wire import say
 
 WRITTEN, DROPPED = b"written", b"dropped"
 """What the service is told that became of its rows."""
-NICE = 5
-"""Answers come first; even so, a quarter of a core that is shared is the log's."""
+NICE = 10
+"""Answers come first; even so, a tenth of a core that is shared is the log's."""
+MOST = 300
+"""How many batches may wait to be written."""
 
 
 def main(descriptor: str, folder: str) -> None:
@@ -59,7 +59,7 @@ def main(descriptor: str, folder: str) -> None:
         while packet := messages.recv(MOST_BYTES):
             for message in messages_of(packet):
                 take(msgspec.msgpack.decode(message), known, log)
-            while len(log.writer.waiting) > MOST // 2:
+            while len(log.writer.waiting) > MOST:
                 time.sleep(0.01)  # the service keeps what is to come
         log.close()
 
@@ -69,12 +69,9 @@ def take(message: list[Any], known: dict[bytes, Served], log: PredictionLog) -> 
     if len(message) == 4:
         key, promise, signature, digest = message
         known[key] = Served(promise, Model(signature, digest, session=None))
-        return
-    key, (request_id, at, caller, entity, given, found), first, rows, answers = message
-    assignment = None if given is None else Assignment(*given)
-    looked_up = None if found is None else LookedUp(*found)
-    moment = datetime.fromtimestamp(at, UTC)
-    log.writer.add(Answered(request_id, moment, known[key], rows, answers, caller, entity, assignment, first, looked_up))
+    else:
+        key, day, rows, count, entries = message
+        log.writer.add(Batch(known[key], date.fromordinal(day), rows, count, entries))
 
 
 def _tell(messages: socket.socket, rows: int, became: bytes) -> None:

@@ -9,50 +9,32 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import astuple
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
-
+from bentos import log_blocks
 from bentos.assignment import Assignment
 from bentos.background_writer import BackgroundWriter
 from bentos.bodies import Row
 from bentos.by_key import LookedUp
-from bentos.decisions import said
 from bentos.log_encryption import PublicKey, Sealer
-from bentos.log_privacy import kept_entity, kept_lookup, kept_row
+from bentos.log_entries import Batch, Entry, Gatherer, array, decoded
+from bentos.log_lines import INSERT, begin, encrypted, lines_of
+from bentos.log_treatment import Kept, Treatment
 from bentos.pseudonyms import read_secret
 from bentos.served import Served
 from bentos.wire import say
 
-TABLE = """
-create table if not exists predictions (
-    request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
-    model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
-    entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text, looked_up text,
-    primary key (request_id, row_number)
-) strict
-"""
-LATER = {
-    "caller": "text",
-    "hidden": "text",
-    "data_key": "integer",
-    "entity": "text",
-    "inputs_digest": "text",
-    "experiment": "text",
-    "arm": "text",
-    "propensity": "real",
-    "output": "real",
-    "decision": "text",
-    "looked_up": "text",
-}
-"""Columns that the file of a day lacks which an earlier version of the service began."""
+FEW = 100
+"""Up to how many rows of one turn become lines at once; more are kept in blocks."""
+AT_END = 20_000
+"""Up to how many rows of blocks become lines when the log is closed; the rest do when it is read."""
 
 
 class Answered(NamedTuple):
-    """A request that was answered: when, by which model, what it asked, and what it got; or its rows from the `first` on."""
+    """A request that was answered: when, by which model, what it asked, and what it got."""
 
     request_id: str
     answered_at: datetime
@@ -62,34 +44,7 @@ class Answered(NamedTuple):
     caller: str | None = None
     entity: str | None = None
     assignment: Assignment | None = None
-    first: int = 0
     looked_up: LookedUp | None = None
-
-
-class Line(NamedTuple):
-    """A row of an answered request, as the table holds it."""
-
-    request_id: str
-    row_number: int
-    answered_at_utc: str
-    model_version: int
-    model_digest: str
-    features: str
-    prediction: str
-    caller: str | None
-    hidden: str | None
-    data_key: int | None
-    entity: str | None
-    inputs_digest: str | None
-    experiment: str | None
-    arm: str | None
-    propensity: float | None
-    output: float | None = None
-    decision: str | None = None
-    looked_up: str | None = None
-
-
-INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
 
 
 class PredictionLog:
@@ -124,9 +79,11 @@ class PredictionLog:
         problem: Callable[[str], None] = lambda _: None,
         on_written: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.folder, self.sample, self.secret_file = folder, sample, secret_file
+        self.folder, self.sample, self.secret_file, self.problem = folder, sample, secret_file, problem
         self.sealer = None if public_key is None else Sealer(public_key)
+        self.treatments: dict[tuple[bytes, bytes | None], Treatment] = {}
         self.writer = BackgroundWriter(folder, self._append, _rows, on_dropped, problem, on_written=on_written)
+        self.in_blocks: set[date] = set()
 
     def takes(self, request_id: str) -> bool:
         """Whether this request is in the sample."""
@@ -164,7 +121,14 @@ class PredictionLog:
             What the online store gave, of a request by key.
         """
         now = datetime.now(UTC)
-        self.writer.add(Answered(request_id, now, served, rows, answers, caller, entity, assignment, looked_up=looked_up))
+        self.hand(Answered(request_id, now, served, rows, answers, caller, entity, assignment, looked_up))
+
+    def hand(self, item: Answered) -> None:
+        """Hand over a request that was answered at its own moment."""
+        gatherer, given = Gatherer(self.writer.add), None if item.assignment is None else astuple(item.assignment)
+        head = item.request_id, item.answered_at.timestamp(), item.caller, item.entity, given, item.looked_up
+        gatherer.add(item.served, Entry(*head, 0, item.rows, item.answers))
+        gatherer.flush()
 
     def look(self) -> None:
         """Nothing is to be seen to: a thread writes."""
@@ -172,25 +136,44 @@ class PredictionLog:
     def close(self) -> None:
         """Write what waits, and stop."""
         self.writer.close()
+        try:
+            for day in sorted(self.in_blocks):
+                log_blocks.complete(self._file(day), AT_END)
+        except (sqlite3.Error, OSError) as error:
+            self.problem(f"{self.folder} cannot be written ({error}): the blocks that it holds become lines when it is read")
 
-    def _append(self, batch: Sequence[Answered]) -> None:
+    def _append(self, batches: Sequence[Batch]) -> None:
         secret = read_secret(self.secret_file)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for day in sorted({item.answered_at.date() for item in batch}):
-            lines = [line for item in batch if item.answered_at.date() == day for line in _lines(item, secret)]
-            # timeout: other workers append to the same file
-            with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute(TABLE)
-                present = {column[1] for column in connection.execute("pragma table_info(predictions)")}
-                for name, kind in LATER.items():
-                    if name not in present:
-                        connection.execute(f"alter table predictions add column {name} {kind}")
-                if self.sealer is not None:
-                    number = self.sealer.begin(connection, day.isoformat())
-                    lines = [_encrypted(self.sealer, line, number) for line in lines]
-                # a client may repeat its request's id; its first answer stands
-                connection.executemany(INSERT, lines)
+        for day in sorted({batch.day for batch in batches}):
+            kept = [self._treatment(batch.served, secret).kept(batch) for batch in batches if batch.day == day]
+            with log_blocks.writing(self._file(day)) as connection:
+                is_in_lines = self._write(connection, day, kept)
+            (self.in_blocks.discard if is_in_lines else self.in_blocks.add)(day)
+
+    def _write(self, connection: sqlite3.Connection, day: date, kept: Sequence[Kept]) -> bool:
+        """Write what is kept; whether all of the day is lines now."""
+        rows = sum(item.rows for item in kept)
+        begin(connection)
+        if self.sealer is not None:
+            log_blocks.become_lines(connection, log_blocks.ALL)
+            number = self.sealer.begin(connection, day.isoformat())
+        elif rows > FEW or log_blocks.waiting(connection):
+            log_blocks.add(connection, kept)
+            return rows <= FEW and log_blocks.become_lines(connection, log_blocks.SOME)
+        for item in kept:
+            lines = lines_of(item.answering, item.hidden, decoded(array(item.size, [item.entries])))
+            connection.executemany(INSERT, lines if self.sealer is None else encrypted(self.sealer, lines, number))
+        return True
+
+    def _treatment(self, served: Served, secret: bytes | None) -> Treatment:
+        key = served.log_key, secret
+        if key not in self.treatments:
+            self.treatments[key] = Treatment(served, secret)
+        return self.treatments[key]
+
+    def _file(self, day: date) -> Path:
+        return self.folder / f"{day}.sqlite"
 
 
 def is_in_sample(request_id: str, sample: float) -> bool:
@@ -203,40 +186,5 @@ def say_problem(told: str) -> None:
     say(event="prediction log", problem=told)
 
 
-def _rows(item: Answered) -> int:
-    return len(item.rows)
-
-
-def _lines(item: Answered, secret: bytes | None) -> list[Line]:
-    """The lines of a request; what is private is treated here, in the log's thread."""
-    served, moment = item.served, item.answered_at.isoformat(timespec="milliseconds")
-    entity, given = kept_entity(served, item.entity, secret), item.assignment
-    experiment, arm, propensity = (None,) * 3 if given is None else (given.experiment, given.arm, given.propensity)
-    looked_up = None if item.looked_up is None else kept_lookup(served, item.looked_up, secret)
-    return [
-        Line(
-            item.request_id, number, moment, served.promise["model_version"], served.model.digest, kept.features,
-            to_json(answer).decode(), item.caller, kept.hidden, None, entity, kept.inputs_digest, experiment, arm, propensity,
-            output, decision, looked_up,
-        )
-        for number, (row, answer) in enumerate(zip(item.rows, item.answers, strict=True), item.first)
-        for kept, (output, decision) in [(kept_row(served, row, secret), said(answer))]
-    ]  # fmt: skip
-
-
-def _encrypted(sealer: Sealer, line: Line, data_key: int) -> Line:
-    """A line whose features, answer, caller, entity, inputs' digest and look-up are one ciphertext; copies go."""
-    place = line.request_id, line.row_number, line.answered_at_utc, line.model_digest
-    secret = line.features, line.prediction, line.caller, line.entity, line.inputs_digest, line.looked_up
-    content = sealer.encrypt(place, list(secret))
-    return line._replace(
-        features=content,
-        data_key=data_key,
-        prediction="",
-        caller=None,
-        entity=None,
-        inputs_digest=None,
-        output=None,
-        decision=None,
-        looked_up=None,
-    )
+def _rows(batch: Batch) -> int:
+    return batch.rows

@@ -219,7 +219,9 @@ class Served:
         scores = values
         fields: dict[str, list[Any]]
         if self.model.kind == "binary":
-            fields = {"probability": [min(max(value, 0.0), 1.0) for value in values], "is_positive": said}
+            # the sums of trees' leaves may pass the bounds by a rounding error
+            passed = min(values) < 0 or max(values) > 1
+            fields = {"probability": [min(max(value, 0.0), 1.0) for value in values] if passed else values, "is_positive": said}
         elif self.model.kind == "multiclass":
             names = self.model.signature["classes"]
             scores = [max(value) for value in values]
@@ -230,6 +232,8 @@ class Served:
             fields = {"value": values, "planned": said, "low": low, "high": high}
         unknown: list[list[str]] = [[] for _ in values]
         for name, known, texts in categories:
+            if known.issuperset(texts):
+                continue
             for place, text in enumerate(texts):
                 if (text or None) not in known:
                     unknown[place].append(name)

@@ -70,19 +70,20 @@ def content_type(given: bytes, allowed: Collection[bytes]) -> bytes:
 
 async def read_body(receive: Receive, most: int) -> bytes:
     """A request's body of at most so many bytes; otherwise a RefusedError."""
-    body, more = b"", True
+    parts, size, more = [], 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise RefusedError(400, "The body ended before it was whole.")
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-        require_size(body, most)
-    return body
+        parts.append(message.get("body", b""))
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+        require_size(size, most)
+    return b"".join(parts)
 
 
-def require_size(body: bytes, most: int) -> None:
+def require_size(size: int, most: int) -> None:
     """Refuse a body of more than so many bytes."""
-    if len(body) > most:
+    if size > most:
         raise RefusedError(413, f"The body has more than {most} bytes. Send fewer rows in a request.")
 
 

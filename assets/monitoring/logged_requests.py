@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from assets.errors import HomeError
 from assets.promotion.ledger_state import Entry
 from assets.storage import day_files, log_keys
-from assets.storage.day_files import PARQUET, Table
+from assets.storage.day_files import PARQUET, SQLITE, Table
 from assets.storage.home import Home
 from bentos.decisions import said
 from bentos.log_encryption import LogKeyError, decrypt
@@ -52,13 +53,25 @@ class Logged:
 
 
 def files(home: Home, product: str) -> list[Path]:
-    """The files of a product's log, the earliest day first."""
-    return day_files.days(home.served / product)
+    """The files of a product's log, the earliest day first; what services kept in blocks has become lines of them."""
+    return completed(home.served / product)
+
+
+def completed(folder: Path) -> list[Path]:
+    """The files of the days of a log, the earliest first, after their blocks became lines."""
+    from bentos.log_blocks import complete
+
+    found = day_files.days(folder)
+    for file in found:
+        if file.suffix == SQLITE:
+            with suppress(FileNotFoundError):  # it became Parquet since the files were listed
+                complete(file)
+    return found
 
 
 def table() -> Table:
     """What they hold."""
-    from bentos.prediction_log import TABLE
+    from bentos.log_lines import TABLE
 
     return Table("predictions", TABLE, ("request_id", "row_number"))
 
@@ -71,6 +84,7 @@ def archive(home: Home, product: str, now: datetime) -> list[Path]:
     if not files(home, product):
         return []
     with day_files.held(home, product):
+        completed(home.served / product)
         return day_files.archive(home.served / product, table(), now)
 
 

@@ -22,7 +22,7 @@ def folder(home: Home, product: str) -> Path:
 
 def files(home: Home, product: str) -> list[Path]:
     """The files that hold them, the earliest day first."""
-    return day_files.days(folder(home, product))
+    return logged_requests.completed(folder(home, product))
 
 
 def over(home: Home, product: str, now: datetime) -> list[Path]:
@@ -35,4 +35,5 @@ def archive(home: Home, product: str, now: datetime) -> list[Path]:
     if not files(home, product):
         return []
     with day_files.held(home, product):
+        files(home, product)
         return day_files.archive(folder(home, product), logged_requests.table(), now)

@@ -18,6 +18,7 @@ from pathlib import Path
 from assets.storage.home import Home
 from benchmarks.experiments.simulated import Row
 from benchmarks.load import Contender, champion_folders, contenders, in_turn
+from bentos.log_blocks import complete
 
 WITHOUT, LOGGED, SHADOWED = "without log and shadow", "with its log", "with its log and a shadow"
 
@@ -62,6 +63,7 @@ def _logged(folder: Path) -> int:
     """The rows of a log that services wrote."""
     found = 0
     for file in folder.glob("*.sqlite"):
+        complete(file)
         with closing(sqlite3.connect(file)) as connection:
             found += int(connection.execute("select count(*) from predictions").fetchone()[0])
     return found

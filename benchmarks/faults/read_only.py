@@ -24,6 +24,7 @@ from benchmarks.faults.commands import Command, asked, done, start
 from benchmarks.faults.small_product import PRODUCT
 from benchmarks.faults.small_world import SmallWorld
 from benchmarks.faults.table import Row
+from bentos.log_blocks import complete
 
 BODY = json.dumps({"row": {"age": 40, "plan": "free", "visits": 3}}).encode()
 ASKED, KILLS = 200, 15
@@ -201,6 +202,7 @@ def _dropped(address: str) -> float:
 def _logged(home: Path) -> int:
     count = 0
     for file in (home / "served" / PRODUCT).glob("*.sqlite"):
+        complete(file)
         with closing(sqlite3.connect(file)) as connection:
             count += connection.execute("select count(*) from predictions").fetchone()[0]
     return count

@@ -29,6 +29,7 @@ from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from bentos.app import ModelApp
 from bentos.arrow_batches import KIND
+from bentos.log_blocks import complete
 from bentos.log_encryption import LOG_KEY, PublicKey
 from bentos.pseudonyms import VARIABLE
 from bentos.runtime import Model
@@ -81,6 +82,7 @@ def lines(folder: Path, table: str) -> list[dict[str, Any]]:
     """The lines of a log's only day."""
     found: list[dict[str, Any]] = []
     for file in sorted(folder.glob("*.sqlite")):
+        complete(file)
         with closing(sqlite3.connect(file)) as connection:
             connection.row_factory = sqlite3.Row
             # the file is there a moment before its table

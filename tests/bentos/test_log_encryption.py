@@ -21,7 +21,7 @@ from bentos.log_encryption import LogKeyError, PublicKey
 from bentos.log_privacy import inputs_digest
 from bentos.prediction_log import Answered, PredictionLog
 from tests.assets.monitoring.test_request_drift import START, Shop, ask, shop, spec_of
-from tests.bentos.serving import answering
+from tests.bentos.serving import answering, until
 from tests.shop import customers
 
 __all__ = ["shop"]
@@ -35,7 +35,7 @@ def logged(shop: Shop, request: str, plan: str = "a plan of nobody else") -> Pat
     (*_, key) = log_keys.keys(home)
     served = replace(served, promise={**served.promise, "limits": {**served.limits, "entity": ENTITY}})
     log = PredictionLog(home.served / "churn", 1.0, public_key=key.key)
-    log.writer.add(
+    log.hand(
         Answered(
             request,
             START,
@@ -86,7 +86,7 @@ def test_monitoring_reads_an_encrypted_log_and_says_so_where_it_cannot(shop: Sho
     features = rows[["age", "plan", "visits"]].astype(object)
     named = features.where(features.notna(), None).to_dict("records")[500:]
     given = [served.bodies.row(row) for row in named]
-    log.writer.add(Answered("later", START, served, given, [{}] * len(given)))
+    log.hand(Answered("later", START, served, given, [{}] * len(given)))
     log.close()
     found = champion_monitor.look(home, spec_of(), snapshot, champion)["asked"]
     assert (found["rows"], found["alarms"]) == (1500, [])
@@ -178,9 +178,11 @@ def test_a_service_encrypts_over_http(shop: Shop, tmp_path: Path) -> None:
     assert sorted(line["request_id"] for line in lines) == [f"{number}-{row}" for number in range(2) for row in range(3)]
     assert all(json.loads(line["features"]) == ROW for line in lines)
     assert sum(log_keys.sealed_with(home).values()) == 2
-    log = PredictionLog(home.served / "churn", 1.0, public_key=key)
-    log._append([Answered("before", START, served, [served.bodies.row(ROW)], [{}])])
+    written: list[int] = []
+    log = PredictionLog(home.served / "churn", 1.0, public_key=key, on_written=written.append)
+    log.hand(Answered("before", START, served, [served.bodies.row(ROW)], [{}]))
+    until(lambda: bool(written))
     (home.served / "churn" / f"{START.date()}.sqlite").unlink()
-    log._append([Answered("after", START, served, [served.bodies.row(ROW)], [{}])])
+    log.hand(Answered("after", START, served, [served.bodies.row(ROW)], [{}]))
     log.close()
     assert "after" in {line["request_id"] for line in logged_requests.latest(home, "churn")}

@@ -21,6 +21,7 @@ import pytest
 from assets.storage.home import Home
 from bentos.app import ModelApp
 from bentos.companion import Companion
+from bentos.log_blocks import complete
 from bentos.log_process import LogProcess
 from bentos.served import Served
 from tests.bentos.serving import answering, until
@@ -45,6 +46,7 @@ def logged(folder: Path) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     columns = "request_id, row_number, model_digest, features, prediction, caller, hidden, entity, output, decision"
     for file in folder.glob("*.sqlite"):
+        complete(file)
         with closing(sqlite3.connect(file)) as connection:
             if connection.execute("select 1 from sqlite_master where name = 'predictions'").fetchone():
                 found += connection.execute(f"select {columns} from predictions order by request_id, row_number").fetchall()

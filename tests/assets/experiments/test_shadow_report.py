@@ -26,7 +26,7 @@ from assets.storage import log_keys
 from assets.storage.home import Home
 from bentos import arm_log, outcome_log, prediction_log
 from bentos.log_encryption import Sealer
-from bentos.prediction_log import Line
+from bentos.log_lines import Line
 from orchestration.operations.verify import verify
 from tests.shop import product
 

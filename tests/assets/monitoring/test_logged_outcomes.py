@@ -21,8 +21,8 @@ from assets.spec import ProductSpec
 from assets.storage import log_keys, pseudonym_key
 from assets.storage.home import Home
 from bentos import outcome_bodies, prediction_log
+from bentos.log_lines import Line
 from bentos.outcome_log import OutcomeLog
-from bentos.prediction_log import Line
 from bentos.pseudonyms import pseudonym
 from orchestration.operations.verify import verify
 from tests.shop import product

@@ -65,7 +65,7 @@ def ask(
     for number, start in enumerate(range(0, len(rows), 10)):
         several = [served.bodies.row(row) for row in given.iloc[start : start + 10].to_dict("records")]
         answers: Any = served.predict(several)[1] if answered else [{}] * len(several)
-        log.writer.add(Answered(f"{named}{number}", START + timedelta(minutes=2 * number), served, several, answers))
+        log.hand(Answered(f"{named}{number}", START + timedelta(minutes=2 * number), served, several, answers))
     log.close()
 
 
@@ -211,7 +211,7 @@ def test_without_the_key_what_should_be_hashed_is_dropped(shop: Shop, tmp_path: 
     _, _, _, served = shop
     private = replace(served, promise={**served.promise, "privacy": {"plan": "hash"}})
     log = PredictionLog(tmp_path / "log", 1.0, secret_file=tmp_path / "missing")
-    log.writer.add(Answered("r", START, private, [private.bodies.row({"age": 30.0, "plan": "free"})], [{}]))
+    log.hand(Answered("r", START, private, [private.bodies.row({"age": 30.0, "plan": "free"})], [{}]))
     log.close()
     (file,) = (tmp_path / "log").glob("*.sqlite")
     with closing(sqlite3.connect(file)) as connection:

@@ -16,7 +16,7 @@ from assets.storage.home import Home
 from assets.storage.row_eraser import Person
 from bentos import prediction_log
 from bentos.log_encryption import Sealer
-from bentos.prediction_log import Line
+from bentos.log_lines import Line
 from orchestration.operations.verify import verify
 from tests.assets.monitoring.test_logged_outcomes import ANSWER, NOW, START, log
 

@@ -74,7 +74,7 @@ def plant(home: Home, folder: Path) -> None:
     for place in (home.served / "churn", shadow_store.folder(home, "churn")):
         log = PredictionLog(place, 1.0)
         for name, rows in entries:
-            log.writer.add(Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)))
+            log.hand(Answered(name, NOW, served, [served.bodies.row(row) for row in rows], [{}] * len(rows)))
         log.close()
     arriving = folder / "arriving"
     arriving.mkdir()

@@ -21,9 +21,9 @@ from assets.monitoring import shadow_store
 from assets.promotion import ledger, registered_versions, registry_retention
 from assets.storage.home import REPOSITORY, Home
 from benchmarks.retention import RETENTION, declared, made, retrained, size
+from bentos.log_lines import TABLE
 from bentos.outcome_bodies import Outcome
 from bentos.outcome_log import OutcomeLog
-from bentos.prediction_log import TABLE
 from orchestration import event_history
 from orchestration.operations import decisions, doctor, lineage
 from orchestration.operations.prune import prune
