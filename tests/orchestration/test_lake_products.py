@@ -6,17 +6,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from assets.features import lake_tables
+from assets.features import lake_tables, snapshots
 from assets.features.lake_asset import publish_to_lake
 from assets.features.snapshot_asset import publish_snapshot
 from assets.ingestion import landing
+from assets.promotion import ledger
 from assets.promotion.ledger_state import Entry
 from assets.promotion.registry_retention import Stored
-from assets.spec import SourceSpec
+from assets.serving import batch_predictions, predictions_asset
+from assets.spec import ProductSpec, SourceSpec
 from assets.storage.home import Home
 from orchestration import resources
 from orchestration.assembly import assemble
@@ -114,3 +117,84 @@ def test_prune_keeps_the_versions_that_kept_snapshots_became(home: Home, tmp_pat
         else:
             with pytest.raises(FileNotFoundError):
                 table.write(version, tmp_path / "rows.parquet")
+
+
+MONTHLY = {"month": "signed_up_at", "start": "2024-01", "end": "2024-10"}
+
+
+def published_rows(home: Home, digest: str, scratch: Path) -> pd.DataFrame:
+    """The rows of the version that a snapshot became, which are the snapshot's, by their key."""
+    table = lake_tables.found(home, "churn", lake_tables.SNAPSHOT)
+    assert table is not None
+    version = lake_tables.version_of(table, digest)
+    assert version is not None
+    snapshot = home.snapshots / "churn" / f"{digest}.parquet"
+    assert lake_tables.digest_of(home, table, version) == lake_tables.rows_digest(home, snapshot)
+    table.write(version, scratch / "rows.parquet")
+    return pd.read_parquet(scratch / "rows.parquet").set_index("customer_id").sort_index()
+
+
+def score(home: Home, spec: ProductSpec, month: str) -> int:
+    """Score a month as `loopline predict --month` does; how many rows its table holds then."""
+    champion = ledger.require_champion(home, "churn")
+    scorer = batch_predictions.Scorer(home, spec, snapshots.current(home, "churn"), champion, datetime.now(UTC))
+    predictions_asset.publish_month(scorer, month, scorer.batch(month))
+    table = lake_tables.found(home, "churn", lake_tables.PREDICTIONS)
+    assert table is not None
+    table.write(table.versions()[-1], home.temporary / "scored.parquet")
+    scored = pd.read_parquet(home.temporary / "scored.parquet")
+    assert scored["loopline_month"].unique().tolist() == [month]
+    return len(scored)
+
+
+@pytest.mark.parametrize("publish", ["delta", "iceberg"])
+def test_a_run_publishes_each_snapshot_once_and_prune_keeps_what_the_ledger_needs(
+    home: Home, tmp_path: Path, publish: str
+) -> None:
+    """Each version leads to its snapshot; a changed month is merged by key; only versions that nothing rests on are vacuumed."""
+    source = {"file": "customers.csv", "key": ["customer_id"], "columns": shop.COLUMNS, "partition": MONTHLY}
+    parts = {"source": source, "publish": publish, "retention": {"snapshots_days": 0, "refused_days": 0}}
+    spec = shop.product("churn", **parts, serving={"months": {"start": "2024-10", "end": "2024-10"}})
+    customers = shop.customers()
+    month = customers["signed_up_at"].dt.month
+
+    def ran() -> tuple[set[str], str]:
+        customers.to_csv(tmp_path / "customers.csv", index=False)
+        return set(shop.run_products(home, tmp_path, spec).executed), snapshots.current(home, "churn").digest
+
+    executed, first = ran()
+    assert "churn/lake" in executed
+    before = published_rows(home, first, tmp_path)
+    assert ran() == (set(), first)
+    assert score(home, spec, "2024-10") == int((month == 10).sum())
+
+    customers.loc[month == 3, "visits"] = 1.0
+    customers = customers.drop(customers.index[month == 3][:3])
+    executed, second = ran()
+    assert {"landing/churn/data[2024-03]", "churn/snapshot", "churn/lake"} <= executed
+    after = published_rows(home, second, tmp_path)
+    assert len(after) == len(before) - 3
+    changed = after["visits"].fillna(-1) != before.loc[after.index, "visits"].fillna(-1)
+    assert after[changed]["signed_up_at"].dt.month.unique().tolist() == [3]
+    if publish == "delta":
+        told = DeltaTable(home.lake / "churn" / "snapshot").history(1)[0]["operationMetrics"]
+        assert (told["num_target_rows_updated"], told["num_target_rows_deleted"]) == (changed.sum(), 3)
+    assert published_rows(home, first, tmp_path).equals(before)
+
+    customers.loc[customers["signed_up_at"].dt.month == 9, "visits"] = 2.0
+    _, third = ran()
+    table = lake_tables.found(home, "churn", lake_tables.SNAPSHOT)
+    assert table is not None
+    assert [item.digest for item in table.versions()] == [first, second, third]
+    needed = {entry.snapshot_digest for entry in ledger.standing(home, "churn").served} | {third}
+    assert {first, second} - needed
+    done = prune.prune(home, [spec], ["churn"], now=datetime.now(UTC) + timedelta(days=1))
+    assert done.items["files of lake tables"] > 0
+    assert len(published_rows(home, third, tmp_path)) == len(after)
+    assert first not in needed or published_rows(home, first, tmp_path).equals(before)
+    for digest in {first, second} - needed:
+        version = lake_tables.version_of(table, digest)
+        if version is not None:  # Iceberg's catalogue names it no more
+            with pytest.raises(FileNotFoundError):
+                table.write(version, tmp_path / "rows.parquet")
+    assert ran() == (set(), third)

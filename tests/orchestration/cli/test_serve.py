@@ -72,9 +72,9 @@ def test_what_cannot_be_is_one_error_before_anything_starts(home: Home, tmp_path
 
 
 @contextmanager
-def served(home: Home, log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def served(home: Home, log: Path, *arguments: str, product: str = PRODUCT) -> Iterator[subprocess.Popen[bytes]]:
     """`loopline serve`, until it is told to end."""
-    command = [sys.executable, "-m", "orchestration", "serve", PRODUCT, *arguments]
+    command = [sys.executable, "-m", "orchestration", "serve", product, *arguments]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, env=environment(home), stdout=stream, stderr=stream)
         try:
