@@ -191,6 +191,7 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """This home's Dagster instance, disposed of at the end."""
     import dagster as dg
 
+    from orchestration.database_engines import made_once
     from orchestration.event_history import held_open
     from orchestration.migration_scripts import read_once
 
@@ -205,7 +206,7 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
             for part in ("schedules", "history"):
                 with contextlib.suppress(OSError):  # another process was faster: its folder is not empty
                     (scratch / "dagster" / part).rename(folder / part)
-    with held_open(folder.resolve()), read_once(), dg.DagsterInstance.from_config(str(folder)) as opened:
+    with held_open(folder.resolve()), made_once(), read_once(), dg.DagsterInstance.from_config(str(folder)) as opened:
         yield opened
 
 
