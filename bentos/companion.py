@@ -20,8 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bentos.aside import NICE
+
 MOST_BYTES = 200_000
 """The largest packet of messages: the kernel's usual limit for a socket's buffer is 208 KiB."""
+ASIDE = "bentos.aside"
 HEAD = 4
 """How many bytes before each message say how long it is."""
 SECONDS = 0.005
@@ -54,6 +57,8 @@ class Companion:
         Told that it ended, and how.
     most_waiting : int
         How many bytes may wait until it takes them.
+    way : str
+        How it gives way to the service: see `bentos.aside`.
     """
 
     def __init__(
@@ -62,7 +67,9 @@ class Companion:
         arguments: Sequence[str],
         problem: Callable[[str], None] = lambda _: None,
         most_waiting: int = MOST_WAITING,
+        way: str = NICE,
     ) -> None:
+        self.way = way
         self.module, self.arguments, self.problem, self.most_waiting = module, arguments, problem, most_waiting
         self.waiting: deque[Posted] = deque()
         self.waiting_bytes = 0
@@ -170,7 +177,8 @@ class Companion:
             # this package, wherever it was imported from, and not one that lies in the working directory (-P)
             package = str(Path(__file__).resolve().parent.parent)
             variables = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])}
-            command = [sys.executable, "-B", "-P", "-m", self.module, str(theirs.fileno()), *self.arguments]
+            command = [sys.executable, "-B", "-P", "-m", ASIDE, self.way, self.module]
+            command += [str(theirs.fileno()), *self.arguments]
             self.messages = ours
             # it inherits the mask: a service that is ended as it starts ends no companion that still imports
             before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)

@@ -27,8 +27,6 @@ from bentos.wire import say
 
 WRITTEN, DROPPED = b"written", b"dropped"
 """What the service is told that became of its rows."""
-NICE = 10
-"""Answers come first; even so, a tenth of a core that is shared is the log's."""
 MOST = 300
 """How many batches may wait to be written."""
 
@@ -41,7 +39,6 @@ def main(descriptor: str, folder: str) -> None:
     descriptor, folder : str
         The number of the socket, and the folder of the prediction log.
     """
-    os.nice(NICE)
     outlive_signals()
     secret = Path(path) if (path := os.environ.get(VARIABLE)) else None
     public_key = PublicKey.read(text) if (text := os.environ.get(LOG_KEY)) else None

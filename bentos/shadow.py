@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from bentos.aside import IDLE
 from bentos.companion import Companion
 from bentos.open_inference_paths import INFER
 
@@ -70,7 +71,7 @@ class Shadow(Companion):
         problem: Callable[[str], None] = lambda _: None,
     ) -> None:
         arguments = [str(package), str(log_folder), experiment]
-        super().__init__("bentos.shadow_worker", arguments, problem, MOST_WAITING)
+        super().__init__("bentos.shadow_worker", arguments, problem, MOST_WAITING, IDLE)
         self.package, self.experiment, self.on_dropped = package, experiment, on_dropped
 
     def offer(self, message: Message) -> None:

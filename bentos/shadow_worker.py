@@ -34,7 +34,6 @@ def main(descriptor: str, package: str, log_folder: str, experiment: str) -> Non
         The number of the socket, the folder of the model's service package, the folder of the prediction log, and the name of
         the experiment.
     """
-    step_aside()
     outlive_signals()
     served = Served.load(Path(package))
     served = Served(served.promise, served.model, served.row_graph, Assignment(experiment, ARM, 1.0))
@@ -69,14 +68,6 @@ def answer(served: Served, content: bytes, predictions: PredictionLog, arms: Arm
             given: dict[str, Any] = {"entity": message.entity, "assignment": served.assignment}
             predictions.add(message.request_id, served, rows, answers, **given)
     arms.add(message.request_id, served, message.entity, status, 1000 * (time.perf_counter() - began))
-
-
-def step_aside() -> None:
-    """Compute only while the service and its clients do not."""
-    os.nice(10)
-    if hasattr(os, "SCHED_IDLE"):
-        # even a nice process keeps one that wakes up on its core waiting for a slice of time
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 if __name__ == "__main__":

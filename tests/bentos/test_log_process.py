@@ -24,6 +24,7 @@ from bentos.companion import Companion
 from bentos.log_blocks import complete
 from bentos.log_process import LogProcess
 from bentos.served import Served
+from bentos.shadow import Shadow
 from tests.bentos.serving import answering, until
 from tests.models import promised, trained
 
@@ -229,3 +230,20 @@ def test_a_signal_to_all_ends_no_companion_that_still_starts(apps: list[ModelApp
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 0
     assert len(logged(tmp_path / "process")) == 1
+
+
+def test_companions_give_way_to_the_service(package: Path, tmp_path: Path) -> None:
+    """The log is nice; all threads of a shadow compute only while nobody else does, as they do from its first import on."""
+    log = LogProcess(tmp_path / "log", 1.0)
+    shadow = Shadow(package, "trial", tmp_path / "log")
+    shadow.look()
+    writer, answering_too = log.companion.process, shadow.process
+    assert writer is not None
+    assert answering_too is not None
+    until(lambda: os.getpriority(os.PRIO_PROCESS, writer.pid) == 10)
+    until(lambda: os.sched_getscheduler(answering_too.pid) == os.SCHED_IDLE)
+    until(lambda: len(list(Path(f"/proc/{answering_too.pid}/task").iterdir())) > 1, 60)
+    tasks = [int(task.name) for task in Path(f"/proc/{answering_too.pid}/task").iterdir()]
+    assert {os.sched_getscheduler(task) for task in tasks} == {os.SCHED_IDLE}
+    shadow.close(30.0)
+    log.close()
