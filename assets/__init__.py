@@ -33,7 +33,7 @@ goes from ingestion to snapshot without the warehouse.
 The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`,
 `object_store` (publishes a home to a bucket), `storage`, the declaration (`spec`), statistics (`methods`) and `registries` (how
 extensions add to a list); beside them `scaffolding` (drafts a product for someone new), `observability` (metrics, alert rules,
-dashboards) and
-`replay`. A stage imports only those below it (`pyproject.toml`); `orchestration` says when each runs.
+dashboards), `replay`, and `streaming` (rows that keep arriving, checked and scored in Spark). A stage imports only those below
+it (`pyproject.toml`); `orchestration` says when each runs.
 `tests/orchestration/test_graph.py` holds this map against the asset graph.
 """

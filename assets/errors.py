@@ -25,6 +25,7 @@
     ├── ExperimentError        an experiment cannot start, or what is asked of it cannot be done
     ├── FeatureStoreError      an online store of features cannot be filled, or what was served of it was something else
     ├── ParityError            a way of serving answers otherwise than the promoted model
+    ├── EngineError            an engine such as Spark is not set up, or the folder that it writes to cannot be used
     ├── ContainerError         no container engine, or it could not build or run the image
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
     ├── AccessError            a key, a certificate or an address by which a service is reached cannot be used
@@ -150,6 +151,10 @@ class ParityError(LooplineError):
 
 class ContainerError(LooplineError):
     """There is no container engine, or it could not build or run the image."""
+
+
+class EngineError(LooplineError):
+    """An engine with an environment of its own is not set up, or cannot do what is asked of it."""
 
 
 class AccessError(LooplineError):

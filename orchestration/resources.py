@@ -175,6 +175,13 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
     }
 
 
+def spark_environment() -> dict[str, str]:
+    """The environment of a program in Spark's own; another Spark that the machine has is not taken for it."""
+    own = {"PYTHONPATH": str(REPOSITORY), "SPARK_LOCAL_IP": "127.0.0.1"}
+    given = {name: value for name, value in os.environ.items() if name not in ("SPARK_HOME", "PYSPARK_SUBMIT_ARGS")}
+    return {**given, **SETTINGS, **own}
+
+
 def instance_folder(home: Home) -> Path:
     """Make the folder of this home's Dagster instance, with its configuration."""
     home.dagster.mkdir(parents=True, exist_ok=True)

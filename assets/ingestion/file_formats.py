@@ -147,7 +147,9 @@ def _json(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         ).fetchall()
         if not keys:
             raise SourceError(f"{told}: holds no records. Give an array of JSON objects, or one object a line.")
-        if begin == b"{" and connection.execute("select count(*) from records").fetchall() == [(1,)]:
+        # one object of several columns' values is no row; a file that is named for lines may have one line
+        is_lines = Path(packed_files.inner_name(told)).suffix.lower() in (".jsonl", ".ndjson")
+        if begin == b"{" and not is_lines and connection.execute("select count(*) from records").fetchall() == [(1,)]:
             raise SourceError(f"{told}: holds one JSON object. Save the records as an array of objects, or one object a line.")
         names = csv_dialect.distinct_names([str(key) for (key,) in keys])
         values = ", ".join(

@@ -128,20 +128,25 @@ class Forgotten:
         """Whether a line that cannot be split into fields names a forgotten entity in one."""
         return any(self.names(column, item) for column in self.columns if not column.parts for item in fields(text or ""))
 
+    def leave_out(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Take the rows of forgotten keys out of the relations `raw` and `malformed`; how many there were."""
+        if not self.columns:
+            return 0
+        rows = sorted({row for column in self.columns for row, value in _keys(connection, column) if self.names(column, value)})
+        lines = connection.execute("select rowid, text from malformed").fetchall()
+        broken = [row for row, text in lines if self.has_line(text)]
+        connection.execute("create table forgotten_rows as select unnest(?::bigint[]) as number", [rows])
+        connection.execute("alter view raw rename to raw_with_forgotten")
+        connection.execute(
+            "create view raw as from raw_with_forgotten where source_row not in (select number from forgotten_rows)"
+        )
+        connection.execute("delete from malformed where rowid in (select unnest(?::bigint[]))", [broken])
+        return len(rows) + len(broken)
+
 
 def leave_out(home: Home, connection: duckdb.DuckDBPyConnection, source: str, name: str, table: TableSpec) -> int:
     """Take the rows of forgotten keys out of the relations `raw` and `malformed`; how many there were."""
-    known = Forgotten.of(home, source, name, table)
-    if not known.columns:
-        return 0
-    rows = sorted({row for column in known.columns for row, value in _keys(connection, column) if known.names(column, value)})
-    lines = connection.execute("select rowid, text from malformed").fetchall()
-    broken = [row for row, text in lines if known.has_line(text)]
-    connection.execute("create table forgotten_rows as select unnest(?::bigint[]) as number", [rows])
-    connection.execute("alter view raw rename to raw_with_forgotten")
-    connection.execute("create view raw as from raw_with_forgotten where source_row not in (select number from forgotten_rows)")
-    connection.execute("delete from malformed where rowid in (select unnest(?::bigint[]))", [broken])
-    return len(rows) + len(broken)
+    return Forgotten.of(home, source, name, table).leave_out(connection)
 
 
 def rows_in_file(connection: duckdb.DuckDBPyConnection, column: KeyColumn, key: str) -> list[int]:

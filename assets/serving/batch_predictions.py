@@ -20,6 +20,7 @@ from assets.methods.ranking import Array
 from assets.methods.split import Window, month_windows
 from assets.promotion import current_artifacts
 from assets.promotion.ledger_state import Entry
+from assets.serving.answer_columns import answer_columns
 from assets.spec import ProductSpec
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
@@ -190,7 +191,7 @@ class Scorer:
             {
                 entity: rows[entity].cast(pa.string()),
                 **{name: rows[name].cast(pa.timestamp("us")) for name in self.spec.moments},
-                **_answers(model, outputs),
+                **answer_columns(model, outputs),
                 "model_version": pa.array([self.champion.version] * count, pa.int32()),
                 "model_digest": pa.array([self.champion.model_digest] * count).dictionary_encode(),
                 "snapshot_digest": pa.array([self.snapshot.digest] * count).dictionary_encode(),
@@ -232,24 +233,3 @@ def look_up(home: Home, product: str, snapshot_digest: str, entity: str, key: st
 def batch_folder(home: Home, product: str, snapshot_digest: str) -> Path:
     """Where the batch predictions of a snapshot lie: a file for each month, or one of all rows."""
     return home.predictions / product / snapshot_digest[:16]
-
-
-def _answers(model: Model, outputs: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """The columns that hold the model's answers, by kind of target."""
-    import pyarrow as pa
-
-    decided = model.decide(outputs)
-    if model.kind == "binary":
-        threshold = pa.array([model.decision["threshold"]] * len(outputs))
-        return {"probability": pa.array(outputs), "is_positive": pa.array(decided), "threshold": threshold}
-    if model.kind == "regression":
-        margin = model.decision["margin"]
-        return {
-            "prediction": pa.array(outputs),
-            "planned": pa.array(decided),
-            "low": pa.array(outputs - margin),
-            "high": pa.array(outputs + margin),
-        }
-    classes = model.signature["classes"]
-    chances = {f"probability_{name}": pa.array(outputs[:, index]) for index, name in enumerate(classes)}
-    return {"predicted_class": pa.array([classes[index] for index in decided]), **chances}

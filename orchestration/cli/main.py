@@ -35,6 +35,7 @@ from orchestration.cli import (
     serving,
     step,
     store,
+    stream,
     verification,
 )  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
@@ -235,6 +236,7 @@ for command in (
     experiment.experiment,
     features.features,
     step.step,
+    stream.stream,
     export.export,
 ):
     loopline.add_command(command)

@@ -1,0 +1,4 @@
+"""Streams: files that keep arriving, judged by a declaration and scored by its champion, in Spark Structured Streaming.
+
+`spark_job` is the program that runs in Spark's own environment; nothing here imports Spark when it is imported.
+"""
