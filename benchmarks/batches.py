@@ -36,7 +36,8 @@ def _contenders(home: Home, scratch: Path) -> list[Contender]:
     shutil.copytree(bento, both)
     promise = both / "src" / "bentos" / PROMISE
     told = read_json(promise)
-    write_json(promise, {**told, "limits": {**told["limits"], "arrow": True}})
+    # a machine that others keep busy gives fewer answers, not refusals: these are not what is measured
+    write_json(promise, {**told, "limits": {**told["limits"], "arrow": True, "max_lag_ms": 1e6}})
     command = [sys.executable, "-m", "bentoml", "serve", str(both), "--port", str(PORT)]
     kind = ("Content-Type", KIND.decode())
     return [

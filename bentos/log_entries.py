@@ -67,7 +67,12 @@ class Batch(NamedTuple):
     entries: bytes
 
 
-_encoder = msgspec.msgpack.Encoder()
+def _plain(value: Any) -> Any:
+    """A scalar of numpy's as Python's own."""
+    return value.item()
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 _decoder = msgspec.msgpack.Decoder(list[Entry])
 
 

@@ -20,7 +20,8 @@ import pytest
 from assets.serving import api_keys
 from assets.serving.service_access import AccessOptions, variables
 from assets.storage.home import Home
-from bentos.access import bare_host
+from bentos import api_keys as stored_keys
+from bentos.access import Access, bare_host
 from bentos.access_settings import AccessSettings, AccessSettingsError
 from bentos.app import ModelApp
 from bentos.runtime import Model
@@ -372,3 +373,28 @@ def test_hashes_in_a_variable_are_keys_too(service: Shop) -> None:
     with answering(settings.guard(app.asgi(), app.metrics)) as client:
         assert ask(client, "/predict").status_code == 401
         assert ask(client, "/predict", bearer(token)).status_code == 200
+
+
+def test_a_checked_header_is_recalled_until_its_key_ends_or_the_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other header is, however like it; and there are not more of them than a limit."""
+    monkeypatch.setattr("bentos.api_keys.MOST", 2)
+    file, until_then = tmp_path / "keys.json", datetime.now(UTC) + timedelta(hours=1)
+    token, key = stored_keys.make("a", "predict", datetime.now(UTC), until_then)
+    other, later = stored_keys.make("b", "predict", datetime.now(UTC))
+    file.write_text(stored_keys.write(PRODUCT, {key.id: key}))
+    access = Access(is_closed=True, keys=(keys := stored_keys.ApiKeys(PRODUCT, file)))
+    headers = [f"{name} {token}".encode() for name in ("Bearer", "bearer", "BEARER")]
+    assert [keys.recalled(header) for header in headers] == [None] * 3
+    assert [access.caller([header]) for header in headers] == [key.caller] * 3
+    assert [keys.recalled(header) for header in headers] == [key.caller, key.caller, None]
+    wrong = headers[0][:-1] + (b"A" if headers[0][-1:] != b"A" else b"B")
+    assert access.caller([wrong]) is keys.recalled(wrong) is access.caller([f"Bearer {other}".encode()]) is None
+    file.write_text(stored_keys.write(PRODUCT, {key.id: key, later.id: later}))
+    keys.look()
+    assert keys.recalled(headers[0]) is None
+    assert [access.caller([f"Bearer {name}".encode()]) for name in (token, other)] == [key.caller, later.caller]
+    keys.clock.raise_to(until_then.timestamp())
+    assert access.caller([headers[0]]) is None
+    assert list(keys.known.values()) == [later]

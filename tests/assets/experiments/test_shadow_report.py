@@ -24,7 +24,7 @@ from assets.promotion.experiment_records import Arm, Stage
 from assets.spec import ProductSpec
 from assets.storage import log_keys
 from assets.storage.home import Home
-from bentos import arm_log, outcome_log, prediction_log
+from bentos import arm_log, log_lines, outcome_log, prediction_log
 from bentos.log_encryption import Sealer
 from bentos.log_lines import Line
 from orchestration.operations.verify import verify
@@ -74,12 +74,12 @@ def write(home: Home, name: str, rows: Sequence[Row], ended: Sequence[tuple[str,
             if (answer := getattr(row, who)) is not None
         ]  # fmt: skip
         with closing(sqlite3.connect(place / day)) as connection, connection:
-            connection.execute(prediction_log.TABLE)
+            connection.execute(log_lines.TABLE)
             if key is not None:
                 sealer = Sealer(key)
                 number = sealer.begin(connection, "a day")
                 lines = [prediction_log._encrypted(sealer, line, number) for line in lines]
-            connection.executemany(prediction_log.INSERT, lines)
+            connection.executemany(log_lines.INSERT, lines)
     _write(
         folder / arm_log.FOLDER / day,
         arm_log.TABLE,
@@ -223,8 +223,8 @@ def test_what_the_shadow_missed_and_failed_is_told_and_makes_it_unfit(home: Home
         "late", 0, told(BEGIN + timedelta(hours=20)), 2, "e" * 64, "{}", json.dumps(yes), *[None] * 5, "trial", "shadow", 1.0
     )
     with closing(sqlite3.connect(shadow_store.folder(home, "churn") / f"{PERIOD.end.date()}.sqlite")) as connection, connection:
-        connection.execute(prediction_log.TABLE)
-        connection.execute(prediction_log.INSERT, later)
+        connection.execute(log_lines.TABLE)
+        connection.execute(log_lines.INSERT, later)
     record, _ = shadow_report.write(home, product("churn"), STAGE, PERIOD)
     counts = record["counts"]
     assert (counts["answered_requests"], counts["compared_requests"], counts["missed_requests"]) == (100, 97, 2)

@@ -20,7 +20,7 @@ from assets.monitoring.logged_outcomes import Known
 from assets.spec import ProductSpec
 from assets.storage import log_keys, pseudonym_key
 from assets.storage.home import Home
-from bentos import outcome_bodies, prediction_log
+from bentos import log_lines, outcome_bodies
 from bentos.log_lines import Line
 from bentos.outcome_log import OutcomeLog
 from bentos.pseudonyms import pseudonym
@@ -46,8 +46,8 @@ def log(home: Home, requests: Sequence[tuple[str, datetime, str | None]], name: 
         arm = ("cheaper", "ab"[number % 2], 0.5)
         line = Line(request, 0, told, 1, "d", "{}", answer, None, None, None, entity, None, *arm)
         with closing(sqlite3.connect(folder / f"{moment.date()}.sqlite")) as connection, connection:
-            connection.execute(prediction_log.TABLE)
-            connection.execute(prediction_log.INSERT, line)
+            connection.execute(log_lines.TABLE)
+            connection.execute(log_lines.INSERT, line)
 
 
 def written(path: Path, *lines: str, header: str = "request_id,outcome,observed_at") -> Path:

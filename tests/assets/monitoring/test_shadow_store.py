@@ -14,7 +14,7 @@ from assets.monitoring import logged_erasure, logged_requests, shadow_store
 from assets.storage import log_keys
 from assets.storage.home import Home
 from assets.storage.row_eraser import Person
-from bentos import prediction_log
+from bentos import log_lines, prediction_log
 from bentos.log_encryption import Sealer
 from bentos.log_lines import Line
 from orchestration.operations.verify import verify
@@ -29,10 +29,10 @@ def shadowed(home: Home, line: Line, sealer: Sealer | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{START.date()}.sqlite"
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute(prediction_log.TABLE)
+        connection.execute(log_lines.TABLE)
         if sealer is not None:
             line = prediction_log._encrypted(sealer, line, sealer.begin(connection, file.stem))
-        connection.execute(prediction_log.INSERT, line)
+        connection.execute(log_lines.INSERT, line)
     return file
 
 
