@@ -20,6 +20,7 @@ from bentos.assignment import Assignment
 from bentos.background_writer import BackgroundWriter
 from bentos.bodies import Row
 from bentos.by_key import LookedUp
+from bentos.day_file import day_file
 from bentos.decisions import said
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity, kept_lookup, kept_row
@@ -179,7 +180,7 @@ class PredictionLog:
         for day in sorted({item.answered_at.date() for item in batch}):
             lines = [line for item in batch if item.answered_at.date() == day for line in _lines(item, secret)]
             # timeout: other workers append to the same file
-            with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
+            with closing(sqlite3.connect(day_file(self.folder, day), timeout=30)) as connection, connection:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute(TABLE)
                 present = {column[1] for column in connection.execute("pragma table_info(predictions)")}

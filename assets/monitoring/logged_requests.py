@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ class Logged:
 
 def files(home: Home, product: str) -> list[Path]:
     """The files of a product's log, the earliest day first."""
-    return day_files.days(home.served / product)
+    return day_files.files(home.served / product)
 
 
 def table() -> Table:
@@ -201,11 +202,16 @@ def latest(home: Home, product: str, model_digest: str | None = None, most: int 
         If they are encrypted, and the private key cannot be had.
     """
     left, known = most, log_keys.keys(home)
-    for file in reversed(files(home, product)):
+    for _, parts in groupby(reversed(files(home, product)), day_files.day_of):
         if left > 0:
-            lines = lines_of(file, known, model_digest, left)
+            found = [lines_of(file, known, model_digest, left) for file in parts]
+            lines = found[0] if len(found) == 1 else list(islice(merge(*found, key=_answered_at, reverse=True), left))
             left -= len(lines)
             yield from lines
+
+
+def _answered_at(line: Mapping[str, Any]) -> str:
+    return str(line["answered_at_utc"])
 
 
 def _score(answer: Mapping[str, Any]) -> float:

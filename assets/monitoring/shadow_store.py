@@ -22,12 +22,12 @@ def folder(home: Home, product: str) -> Path:
 
 def files(home: Home, product: str) -> list[Path]:
     """The files that hold them, the earliest day first."""
-    return day_files.days(folder(home, product))
+    return day_files.files(folder(home, product))
 
 
 def over(home: Home, product: str, now: datetime) -> list[Path]:
     """The files of the days that nobody writes to any more; unlike the log's last day, no monitoring rests on one of them."""
-    return [file for file in files(home, product) if day_files.is_over(date.fromisoformat(file.stem), now)]
+    return [file for file in files(home, product) if day_files.is_over(date.fromisoformat(day_files.day_of(file)), now)]
 
 
 def archive(home: Home, product: str, now: datetime) -> list[Path]:

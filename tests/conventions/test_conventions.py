@@ -77,7 +77,7 @@ def test_one_module_reads_the_environment() -> None:
     starters = {"serving/container_engine.py", "serving/bento_package.py", "warehouse/dbt_build.py"}
     starters |= {"ingestion/bucket_settings.py", "ingestion/dvc_files.py", "storage/database_dump.py"}
     starters = {f"assets/{name}" for name in starters} | {"bentos/companion.py"}
-    entries = {"bentos/service.py", "bentos/shadow_worker.py", "bentos/log_worker.py"}
+    entries = {"bentos/service.py", "bentos/shadow_worker.py", "bentos/log_worker.py", "bentos/day_file.py"}
     assert (
         readers
         == {"orchestration/resources.py", "assets/processes/settings.py", "assets/spec/templates.py"} | entries | starters
