@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bentos.background_writer import BackgroundWriter
+from bentos.day_file import day_file
 from bentos.log_privacy import kept_entity
 from bentos.pseudonyms import pseudonym, read_secret
 from bentos.served import Served
@@ -90,7 +91,7 @@ class ArmLog:
                 for item in batch
                 if item.ended_at.date() == day and (given := item.served.assignment) is not None
             ]  # fmt: skip
-            with closing(sqlite3.connect(self.folder / f"{day}.sqlite", timeout=30)) as connection, connection:
+            with closing(sqlite3.connect(day_file(self.folder, day), timeout=30)) as connection, connection:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute(TABLE)
                 connection.executemany(INSERT, lines)

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from bentos import outcome_bodies
+from bentos.day_file import day_file
 from bentos.exchange import Exchange
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_privacy import kept_entity
@@ -121,7 +122,7 @@ class OutcomeLog:
         lines = [Line(*item, told_at_utc=told_at, caller=caller) for item in outcomes]
         self.folder.mkdir(parents=True, exist_ok=True)
         # timeout: other workers append to the same file
-        with closing(sqlite3.connect(self.folder / f"{now.date()}.sqlite", timeout=SECONDS)) as connection, connection:
+        with closing(sqlite3.connect(day_file(self.folder, now.date()), timeout=SECONDS)) as connection, connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute(TABLE)
             connection.execute(ONCE)

@@ -19,6 +19,7 @@ from bentos.assignment import Assignment
 from bentos.background_writer import BackgroundWriter
 from bentos.bodies import Row
 from bentos.by_key import LookedUp
+from bentos.day_file import day_file
 from bentos.log_encryption import PublicKey, Sealer
 from bentos.log_entries import Batch, Entry, Gatherer, array, decoded
 from bentos.log_lines import INSERT, begin, encrypted, lines_of
@@ -138,7 +139,7 @@ class PredictionLog:
         self.writer.close()
         try:
             for day in sorted(self.in_blocks):
-                log_blocks.complete(self._file(day), AT_END)
+                log_blocks.complete(day_file(self.folder, day), AT_END)
         except (sqlite3.Error, OSError) as error:
             self.problem(f"{self.folder} cannot be written ({error}): the blocks that it holds become lines when it is read")
 
@@ -147,7 +148,7 @@ class PredictionLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         for day in sorted({batch.day for batch in batches}):
             kept = [self._treatment(batch.served, secret).kept(batch) for batch in batches if batch.day == day]
-            with log_blocks.writing(self._file(day)) as connection:
+            with log_blocks.writing(day_file(self.folder, day)) as connection:
                 is_in_lines = self._write(connection, day, kept)
             (self.in_blocks.discard if is_in_lines else self.in_blocks.add)(day)
 
@@ -171,9 +172,6 @@ class PredictionLog:
         if key not in self.treatments:
             self.treatments[key] = Treatment(served, secret)
         return self.treatments[key]
-
-    def _file(self, day: date) -> Path:
-        return self.folder / f"{day}.sqlite"
 
 
 def is_in_sample(request_id: str, sample: float) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import SourceError
-from assets.ingestion import stored_table
+from assets.ingestion import bucket_settings, stored_table
 from assets.ingestion.month_span import MonthSpan, no_months
 from assets.ingestion.stored_table import Extract, Part
 from assets.spec.stored_tables import IcebergSpec
@@ -64,13 +64,14 @@ class IcebergTable:
 
     def _catalog(self, spec: IcebergSpec, folder: Path) -> Any:
         if "://" not in spec.catalog:
-            return self._library.load_catalog(spec.catalog)
+            return self._library.load_catalog(spec.catalog, **bucket_settings.of_catalog(spec.catalog))
         if spec.catalog.startswith("sqlite"):
             file = (folder / spec.catalog.removeprefix("sqlite:///")).resolve()
             if not file.is_file():
                 raise SourceError(f"{self.told}: there is no catalogue {file}. Correct 'catalog' in the declaration.")
-            return self._library.load_catalog(self._named(file, spec), type="sql", uri=f"sqlite:///{file}")
-        return self._library.load_catalog("loopline", type="rest", uri=spec.catalog)
+            name = self._named(file, spec)
+            return self._library.load_catalog(name, type="sql", uri=f"sqlite:///{file}", **bucket_settings.of_catalog(name))
+        return self._library.load_catalog("loopline", type="rest", uri=spec.catalog, **bucket_settings.of_catalog("loopline"))
 
     def _named(self, file: Path, spec: IcebergSpec) -> str:
         """The name under which a SQLite file keeps the table's catalogue: one file may hold several."""

@@ -19,7 +19,7 @@ def folder(home: Home, product: str) -> Path:
 
 def files(home: Home, product: str) -> list[Path]:
     """The files that hold them, the earliest day first."""
-    return day_files.days(folder(home, product))
+    return day_files.files(folder(home, product))
 
 
 def table() -> Table:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from assets.monitoring import logged_requests, outcome_store
 from assets.monitoring.log_views import connected, view
 from assets.spec import ProductSpec
-from assets.storage import log_keys
+from assets.storage import day_files, log_keys
 from assets.storage.home import Home
 from assets.storage.sql import literal
 
@@ -209,7 +209,7 @@ def _loaded(
     with connected(home, spec.name) as connection:
         connection.execute("set preserve_insertion_order = false")
         days = logged_requests.files(home, spec.name)
-        wanted = [day for day in days if (begin or day.stem) <= day.stem <= (end or day.stem)]
+        wanted = [file for file in days if (begin or "") <= day_files.day_of(file) <= (end or "9999")]
         for name, files, columns, store in (
             ("log_lines", wanted, (*LOG, *also), logged_requests),
             ("told_lines", outcome_store.files(home, spec.name), TOLD, outcome_store),

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def completed(folder: Path) -> list[Path]:
     """The files of the days of a log, the earliest first, after their blocks became lines."""
     from bentos.log_blocks import complete
 
-    found = day_files.days(folder)
+    found = day_files.files(folder)
     for file in found:
         if file.suffix == SQLITE:
             with suppress(FileNotFoundError):  # it became Parquet since the files were listed
@@ -215,11 +216,16 @@ def latest(home: Home, product: str, model_digest: str | None = None, most: int 
         If they are encrypted, and the private key cannot be had.
     """
     left, known = most, log_keys.keys(home)
-    for file in reversed(files(home, product)):
+    for _, parts in groupby(reversed(files(home, product)), day_files.day_of):
         if left > 0:
-            lines = lines_of(file, known, model_digest, left)
+            found = [lines_of(file, known, model_digest, left) for file in parts]
+            lines = found[0] if len(found) == 1 else list(islice(merge(*found, key=_answered_at, reverse=True), left))
             left -= len(lines)
             yield from lines
+
+
+def _answered_at(line: Mapping[str, Any]) -> str:
+    return str(line["answered_at_utc"])
 
 
 def _score(answer: Mapping[str, Any]) -> float:

@@ -34,10 +34,12 @@ BLOCK, OUTPUT = "/block", "/outputs"
 
 
 def position(home: Home, product: str) -> str:
-    """How far the log has come, as a digest of its last day; empty if nobody asked. Days before it may be pruned."""
-    reached = {}
-    for file in logged_requests.files(home, product)[-1:]:
-        reached[file.stem] = day_files.position(file, "predictions")
+    """How far the log has come, as a digest of the last day of each of its writers; empty if nobody asked.
+
+    Days before those may be pruned without a new look. A part that another machine publishes late counts, whatever its day.
+    """
+    last = {file.stem[len(day_files.day_of(file)) :]: file for file in logged_requests.files(home, product)}
+    reached = {file.stem: day_files.position(file, "predictions") for file in last.values()}
     return value_digest(reached) if reached else ""
 
 

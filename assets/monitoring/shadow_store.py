@@ -27,7 +27,7 @@ def files(home: Home, product: str) -> list[Path]:
 
 def over(home: Home, product: str, now: datetime) -> list[Path]:
     """The files of the days that nobody writes to any more; unlike the log's last day, no monitoring rests on one of them."""
-    return [file for file in files(home, product) if day_files.is_over(date.fromisoformat(file.stem), now)]
+    return [file for file in files(home, product) if day_files.is_over(date.fromisoformat(day_files.day_of(file)), now)]
 
 
 def archive(home: Home, product: str, now: datetime) -> list[Path]:

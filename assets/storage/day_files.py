@@ -1,8 +1,9 @@
 """Day files: what services wrote line by line, a file a day: SQLite while it may be written to, Parquet once the day is over.
 
-Both hold the same columns. Where both are there the Parquet file holds: the step from one to the other was cut off, and the
-next one ends it. Data keys of encrypted lines lie in the SQLite file, or beside the Parquet file, where they can be sealed anew
-without it.
+A day has one file, or several parts, each of one writer: ``DAY-PART.sqlite`` of a service that publishes its log, or
+``DAY-DIGEST.parquet``, which was published whole. Both kinds hold the same columns. Where both are there the Parquet file
+holds: the step from one to the other was cut off, and the next one ends it. Data keys of encrypted lines lie in the SQLite
+file, or beside the Parquet file, where they can be sealed anew without it.
 """
 
 from __future__ import annotations
@@ -64,19 +65,31 @@ class Table:
         return pa.schema([(name, moment if name.endswith(MOMENT) else types[kind.upper()]) for _, name, kind, *_ in columns])
 
 
-def days(folder: Path) -> list[Path]:
-    """The file of each day, the earliest first."""
-    found = {path.stem: path for suffix in (SQLITE, PARQUET) for path in folder.glob(f"{DAY}{suffix}")}
-    return [found[day] for day in sorted(found)]
-
-
 def files(folder: Path) -> list[Path]:
-    """The files of all days, and those that were published beside them, as ``DAY-DIGEST.parquet``."""
-    return sorted([*days(folder), *folder.glob(f"{DAY}-*{PARQUET}")])
+    """The files of all days with all their parts, the earliest day first."""
+    found = {path.stem: path for suffix in (SQLITE, PARQUET) for path in folder.glob(f"{DAY}*{suffix}")}
+    return [found[name] for name in sorted(found)]
 
 
-def parts(file: Path) -> list[Path]:
-    """All files of a day."""
+def day_of(file: Path) -> str:
+    """The day (UTC) whose lines a file holds.
+
+    Examples
+    --------
+    >>> day_of(Path("2026-03-01-3f0a91c2.sqlite"))
+    '2026-03-01'
+    """
+    return file.name[: len("2026-03-01")]
+
+
+def before_last_day(folder: Path) -> list[Path]:
+    """The files of all days but the last one."""
+    found = files(folder)
+    return [file for file in found if day_of(file) < day_of(found[-1])]
+
+
+def beside(file: Path) -> list[Path]:
+    """A file of a day, and what belongs to it."""
     return sorted(file.parent.glob(f"{file.stem}.*"))
 
 
@@ -118,8 +131,8 @@ def position(file: Path, table: str) -> int | None:
 def data_keys(file: Path) -> dict[int, tuple[str, str]]:
     """The sealed data keys of a day by their numbers: with which key each is sealed, and the sealed key."""
     if file.suffix == PARQUET:
-        beside = file.with_suffix(KEYS)
-        return {int(number): (item[0], item[1]) for number, item in read_json(beside).items()} if beside.exists() else {}
+        keys = file.with_suffix(KEYS)
+        return {int(number): (item[0], item[1]) for number, item in read_json(keys).items()} if keys.exists() else {}
     with reading(file) as connection:
         if connection.execute("select 1 from sqlite_master where name = 'data_keys'").fetchone() is None:
             return {}
@@ -158,12 +171,12 @@ def archive(folder: Path, table: Table, now: datetime) -> list[Path]:
         The SQLite files in whose place there is Parquet now.
     """
     done = []
-    for file in sorted(folder.glob(f"{DAY}{SQLITE}")):
-        if is_over(date.fromisoformat(file.stem), now):
+    for file in sorted(folder.glob(f"{DAY}*{SQLITE}")):
+        if is_over(date.fromisoformat(day_of(file)), now):
             _archive(file, table)
             done.append(file)
-    for path in folder.glob(f"{DAY}{SQLITE}-*"):  # of a file that a killed call has removed
-        if not path.with_name(path.name[: path.name.index("-", len("2026-01-01"))]).exists():
+    for path in folder.glob(f"{DAY}*{SQLITE}-*"):  # of a file that a killed call has removed
+        if not path.with_name(path.name.partition(SQLITE)[0] + SQLITE).exists():
             path.unlink(missing_ok=True)
     return done
 

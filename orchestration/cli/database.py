@@ -34,7 +34,8 @@ def migrate() -> None:
         from orchestration.operations.database import migrate as move
 
         done = move(home, lambda process: click.echo(f"waiting for the run of process {process}", err=True))
-    click.echo(f"copied and counted: {sum(done.rows.values()):,} rows of {len(done.rows)} tables")
+    copied = f"copied and counted: {sum(done.rows.values()):,} rows of {len(done.rows)} tables"
+    click.echo(copied if done.rows else "all was copied already by a migration that was killed")
     click.echo(f"the SQLite files lie in {done.aside}; nothing reads them any more")
 
 

@@ -69,8 +69,10 @@ def serve(product: str, host: str, port: int | None, **options: Any) -> None:
     command = [str(program), "serve", str(bento_package.bento_folder(home, tag)), *where]
     if published is None:
         os.execve(program, command, environment)  # noqa: S606 - ours
+    from bentos.day_file import PART
     from orchestration.operations import published_service
 
+    environment.setdefault(PART, published_service.new_part())
     sys.exit(published_service.serve(published, product, command, environment, problem=_problem))
 
 

@@ -63,6 +63,7 @@ def read_back_check(product: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         READ_BACK,
         asset=dg.AssetKey([product, "online_features"]),
+        blocking=True,
         description="Keys that are read back give what the offline store says as of the moment of the filling.",
     )
 

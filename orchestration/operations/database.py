@@ -35,7 +35,7 @@ class Migrated:
     Parameters
     ----------
     rows : dict of str to int
-        How many rows each table got, as ``schema.table``.
+        How many rows each table got, as ``schema.table``; none where an earlier migration had copied all before it was killed.
     aside : Path
         Where the SQLite files lie now.
     """
@@ -66,6 +66,9 @@ def migrate(home: Home, on_wait: Callable[[str], None] = lambda _: None) -> Migr
     if url is None:
         raise DatabaseError(f"{postgresql.VARIABLE} is not set, so nobody knows where to. Set it: {postgresql.EXAMPLE}.")
     if database_home.is_declared(home):
+        if any(_files(home)):  # all was copied, and the migration was killed before it had put these aside
+            with quiet(home, on_wait):
+                return Migrated({}, _put_aside(home))
         raise DatabaseError(f"the metadata of LOOPLINE_HOME={home.root} is in PostgreSQL already: `loopline database status`.")
     with quiet(replace(home, database=None), on_wait):
         _make_tables(home)
@@ -195,9 +198,14 @@ def _mark(run: str, event: str) -> bytes:
 def _put_aside(home: Home) -> Path:
     """Move the files that hold nothing current any more to where no command looks."""
     aside = home.root / "earlier" / "sqlite"
-    for path in (home.dagster / "history", home.dagster / "schedules", *home.registry.glob("mlflow.db*")):
-        if path.exists():
-            target = aside / home.relative(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+    for path in _files(home):
+        target = aside / home.relative(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
     return aside
+
+
+def _files(home: Home) -> list[Path]:
+    """The files, and folders of files, that hold a home's metadata where no database does."""
+    found = (home.dagster / "history", home.dagster / "schedules", *sorted(home.registry.glob("mlflow.db*")))
+    return [path for path in found if path.exists()]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from assets.object_store.pull import Published, Pulled
 from assets.object_store.push import Pushed
 from assets.promotion import published_ledger
 from assets.storage import erasures
+from assets.storage.day_files import day_of
 from assets.storage.drafts import draft_folder
 from assets.storage.durability import sync
 from assets.storage.home import Home
@@ -128,7 +130,7 @@ def _alone(home: Home, on_wait: OnWait) -> Iterator[None]:
 def for_service(product: str) -> Callable[[Published], list[str]]:
     """The patterns of what a product's service needs: the bentos that its pointer names, features by key, keys, and records.
 
-    It goes on with the days of its log that are not archived: files of its own in their place would replace those.
+    The days of its log that are not archived are taken, so that a part that another machine archives is not published again.
     """
 
     def needed(published: Published) -> list[str]:
@@ -152,9 +154,10 @@ def bentos_of(product: str, pointer: str) -> list[str]:
     return sorted({f"bentos/bentos/{product}/{name}/*" for name in named})
 
 
-def publish_served(store: HomeStore, product: str) -> None:
-    """Publish what a service of this machine was asked and answered."""
-    push.push(store, lambda path: path.startswith(f"served/{product}/"))
+def publish_served(store: HomeStore, product: str, before: date | None = None) -> None:
+    """Publish what services of this machine were asked and answered, or of that the days before one."""
+    end = "" if before is None else before.isoformat()
+    push.push(store, lambda path: path.startswith(f"served/{product}/") and (not end or day_of(Path(path)) < end))
 
 
 def before_command(store: HomeStore, command: str) -> None:

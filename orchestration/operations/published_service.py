@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +21,11 @@ FAILURES = (LooplineError, OSError, sqlite3.Error)
 """What a service outlives: a store that cannot be used, a full disk, a database that is locked, a ledger of another history."""
 EVERY_SECONDS = 15.0
 """How often the store is asked whether another version is champion."""
+
+
+def new_part() -> str:
+    """The part of each day that a service which starts writes its log to, and no other."""
+    return uuid.uuid4().hex[:8]
 
 
 def take_first(store: HomeStore, product: str, on_wait: Callable[[str], None], problem: Callable[[str], None]) -> None:
@@ -58,6 +64,8 @@ def serve(
 ) -> int:
     """Run a service until it ends or is told to, and publish its prediction log: days that are over, and all at its end.
 
+    What is published is not written to any more, so that another machine may archive it or erase a person's rows from it.
+
     Parameters
     ----------
     store, product
@@ -92,7 +100,7 @@ def serve(
                 if is_part:
                     publication.take(store, lambda _: None, only=publication.for_service(product))
                 if (today := datetime.now(UTC).date()) != day:
-                    publication.publish_served(store, product)
+                    publication.publish_served(store, product, before=today)
                     day = today
             except FAILURES as error:
                 problem(str(error))

@@ -124,13 +124,13 @@ class Retention:
         yield from _all("monitoring records", (path for path in records if self.is_over(path, rule.snapshots_days)))
         if (days := rule.prediction_log_days) is not None:
             for kind, files in (
-                ("prediction log", day_files.days(home.served / product)[:-1]),
+                ("prediction log", day_files.before_last_day(home.served / product)),
                 ("outcomes", outcome_store.files(home, product)),
                 ("shadow's answers", shadow_store.over(home, product, self.now)),
                 ("requests of experiments", arm_store.files(home, product)),
             ):
-                over = (path for path in files if self.is_over(path, days) and path.stem[:10] < self.evidence_since)
-                yield from _all(kind, (part for path in over for part in day_files.parts(path)))
+                over = (path for path in files if self.is_over(path, days) and day_files.day_of(path) < self.evidence_since)
+                yield from _all(kind, (part for path in over for part in day_files.beside(path)))
 
     @cached_property
     def evidence_since(self) -> str:

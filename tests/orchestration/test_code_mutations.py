@@ -14,7 +14,6 @@ from assets.storage.home import REPOSITORY
 from orchestration.definitions import defs
 
 GRAPH = defs.resolve_asset_graph()
-BY_KEY = "none of these products looks features up by key"
 NO_CONTENT = {
     "assets.errors": "sentences of errors, and classes that tell them apart",
     "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
@@ -23,10 +22,6 @@ NO_CONTENT = {
     "assets.experiments.outcome_history": "designs experiments; nothing is made of it",
     "assets.experiments.precision": "designs experiments; nothing is made of it",
     "assets.features.feast_repository": "writes definitions for another feature store; nothing is made of it",
-    "assets.features.offline_features": BY_KEY,
-    "assets.features.online_features_asset": BY_KEY,
-    "assets.features.online_store": BY_KEY,
-    "assets.features.point_in_time": BY_KEY,
     "assets.features.lake_asset": "the asset of products that declare `publish`, of which the repository has none",
     "assets.ingestion.column_names": "names columns of a new declaration, and of a stream that is landed as a file",
     "assets.ingestion.moment_formats": "guesses for a new declaration",
@@ -42,8 +37,6 @@ NO_CONTENT = {
     "assets.methods.sequential_power": "designs experiments; nothing is made of it",
     "assets.methods.several_hypotheses": "reads experiments; nothing is made of it",
     "assets.methods.unit_variation": "designs experiments; nothing is made of it",
-    "assets.monitoring.feature_skew": BY_KEY,
-    "assets.monitoring.feature_skew_asset": BY_KEY,
     "assets.monitoring.logged_erasure": "erases rows; nothing is made of it",
     "assets.monitoring.outcome_intake": "keeps what was told of answers; nothing is made of it",
     "assets.monitoring.retraining_decisions": "decides when a run starts",

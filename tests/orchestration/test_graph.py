@@ -20,8 +20,22 @@ from tests.world import DEFS
 
 GRAPH = defs.resolve_asset_graph()
 PRODUCTS = product_names(GRAPH)
+WARNING = {"monitoring", "feature_skew", "experiment", "shadow", "off_policy"}
+"""The assets whose checks warn, and hold nothing up."""
 ADDED = {*EXAMINATIONS.added, *(WAYS_OF_SERVING[name].asset for name in WAYS_OF_SERVING.added)}
 """The assets of extensions, which stand on no map."""
+
+DECLARED = (
+    "/tuning",
+    "/online_features",
+    "/lake",
+    "/feature_skew",
+    "/monthly_predictions",
+    "/off_policy",
+    "/experiment",
+    "/shadow",
+)
+"""The assets that only some products declare."""
 
 
 def expanded(text: str) -> list[list[str]]:
@@ -33,14 +47,7 @@ def expanded(text: str) -> list[list[str]]:
             prefix, _, rest = item.partition("{")
             names += [prefix + name for name in rest.rstrip("}").split(",")] if rest else [item]
         names = [name.replace("PRODUCT", product) for name in names for product in (PRODUCTS if "PRODUCT" in name else [""])]
-        found.append(
-            [
-                name
-                for name in names
-                if not name.endswith(("/tuning", "/monthly_predictions", "/off_policy", "/experiment", "/shadow"))
-                or GRAPH.has(dg.AssetKey(name.split("/")))
-            ]
-        )
+        found.append([name for name in names if not name.endswith(DECLARED) or GRAPH.has(dg.AssetKey(name.split("/")))])
     return [names for names in found if names]
 
 
@@ -108,7 +115,7 @@ def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
 def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     """Each dbt test on its relation, the contract on the snapshot; a gate refuses, an alarm warns: neither fails a run."""
     checks = {check for key in GRAPH.toposorted_asset_keys for check in GRAPH.get(key).check_keys}
-    alarms = {check for check in checks if check.asset_key.path[-1] in {"monitoring", "experiment", "shadow", "off_policy"}}
+    alarms = {check for check in checks if check.asset_key.path[-1] in WARNING}
     gates = {check for check in checks if check.asset_key.path[-1] == "verdict"}
     assert {check.name for check in gates} == set(GATE_RULES)
     assert len(checks - gates) >= 30

@@ -55,7 +55,7 @@ def write(folder: Path, day: str, names: list[str]) -> Path:
 def names_in(folder: Path) -> list[str]:
     """The names that lie in a folder's days, as they are read."""
     found: list[str] = []
-    for file in day_files.days(folder):
+    for file in day_files.files(folder):
         if file.suffix == ".parquet":
             found += pq.read_table(file)["name"].to_pylist()
         else:
@@ -71,7 +71,7 @@ def test_only_days_that_are_over_become_parquet(home: Home) -> None:
     os.utime(old, (1000, 1000))
     assert day_files.archive(folder, TABLE, NOW) == [old]
     made = old.with_suffix(".parquet")
-    assert day_files.days(folder) == [made, yesterday]
+    assert day_files.files(folder) == [made, yesterday]
     assert pq.read_table(made).to_pylist() == [
         {"name": name, "size": 1, "data_key": None, "weight": 0.5} for name in ("b", "a")
     ]
@@ -113,7 +113,7 @@ def test_a_line_that_comes_after_its_day_became_parquet_is_added(home: Home) -> 
     assert names_in(folder) == ["a", "b"]
     day_files.archive(folder, TABLE, NOW)
     assert names_in(folder) == ["a", "b", "c"]
-    assert day_files.position(day_files.days(folder)[0], "lines") == 3
+    assert day_files.position(day_files.files(folder)[0], "lines") == 3
 
 
 def test_a_file_without_lines_goes(home: Home) -> None:
@@ -123,3 +123,21 @@ def test_a_file_without_lines_goes(home: Home) -> None:
     (folder / "2026-03-03.sqlite").touch()
     day_files.archive(folder, TABLE, NOW)
     assert list(folder.iterdir()) == []
+
+
+def test_parts_of_a_day_are_read_and_archived_each_by_itself(home: Home) -> None:
+    """Of several writers, none of whom is the last day's only one; a late line goes to its own part."""
+    folder = home.served / "churn"
+    for day, names in (("2026-03-02", ["a"]), ("2026-03-02-3f0a", ["b"]), ("2026-03-07-77", ["c"]), ("2026-03-08-3f0a", ["d"])):
+        write(folder, day, names)
+    write(folder, "2026-03-08", ["e"])
+    assert [day_files.day_of(file) for file in day_files.files(folder)] == ["2026-03-02"] * 2 + ["2026-03-07"] + [
+        "2026-03-08"
+    ] * 2
+    assert [file.stem for file in day_files.before_last_day(folder)] == ["2026-03-02", "2026-03-02-3f0a", "2026-03-07-77"]
+    assert {file.stem for file in day_files.archive(folder, TABLE, NOW)} == {"2026-03-02", "2026-03-02-3f0a", "2026-03-07-77"}
+    write(folder, "2026-03-02-3f0a", ["b", "late"])
+    day_files.archive(folder, TABLE, NOW)
+    assert names_in(folder) == ["a", "b", "late", "c", "e", "d"]
+    assert [path.name for path in day_files.beside(folder / "2026-03-02.parquet")] == ["2026-03-02.parquet"]
+    assert [path.suffix for path in sorted(folder.glob("2026-03-02*"))] == [".parquet", ".parquet"]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
+import httpx
 import psycopg
 import pytest
 
 from assets.errors import BackupError, DatabaseError, HomeError
 from assets.promotion import known_heads, ledger, registered_versions
 from assets.storage import database_eraser, database_home, postgresql
-from assets.storage.home import Home
+from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import write_json
 from assets.storage.row_eraser import ERASED, Person
 from orchestration import event_history, resources
@@ -27,6 +30,8 @@ from orchestration.operations import backups
 from orchestration.operations.database import figures, migrate
 from tests.conftest import made_once
 from tests.databases import postgres
+from tests.orchestration.ui.test_supervisor import of_home, ui, until
+from tests.ports import free_port
 from tests.shop import customers, product, run_products
 
 CHURN = product("churn")
@@ -50,7 +55,7 @@ def server() -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture
 def url(server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """The address of an empty database, which `LOOPLINE_DATABASE` holds."""
-    return addressed(server, monkeypatch, request.node.name.split("[")[0][:50])
+    return addressed(server, monkeypatch, f"{request.node.originalname[:40]}_{uuid4().hex[:8]}")
 
 
 def addressed(server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, name: str) -> str:
@@ -140,6 +145,86 @@ def test_a_migration_that_fails_leaves_the_home_as_it_was(filed: Home, url: str,
     assert not database_home.is_declared(home)
     assert all((home.root / name).exists() for name in ASIDE)
     assert migrate(home).rows["loopline_dagster.runs"] >= 1
+    with pytest.raises(DatabaseError, match="is in PostgreSQL already: `loopline database status`"):
+        migrate(home)
+
+
+KILLED = """
+import os, signal, sys
+from orchestration import resources
+from orchestration.operations import database
+where, name, call, at = sys.argv[2:]
+owner = database if where == "database" else getattr(database, where)
+before, calls = getattr(owner, name), 0
+def killed(*given, **named):
+    global calls
+    calls += name != "replace" or "earlier" in str(given[1])
+    is_now = calls == int(call) and (name != "replace" or "earlier" in str(given[1]))
+    if is_now and at == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    found = before(*given, **named)
+    if is_now:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+setattr(owner, name, killed)
+database.migrate(resources.home_in(sys.argv[1]))
+"""
+BEFORE = [
+    ("database", "_make_tables", 1, "after"),
+    ("database", "_copy_events", 1, "before"),
+    ("database", "_copy_dagster", 1, "after"),
+    ("database", "settle_sequences", 2, "after"),
+    ("ledger_index", "follow", 1, "before"),
+    ("database_home", "declare", 1, "before"),
+]
+"""Moments of a migration before the home says that its metadata is in PostgreSQL."""
+AFTER = [("database_home", "declare", 1, "after"), ("Path", "replace", 1, "after"), ("Path", "replace", 2, "after")]
+"""Moments after that, of which the last ones are between the files that are put aside."""
+
+
+def killed(home: Home, where: str, name: str, call: int, at: str) -> None:
+    """Migrate in a process of its own, which kills itself at this moment."""
+    given = [str(home.root), where, name, str(call), at]
+    done = subprocess.run([sys.executable, "-c", KILLED, *given], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_a_migration_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    filed: Home, url: str, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any moment before its end the files still hold all, and the next migration gives what one alone gives."""
+    home, known = Home(filed.root, url), list(figures(filed))[1:]
+    for moment in BEFORE:
+        killed(home, *moment)
+        assert not database_home.is_declared(home), moment
+        assert list(figures(filed))[1:] == known, moment
+        assert all((home.root / name).exists() for name in ASIDE)
+    monkeypatch.delenv(postgresql.VARIABLE)
+    assert run_products(filed, shop, CHURN).executed == {}
+    monkeypatch.setenv(postgresql.VARIABLE, url)
+    rows = migrate(home).rows
+    assert list(figures(home))[1:4] == known
+    assert rows["loopline_mlflow.model_versions"] == 1
+    with postgresql.connected(url, postgresql.DAGSTER) as server:
+        for name in ("runs", "event_logs", "asset_keys"):
+            assert server.execute(f"select count(*) from {name}".encode()).fetchone() == (rows[f"loopline_dagster.{name}"],)
+    assert run_products(home, shop, CHURN).executed == {}
+
+
+@pytest.mark.parametrize("moment", AFTER)
+def test_a_migration_that_is_killed_once_all_was_copied_is_ended_by_the_next(
+    filed: Home, url: str, shop: Path, moment: tuple[str, str, int, str]
+) -> None:
+    """The database holds from then on, whatever files still lie there; the same command puts those aside."""
+    home, known = Home(filed.root, url), list(figures(filed))[1:]
+    killed(home, *moment)
+    assert database_home.is_declared(home)
+    assert list(figures(home))[1:4] == known
+    assert run_products(home, shop, CHURN).executed == {}
+    done = migrate(home)
+    assert done.rows == {}
+    assert all((done.aside / name).exists() and not (home.root / name).exists() for name in ASIDE)
+    assert list(figures(home))[1:4] == known
     with pytest.raises(DatabaseError, match="is in PostgreSQL already: `loopline database status`"):
         migrate(home)
 
@@ -244,3 +329,42 @@ def test_a_home_says_where_its_metadata_is(tmp_path: Path, monkeypatch: pytest.M
         resources.home_from_environment()
     write_json(home.record, {"layout": 2})
     assert resources.home_from_environment() == home
+
+
+DAEMONS = """
+{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
+  runsOrError { ... on Runs { results { runId status } } } }
+"""
+
+
+def test_the_ui_and_its_daemon_work_on_postgresql(filed: Home, url: str, tmp_path: Path) -> None:
+    """All required daemons report themselves there, the UI shows the runs that were recorded, and both end when told."""
+    home, port = Home(filed.root, url), free_port()
+    migrate(home)
+    with resources.instance(home) as instance:
+        recorded = {run.run_id: run.status.value for run in instance.get_runs()}
+
+    def asked() -> dict[str, Any]:
+        with suppress(httpx.TransportError):
+            found: dict[str, Any] = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": DAEMONS}, timeout=30).json()
+            return found["data"]
+        return {}
+
+    def are_healthy() -> bool:
+        found = asked()
+        every = found["instance"]["daemonHealth"]["allDaemonStatuses"] if found else []
+        return bool(every) and all(item["healthy"] for item in every if item["required"])
+
+    with ui(home, tmp_path / "ui.log", free_port(), port) as process:
+        until(are_healthy, "the daemons are not healthy")
+        assert {run["runId"]: run["status"] for run in asked()["runsOrError"]["results"]} == recorded
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=120) == 0
+    assert of_home(home) == []
+    with postgresql.connected(url, postgresql.DAGSTER) as connection:
+        assert connection.execute("select count(*) from daemon_heartbeats").fetchone()[0] > 2  # type: ignore[index]
+    assert not any((home.root / name).exists() for name in ASIDE)
+    log = (tmp_path / "ui.log").read_text(errors="replace")
+    assert "Traceback" not in log
+    assert "s@cret" not in log
+    assert "s%40cret" not in log

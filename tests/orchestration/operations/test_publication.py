@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -17,15 +18,18 @@ import httpx
 import pytest
 
 from assets.errors import StoreError
+from assets.monitoring import logged_requests, outcome_store
 from assets.object_store.address import address_of, declared
 from assets.object_store.push import push
 from assets.promotion import ledger
+from assets.storage import day_files
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import fill, opened
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS
 from orchestration.operations import publication, published_service
+from orchestration.operations.store_server import StoreServer
 from orchestration.operations.verify import verify
 from tests.bentos.serving import free_port
 from tests.world import World
@@ -113,32 +117,77 @@ def test_a_service_outlives_a_disk_that_takes_nothing(home: Home, tmp_path: Path
     assert problems
 
 
-def test_a_service_that_starts_on_another_empty_machine_goes_on_with_the_log_of_the_day(
-    home: Home, tmp_path: Path, url: str
+def test_services_of_two_machines_publish_all_that_they_answered(
+    ran_copy: Home, tmp_path: Path, object_server: StoreServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was answered on the first one, and told of it, is not replaced by what the second one answers."""
-    push(opened(fill(home), url))
-    for number in (1, 2):
-        there = opened(Home(tmp_path / f"machine {number}"), url)
-        publication.take(there, lambda _: None, only=publication.for_service(PRODUCT))
-        for folder in (there.home.served / PRODUCT, there.home.served / PRODUCT / "outcomes"):
-            folder.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(folder / "2026-11-29.sqlite")) as connection, connection:
-                connection.execute("create table if not exists predictions (machine integer)")
-                connection.execute("insert into predictions values (?)", (number,))
-        publication.publish_served(there, PRODUCT)
-    publication.take(opened(home, url), lambda _: None)
-    for file in ("2026-11-29.sqlite", "outcomes/2026-11-29.sqlite"):
-        with closing(sqlite3.connect(home.served / PRODUCT / file)) as connection:
-            assert connection.execute("select machine from predictions order by 1").fetchall() == [(1,), (2,)]
+    """Over one bucket, at once: each has a part of the day, nothing conflicts, and an archived part comes back to nobody."""
+    for name, value in object_server.environment.items():
+        monkeypatch.setenv(name, value)
+    url = "s3://loopline/two_services"
+    push(opened(ran_copy, url))
+    row = json.loads((REPOSITORY / "docs" / "flight.json").read_bytes())
+    homes = [Home(tmp_path / name) for name in ("one", "other")]
+    ports = [free_port() for _ in homes]
+    asked = {f"{port}-{number}" for port in ports for number in range(5)}
+    services = []
+    for home, port in zip(homes, ports, strict=True):
+        arguments = [sys.executable, "-m", "orchestration", "serve", PRODUCT, "--port", str(port)]
+        with (tmp_path / f"{port}.log").open("wb") as log:
+            services.append(subprocess.Popen(arguments, env=environment(home, url), stdout=subprocess.DEVNULL, stderr=log))
+    try:
+        for number in range(5):
+            for port, service in zip(ports, services, strict=True):
+                address = f"http://127.0.0.1:{port}/predict"
+                assert _asked(service, address, row, **{"X-Request-Id": f"{port}-{number}"}).status_code == 200
+    finally:
+        for service in services:
+            service.terminate()
+        for service in services:
+            service.wait(60)
+    assert [(tmp_path / f"{port}.log").read_text().count("not published") for port in ports] == [0, 0]
+
+    def held() -> list[str]:
+        return sorted(line["request_id"] for line in logged_requests.latest(ran_copy, PRODUCT))
+
+    publication.take(opened(ran_copy, url), lambda _: None)
+    files = logged_requests.files(ran_copy, PRODUCT)
+    assert (len(files), len({day_files.day_of(file) for file in files})) == (2, 1)
+    assert held() == sorted(asked)
+    later = datetime.now(UTC) + timedelta(days=3)
+    assert logged_requests.archive(ran_copy, PRODUCT, later) == files
+    push(opened(ran_copy, url))
+    for home in homes:
+        publication.take(opened(home, url), lambda _: None, only=publication.for_service(PRODUCT))
+        assert not logged_requests.files(home, PRODUCT)
+        publication.publish_served(opened(home, url), PRODUCT)
+    publication.take(opened(ran_copy, url), lambda _: None)
+    assert [file.suffix for file in logged_requests.files(ran_copy, PRODUCT)] == [".parquet", ".parquet"]
+    assert held() == sorted(asked)
+    assert verify(ran_copy).problems == []
 
 
-def _asked(process: subprocess.Popen[bytes], address: str, row: object) -> httpx.Response:
+def test_only_days_that_are_over_are_published_while_a_service_runs(home: Home, tmp_path: Path, url: str) -> None:
+    """What is published is complete, so that others may change it; the rest follows when the service ends."""
+    store = opened(fill(home), url)
+    push(store)
+    folder = home.served / PRODUCT / "outcomes"
+    folder.mkdir(parents=True)
+    for day in ("2026-11-28", "2026-11-29"):
+        with closing(sqlite3.connect(folder / f"{day}-3f0a.sqlite")) as connection, connection:
+            connection.execute("create table outcomes (request_id text)")
+    other = Home(tmp_path / "other")
+    for before, found in ((date(2026, 11, 29), ["2026-11-28-3f0a"]), (None, ["2026-11-28-3f0a", "2026-11-29-3f0a"])):
+        publication.publish_served(store, PRODUCT, before=before)
+        publication.take(opened(other, url), lambda _: None)
+        assert [file.stem for file in outcome_store.files(other, PRODUCT)] == found
+
+
+def _asked(process: subprocess.Popen[bytes], address: str, row: object, **headers: str) -> httpx.Response:
     """The answer of a service that is starting."""
     end = time.monotonic() + 90
     while time.monotonic() < end and process.poll() is None:
         try:
-            return httpx.post(address, json=row, timeout=10)
+            return httpx.post(address, json=row, timeout=10, headers=headers)
         except httpx.TransportError:
             time.sleep(0.2)
     raise AssertionError("the service does not answer")
