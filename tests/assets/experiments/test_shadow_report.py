@@ -24,7 +24,7 @@ from assets.promotion.experiment_records import Arm, Stage
 from assets.spec import ProductSpec
 from assets.storage import log_keys
 from assets.storage.home import Home
-from bentos import arm_log, log_lines, outcome_log, prediction_log
+from bentos import arm_log, log_lines, outcome_log
 from bentos.log_encryption import Sealer
 from bentos.log_lines import Line
 from orchestration.operations.verify import verify
@@ -78,7 +78,7 @@ def write(home: Home, name: str, rows: Sequence[Row], ended: Sequence[tuple[str,
             if key is not None:
                 sealer = Sealer(key)
                 number = sealer.begin(connection, "a day")
-                lines = [prediction_log._encrypted(sealer, line, number) for line in lines]
+                lines = log_lines.encrypted(sealer, lines, number)
             connection.executemany(log_lines.INSERT, lines)
     _write(
         folder / arm_log.FOLDER / day,

@@ -14,7 +14,7 @@ from assets.monitoring import logged_erasure, logged_requests, shadow_store
 from assets.storage import log_keys
 from assets.storage.home import Home
 from assets.storage.row_eraser import Person
-from bentos import log_lines, prediction_log
+from bentos import log_lines
 from bentos.log_encryption import Sealer
 from bentos.log_lines import Line
 from orchestration.operations.verify import verify
@@ -31,7 +31,7 @@ def shadowed(home: Home, line: Line, sealer: Sealer | None = None) -> Path:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(log_lines.TABLE)
         if sealer is not None:
-            line = prediction_log._encrypted(sealer, line, sealer.begin(connection, file.stem))
+            (line,) = log_lines.encrypted(sealer, [line], sealer.begin(connection, file.stem))
         connection.execute(log_lines.INSERT, line)
     return file
 
