@@ -1,20 +1,22 @@
-"""Arm moments: what units add up to in each arm by each look, from a log, in one pass of the database.
+"""Arm moments: what units add up to in each arm by each look, from the rows of a log, which are read once.
 
 Ten million rows come out as a few numbers for each arm and look. All metrics of a log are summed together, as reading and
-joining its rows takes longer than anything else. A unit's sums grow while it comes again, so each look adds to the sums of
-squares what they have grown by. Units are told apart by 64-bit hashes of their keys, which are texts of 70 letters: that any
-two of a million share one has a chance of 3 in a hundred million.
+joining its rows takes longer than anything else. A unit's sums grow while it comes again, so each row adds to the sums of
+squares, in the look that it came by, what they have grown by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assets.experiments.unit_rows import Part, UnitRows
 from assets.methods.bootstrap import Array
 from assets.methods.moments import Moments
 from assets.storage.sql import literal
@@ -22,6 +24,10 @@ from assets.storage.sql import literal
 if TYPE_CHECKING:
     import duckdb
 
+BATCH = 1 << 17
+"""Rows that are taken from the database at a time."""
+THREADS = 2
+"""Parts that are added up at once."""
 FIGURES = 15
 """What is added up: units, the sums of the columns and of their products, and the units whose values first are more than 0."""
 
@@ -59,20 +65,38 @@ class ArmMoments:
         return np.stack([moments.count for moments in self.arms.values()], axis=-1)
 
 
+def numbered(arm: str, unit: str, moment: str, ends: Sequence[datetime]) -> dict[str, str]:
+    """Columns that `arm_moments` reads, as SQL: hashes and numbers instead of texts.
+
+    Parameters
+    ----------
+    arm, unit, moment : str
+        Expressions: of the number of an arm; of the key of a unit, or null; and of a moment (timestamptz).
+    ends : sequence of datetime
+        The moments of looks, rising (aware).
+    """
+    return {
+        "arm_number": f"{arm}::utinyint",
+        "unit_hash": f"case when {unit} is not null then hash({unit}) end",
+        "look": f"({_look(moment, ends)})::usmallint",
+    }
+
+
 def arm_moments(
-    rows: duckdb.DuckDBPyRelation, arms: Sequence[str], ends: Sequence[datetime], values: Sequence[str] = ("value",)
+    rows: duckdb.DuckDBPyRelation, arms: Sequence[str], looks: int, values: Sequence[str] = ("value",)
 ) -> dict[str, ArmMoments]:
     """Add up the values of units.
 
     Parameters
     ----------
     rows : DuckDBPyRelation
-        ``arm``, ``unit``, ``moment`` (timestamptz) and a column for each of `values` (double or null). Rows whose arm is
-        null are the units' past. They are read once.
+        ``arm_number``, ``unit_hash`` and ``look``: see `numbered`; and a column for each of `values` (a number or null). Arms
+        are numbered as in `arms`; the number after the last one marks rows of the units' past, and null rows that are left
+        out. They are read once.
     arms : sequence of str
         The arms.
-    ends : sequence of datetime
-        The moments of looks, rising (aware); later rows are left out.
+    looks : int
+        How many looks there are; rows that came after the last one are left out.
     values : sequence of str
         The columns that are added up.
 
@@ -81,99 +105,124 @@ def arm_moments(
     dict of str to ArmMoments
         By column.
     """
-    counted = ", ".join(
-        f"count({value})::double as n{place}, coalesce(sum({value}), 0)::double as s{place}"
-        for place, value in enumerate(values)
-    )
-    is_dealt = "arm is not null"
-    known_arms = " ".join(f"when {literal(arm)} then {place}" for place, arm in enumerate(arms))
-    code = f"(case arm {known_arms} else {len(arms)} end + case when arm is null then null else 0 end)::utinyint"
-    # kept: the rows are a join of the whole log, which each query would make again
-    rows.query(
-        "given",
-        f"create or replace temp table experiment_sums as select arm, unit, look, count(*) as lines, {counted} from ("
-        f"select {code} as arm, hash(unit) as key, case when unit is not null then key end as unit, "
-        f"case when {is_dealt} then ({_look(ends)})::utinyint end as look, {', '.join(values)} from given) group by all",
-    )
+    given = UnitRows(len(arms) + 1, looks, len(values))
+    nameless, waiting = _gather(rows, len(arms), looks, values, given)
+    added = np.zeros((len(values), len(arms), looks, FIGURES))
+    means: list[list[Array]] = [[] for _ in values]
+    pasts = [_past(given.part(len(arms), number)) for number in given.parts]
+    by_column = list(zip(*pasts, strict=True))
+    known = [sum(len(x) for _, x in column) for column in by_column]
+    centers = [sum(float(x.sum()) for _, x in column) / max(many, 1) for column, many in zip(by_column, known, strict=True)]
 
-    def found(query: str) -> list[tuple[Any, ...]]:
-        lines: list[tuple[Any, ...]] = rows.query("given", query).fetchall()
-        return lines
+    def grown(arm: int, number: int) -> list[tuple[Array, Array]]:
+        part = given.part(arm, number)
+        return [
+            _growth(part, column, looks, (units, x - centers[column]) if known[column] else None)
+            for column, (units, x) in enumerate(pasts[number])
+        ]
 
-    left_out = ", ".join(
-        f"coalesce(sum(lines - n{place}) filter ({is_dealt} and unit is not null), 0)::bigint, "
-        f"count(*) filter (arm is null and unit is not null and n{place} > 0)"
-        for place in range(len(values))
-    )
-    ((nameless, *counts),) = found(
-        f"select coalesce(sum(lines) filter ({is_dealt} and unit is null), 0)::bigint, {left_out} from experiment_sums"
-    )
+    with ThreadPoolExecutor(THREADS) as threads:
+        for arm in range(len(arms)):
+            for found in threads.map(partial(grown, arm), given.parts):
+                for column, (amounts, mean) in enumerate(found):
+                    added[column, arm] += amounts
+                    means[column].append(mean)
     results: dict[str, ArmMoments] = {}
-    by_arm = {arm: _arm_totals(rows, place, len(ends), len(values)) for place, arm in enumerate(arms)}
-    for place, value in enumerate(values):
-        waiting, known = counts[2 * place : 2 * place + 2]
-        totals = {arm: np.cumsum(added[:, place], axis=0) for arm, (added, _) in by_arm.items()}
+    for column, value in enumerate(values):
+        totals = dict(zip(arms, np.cumsum(added[column], axis=1), strict=True))
         results[value] = ArmMoments(
-            {arm: _moments(total, 4 if known else 2) for arm, total in totals.items()},
+            {arm: _moments(total, 4 if known[column] else 2) for arm, total in totals.items()},
             {arm: total[:, -1] for arm, total in totals.items()},
-            _skewness(np.concatenate([means[place] for _, means in by_arm.values()])),
+            _skewness(np.concatenate(means[column])),
             nameless,
-            waiting,
+            waiting[column],
         )
     return results
 
 
-def _arm_totals(rows: duckdb.DuckDBPyRelation, arm: int, looks: int, metrics: int) -> tuple[Array, list[Array]]:
-    """What each look adds to the sums of an arm, of shape (looks, metrics, 15), and the mean values of its units by metric.
+def _gather(
+    rows: duckdb.DuckDBPyRelation, past: int, looks: int, values: Sequence[str], given: UnitRows
+) -> tuple[int, list[int]]:
+    """Read the rows; how many have no unit, and no value, by column. Those of the units' past do not count."""
+    import pyarrow.compute as pc
 
-    What units came to before a look is kept by their place among all: a window of the database takes several times as long.
+    columns = ", ".join(f"{value}::double" for value in values)
+    read = rows.query("given", f"select arm_number, unit_hash, look, {columns} from given where arm_number is not null")
+    nameless, waiting = 0, [0] * len(values)
+    for batch in read.to_arrow_reader(BATCH):
+        named = batch
+        if batch["unit_hash"].null_count:
+            is_named = pc.is_valid(batch["unit_hash"])
+            nameless += int((batch.filter(pc.invert(is_named))["arm_number"].to_numpy() < past).sum())
+            named = batch.filter(is_named)
+        arm, unit, look, *known = (column.to_numpy(zero_copy_only=False) for column in named.columns)
+        for place, column in enumerate(known):
+            if named.column(3 + place).null_count:
+                waiting[place] += int((np.isnan(column) & (arm < past)).sum())
+        if (is_late := look >= looks).any():
+            look = np.where(arm == past, 0, look)
+            is_counted = ~is_late | (arm == past)
+            arm, unit, look, *known = (column[is_counted] for column in (arm, unit, look, *known))
+        given.add(arm, unit, look, known)
+    return nameless, waiting
+
+
+def _past(part: Part) -> list[tuple[Array, Array]]:
+    """By column the units of which a value is known from before, and the mean of each."""
+    found = []
+    for value in part.values:
+        is_known = ~np.isnan(value)
+        n, s = np.zeros(0), np.zeros(0)
+        if len(part.units):
+            n = np.add.reduceat(is_known, part.starts, dtype=float)
+            s = np.add.reduceat(np.where(is_known, value, 0.0), part.starts)
+        found.append((part.units[n > 0], s[n > 0] / n[n > 0]))
+    return found
+
+
+def _growth(part: Part, column: int, looks: int, past: tuple[Array, Array] | None) -> tuple[Array, Array]:
+    """What each look adds to the sums of a column, of shape (looks, 15), and the mean values of units.
+
+    A unit's sums grow row by row; what a sum of squares grows by is counted in the look of the row.
     """
+    units, starts, look, value = part.units, part.starts, part.looks, part.values[column]
+    is_known = ~np.isnan(value)
+    if not is_known.all():
+        counts = np.add.reduceat(is_known, starts, dtype=np.intp)
+        units, counts = units[counts > 0], counts[counts > 0]
+        starts, look, value = np.cumsum(counts) - counts, look[is_known], value[is_known]
+    else:
+        counts = np.diff(starts, append=len(value))
+    added = np.zeros((looks, FIGURES))
+    if not len(units):
+        return added, np.zeros(0)
 
-    def found(query: str) -> dict[str, Any]:
-        return {name: np.asarray(column) for name, column in rows.query("given", query).fetchnumpy().items()}
+    def by_look(amount: Array | None, of: Array = look) -> Array:
+        return np.bincount(of, amount, looks).astype(float)
 
-    columns = ", ".join(f"n{number}, s{number}" for number in range(metrics))
-    mine = f"from experiment_sums where arm = {arm} and unit is not null and look"
-    lines = found(f"select unit, look, {columns} {mine} < {looks}")
-    units, places = np.unique(lines["unit"], return_inverse=True)
-    order = np.argsort(lines["look"], kind="stable")
-    ends = np.searchsorted(lines["look"][order], np.arange(looks), side="right")
-    rest = np.zeros((metrics, 2, len(units)))
-    x, m = np.zeros((metrics, len(units))), np.ones((metrics, len(units)))
-    added = np.zeros((looks, metrics, FIGURES))
-    for number in range(metrics):
-        past = found(
-            f"select unit, x - avg(x) over () as x from (select unit, s{number} / n{number} as x from experiment_sums "
-            f"where arm is null and unit is not null and n{number} > 0) order by unit"
-        )
-        if len(past["unit"]) and len(units):
-            at = np.minimum(np.searchsorted(units, past["unit"]), len(units) - 1)
-            is_here = units[at] == past["unit"]
-            x[number, at[is_here]], m[number, at[is_here]] = past["x"][is_here], 0.0
-    for look, those in enumerate(np.split(order, ends)[:looks]):
-        at = places[those]
-        for number in range(metrics):
-            n, s = lines[f"n{number}"][those], lines[f"s{number}"][those]
-            before = rest[number][:, at]
-            rest[number][:, at] += np.stack([n, s])
-            added[look, number] = _added(n, s, before, x[number, at], m[number, at])
-    means = [sums[1][sums[0] > 0] / sums[0][sums[0] > 0] for sums in rest]
-    return added, means
-
-
-def _added(n: Array, s: Array, before: Array, x: Array, m: Array) -> Array:
-    """What the units of a look add, without matrix products: their threads wait for each other. No past: x = 0 and m = 1."""
-    n_after, s_after = before[0] + n, before[1] + s
-    is_new = (n > 0) & (before[0] == 0)
-    return np.array(
-        [
-            is_new.sum(), s.sum(), n.sum(), x[is_new].sum(), m[is_new].sum(),
-            (s * (s_after + before[1])).sum(), (s_after * n_after - before[1] * before[0]).sum(), (s * x).sum(), (s * m).sum(),
-            (n * (n_after + before[0])).sum(), (n * x).sum(), (n * m).sum(), (x[is_new] ** 2).sum(), m[is_new].sum(),
-            ((s_after > 0) & (before[1] <= 0)).sum(),
-        ],
-        dtype=float,
-    )  # fmt: skip
+    before = np.concatenate([[0.0], np.cumsum(value)])
+    s_before = before[:-1] - np.repeat(before[starts], counts)
+    s_after = s_before + value
+    n_before = np.arange(len(value), dtype=float) - np.repeat(starts, counts)
+    first = look[starts]
+    new_units, new_rows, new_sums = by_look(None, first), by_look(None), by_look(value)
+    added[:, 0], added[:, 1], added[:, 2] = new_units, new_sums, new_rows
+    added[:, 5] = by_look(value * (s_after + s_before))
+    added[:, 6] = by_look(s_after + value * n_before)
+    added[:, 9] = by_look(2 * n_before + 1)
+    added[:, 14] = by_look((s_after > 0).astype(float) - (s_before > 0))
+    if past is not None and len(past[0]):
+        at = np.minimum(np.searchsorted(past[0], units), len(past[0]) - 1)
+        m = past[0][at] != units
+        x = np.where(m, 0.0, past[1][at])
+        x_rows, m_rows = np.repeat(x, counts), np.repeat(m, counts)
+        added[:, 3], added[:, 12], added[:, 4] = by_look(x, first), by_look(x**2, first), by_look(m, first)
+        added[:, 7], added[:, 10] = by_look(value * x_rows), by_look(x_rows)
+        added[:, 8], added[:, 11] = by_look(value * m_rows), by_look(m_rows)
+    else:  # x = 0 and m = 1
+        added[:, 4], added[:, 8], added[:, 11] = new_units, new_sums, new_rows
+    added[:, 13] = added[:, 4]
+    return added, np.add.reduceat(value, starts) / counts
 
 
 def _skewness(values: Array) -> float:
@@ -185,13 +234,13 @@ def _skewness(values: Array) -> float:
     return float(np.sqrt(count * (count - 1)) / (count - 2) * (apart**3).mean() / square**1.5)
 
 
-def _look(ends: Sequence[datetime], first: int = 0) -> str:
+def _look(moment: str, ends: Sequence[datetime], first: int = 0) -> str:
     """In which look a moment lies first, as SQL: a tree of comparisons, as there may be dozens; their number if in none."""
     if not ends:
         return str(first)
     middle = len(ends) // 2
-    earlier, later = _look(ends[:middle], first), _look(ends[middle + 1 :], first + middle + 1)
-    return f"case when moment < {literal(ends[middle].isoformat())}::timestamptz then {earlier} else {later} end"
+    earlier, later = _look(moment, ends[:middle], first), _look(moment, ends[middle + 1 :], first + middle + 1)
+    return f"case when {moment} < {literal(ends[middle].isoformat())}::timestamptz then {earlier} else {later} end"
 
 
 def _moments(total: Array, columns: int) -> Moments:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from assets.experiments.arm_moments import ArmMoments, arm_moments
+from assets.experiments.arm_moments import ArmMoments, arm_moments, numbered
+from assets.experiments.decision_stakes import decision_of
 from assets.experiments.metric_values import REQUESTS, value_of
 from assets.monitoring import arm_store
 from assets.monitoring.log_views import connected, view
@@ -48,9 +49,13 @@ def logged_metrics(
     """
     arms = [arm.name for arm in stage.arms]
     # services change to a stage a moment after it began: what they dealt by the shares before is not of it
-    shares = " or ".join(f"(arm = {literal(arm.name)} and abs(propensity - {arm.share!r}) < 1e-9)" for arm in stage.arms)
-    begun = f"moment >= {literal(stage.began_at)}::timestamptz"
-    mine = f"experiment = {literal(stage.experiment)} and {begun} and ({shares})"
+    dealt = " ".join(
+        f"when arm = {literal(arm.name)} and abs(propensity - {arm.share!r}) < 1e-9 then {place}"
+        for place, arm in enumerate(stage.arms)
+    )
+    mine = (
+        f"case when experiment = {literal(stage.experiment)} and {{moment}} >= {_moment(stage.began_at)} then case {dealt} end"
+    )
     of_requests = sorted({metric for metric in metrics if metric in REQUESTS})
     of_rows = sorted(set(metrics).difference(REQUESTS))
     found: dict[str, ArmMoments] = {}
@@ -60,22 +65,24 @@ def logged_metrics(
             given = {"table": arm_store.table(), "lines_of": arm_store.lines_of}
             files = [file for file in arm_store.files(home, spec.name) if file.stem >= stage.began_at[:10]]
             view(connection, "requests", files, COLUMNS, **given)  # type: ignore[arg-type]
-            rows = connection.sql(
-                f"select arm, entity as unit, moment, {_named(spec, of_requests)} from "
-                f"(select *, ended_at_utc::timestamptz as moment from requests) where {mine}"
-            )
-            found |= arm_moments(rows, arms, ends, of_requests)
+            marks = numbered(f"({mine.format(moment='ended_at_utc')} end)", "entity", "ended_at_utc", ends)
+            marked = ", ".join(f"{expression} as {name}" for name, expression in marks.items())
+            rows = connection.sql(f"select {marked}, {_named(spec, of_requests)} from requests")
+            found |= arm_moments(rows, arms, len(ends), of_requests)
     if of_rows:
         started = datetime.fromisoformat(stage.started_at)
-        before = f"moment < {literal(stage.started_at)}::timestamptz"
-        with joined(home, spec, begin=(started - PAST).date().isoformat()) as relation:
-            rows = relation.query(
-                "answered",
-                f"select case when {mine} then arm end as arm, unit, moment, {_named(spec, of_rows)} from "
-                f"(select *, answered_at as moment from answered) where {mine} or {before}",
-            )
-            found |= arm_moments(rows, arms, ends, of_rows)
+        past = f"when answered_at < {_moment(stage.started_at)} then {len(arms)}"
+        # of texts only hashes and numbers are carried through the join with outcomes
+        marks = numbered(f"({mine.format(moment='answered_at')} {past} end)", "entity", "answered_at", ends)
+        marks["decided"] = decision_of(spec, "decision")
+        with joined(home, spec, begin=(started - PAST).date().isoformat(), marks=marks) as relation:
+            rows = relation.query("answered", f"select {', '.join(marks)}, {_named(spec, of_rows)} from answered")
+            found |= arm_moments(rows, arms, len(ends), of_rows)
     return found
+
+
+def _moment(written: str) -> str:
+    return f"{literal(written)}::timestamptz"
 
 
 def _named(spec: ProductSpec, metrics: Sequence[str]) -> str:

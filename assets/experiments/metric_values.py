@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assets.experiments.decision_stakes import cost_of, decision_of
+from assets.experiments.decision_stakes import cost_of
 from assets.spec import ProductSpec
 
 REQUESTS = ("error", "latency_ms")
@@ -10,7 +10,7 @@ REQUESTS = ("error", "latency_ms")
 
 
 def value_of(spec: ProductSpec, metric: str) -> str:
-    """A metric of a row of `assets.monitoring.logged_outcomes.joined`, or of a line of the arm log; null where it is not known.
+    """A metric of an answered row, by ``outcome`` and ``decided``, or of a line of the arm log; null where it is not known.
 
     Parameters
     ----------
@@ -26,5 +26,5 @@ def value_of(spec: ProductSpec, metric: str) -> str:
     if metric == "outcome":
         return "outcome::double"
     if metric == "decision":
-        return f"{decision_of(spec, 'decision')}::double"
-    return cost_of(spec, decision_of(spec, "decision"))
+        return "decided::double"
+    return cost_of(spec, "decided")

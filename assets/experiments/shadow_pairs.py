@@ -71,23 +71,29 @@ def paired(home: Home, spec: ProductSpec, stage: Stage, period: Period) -> Itera
         If the log is encrypted, and the private key cannot be had.
     """
     first, last = (f"{moment:%Y-%m-%d}" for moment in (period.begin, period.end))
-    with logged_outcomes.answered(home, spec, first, last) as connection:
+    # of texts only hashes and decisions are carried through the joins
+    marks = {
+        "unit_hash": "hash(coalesce(entity, request_id))", "request": "hash(request_id)", "pair": PAIR,
+        "champion_decision": decision_of(spec, "decision"),
+    }  # fmt: skip
+    with logged_outcomes.answered(home, spec, first, last, marks=marks) as connection:
         (shadow,), champion = stage.treatments, stage.control
         keys = log_keys.keys(home)
         view(
             connection, "shadow_lines", _from(first, shadow_store.files(home, spec.name)), logged_outcomes.LOG,
             table=logged_requests.table(), lines_of=lambda file: logged_requests.lines_of(file, keys),
+            otherwise=logged_outcomes.said_otherwise(spec),
         )  # fmt: skip
         files = _from(first, arm_store.files(home, spec.name))
         view(connection, "ended_lines", files, ENDED, table=arm_store.table(), lines_of=arm_store.lines_of)
-        output, decision = logged_outcomes.ANSWERS[spec.kind]
+        its_own = f"model_digest = {literal(champion.model_digest)} and {period.contains('answered_at_utc')}"
         connection.execute(
-            f"create temp view champion as select *, {PAIR} as pair from answered "
-            f"where model_digest = {literal(champion.model_digest)} and {period.contains('answered_at_utc')}"
+            f"create temp view champion as select request_id, row_number, answered_at, {PAIR} as pair from log where {its_own}"
         )
+        connection.execute(f"create temp view champion_outcomes as from answered where {its_own}")
         connection.execute(
             f"create temp view shadow as select {PAIR} as pair, answered_at_utc::timestamptz as answered_at, "
-            f"prediction, {output} as output, {decision} as decision from shadow_lines "
+            f"prediction, output, {decision_of(spec, 'decision')} as shadow_decision from shadow_lines "
             f"where experiment = {literal(stage.experiment)} and model_digest = {literal(shadow.model_digest)}"
         )
         connection.execute(
@@ -104,17 +110,14 @@ def _pairs(spec: ProductSpec) -> str:
     They are joined by hashes of 64 bits. That two of ten million rows share one has a chance of 3 in a million, and one within
     the same hour is one row of ten million.
     """
-    decisions = ", ".join(
-        f"{decision_of(spec, f'{side}.decision')} as {who}_decision" for side, who in (("c", "champion"), ("s", "shadow"))
-    )
     gap = f"{cost_of(spec, 'shadow_decision')} - {cost_of(spec, 'champion_decision')}"
     return f"""
         with matched as (
             select
-                hash(coalesce(c.unit, c.request_id)) as unit, hash(c.request_id) as request, c.pair,
-                c.row_number = 0 as is_first, c.outcome, c.output as champion_output, s.output as shadow_output,
-                c.prediction as champion_prediction, s.prediction as shadow_prediction, {decisions}
-            from champion c join shadow s
+                c.unit_hash as unit, c.request, c.pair, c.row_number = 0 as is_first, c.outcome, c.output as champion_output,
+                s.output as shadow_output, c.prediction as champion_prediction, s.prediction as shadow_prediction,
+                c.champion_decision, s.shadow_decision
+            from champion_outcomes c join shadow s
                 on c.pair = s.pair
                 and abs(date_diff('second', c.answered_at, s.answered_at)) <= {APART_SECONDS}
         )

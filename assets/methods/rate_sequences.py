@@ -221,10 +221,10 @@ def log_capital(
 
 def _bets(probability: float, expected: float, planned: float, most: float, control_weight: float) -> tuple[Array, Array]:
     """How much of the capital is bet, and on how much of it."""
-    from scipy.stats import halfnorm
+    from scipy.special import ndtri
 
     variance = max(expected * (1 - expected), 1 / planned) * (1 / probability + control_weight**2 / (1 - probability))
-    usual = halfnorm.ppf(QUANTILES) * np.sqrt(mixture_scale(planned, LEVEL) / variance)
+    usual = ndtri((1 + QUANTILES) / 2) * np.sqrt(mixture_scale(planned, LEVEL) / variance)
     weights = np.concatenate([np.full(len(usual), SURE / len(usual)), np.full(len(GRID), (1 - SURE) / len(GRID))])
     return np.concatenate([np.minimum(usual, 0.999 * most), GRID * most]), weights
 

@@ -46,7 +46,7 @@ def share_interval(share: float, error: float, units: int, rows: float, *, alpha
     >>> [round(bound, 4) for bound in share_interval(0.0, 0.0, 300, 300, alpha=0.1)]
     [0.0, 0.0099]
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if units < 1 or not 0 <= share <= 1 or not 0 < alpha < 1:
         raise ValueError(
@@ -56,6 +56,6 @@ def share_interval(share: float, error: float, units: int, rows: float, *, alpha
     if 0 < share < 1:
         worth = min(share * (1 - share) / error**2, rows) if error > 0 and math.isfinite(error) else 1.0
     ones = share * worth
-    low = 0.0 if ones == 0 else float(beta.ppf(alpha / 2, ones, worth - ones + 1))
-    high = 1.0 if share == 1 else float(beta.ppf(1 - alpha / 2, ones + 1, worth - ones))
+    low = 0.0 if ones == 0 else float(betaincinv(ones, worth - ones + 1, alpha / 2))
+    high = 1.0 if share == 1 else float(betaincinv(ones + 1, worth - ones, 1 - alpha / 2))
     return low, high

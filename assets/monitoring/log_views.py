@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ def view(
     *,
     table: Table,
     lines_of: Callable[[Path], list[dict[str, Any]]],
+    otherwise: Mapping[str, str] | None = None,
 ) -> None:
     """Make a view of some columns of all files; those that are SQLite, or encrypted, are decoded first. Moments are such.
 
@@ -57,6 +58,8 @@ def view(
         The files, the columns that are wanted of them, and what they hold.
     lines_of : callable
         Gives the lines of a file, decrypted.
+    otherwise : mapping of str to str, optional
+        By column, an expression of others that says what it is where it is null. These others are read of such files only.
     """
     import pyarrow as pa
 
@@ -74,6 +77,22 @@ def view(
             connection.register("decoded", decoded)
             connection.execute(f"insert into {name}_decoded select {wanted} from decoded")
             connection.unregister("decoded")
-    listed = ", ".join(literal(str(file)) for file in scanned)
-    also = f" union all select {wanted} from read_parquet([{listed}])" if scanned else ""
-    connection.execute(f"create temp view {name} as from {name}_decoded{also}")
+    replaced = ", ".join(f"coalesce({column}, {text}) as {column}" for column, text in (otherwise or {}).items())
+    replacing = f" replace ({replaced})" if replaced else ""
+    lacking = [file for file in scanned if replaced and not all(_is_full(file, column) for column in otherwise or {})]
+    parts = [f"select *{replacing} from {name}_decoded"]
+    for group, how in ((lacking, replacing), ([file for file in scanned if file not in lacking], "")):
+        if group:
+            listed = ", ".join(literal(str(file)) for file in group)
+            parts.append(f"select *{how} from (select {wanted} from read_parquet([{listed}]))")
+    connection.execute(f"create temp view {name} as {' union all '.join(parts)}")
+
+
+def _is_full(file: Path, column: str) -> bool:
+    """Whether no value of a column of a Parquet file is null, by what the file says of it."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(file)
+    place = metadata.schema.names.index(column)
+    columns = [metadata.row_group(number).column(place) for number in range(metadata.num_row_groups)]
+    return all(item.is_stats_set and item.statistics.has_null_count and not item.statistics.null_count for item in columns)

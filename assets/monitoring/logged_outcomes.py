@@ -6,7 +6,7 @@ entity before it. Of several outcomes of one row the one that was told first sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -81,6 +81,7 @@ def joined(
     begin: str | None = None,
     end: str | None = None,
     also: Sequence[str] = (),
+    marks: Mapping[str, str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyRelation]:
     """The answered rows of a product with their outcomes, to be aggregated in DuckDB while the block lasts.
 
@@ -94,6 +95,9 @@ def joined(
         Only rows that were answered from one day (UTC, as 2026-03-01) to another, both included.
     also : sequence of str
         More columns of the prediction log, such as ``features``, that each row has then.
+    marks : mapping of str to str, optional
+        More columns, by expressions of the log's own columns and ``answered_at``: they are known before outcomes are looked
+        up, so that long texts need not be carried along.
 
     Yields
     ------
@@ -108,20 +112,26 @@ def joined(
     HomeError
         If the log is encrypted, and the private key cannot be had.
     """
-    with answered(home, spec, begin, end, also) as connection:
+    with answered(home, spec, begin, end, also, marks=marks) as connection:
         wanted = "true" if experiment is None else f"experiment = {literal(experiment)}"
         yield connection.sql(f"select * exclude (prediction, answered_at_utc) from answered where {wanted}")
 
 
 @contextmanager
 def answered(
-    home: Home, spec: ProductSpec, begin: str | None = None, end: str | None = None, also: Sequence[str] = ()
+    home: Home,
+    spec: ProductSpec,
+    begin: str | None = None,
+    end: str | None = None,
+    also: Sequence[str] = (),
+    *,
+    marks: Mapping[str, str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the view ``answered``, for queries that hold its rows against more than their outcomes.
 
     Parameters
     ----------
-    home, spec, begin, end, also
+    home, spec, begin, end, also, marks
         As `joined` takes them.
 
     Yields
@@ -135,16 +145,15 @@ def answered(
         If the log is encrypted, and the private key cannot be had.
     """
     with _loaded(home, spec, begin, end, also) as connection:
-        output, decision = ANSWERS[spec.target.kind]
-        more = "".join(f", l.{name}" for name in also)
+        more = "".join(f", l.{name}" for name in (*also, *(marks or {})))
+        marked = "".join(f", {expression} as {name}" for name, expression in (marks or {}).items())
         _firsts(connection)
         connection.execute(
             f"create temp view answered as "
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
-            f"l.model_version, l.model_digest, coalesce(l.output, {output}) as output, "
-            f"coalesce(l.decision, {decision}) as decision, o.outcome, o.observed_at, "
+            f"l.model_version, l.model_digest, l.output, l.decision, o.outcome, o.observed_at, "
             f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction, l.answered_at_utc{more} "
-            f"from (select {KEYED} from log) l left join (select {KEYED} from firsts) o using (key, more_key)"
+            f"from (select {KEYED}{marked} from log) l left join (select {KEYED} from firsts) o using (key, more_key)"
         )
         yield connection
 
@@ -210,17 +219,23 @@ def _loaded(
         connection.execute("set preserve_insertion_order = false")
         days = logged_requests.files(home, spec.name)
         wanted = [file for file in days if (begin or "") <= day_files.day_of(file) <= (end or "9999")]
-        for name, files, columns, store in (
-            ("log_lines", wanted, (*LOG, *also), logged_requests),
-            ("told_lines", outcome_store.files(home, spec.name), TOLD, outcome_store),
+        for name, files, columns, store, otherwise in (
+            ("log_lines", wanted, (*LOG, *also), logged_requests, said_otherwise(spec)),
+            ("told_lines", outcome_store.files(home, spec.name), TOLD, outcome_store, {}),
         ):
-            view(connection, name, files, columns, table=store.table(), lines_of=partial(_decrypted, store, keys))
+            lines_of = partial(_decrypted, store, keys)
+            view(connection, name, files, columns, table=store.table(), lines_of=lines_of, otherwise=otherwise)
         connection.execute("create temp view log as select *, answered_at_utc as answered_at from log_lines")
         connection.execute(
             f"create temp view told as select request_id, row_number, entity, {value} as outcome, "
             "observed_at_utc as observed_at, told_at_utc as told_at from told_lines"
         )
         yield connection
+
+
+def said_otherwise(spec: ProductSpec) -> dict[str, str]:
+    """What an answer's output and decision are by its JSON, for lines that lack the columns for them."""
+    return dict(zip(("output", "decision"), ANSWERS[spec.target.kind], strict=True))
 
 
 def _decrypted(store: Any, keys: Sequence[log_keys.LogKey], file: Path) -> list[dict[str, Any]]:
@@ -265,11 +280,19 @@ def _firsts(connection: duckdb.DuckDBPyConnection) -> None:
 def _repeated(connection: duckdb.DuckDBPyConnection, name: str, key: str, found: str) -> int:
     """Make a table of the keys that several lines have; how many.
 
-    Most lines have a key of their own. Keys are hashes, as texts of 32 letters take long to group: two keys of one hash are
-    looked at together with those that are repeated, and told apart there.
+    Most lines have a key of their own. Keys are hashes, as texts of 32 letters take long to compare: two keys of one hash are
+    looked at together with those that are repeated, and told apart there. Sorting them takes half as long as grouping them.
     """
-    connection.execute(f"create temp table {found} as select {key} as key from {name} group by 1 having count(*) > 1")
-    return int(_one(connection, f"select count(*) from {found}")[0])
+    import numpy as np
+    import pyarrow as pa
+
+    keys = connection.execute(f"select {key} as key from {name}").fetchnumpy()["key"]
+    keys.sort()
+    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    connection.register("repeated_keys", pa.table({"key": pa.array(repeated, pa.uint64())}))
+    connection.execute(f"create temp table {found} as from repeated_keys")
+    connection.unregister("repeated_keys")
+    return len(repeated)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from benchmarks.experiments import (
     false_findings,
     guardrails,
     power,
+    report,
     returning_units,
     sample_ratio,
     service,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, ModuleType] = {
     "Guardrails at their margin": guardrails,
     "The budget of false promotions": budget,
     "Speed": speed,
+    "Reports of 10 million rows": report,
     "A shadow beside the service": service,
 }
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""

@@ -3,8 +3,9 @@
 A test over 20 days, of a million entities, two arms and half of the traffic each; every row is about an entity, 80 % have an
 outcome, and what became of each request is logged beside it. All of it lies as services and `loopline prune` leave it, one
 Parquet file a day, the stages in a real ledger. The look is `loopline experiment look`: cost, errors, latency and the share of
-decisions. ``python -m benchmarks.experiments.report [ROWS]`` prints the figures. Seconds of the processor are told beside those
-of the clock, which depend on who else works on the machine.
+decisions. The shadow's report compares as many answers of both models. Nothing is kept between looks: each reads all days.
+``python -m benchmarks.experiments.report [ROWS]`` prints the figures. Seconds of the processor are told beside those of the
+clock, which depend on who else works on the machine.
 """
 
 from __future__ import annotations

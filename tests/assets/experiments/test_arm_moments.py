@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.experiments.arm_moments import arm_moments
+from assets.experiments.arm_moments import ArmMoments, arm_moments, numbered
 from assets.methods.moments import Moments
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -36,13 +36,23 @@ def rows() -> pd.DataFrame:
     return frame
 
 
+def moments_of(given: pd.DataFrame, arms: list[str], values: list[str]) -> dict[str, ArmMoments]:
+    """As a log gives them to `arm_moments`; rows without an arm are the units' past."""
+    known = " ".join(f"when '{arm}' then {place}" for place, arm in enumerate(arms))
+    columns = numbered(f"case when arm is null then {len(arms)} else case arm {known} end end", "unit", "moment", ENDS)
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        rows = connection.from_df(given).query(
+            "rows", f"select {', '.join(f'{text} as {name}' for name, text in columns.items())}, {', '.join(values)} from rows"
+        )
+        return arm_moments(rows, arms, len(ENDS), values)
+
+
 @pytest.mark.parametrize("with_past", [True, False])
 def test_moments_are_those_of_units_counted_one_by_one(rows: pd.DataFrame, with_past: bool) -> None:
     """At each look, with the covariate of the past and without any."""
     given = rows if with_past else rows[rows["arm"].notna()]
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        found = arm_moments(connection.from_df(given), ["treatment", "control"], ENDS)["value"]
+    found = moments_of(given, ["treatment", "control"], ["value"])["value"]
     assert found.has_past is with_past
     assert found.nameless == (given["arm"].notna() & given["unit"].isna()).sum()
     assert found.waiting == (given["arm"].notna() & given["unit"].notna() & given["value"].isna()).sum()
@@ -65,8 +75,7 @@ def test_moments_are_those_of_units_counted_one_by_one(rows: pd.DataFrame, with_
 
 def test_an_arm_that_nobody_reached_has_no_units(rows: pd.DataFrame) -> None:
     """It is there, empty."""
-    with duckdb.connect() as connection:
-        found = arm_moments(connection.from_df(rows), ["treatment", "other"], ENDS)["value"]
+    found = moments_of(rows, ["treatment", "other"], ["value"])["value"]
     assert found.arms["other"].count.tolist() == [0, 0, 0]
     assert found.arms["treatment"].count[-1] > 0
 
@@ -74,11 +83,9 @@ def test_an_arm_that_nobody_reached_has_no_units(rows: pd.DataFrame) -> None:
 def test_several_columns_in_one_pass_are_as_each_alone(rows: pd.DataFrame) -> None:
     """Though the one is missing where the other is known, and units come first at another look."""
     given = rows.assign(other=rows["value"].shift(7) + 1.0)
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        arms = ["treatment", "control"]
-        both = arm_moments(connection.from_df(given), arms, ENDS, ["value", "other"])
-        alone = {name: arm_moments(connection.from_df(given), arms, ENDS, [name])[name] for name in ("value", "other")}
+    arms = ["treatment", "control"]
+    both = moments_of(given, arms, ["value", "other"])
+    alone = {name: moments_of(given, arms, [name])[name] for name in ("value", "other")}
     assert both["value"].waiting != both["other"].waiting
     for name, found in both.items():
         assert (found.nameless, found.waiting, found.has_past) == (alone[name].nameless, alone[name].waiting, True)
