@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,9 @@ def kills(home: Home, spec: ProductSpec, folder: Path) -> list[tuple[str, str, s
     frame = arriving(folder / "in", SMALL_ROWS, SMALL_FILES)
     job, chance, died, moments = job_of(home, spec, folder, 1), np.random.default_rng(2), 0, []
     while died < KILLS:
-        done = records(job)
-        program = start(job)
-        wait(program, lambda done=done: records(job) > done or len(list((job.out / "drafts").glob("*/*"))) > 0)  # type: ignore[misc]
-        time.sleep(chance.uniform(0, 1.5))
+        began, program = time.time(), start(job)
+        wait(program, lambda began=began: is_writing(job, began))  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 3))
         if program.poll() is not None:
             break
         os.killpg(program.pid, signal.SIGKILL)
@@ -175,6 +175,13 @@ def wait(program: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
 def records(job: StreamJob) -> int:
     """The batches that are done."""
     return len(list((job.out / "batches").glob("*.json")))
+
+
+def is_writing(job: StreamJob, began: float) -> bool:
+    """Whether a batch was begun since a moment; what a killed program left is older."""
+    with suppress(FileNotFoundError):  # a batch may be done meanwhile
+        return any(path.stat().st_mtime > began for path in (job.out / "drafts").glob("*"))
+    return True
 
 
 def exact(job: StreamJob, frame: pd.DataFrame) -> str:
