@@ -179,7 +179,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt -c requirements/stores.txt --no-emit-package uv requirements/serving_arrow_redis.in -o requirements/serving_arrow_redis.txt
 	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
 	$(COMPILE) -c requirements/core.txt requirements/tables.in -o requirements/tables.txt
-	$(COMPILE) requirements/spark.in -o requirements/spark.txt
+	$(COMPILE) -c requirements/core.txt requirements/spark.in -o requirements/spark.txt
 	$(COMPILE) requirements/dvc.in -o requirements/dvc.txt
 	$(COMPILE) requirements/feast.in -o requirements/feast.txt
 	$(COMPILE) requirements/airflow.in -o requirements/airflow.txt
@@ -225,10 +225,11 @@ stores: .venv/stores.stamp ## Set up what a home needs whose data lies elsewhere
 .PHONY: evidently
 evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on drift
 
-# the translated SQL is held against a real Spark: half a gigabyte, and Java
+# a gigabyte, and Java
 .PHONY: spark
-spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and hold its answers against those of the models
-	$(BIN)/pytest tests/assets/serving/test_sql_export.py -k spark -rs $(ARGS)
+spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and run the tests of streams and of translated SQL with it
+	$(BIN)/pytest -n 0 tests/assets/streaming tests/orchestration/operations/test_spark_engine.py -rs $(ARGS)
+	$(BIN)/pytest -n 0 tests/assets/serving/test_sql_export.py -k spark -rs $(ARGS)
 
 # another feature store, given the same rows, answers the same: half a gigabyte
 .PHONY: feast
@@ -237,7 +238,7 @@ feast: .venv/dev.stamp .venv-feast/stamp ## Set up Feast, and hold what it reads
 
 .PHONY: .java
 .java:
-	$(call debian,$(call have,java),$(JAVA),No Java: the test with Spark is skipped.)
+	$(call debian,$(call have,java),$(JAVA),No Java: the tests with Spark are skipped.)
 
 # kfp needs protobuf before 7
 .PHONY: kubeflow

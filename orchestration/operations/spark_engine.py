@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -67,8 +68,9 @@ def run(job: StreamJob, environment: Mapping[str, str], python: Path) -> Iterato
         )
         given, told_by, ended = cast("IO[str]", program.stdin), cast("IO[str]", program.stdout), False
         try:
-            given.write(job.text() + "\n")
-            given.flush()
+            with suppress(BrokenPipeError):  # it ended at once: its log says why
+                given.write(job.text() + "\n")
+                given.flush()
             for line in told_by:
                 told = json.loads(line)
                 if "error" in told:
@@ -77,7 +79,9 @@ def run(job: StreamJob, environment: Mapping[str, str], python: Path) -> Iterato
                 yield told
         finally:
             # it ends when its input does
-            given.close()
+            with suppress(BrokenPipeError):
+                given.close()
+            told_by.close()
             program.wait()
     if not ended:
         raise EngineError(f"{job.name}: the stream ended by {program.returncode}: {_last_error(job.out / LOG)}")
@@ -85,6 +89,8 @@ def run(job: StreamJob, environment: Mapping[str, str], python: Path) -> Iterato
 
 def _require_folders(job: StreamJob) -> None:
     out = job.out.resolve()
+    if out.is_relative_to(job.home.resolve()):
+        raise EngineError(f"{out} lies in the home, whose every file is accounted for. Give a folder outside of it.")
     for folder in (job.folder, job.outcomes):
         if folder is None:
             continue
