@@ -49,7 +49,7 @@ def line(event: str, **told: Any) -> None:
 
 @contextmanager
 def told_as_result() -> Iterator[None]:
-    """Tell an error as the JSON result of a step, also of one that could not start."""
+    """Tell an error around a step as its JSON result, such as of a store that does not answer."""
     try:
         with plain_disk_errors():
             yield
@@ -76,10 +76,21 @@ def step(target: str, stages: tuple[str, ...], partition: str | None, as_json: b
             result = _step(target, stages, partition, as_json=False)
         _show(result)
     else:
-        with told_as_result():
-            result = _step(target, stages, partition, as_json=True)
-        line("result", **result.as_json())
+        result = told_step(target, stages, partition)
     sys.exit(CODES[result.status])
+
+
+def told_step(target: str, stages: tuple[str, ...] = (), partition: str | None = None) -> StepResult:
+    """Run a step and tell it as JSON lines, the result last; an error of ours is a result."""
+    from orchestration.staleness.stage_run import StepResult
+
+    try:
+        with plain_disk_errors():
+            result = _step(target, stages, partition, as_json=True)
+    except LooplineError as error:
+        result = StepResult("failed", error=str(error))
+    line("result", **result.as_json())
+    return result
 
 
 def _step(target: str, stages: tuple[str, ...], partition: str | None, *, as_json: bool) -> StepResult:

@@ -1,7 +1,11 @@
-"""Products side by side: each in a process of its own, as many as there are jobs and memory for."""
+"""Products side by side: by worker processes, as many as there are jobs and memory for.
+
+A worker makes one product after another, so that it pays its imports once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import subprocess
@@ -10,7 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import LifoQueue
 from threading import Condition
+from typing import Any
 
 import psutil
 
@@ -63,6 +69,52 @@ class _Memory:
             self.changed.notify_all()
 
 
+class _Worker:
+    """A process that makes the products that it is told, one after another."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.process: subprocess.Popen[str] | None = None
+        self.made = 0
+
+    def make(self, product: str, on_wait: Callable[[str], None]) -> dict[str, Any] | int:
+        """The result of a product's step; or the exit code, if the process ended before it told one."""
+        if self.process is not None and self.process.poll() is not None:
+            self.end()
+        if self.process is None:
+            command = [sys.executable, "-m", "orchestration.cli.worker"]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dagster_environment(self.home), text=True
+            )
+            self.made = 0
+        self.made += 1
+        given, told = self.process.stdin, self.process.stdout
+        if given is None or told is None:
+            raise RuntimeError("a worker has no pipes")
+        with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: then it tells nothing either
+            given.write(f"{product}\n")
+            given.flush()
+        for line in told:
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == "asset":
+                progress.info(event["asset"], extra={"rows": event["rows"], "seconds": event["seconds"]})
+            elif event["event"] == "waiting":
+                on_wait(event["process"])
+            else:
+                return event
+        return self.end()
+
+    def end(self) -> int:
+        """End the process, and give its memory back."""
+        if self.process is None:
+            return 0
+        with self.process as process, contextlib.suppress(BrokenPipeError):
+            if process.stdin is not None:
+                process.stdin.close()
+        self.process = None
+        return process.returncode
+
+
 def make_side_by_side(
     home: Home,
     products: Sequence[str],
@@ -70,7 +122,7 @@ def make_side_by_side(
     memory_bytes: int | None = None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Made:
-    """Make what is stale of several products, each by `loopline step` in a process of its own.
+    """Make what is stale of several products, by `loopline step` in worker processes.
 
     Parameters
     ----------
@@ -87,18 +139,33 @@ def make_side_by_side(
         Called with the holder's process id if a process must wait for another.
     """
     memory, made = _Memory(memory_bytes or psutil.virtual_memory().available), Made()
+    workers = [_Worker(home) for _ in range(jobs)]
+    idle: LifoQueue[_Worker] = LifoQueue()
+    for worker in workers:
+        idle.put(worker)
 
     def make(product: str) -> None:
         needed = _needed(home, product)
         memory.take(needed)
+        worker = idle.get()
+        if needed + EXPECTED > memory.limit:  # nearly alone: what idle workers still hold is needed
+            others = [idle.get() for _ in range(idle.qsize())]
+            for other in others:
+                other.end()
+                idle.put(other)
         try:
-            _make(home, product, made, on_wait)
+            _note(home, product, made, worker, worker.make(product, on_wait))
         finally:
+            idle.put(worker)
             memory.give_back(needed)
 
-    with ThreadPoolExecutor(jobs) as pool:
-        for done in [pool.submit(make, product) for product in products]:
-            done.result()
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            for done in [pool.submit(make, product) for product in products]:
+                done.result()
+    finally:
+        for worker in workers:
+            worker.end()
     return made
 
 
@@ -120,22 +187,14 @@ def require_memory(home: Home, products: Sequence[str], memory_bytes: int) -> No
         )
 
 
-def _make(home: Home, product: str, made: Made, on_wait: Callable[[str], None]) -> None:
-    command = [sys.executable, "-m", "orchestration", "step", product, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dagster_environment(home), text=True) as process:
-        result = None
-        for line in process.stdout or ():
-            told = json.loads(line)
-            if told["event"] == "asset":
-                progress.info(told["asset"], extra={"rows": told["rows"], "seconds": told["seconds"]})
-            elif told["event"] == "waiting":
-                on_wait(told["process"])
-            else:
-                result = told
-    if result is None:
-        made.failures[product] = f"{product}: its process ended with {process.returncode} before it told its result. Run again."
+def _note(home: Home, product: str, made: Made, worker: _Worker, result: dict[str, Any] | int) -> None:
+    """Note what became of a product, and what memory it needed."""
+    if isinstance(result, int):
+        made.failures[product] = f"{product}: its process ended with {result} before it told its result. Run again."
         return
-    write_json(_record(home, product), {"peak_memory_bytes": result["peak_memory_bytes"]})
+    peak, record = result["peak_memory_bytes"], _record(home, product)
+    if worker.made == 1 or not record.exists() or peak < _needed(home, product):  # else earlier products are in it
+        write_json(record, {"peak_memory_bytes": peak})
     new = {item["asset"]: item["made_because"] for item in result["assets"] if item["made_because"] is not None}
     made.executed |= new
     made.fresh += len({item["asset"] for item in result["assets"]} - new.keys())

@@ -118,12 +118,24 @@ def test_a_compiled_pipeline_that_waits_for_something_else_is_found() -> None:
 
 @pytest.mark.skipif(not KUBEFLOW.exists(), reason="Kubeflow Pipelines is not set up: make kubeflow")
 def test_kfps_local_runner_makes_the_digests_that_a_run_makes(tmp_path: Path) -> None:
-    """A small product, a process a task; then under a gate that refuses, after which no service is made."""
+    """A process a task: first under a gate that refuses, after which no service is made; then under the declared gate."""
     clone, home, other = copied(tmp_path / "clone"), tmp_path / "home", tmp_path / "other"
     (clone / ".venv-kubeflow").symlink_to(KUBEFLOW)
-    customers().to_csv(tmp_path / "customers.csv", index=False)
+    customers(800).to_csv(tmp_path / "customers.csv", index=False)
+    declare(clone, tmp_path / "customers.csv", gates={"metrics": {"roc_auc": {"min": 0.99}}})
+    refused = run_pipeline(clone, home, tmp_path / "first")
+    assert refused["churn/champion"]["status"] == "refused"
+    assert "0.99" in refused["churn/champion"]["error"]
     declare(clone, tmp_path / "customers.csv")
-    piped = run_pipeline(clone, home, tmp_path / "first")
+    piped = run_pipeline(clone, home, tmp_path / "second")
+    assert {name: piped[f"churn/{name}"]["status"] for name in ("model", "verdict", "champion")} == {
+        "model": "kept",
+        "verdict": "made",
+        "champion": "made",
+    }
+    assert set(piped) - set(refused) == {
+        f"churn/{name}" for name in ("bento", "monitoring", "parity", "predictions", "sql", "wheel")
+    }
     done = loopline("run", "churn", home=other, cwd=clone)
     assert done.returncode == 0, done.stderr
     last = json.loads(loopline("step", "churn", "--json", home=other, cwd=clone).stdout.splitlines()[-1])
@@ -131,13 +143,6 @@ def test_kfps_local_runner_makes_the_digests_that_a_run_makes(tmp_path: Path) ->
     same = [f"churn/{name}" for name in SAME]
     assert {name: piped[name]["assets"][0]["data_version"] for name in same} == {name: looped[name] for name in same}
     assert piped.keys() >= looped.keys()
-    declare(clone, tmp_path / "customers.csv", gates={"metrics": {"roc_auc": {"min": 0.99}}})
-    refused = run_pipeline(clone, home, tmp_path / "second")
-    assert refused["churn/champion"]["status"] == "refused"
-    assert refused["churn/model"]["status"] == "kept"
-    assert set(piped) - set(refused) == {
-        f"churn/{name}" for name in ("bento", "monitoring", "parity", "predictions", "sql", "wheel")
-    }
 
 
 def declare(clone: Path, file: Path, **parts: object) -> None:
@@ -159,4 +164,4 @@ def run_pipeline(clone: Path, home: Path, folder: Path) -> dict[str, Any]:
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     results = [json.loads(path.read_text()) for path in (folder / "artifacts").rglob("made") if path.is_file()]
-    return {result["assets"][0]["asset"]: result for result in results}
+    return {result["asset"]: result for result in results}

@@ -20,9 +20,9 @@ from assets.errors import SpecificationError, UpstreamError
 from assets.promotion import ledger
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from assets.storage.publishing import write_json
+from assets.storage.publishing import read_json, write_json
 from orchestration import resources
-from orchestration.staleness.parallel_products import require_memory
+from orchestration.staleness.parallel_products import make_side_by_side, require_memory
 from orchestration.staleness.recorded_versions import Versions
 from orchestration.staleness.stage_run import StepResult, keys_named, step
 from tests.clones import copied, loopline
@@ -189,18 +189,8 @@ def test_less_memory_than_a_product_needed_is_refused(tmp_path: Path) -> None:
 
 
 def test_any_way_to_run_gives_the_same_digests(looped: Home, folder: Path, tmp_path: Path) -> None:
-    """A shell loop of steps, and two products side by side in two processes; Dagster hears of a step that it starts by Pipes."""
-    clone, home = copied(tmp_path / "clone"), Home(tmp_path / "home")
-    for declared_here in (clone / "orchestration" / "defs").glob("*/"):
-        shutil.rmtree(declared_here)
-    for spec in (product("churn"), product("spend")):
-        declared = spec.model_dump(mode="json", exclude_defaults=True)
-        declared["source"]["file"] = str(folder / "customers.csv")
-        place = clone / "orchestration" / "defs" / spec.name
-        place.mkdir(parents=True)
-        (place / "defs.yaml").write_text(
-            yaml.safe_dump({"type": "orchestration.components.ModelProduct", "attributes": declared})
-        )
+    """A shell loop of steps, and two products side by side by two workers; Dagster hears of a step that it starts by Pipes."""
+    clone, home = declaring(tmp_path / "clone", folder, "churn", "spend"), Home(tmp_path / "home")
     ran = loopline("run", "--jobs", "2", home=home.root, cwd=clone)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     same = digests(looped, definitions(looped, folder, product("churn")))
@@ -224,3 +214,32 @@ def test_any_way_to_run_gives_the_same_digests(looped: Home, folder: Path, tmp_p
         check=False,
     )
     assert f"told {same['churn/model']} unchanged" in heard.stdout, heard.stderr
+
+
+def test_a_worker_makes_one_product_after_another(
+    looped: Home, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one process, also after one that failed, with the same digests."""
+    clone, home = declaring(tmp_path / "clone", folder, "churn"), Home(tmp_path / "home").prepare()
+    monkeypatch.chdir(clone)
+    told = make_side_by_side(home, ["nobody", "churn"], 1)
+    assert told.failures.keys() == {"nobody"}
+    assert told.failures["nobody"].startswith("there is no product, source or asset 'nobody'")
+    same = digests(looped, definitions(looped, folder, product("churn")))
+    assert digests(home, definitions(home, folder, product("churn"))) == same
+    assert read_json(home.steps / "churn.json")["peak_memory_bytes"] > 100_000_000
+
+
+def declaring(clone: Path, folder: Path, *names: str) -> Path:
+    """A clone that declares products of the shop and no other."""
+    copied(clone)
+    for declared_here in (clone / "orchestration" / "defs").glob("*/"):
+        shutil.rmtree(declared_here)
+    for name in names:
+        declared = product(name).model_dump(mode="json", exclude_defaults=True)
+        declared["source"]["file"] = str(folder / "customers.csv")
+        place = clone / "orchestration" / "defs" / name
+        place.mkdir(parents=True)
+        text = yaml.safe_dump({"type": "orchestration.components.ModelProduct", "attributes": declared})
+        (place / "defs.yaml").write_text(text, encoding="utf-8")
+    return clone

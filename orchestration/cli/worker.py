@@ -1,0 +1,25 @@
+"""A worker of `loopline run --jobs`: makes the products that it is told, a line each, as `loopline step --json` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from assets.processes.settings import settle_process
+
+
+def main() -> None:
+    """Make one product after another until there are no more; what others published is taken by who started this."""
+    settle_process()
+    from orchestration.cli.step import told_step
+
+    with os.fdopen(os.dup(0)) as names:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # no child of a step may read the names
+        for name in names:
+            told_step(name.strip())
+            sys.stdout.flush()
+    os._exit(0)  # the interpreter's own end would print notes of DuckDB's
+
+
+if __name__ == "__main__":
+    main()
