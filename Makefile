@@ -135,7 +135,7 @@ bench-verify: .venv/dev.stamp ## Verify a home after each step of a year, for do
 	@$(BIN)/python -m benchmarks.verify_year
 
 .PHONY: bench-experiments
-bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about five minutes; ARGS="canary" takes one section)
+bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about a minute, and the reports of 10 million rows; ARGS="canary" takes one section)
 	@$(BIN)/python -m benchmarks.experiments $(ARGS)
 
 .PHONY: bench-stores

@@ -69,6 +69,28 @@ def rows(home: Home, spec: ProductSpec | None = None, **given: Any) -> dict[str,
     return {row[0]: row[1:] for row in found}
 
 
+def test_an_archived_answer_is_read_from_its_json_where_its_columns_are_empty(home: Home) -> None:
+    """Also beside a day that has them, and in a day of which only some rows lack them."""
+    log(home, [("r0", START, None)])
+    second = START + timedelta(days=1)
+    log(home, [("r1", second, None), ("r2", second, None)])
+    with closing(sqlite3.connect(home.served / "churn" / f"{second.date()}.sqlite")) as connection, connection:
+        connection.execute("update predictions set output = 0.5, decision = 'false' where request_id = 'r1'")
+    third = START + timedelta(days=2)
+    log(home, [("r3", third, None)])
+    with closing(sqlite3.connect(home.served / "churn" / f"{third.date()}.sqlite")) as connection, connection:
+        connection.execute("update predictions set output = 0.25, decision = 'false'")
+    before = rows(home)
+    assert len(logged_requests.archive(home, "churn", NOW)) == 3
+    assert rows(home) == before
+    assert {name: found[2:4] for name, found in before.items()} == {
+        "r0": (0.75, "true"),
+        "r1": (0.5, "false"),
+        "r2": (0.75, "true"),
+        "r3": (0.25, "false"),
+    }
+
+
 def test_outcomes_are_joined_and_what_does_not_fit_is_counted(home: Home, tmp_path: Path) -> None:
     """The first of a row stands; the same file twice changes nothing; an outcome whose answer comes later is found then."""
     log(home, [(f"r{number}", START, None) for number in range(4)])
