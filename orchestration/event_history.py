@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,15 @@ def held_open(folder: Path) -> Iterator[None]:
 
     held: dict[str, sqlite3.Connection] = {}
 
+    @cache
+    def is_ours(path: str) -> bool:
+        return Path(path).resolve().is_relative_to(folder)
+
     def hold(connection: Any, _: Any) -> None:
         if not isinstance(connection, sqlite3.Connection):
             return
         path = connection.execute("pragma database_list").fetchone()[2]
-        if not path or not Path(path).resolve().is_relative_to(folder):
+        if not path or not is_ours(path):
             return
         connection.execute("pragma synchronous = normal")
         if path not in held and connection.execute("pragma journal_mode").fetchone()[0] == "wal":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 from assets.storage.home import REPOSITORY
+from tests.forks import Forked
 
 
 def copied(copy: Path) -> Path:
@@ -21,16 +22,14 @@ def copied(copy: Path) -> Path:
 
 def loopline(*arguments: str, home: Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     """Run a command of its own, in a home."""
-    return python("-m", "orchestration", *arguments, home=home, cwd=cwd)
+    return python("orchestration", *arguments, home=home, cwd=cwd)
 
 
-def python(*arguments: str, home: Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    """Run Python in a repository, and in a home."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "80"},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def python(*module: str, home: Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    """Run a module with arguments in a repository, and in a home."""
+    environment = {**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "80"}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
+        code = Forked(*module, cwd=cwd, environment=environment, stdout=out.fileno(), stderr=err.fileno()).wait()
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(["python", "-m", *module], code, out.read(), err.read())

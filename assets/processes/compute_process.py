@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from assets.processes.companion import Beside
@@ -16,3 +17,9 @@ def make_ready() -> None:
     """Import what training and examining need."""
     for module in IMPORTED:
         import_module(module)
+
+
+def prepare() -> None:
+    """Start it, unless this process holds what it would import."""
+    if any(module not in sys.modules for module in IMPORTED):
+        COMPUTE_PROCESS.start(make_ready)

@@ -1,15 +1,10 @@
-"""Packaging: a bento of the champion, with the ONNX model, its signature and the service, and nothing else.
-
-BentoML builds in a process of its own, where no other copy of the service is loaded.
-"""
+"""Packaging: a bento of the champion, with the ONNX model, its signature and the service, and nothing else."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +17,7 @@ from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger import standing as standing_of
 from assets.promotion.ledger_state import Entry, tag_of_version
+from assets.serving import bento_builder
 from assets.serving.online_promise import online_promise
 from assets.serving.row_graph import row_graph
 from assets.serving.service_requirements import pinned
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
 PROMISE = "promoted.json"
 DEALT = frozenset({"split", "shadow"})
 """What the pointer that services follow says of an experiment."""
-BUILD = "import sys; from bentoml.bentos import build_bentofile; build_bentofile(build_ctx='.', version=sys.argv[1])"
-"""The program that builds the bento of the folder in which it is started."""
 SERVICE = REPOSITORY / "bentos"
 
 
@@ -112,7 +106,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
         write_json(scratch / "bentofile.yaml", bentofile)
         # in a store of its own, so that the home's never lacks the bento that is being replaced
         store = scratch / "store"
-        _build(scratch, store, tag.split(":")[1])
+        bento_builder.build(scratch, store, tag.split(":")[1])
         built = store / "bentos" / spec.name / tag.split(":")[1]
         if (found := model_digest(built / "src" / "bentos" / "model")) != digest:
             raise DigestError(f"{tag}: the bento holds digest {found[:12]}, promoted was {digest[:12]}. Package again.")
@@ -272,18 +266,3 @@ def promise(home: Home, tag: str) -> dict[str, object]:
     """What a bento promises to serve: product, version and digest."""
     found: dict[str, object] = read_json(bento_folder(home, tag) / "src" / "bentos" / PROMISE)
     return found
-
-
-def _build(folder: Path, store: Path, version: str) -> None:
-    """Build the bento that a folder declares into a store, by BentoML's function: its command line loads all other commands."""
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD, version],
-        cwd=folder,
-        env={**os.environ, "BENTOML_HOME": str(store), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        tail = "\n".join(done.stderr.strip().splitlines()[-15:])
-        raise PackagingError(f"BentoML could not build the bento; its process ended with exit code {done.returncode}:\n{tail}")

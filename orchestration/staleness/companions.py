@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from assets.processes.compute_process import COMPUTE_PROCESS, make_ready
+from assets.processes import compute_process
+from assets.processes.compute_process import COMPUTE_PROCESS
 from assets.promotion import mlflow_client
+from assets.serving import bento_builder
 from assets.storage.home import Home
 
 LEARNT = frozenset(("model", "evaluation", "explanations", "robustness"))
@@ -26,7 +28,7 @@ def prepare(home: Home, assets: Collection[str]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         return
     if LEARNT & set(assets):
-        COMPUTE_PROCESS.start(make_ready)
+        compute_process.prepare()
     if "challenger" in assets:
         mlflow_client.prepare(home)
 
@@ -35,6 +37,7 @@ def end() -> None:
     """Let nothing outlive the run."""
     for beside in (COMPUTE_PROCESS, mlflow_client.BESIDE):
         beside.end()
+    bento_builder.end()
 
 
 def prepare_first(home: Home, product: str | None) -> None:

@@ -74,7 +74,7 @@ def test_one_module_reads_the_environment() -> None:
     """Others set what libraries read of it, hand it on to programs, resolve templates; the bento's entries read their own."""
     readers = {path.relative_to(REPOSITORY).as_posix() for path in MODULES if "os.environ" in path.read_text()}
     readers = {name for name in readers if not name.startswith("benchmarks/")}
-    starters = {"serving/container_engine.py", "serving/bento_package.py", "warehouse/dbt_build.py"}
+    starters = {"serving/container_engine.py", "serving/bento_builder.py", "warehouse/dbt_build.py"}
     starters |= {"ingestion/bucket_settings.py", "ingestion/dvc_files.py", "storage/database_dump.py"}
     starters = {f"assets/{name}" for name in starters} | {"bentos/companion.py"}
     entries = {"bentos/service.py", "bentos/shadow_worker.py", "bentos/log_worker.py", "bentos/day_file.py"}

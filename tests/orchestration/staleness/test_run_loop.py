@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
-import sys
-from dataclasses import replace
+import signal
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -24,6 +26,7 @@ from orchestration import resources
 from orchestration.operations.status import ProductStatus, status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError
+from tests.forks import Forked
 from tests.world import World
 
 
@@ -141,23 +144,42 @@ def test_a_product_that_is_not_declared_is_refused(world: World, ran: Home) -> N
         world.run(ran, product="churn")
 
 
-def small_run(files: Path, home: Home) -> subprocess.Popen[str]:
-    """The small world in a process of its own."""
-    arguments = [sys.executable, "-m", "tests.orchestration.small_run", str(files), str(home.root)]
-    return subprocess.Popen(arguments, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@dataclass
+class SmallRun:
+    """The small world in a process of its own; what it shows is read as it comes."""
+
+    process: Forked
+    shown: TextIO
+    errors: TextIO
+
+    @classmethod
+    def start(cls, files: Path, home: Home) -> SmallRun:
+        """Start it."""
+        shown, theirs = os.pipe()
+        errors, _ = tempfile.mkstemp(dir=home.root.parent)
+        module = ("tests.orchestration.small_run", str(files), str(home.root))
+        process = Forked(*module, cwd=REPOSITORY, environment=os.environ, stdout=theirs, stderr=errors)
+        os.close(theirs)
+        return cls(process, os.fdopen(shown, encoding="utf-8"), os.fdopen(errors, "w+", encoding="utf-8"))
+
+    def ended(self) -> tuple[int, str, str]:
+        """Its exit code, and the rest of what it showed and complained of."""
+        with self.shown, self.errors:
+            rest, code = self.shown.read(), self.process.wait()
+            self.errors.seek(0)
+            return code, rest, self.errors.read()
 
 
 def outlive(home: Home, files: Path, shown: str) -> None:
     """Kill a run when it shows something."""
-    process = small_run(files, home)
-    assert process.stdout is not None
-    for line in process.stdout:
+    started = SmallRun.start(files, home)
+    for line in started.shown:
         if shown in line:
             break
     else:
-        pytest.fail(f"never showed {shown}: {process.communicate()[1][-2000:]}")
-    process.kill()
-    process.communicate()
+        pytest.fail(f"never showed {shown}: {started.ended()[2][-2000:]}")
+    started.process.kill()
+    assert started.ended()[0] == -signal.SIGKILL
 
 
 def test_runs_killed_after_every_stage_end_where_an_undisturbed_one_does(
@@ -185,8 +207,8 @@ def test_runs_killed_after_every_stage_end_where_an_undisturbed_one_does(
 def test_two_runs_at_once_both_end_well(ran_copy: Home, small_files: Path) -> None:
     """The second waits for the first, says so, and finds nothing left to do."""
     shutil.rmtree(ran_copy.predictions)
-    first, second = small_run(small_files, ran_copy), small_run(small_files, ran_copy)
-    told = [process.communicate(timeout=120) for process in (first, second)]
-    assert [process.returncode for process in (first, second)] == [0, 0], told
-    executed = sorted(line for out, _ in told for line in out.splitlines() if line.startswith("executed"))
+    runs = [SmallRun.start(small_files, ran_copy) for _ in range(2)]
+    told = [item.ended() for item in runs]
+    assert [code for code, _, _ in told] == [0, 0], told
+    executed = sorted(line for _, text, _ in told for line in text.splitlines() if line.startswith("executed"))
     assert executed == ["executed 0", "executed 1"]

@@ -1,0 +1,79 @@
+"""Python modules as processes of their own that hold the slow libraries from the start.
+
+To import what a run needs takes most of the processor time of a small one. Each of these processes is forked from one that has done so
+(`tests/fork_server.py`), which holds nothing of this repository. What a process imports by itself, and when, is the business of other
+tests: they start Python.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+
+class Forked:
+    """A module that runs.
+
+    Parameters
+    ----------
+    *module : str
+        Its name, and its arguments.
+    cwd : Path
+        The repository whose module it is.
+    environment : mapping
+        All variables it sees.
+    stdout, stderr : int
+        The descriptors that it writes to.
+    """
+
+    def __init__(self, *module: str, cwd: Path, environment: Mapping[str, str], stdout: int, stderr: int) -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(_server(os.getpid())))
+        socket.send_fds(connection, [b"."], [stdout, stderr])
+        self._answers = connection.makefile("rw", encoding="utf-8")
+        connection.close()
+        request = {"module": module, "folder": str(cwd), "environment": dict(environment)}
+        print(json.dumps(request), file=self._answers, flush=True)
+        self.pid = int(self._answers.readline())
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Its exit code, or the negative number of the signal that ended it."""
+        with self._answers:
+            return int(self._answers.readline())
+
+
+@cache
+def _server(process: int) -> Path:
+    """Where the process that forks for this one listens; it is started when it is needed first, and ends with this one."""
+    folder = Path(tempfile.mkdtemp(prefix=f"forks-{process}-"))
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("fork_server.py"), folder / "socket"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+    def end() -> None:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder)
+
+    atexit.register(end)
+    while not (folder / "socket").exists():
+        assert server.poll() is None, "the process that forks could not start"
+        time.sleep(0.01)
+    return folder / "socket"

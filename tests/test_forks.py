@@ -1,0 +1,82 @@
+"""Forked processes: each is as if Python had been started for the module."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.forks import Forked
+
+MODULE = """
+import json, os, sys, tempfile, time
+ours = [name for name in sys.modules if name.split(".")[0] in ("assets", "bentos", "orchestration", "tests")]
+told = {"arguments": sys.argv[1:], "name": __name__, "folder": os.getcwd(), "environment": dict(os.environ),
+        "temporary": tempfile.gettempdir(), "path": sys.path[0], "ours": ours, "process": os.getpid()}
+print(json.dumps(told), flush=True)
+print("a complaint", file=sys.stderr, flush=True)
+if sys.argv[1] == "fail":
+    raise ValueError("of no use")
+if sys.argv[1] == "stay":
+    time.sleep(600)
+sys.exit(int(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a module."""
+    (tmp_path / "shown.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / "temporary").mkdir()
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """The module's exit code, what it found, and what it complained of."""
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(folder / "temporary")}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        code = Forked("shown", *arguments, cwd=folder, environment=environment, stdout=out.fileno(), stderr=err.fileno()).wait()
+        out.seek(0)
+        err.seek(0)
+        return code, json.loads(out.read()), err.read()
+
+
+def test_a_module_finds_what_it_was_given_and_nothing_of_this_repository(folder: Path) -> None:
+    """Arguments, folder, all variables, and the place of temporary files that they name."""
+    code, found, complaint = run(folder, "end", "7")
+    assert (code, complaint) == (7, "a complaint\n")
+    assert found.pop("process") != os.getpid()
+    assert found == {
+        "arguments": ["end", "7"],
+        "name": "__main__",
+        "folder": str(folder),
+        "path": str(folder),
+        "environment": {"PATH": os.environ["PATH"], "TMPDIR": str(folder / "temporary")},
+        "temporary": str(folder / "temporary"),
+        "ours": [],
+    }
+
+
+def test_an_error_is_shown_and_is_exit_code_1(folder: Path) -> None:
+    """As Python does it."""
+    code, _, complaint = run(folder, "fail")
+    assert code == 1
+    assert complaint.startswith("a complaint\nTraceback")
+    assert complaint.endswith("ValueError: of no use\n")
+
+
+def test_several_run_at_once_and_one_that_is_killed_says_so(folder: Path) -> None:
+    """What it printed until then is there."""
+    reading, writing = os.pipe()
+    staying = Forked("shown", "stay", cwd=folder, environment=os.environ, stdout=writing, stderr=writing)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as shown:
+        assert json.loads(shown.readline())["process"] == staying.pid
+        assert run(folder, "end", "0")[0] == 0
+        staying.kill()
+        assert staying.wait() == -signal.SIGKILL
