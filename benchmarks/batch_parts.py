@@ -34,6 +34,13 @@ def rows() -> list[tuple[str, str, str]]:
     _, answers = served.predict(checked)
     in_columns = dict(zip(served.bodies.features, zip(*checked, strict=True), strict=True))
     feeds = _feeds(model, columns)
+
+    def in_onnxruntime() -> Any:
+        return model.session.run([OUTPUTS], feeds)
+
+    def count() -> None:
+        metrics.answered(served, scores, fields["unknown_categories"])
+
     parts: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
         (
             "decode and check",
@@ -41,17 +48,19 @@ def rows() -> list[tuple[str, str, str]]:
             lambda: served.bodies.many(body),
         ),
         ("what onnxruntime takes", lambda: _feeds(model, columns), lambda: _feeds(model, in_columns)),
-        ("the model in onnxruntime", *[lambda: model.session.run([OUTPUTS], feeds)] * 2),
+        ("the model in onnxruntime", in_onnxruntime, in_onnxruntime),
         (
             "columns, the model and the answers' fields",
             lambda: served.predict_columns(columns),
             lambda: served.predict(checked),
         ),
-        ("count", *[lambda: metrics.answered(served, scores, fields["unknown_categories"])] * 2),
+        ("count", count, count),
         ("encode", lambda: arrow_batches.encoded(served, fields), lambda: to_json(answers)),
     ]
     found = [(name, _milliseconds(arrow), _milliseconds(plain)) for name, arrow, plain in parts]
-    whole = [sum(item[place] for item in found if item[0] not in {parts[1][0], parts[2][0]}) for place in (1, 2)]
+    inside = {parts[1][0], parts[2][0]}
+    apart = [item for item in found if item[0] not in inside]
+    whole = sum(arrow for _, arrow, _ in apart), sum(plain for _, _, plain in apart)
     return [
         *((name, f"{arrow:.2f}", f"{plain:.2f}") for name, arrow, plain in found),
         ("all: without the second and third, which are parts of the fourth", f"{whole[0]:.2f}", f"{whole[1]:.2f}"),
