@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -157,15 +157,21 @@ class Gate:
         else:
             await self.application({**scope, CALLER: found}, receive, send)
 
-    def direct(self, headers: Headers, body: bytes, send: Callable[[Reply], None]) -> bool:
+    @property
+    def direct_paths(self) -> Collection[str]:
+        """The paths of whole requests that are answered directly."""
+        found: Collection[str] = self.application.direct_paths
+        return found
+
+    def direct(self, path: str, headers: Headers, body: bytes, send: Callable[[Reply], None]) -> bool:
         """Answer a whole request for one row; False if who sent it is not known without a wait."""
-        found = self.judged("/predict", headers)
+        found = self.judged(path, headers)
         if isinstance(found, Token):
             return False
         if isinstance(found, Refusal):
-            send(self._refused("/predict", headers, found))
+            send(self._refused(path, headers, found))
             return True
-        return bool(self.application.direct(headers, body, send, found))
+        return bool(self.application.direct(path, headers, body, send, found))
 
     def judged(self, path: str, headers: Headers) -> str | Refusal | Token | None:
         """Who sent a request that is let through, None where nobody asks; why it is refused; or what is to be verified."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import uvicorn
@@ -59,9 +59,14 @@ class WithAdminPort:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.listener.bind((host, port))
 
-    def direct(self, headers: Headers, body: bytes, send: Callable[[Reply], None]) -> bool:
+    @property
+    def direct_paths(self) -> Collection[str]:
+        """See `Gate.direct_paths`."""
+        return self.application.direct_paths
+
+    def direct(self, path: str, headers: Headers, body: bytes, send: Callable[[Reply], None]) -> bool:
         """Answer a whole request for one row; see `Gate.direct`."""
-        return self.application.direct(headers, body, send)
+        return self.application.direct(path, headers, body, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; the call of the lifespan lasts as long as the application, and so does the second port."""

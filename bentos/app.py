@@ -6,24 +6,24 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos import arrow_batches, by_key, openapi
+from bentos.application import Application
 from bentos.batching import Batcher
 from bentos.bodies import Row
 from bentos.deadlines import Deadlines
 from bentos.direct_predictions import DirectPredictions
 from bentos.endpoint import Endpoint, Handler
-from bentos.exchange import Exchange, Headers, Reply
+from bentos.exchange import Exchange
 from bentos.experiments import Experiments
 from bentos.following import Followed, Follower
 from bentos.log_encryption import PublicKey
@@ -31,7 +31,7 @@ from bentos.log_privacy import lacking
 from bentos.log_process import LogProcess
 from bentos.metrics import Metrics
 from bentos.micro_batching import Answered, MicroBatcher
-from bentos.online_store import OnlineStore
+from bentos.online_store import OnlineStore, SqliteStore
 from bentos.open_inference_routes import open_inference_routes
 from bentos.outcome_bodies import PATH as OUTCOMES
 from bentos.outcome_log import OutcomeLog
@@ -40,6 +40,9 @@ from bentos.prediction_log import PredictionLog, say_problem
 from bentos.refusals import RefusedError
 from bentos.served import Served, in_rows
 from bentos.wire import JSON, not_routed, say
+
+if TYPE_CHECKING:
+    from bentos.direct_predictions import Asked, Content
 
 TICK = 0.05
 """How often the event loop's lag is measured and late requests are ended, in seconds."""
@@ -121,7 +124,10 @@ class ModelApp:
         routes += plain_routes(self.metrics, lambda: self.served is not None, self.static)
         routes += open_inference_routes(self)
         routed = Starlette(routes=routes, exception_handlers={HTTPException: not_routed}, lifespan=self._lifespan)
-        direct = DirectPredictions(self, predict)
+        one: dict[str, tuple[Endpoint, Asked]] = {"/predict": (predict, self._asked_row)}
+        if isinstance(self.online, SqliteStore):  # one that needs no wait
+            one[by_key.PATH] = answered["POST", by_key.PATH], partial(self._asked_by_key, self.online)
+        direct = DirectPredictions(self, one)
         self.micro_batcher.on_turn = direct.send_out
         return Application(answered, routed, direct)
 
@@ -172,9 +178,22 @@ class ModelApp:
     async def _predict_by_key(self, store: OnlineStore, exchange: Exchange) -> bytes:
         served = exchange.answering
         row, looked_up, freshness = await by_key.look_up(served, store, exchange.body)
-        score, answer = await self.micro_batcher.predict(served, row)
+        return self._predicted_by_key(exchange, row, looked_up, freshness, await self.micro_batcher.predict(served, row))
+
+    def _predicted_by_key(
+        self, exchange: Exchange, row: Row, looked_up: by_key.LookedUp, freshness: dict[str, Any], found: Answered
+    ) -> bytes:
+        score, answer = found
         self._answered(exchange, [score], [answer["unknown_categories"]], lambda: ([row], [answer]), looked_up)
-        return b'{"prediction":' + to_json(answer) + b',"freshness":' + to_json(freshness) + served.stamp_json
+        return b'{"prediction":' + to_json(answer) + b',"freshness":' + to_json(freshness) + exchange.answering.stamp_json
+
+    def _asked_row(self, exchange: Exchange) -> tuple[Row, Content]:
+        row = exchange.answering.bodies.one(exchange.body)
+        return row, partial(self.predicted, exchange, row)
+
+    def _asked_by_key(self, store: SqliteStore, exchange: Exchange) -> tuple[Row, Content]:
+        row, looked_up, freshness = by_key.looked_up_now(exchange.answering, store, exchange.body)
+        return row, partial(self._predicted_by_key, exchange, row, looked_up, freshness)
 
     async def _predict_batch(self, exchange: Exchange) -> bytes:
         served = exchange.answering
@@ -250,33 +269,6 @@ class ModelApp:
 
     def _cannot_switch(self, error: Exception) -> None:
         say(event="cannot switch", error=f"{type(error).__name__}: {error}")
-
-
-class Application:
-    """The service as an ASGI application, which is also asked directly.
-
-    Parameters
-    ----------
-    answered : mapping of (str, str) to ASGIApp
-        What is asked often, by method and path.
-    routed : ASGIApp
-        The rest: routing takes longer than a model.
-    direct : DirectPredictions
-        Answers whole requests for one row.
-    """
-
-    def __init__(self, answered: Mapping[tuple[str, str], ASGIApp], routed: ASGIApp, direct: DirectPredictions) -> None:
-        self.answered, self.routed, self.directly = answered, routed, direct
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer by ASGI."""
-        endpoint = self.answered.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        await (endpoint or self.routed)(scope, receive, send)
-
-    def direct(self, headers: Headers, body: bytes, send: Callable[[Reply], None], caller: str | None = None) -> bool:
-        """Answer a whole request for one row; see `DirectPredictions.answer`."""
-        self.directly.answer(headers, body, send, caller)
-        return True
 
 
 def _told(describe: Callable[[Served], Any]) -> Handler:

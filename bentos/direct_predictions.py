@@ -1,4 +1,4 @@
-"""Direct predictions: one row is answered where its request was read, if it arrived whole, without a task of its own.
+"""Direct predictions: one row, given or by key, is answered where its whole request was read, without a task of its own.
 
 A task, its queues and its messages take longer than a model. What is checked, counted, logged and answered is the endpoint's:
 only who waits for the model's answer is another.
@@ -6,6 +6,7 @@ only who waits for the model's answer is another.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bentos.exchange import Exchange, Headers, Reply, Send
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from bentos.endpoint import Endpoint
     from bentos.micro_batching import Answered
 
+    Content = Callable[[Answered], bytes]
+    """Makes the body of a reply of what the model answered."""
+    Asked = Callable[[Exchange], tuple[Row, Content]]
+    """The row of a request, and what makes its reply."""
+
 
 class DirectPredictions:
     """Answers whole requests for one row. What is answered in one turn of the event loop goes out together.
@@ -25,20 +31,22 @@ class DirectPredictions:
     ----------
     app : ModelApp
         The service.
-    endpoint : Endpoint
-        Its path for one row.
+    answered : mapping of str to (Endpoint, Asked)
+        By their paths, its endpoints of one row, with what makes the row of a request.
     """
 
-    def __init__(self, app: ModelApp, endpoint: Endpoint) -> None:
-        self.app, self.endpoint = app, endpoint
+    def __init__(self, app: ModelApp, answered: Mapping[str, tuple[Endpoint, Asked]]) -> None:
+        self.app, self.answered = app, answered
         self.lines: list[str] = []
         self.replies: list[tuple[Send, Reply]] = []
 
-    def answer(self, headers: Headers, body: bytes, send: Send, caller: str | None) -> None:
+    def answer(self, path: str, headers: Headers, body: bytes, send: Send, caller: str | None) -> None:
         """Answer a request.
 
         Parameters
         ----------
+        path : str
+            Its path, one of those that are answered.
         headers : list of (bytes, bytes)
             Its headers, with names in lower case.
         body : bytes
@@ -48,16 +56,16 @@ class DirectPredictions:
         caller : str, optional
             Who asks.
         """
-        exchange = self.endpoint.begun(headers, caller)
+        endpoint, asked = self.answered[path]
+        exchange = endpoint.begun(headers, caller)
         try:
-            self.endpoint.admitted(exchange)
+            endpoint.admitted(exchange)
             require_size(len(body), self.app.limits["max_body_bytes"])
             exchange.body = body
-            served = exchange.answering
-            row = served.bodies.one(body)
-            self.app.micro_batcher.add(served, row, _Waiting(self, exchange, row, send))
+            row, content = asked(exchange)
+            self.app.micro_batcher.add(exchange.answering, row, _Waiting(self, endpoint, exchange, content, send))
         except Exception as error:  # noqa: BLE001 - the client is told that it is ours, the log what it is
-            send(self.endpoint.refused(exchange, error))
+            send(endpoint.refused(exchange, error))
 
     def send_out(self) -> None:
         """Send what was answered in this turn; the log knows of it before anyone else does."""
@@ -72,10 +80,10 @@ class DirectPredictions:
 class _Waiting:
     """A request that waits for its model."""
 
-    __slots__ = ("direct", "exchange", "row", "send")
+    __slots__ = ("content", "direct", "endpoint", "exchange", "send")
 
-    def __init__(self, direct: DirectPredictions, exchange: Exchange, row: Row, send: Send) -> None:
-        self.direct, self.exchange, self.row, self.send = direct, exchange, row, send
+    def __init__(self, direct: DirectPredictions, endpoint: Endpoint, exchange: Exchange, content: Content, send: Send) -> None:
+        self.direct, self.endpoint, self.exchange, self.content, self.send = direct, endpoint, exchange, content, send
 
     def done(self) -> bool:
         """Who has gone is answered too: the request is counted and logged."""
@@ -83,17 +91,16 @@ class _Waiting:
 
     def set_result(self, result: Answered, /) -> None:
         """Make the reply."""
-        direct = self.direct
         try:
-            content = direct.app.predicted(self.exchange, self.row, result)
+            content = self.content(result)
         except Exception as error:  # noqa: BLE001 - as in an endpoint
             self.set_exception(error)
         else:
-            self._reply(direct.endpoint.answered(self.exchange, content, JSON, direct.lines.append))
+            self._reply(self.endpoint.answered(self.exchange, content, JSON, self.direct.lines.append))
 
     def set_exception(self, exception: Exception, /) -> None:
         """Make the refusal."""
-        self._reply(self.direct.endpoint.refused(self.exchange, exception, self.direct.lines.append))
+        self._reply(self.endpoint.refused(self.exchange, exception, self.direct.lines.append))
 
     def _reply(self, reply: Reply) -> None:
         self.direct.replies.append((self.send, reply))

@@ -6,6 +6,7 @@ Whatever is not surely such a request takes the ordinary way, from its head on.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,7 +15,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from bentos.exchange import Headers, Reply, Send
 
-PATH = "/predict"
 MOST_HEAD = 65_536
 """How many bytes a request's head, or what follows its last chunk, may have while it has not come whole."""
 TOO_LARGE = b"The request's head has more than %d bytes." % MOST_HEAD
@@ -23,7 +23,10 @@ TOO_LARGE = b"The request's head has more than %d bytes." % MOST_HEAD
 class DirectApp(Protocol):
     """An ASGI application that answers whole requests for one row directly."""
 
-    def direct(self, headers: Headers, body: bytes, send: Send) -> bool:
+    direct_paths: Collection[str]
+    """The paths of such requests."""
+
+    def direct(self, path: str, headers: Headers, body: bytes, send: Send) -> bool:
         """Answer a request, now or in this turn of the event loop; False if it must come by ASGI."""
 
 
@@ -46,6 +49,7 @@ class DirectProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.direct = getattr(self.config.app, "direct", None)
+        self.paths: Collection[str] = getattr(self.config.app, "direct_paths", ())
         if self.access_log and self.access_logger.isEnabledFor(logging.INFO):
             self.direct = None
         self.is_reading = False
@@ -91,7 +95,7 @@ class DirectProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if self.held is not None:
             (cycle, app), self.held = self.held, None
-            if self.direct is None or not self.direct(cycle.scope["headers"], bytes(cycle.body), partial(self._reply, cycle)):
+            if not self._answers(cycle):
                 super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -99,7 +103,7 @@ class DirectProtocol(HttpToolsProtocol):
         if (
             self.is_reading
             and self.direct is not None
-            and scope["path"] == PATH
+            and scope["path"] in self.paths
             and scope["method"] == "POST"
             and app is self.app
             and not cycle.waiting_for_100_continue
@@ -108,6 +112,12 @@ class DirectProtocol(HttpToolsProtocol):
             self.held = cycle, app
         else:
             super()._start_asgi_task(cycle, app)
+
+    def _answers(self, cycle: RequestResponseCycle) -> bool:
+        scope = cycle.scope
+        return self.direct is not None and bool(
+            self.direct(scope["path"], scope["headers"], bytes(cycle.body), partial(self._reply, cycle))
+        )
 
     def _reply(self, cycle: RequestResponseCycle, reply: Reply) -> None:
         """Send a reply as `RequestResponseCycle.send` does, in one piece."""

@@ -95,7 +95,11 @@ class SqliteStore:
         self.filling: Filling | None = None
 
     async def read(self, key: str) -> tuple[Filling, Sequence[Any] | None]:
-        """See `OnlineStore`; in the event loop itself, as a read takes some microseconds.
+        """See `OnlineStore`; in the event loop itself, as a read takes some microseconds."""
+        return self.look(key)
+
+    def look(self, key: str) -> tuple[Filling, Sequence[Any] | None]:
+        """What `read` gives, without a wait.
 
         Raises
         ------

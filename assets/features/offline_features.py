@@ -100,8 +100,8 @@ def retrieve(
         raise DataError(f"{out} must end with {' or '.join(SUFFIXES)}. Give another name.")
     chosen = snapshot or snapshots.current(home, spec.name)
     with connected(home) as (connection, scratch):
-        asked = _asked(connection, lookup, chosen.path, entities, time_column)
-        moment = _moment(lookup, as_of, time_column)
+        asked, kind = _asked(connection, lookup, chosen.path, entities, time_column)
+        moment = _moment(lookup, as_of, time_column, kind)
         point_in_time.rows_by_key(connection, lookup, chosen.path)
         made = scratch / "features.parquet"
         try:
@@ -180,21 +180,23 @@ def _require_moment(lookup: Lookup, as_of: datetime | None, time_column: str | N
         )
 
 
-def _moment(lookup: Lookup, as_of: datetime | None, time_column: str | None) -> str | None:
-    """The SQL expression of the moment as of which a row asks."""
+def _moment(lookup: Lookup, as_of: datetime | None, time_column: str | None, kind: str) -> str | None:
+    """The SQL expression of the moment as of which a row asks; `kind` is the type of the column that says it."""
     if lookup.known_at is None:
         return None
     if as_of is not None:
         at = as_of if as_of.tzinfo is None else as_of.astimezone(UTC).replace(tzinfo=None)
         return point_in_time.moment_literal(at.isoformat(sep=" "))
+    if kind == "TIMESTAMP":  # in UTC already; two casts by way of a zone take longer than the join's own comparison
+        return f"asked.{identifier(str(time_column))}"
     # with the session in UTC: of a text or a moment with an offset, the moment in UTC
     return f"asked.{identifier(str(time_column))}::timestamptz::timestamp"
 
 
 def _asked(
     connection: duckdb.DuckDBPyConnection, lookup: Lookup, snapshot: Path, entities: Path, time_column: str | None
-) -> str:
-    """The file of entities as a relation whose key has the types that the snapshot's has."""
+) -> tuple[str, str]:
+    """The file of entities as a relation whose key has the types that the snapshot's has, and the type of its moments."""
     kinds = point_in_time.key_types(connection, lookup, snapshot)
     if not entities.is_file():
         raise DataError(f"{entities} is no file. Give a Parquet or CSV file with the column {', '.join(lookup.key)}.")
@@ -230,7 +232,7 @@ def _asked(
             )
     cast = ", ".join(f"{identifier(name)}::{kind} as {identifier(name)}" for name, kind in kinds.items())
     same = all(present[name] == kind for name, kind in kinds.items())
-    return relation if same else f"(select * replace ({cast}) from {relation})"
+    return relation if same else f"(select * replace ({cast}) from {relation})", present.get(str(time_column), "")
 
 
 def _csv(file: Path, options: str) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from assets.errors import FeatureStoreError
 from assets.features import online_store
@@ -23,6 +26,8 @@ from assets.serving.online_promise import online_promise
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from bentos.app import ModelApp
+from bentos.direct_predictions import DirectPredictions
+from bentos.direct_protocol import DirectProtocol
 from bentos.online_store import OnlineStore, RedisStore, SqliteStore
 from bentos.served import Served
 from tests.assets.features.online_world import NOW, meters, published, readings
@@ -109,6 +114,52 @@ def test_a_key_is_answered_as_its_row_is(served: Served, store: OnlineStore) -> 
             without = asked(client, {"customer_id": row["customer_id"]}).json()["prediction"]
             assert without == client.post("/predict", json={"row": {**whole, "visits": None}}).json()["prediction"]
         assert datetime.fromisoformat(freshness["features_known_at"]) == NOW - timedelta(hours=1)
+
+
+def in_one_piece(port: int, body: bytes, number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Send a request whose body arrives with its head, as that of a load balancer; the reply."""
+    head = f"POST /predict_by_key HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {number}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        with HTTPResponse(connection, method="POST") as response:
+            response.begin()
+            told = {name: value for name, value in response.getheaders() if name.lower() not in ("date", "content-length")}
+            return response.status, told, json.loads(response.read())
+
+
+def test_a_request_by_key_is_answered_alike_directly_and_by_asgi(
+    served: Served, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is good, unknown or wrong: status, headers and body but for the moment, and what is logged."""
+    bodies = [{"key": {"customer_id": f"C{number:05d}"}, "features": {"visits": 1.5}} for number in range(30)]
+    bodies += [{"key": {"customer_id": "nobody"}}, {"key": {}}, {"key": {"customer_id": 7}}, {"features": {"visits": 1.0}}]
+    bodies += [{"key": {"customer_id": "C00001"}, "features": {"age": 3}}]
+    directly: list[str] = []
+    before = DirectPredictions.answer
+
+    def answer(self: DirectPredictions, path: str, *given: Any) -> None:
+        directly.append(path)
+        before(self, path, *given)
+
+    monkeypatch.setattr(DirectPredictions, "answer", answer)
+    found, logged = [], []
+    for name, protocol in (("asgi", HttpToolsProtocol), ("direct", DirectProtocol)):
+        app = ModelApp(served, online=SqliteStore(path_of(home, "churn")), log_folder=tmp_path / name)
+        replies = []
+        with answering(app, protocol) as client:
+            for number, body in enumerate(bodies):
+                status, headers, told = in_one_piece(client.base_url.port or 0, json.dumps(body).encode(), number)
+                told.get("freshness", {}).pop("age_seconds", None)
+                replies.append((status, headers, told))
+        found.append(replies)
+        (file,) = (tmp_path / name).glob("*.sqlite")
+        with closing(sqlite3.connect(file)) as connection:
+            logged.append(connection.execute("select request_id, features, prediction from predictions order by 1").fetchall())
+        assert len(directly) == (0 if name == "asgi" else len(bodies))
+    assert found[0] == found[1]
+    assert logged[0] == logged[1]
+    assert len(logged[0]) == 30
+    assert {status for status, *_ in found[0]} == {200, 404, 422}
 
 
 def test_the_log_says_what_was_looked_up(served: Served, home: Home, tmp_path: Path) -> None:
