@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.monitoring import logged_requests, outcome_store
-from assets.monitoring.log_views import connected, view
+from assets.monitoring.log_views import connected, repeated, view
 from assets.spec import ProductSpec
 from assets.storage import day_files, log_keys
 from assets.storage.home import Home
@@ -170,7 +170,7 @@ def known(home: Home, spec: ProductSpec) -> Known:
         answered = _one(connection, "select count(*) from log")[0]
         # the same words, told on two days, are one outcome
         key = "hash(request_id, row_number, entity)"
-        _repeated(connection, "told", key, "told_twice")
+        repeated(connection, "told", key, "told_twice")
         connection.execute(
             f"create temp view words as from told where {key} not in (from told_twice) union all "
             "select request_id, row_number, entity, outcome, observed_at, min(told_at) "
@@ -178,7 +178,7 @@ def known(home: Home, spec: ProductSpec) -> Known:
         )
         told = _one(connection, "select count(*) from words")[0]
         _resolve(connection, "words")
-        _repeated(connection, "resolved", KEY, "repeated")
+        repeated(connection, "resolved", KEY, "repeated")
         is_late = f"o.observed_at > l.answered_at + {_late_after(spec)}"
         matched, late = _one(
             connection,
@@ -266,7 +266,7 @@ def _firsts(connection: duckdb.DuckDBPyConnection) -> None:
     """The view ``firsts``: of each row the outcome that was told first."""
     _resolve(connection, "told")
     columns = "request_id, row_number, outcome, observed_at"
-    if not _repeated(connection, "resolved", KEY, "repeated"):
+    if not repeated(connection, "resolved", KEY, "repeated"):
         connection.execute(f"create temp view firsts as select {columns} from resolved")
         return
     connection.execute(
@@ -275,24 +275,6 @@ def _firsts(connection: duckdb.DuckDBPyConnection) -> None:
         "select request_id, row_number, min({'told_at': told_at, 'observed_at': observed_at, 'outcome': outcome}) as first "
         f"from resolved where {KEY} in (from repeated) group by all)"
     )
-
-
-def _repeated(connection: duckdb.DuckDBPyConnection, name: str, key: str, found: str) -> int:
-    """Make a table of the keys that several lines have; how many.
-
-    Most lines have a key of their own. Keys are hashes, as texts of 32 letters take long to compare: two keys of one hash are
-    looked at together with those that are repeated, and told apart there. Sorting them takes half as long as grouping them.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    keys = connection.execute(f"select {key} as key from {name}").fetchnumpy()["key"]
-    keys.sort()
-    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
-    connection.register("repeated_keys", pa.table({"key": pa.array(repeated, pa.uint64())}))
-    connection.execute(f"create temp table {found} as from repeated_keys")
-    connection.unregister("repeated_keys")
-    return len(repeated)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
