@@ -259,6 +259,17 @@ airflow: .venv/core.stamp .venv-airflow/stamp ## Start Airflow on http://127.0.0
 airflow-test: .venv/dev.stamp .venv-airflow/stamp ## Set up Airflow, and hold what its runs make against what `loopline run` makes
 	$(BIN)/pytest -n 0 tests/orchestration/operations/test_airflow.py -rs $(ARGS)
 
+# every engine that has an environment of its own; a test whose program is missing is named as skipped
+ENGINES := airflow dvc feast kubeflow spark
+ENGINE_TESTS := tests/orchestration/operations/test_airflow.py tests/orchestration/operations/test_airflow_export.py \
+	tests/orchestration/operations/test_kubeflow_export.py tests/orchestration/operations/test_dvc_repository.py \
+	tests/assets/ingestion/test_dvc_files.py tests/assets/features/test_feast_repository.py \
+	tests/assets/serving/test_sql_export.py $(wildcard tests/assets/streaming tests/orchestration/operations/test_spark*.py tests/dbt/test_spark*.py)
+
+.PHONY: test-engines
+test-engines: .venv/dev.stamp $(ENGINES:%=.venv-%/stamp) .java ## Set up Airflow, DVC, Feast, Kubeflow and Spark, run their tests, and name what was skipped
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs $(ENGINE_TESTS) $(ARGS)
+
 # an engine that clashes with ours, or is too large for it, has an environment of its own
 .venv-%/stamp: requirements/%.txt | .venv/core.stamp
 	@echo "setting up $(@D) from $<"

@@ -9,14 +9,15 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.engines import definitions, jobs, large, parity, scale
+from benchmarks.engines import definitions, jobs, large_table, parity, scale, session
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
     "Parity and overhead": parity,
     "Products side by side": jobs,
+    "A Spark session": session,
     "Definitions": definitions,
-    "Ten million rows": large,
+    "Ten million rows": large_table,
     "Cost model": scale,
 }
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""

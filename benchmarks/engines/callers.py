@@ -136,14 +136,14 @@ def digests(repository: Path, product: str, home: Path) -> dict[str, str]:
 
 
 def _verdict(home: Path, product: str) -> str:
-    """The digest of a verdict without the milliseconds that were measured."""
+    """The digest of a verdict without what is said of the milliseconds that were measured."""
     current = json.loads((home / "reports" / product / "current.json").read_text(encoding="utf-8"))
     told = json.loads((home / current["verdict"]).read_text(encoding="utf-8"))
     told["evidence"].pop(TIMED)
-    told["findings"] = [
-        {name: value for name, value in finding.items() if not (finding["gate"] == "latency" and name == "evidence")}
-        for finding in told["findings"]
-    ]
+    timed = [finding["requirement"] for finding in told["findings"] if finding["gate"] == "latency"]
+    told["findings"] = [finding for finding in told["findings"] if finding["gate"] != "latency"]
+    for said in ("warnings", "reasons"):
+        told[said] = [line for line in told[said] if not any(line.startswith(requirement) for requirement in timed)]
     return value_digest(told)
 
 

@@ -15,7 +15,7 @@ import psutil
 
 from assets.processes.settings import SETTINGS
 
-PAUSE = 0.2
+PAUSE = 0.5
 """Seconds between two looks at the memory of a command's processes."""
 
 

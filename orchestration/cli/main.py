@@ -29,6 +29,7 @@ from orchestration.cli import (
     monitoring,
     new,
     outcomes,
+    plan,
     promotion,
     registries,
     replay,
@@ -56,7 +57,7 @@ def loopline() -> None:
 
 @loopline.command()
 @click.argument("product", required=False)
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Products side by side, a process each.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Products side by side, by so many workers.")
 @click.option("--memory", metavar="GB", type=click.FloatRange(0.1), help="What the processes may need together [what is free].")
 @click.option(
     "--from-dvc", metavar="FOLDER[@REV]", help="Take files and parameters from a data repository, or a revision of it."
@@ -119,26 +120,6 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
         )
         if failure is not None:
             raise failure
-
-
-@loopline.command()
-@click.argument("product", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the documented JSON instead.")
-def plan(product: str | None, as_json: bool) -> None:
-    """Show what `loopline run` would make, why, in what order, and about how long it takes; nothing is executed."""
-    from orchestration.cli.display import show_preview
-
-    with told():
-        home = resources.home_from_environment().prepare()
-        definitions = load_definitions(product)
-        from orchestration.operations.preview import preview
-
-        with resources.instance(home) as instance:
-            found = preview(definitions, instance, home, product)
-        if as_json:
-            click.echo(json.dumps(found.as_json(), indent=2))
-        else:
-            show_preview(found)
 
 
 @loopline.command()
@@ -237,6 +218,7 @@ for command in (
     features.features,
     step.step,
     stream.stream,
+    plan.plan,
     export.export,
 ):
     loopline.add_command(command)

@@ -69,7 +69,7 @@ class MeasuredCosts:
 
     @property
     def start_seconds(self) -> float:
-        """Processor seconds of a process that finds its stage fresh: Python, definitions, history."""
+        """Processor seconds before a process does anything of a stage: Python, definitions, history."""
         return float(self.told["start_seconds"])
 
     @property

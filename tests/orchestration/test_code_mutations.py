@@ -30,6 +30,7 @@ NO_CONTENT = {
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.arm_difference": "reads experiments in a replay",
     "assets.methods.betting": "reads experiments; nothing is made of it",
+    "assets.methods.cost_model": "tells what stages cost; nothing is made of it",
     "assets.methods.inverse_propensity": "reads experiments; nothing is made of it",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.policies": "compares policies of retraining in a replay",
