@@ -9,13 +9,14 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.engines import definitions, jobs, large_table, parity, scale, session
+from benchmarks.engines import definitions, jobs, large_table, parity, scale, session, stream
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
     "Parity and overhead": parity,
     "Products side by side": jobs,
     "A Spark session": session,
+    "Streams": stream,
     "Definitions": definitions,
     "Ten million rows": large_table,
     "Cost model": scale,
