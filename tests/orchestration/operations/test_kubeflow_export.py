@@ -121,7 +121,7 @@ def test_kfps_local_runner_makes_the_digests_that_a_run_makes(tmp_path: Path) ->
     """A process a task: first under a gate that refuses, after which no service is made; then under the declared gate."""
     clone, home, other = copied(tmp_path / "clone"), tmp_path / "home", tmp_path / "other"
     (clone / ".venv-kubeflow").symlink_to(KUBEFLOW)
-    customers(800).to_csv(tmp_path / "customers.csv", index=False)
+    customers().to_csv(tmp_path / "customers.csv", index=False)
     declare(clone, tmp_path / "customers.csv", gates={"metrics": {"roc_auc": {"min": 0.99}}})
     refused = run_pipeline(clone, home, tmp_path / "first")
     assert refused["churn/champion"]["status"] == "refused"
