@@ -25,6 +25,8 @@ from assets.storage.manifest_lines import Manifest
 
 LEDGER = "ledger/ledger.db"
 """Its entries are published one by one; the file goes along with whatever else is published."""
+LOGS = "served/*.sqlite"
+"""What services log. What is published of it is lines: whoever took blocks would have to write into another machine's file."""
 SQLITE = b"SQLite format 3\0"
 FOLDERS = sorted({pattern.split("/")[0] for pattern in PUBLISHED if "/" in pattern})
 
@@ -114,7 +116,7 @@ def look(
             if item is not None and state.stamps.get(path) == stamp and not rewritten(item.object):
                 continue
             copy = scratch / f"{len(list(scratch.iterdir()))}-{number}"
-            copied(file, copy)
+            copied(file, copy, is_log=fnmatchcase(path, LOGS))
             digest = file_digest(copy)
             found.stamps[path] = stamp
             if differs(path, digest):
@@ -131,10 +133,16 @@ def look(
     return found
 
 
-def copied(file: Path, copy: Path) -> None:
-    """Copy a file that others may be writing to; a database as of one moment."""
+def copied(file: Path, copy: Path, *, is_log: bool = False) -> None:
+    """Copy a file that others may be writing to; a database as of one moment, and a log in lines."""
+    from bentos.log_blocks import complete
+
     if is_database(file):
+        if is_log:  # here too, so that nothing changes here once it is published
+            complete(file)
         sync_state.copy_database(file, copy)
+        if is_log:  # a service may have written since
+            complete(copy)
     else:
         shutil.copyfile(file, copy)
 

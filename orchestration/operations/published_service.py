@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 
 from assets.errors import LooplineError, StoreError
@@ -19,6 +19,8 @@ from orchestration.operations import publication
 
 FAILURES = (LooplineError, OSError, sqlite3.Error)
 """What a service outlives: a store that cannot be used, a full disk, a database that is locked, a ledger of another history."""
+LAST_LINES = timedelta(minutes=1)
+"""How long after the end of a day its part is published: what was answered last is written by then."""
 EVERY_SECONDS = 15.0
 """How often the store is asked whether another version is champion."""
 
@@ -90,7 +92,7 @@ def serve(
 
     before = {number: signal.signal(number, told_to_end) for number in (signal.SIGTERM, signal.SIGINT)}
     is_part = sync_state.read(store.home).only is not None
-    day = datetime.now(UTC).date()
+    day = _day()
     try:
         while process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
@@ -99,7 +101,7 @@ def serve(
             try:
                 if is_part:
                     publication.take(store, lambda _: None, only=publication.for_service(product))
-                if (today := datetime.now(UTC).date()) != day:
+                if (today := _day()) != day:
                     publication.publish_served(store, product, before=today)
                     day = today
             except FAILURES as error:
@@ -114,3 +116,8 @@ def serve(
         for number, handler in before.items():
             signal.signal(number, handler)
     return process.returncode
+
+
+def _day() -> date:
+    """The day to which this service may still write lines, and the one before it not."""
+    return (datetime.now(UTC) - LAST_LINES).date()
