@@ -220,6 +220,31 @@ def test_blocks_that_came_after_their_day_became_parquet_are_added_to_it(
         assert not file.exists()
 
 
+def test_a_person_is_erased_from_what_lies_beside_a_parquet_file_and_does_not_come_back(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that came late, in blocks, and those of a step to Parquet that was killed before it removed the SQLite file."""
+    home, his = Home(tmp_path / "home").prepare(), Person("his own", ("user",))
+    items = [asked(shop[1], number)._replace(request_id=name) for number, name in enumerate(("his own", "hers"))]
+    folder = home.served / "churn"
+    file = log_of(folder, items, monkeypatch, EVERY)
+    parquet = file.with_suffix(".parquet")
+    kept = file.read_bytes()
+    logged_requests.archive(home, "churn", NOW + timedelta(days=3))
+    file.write_bytes(kept)
+    late = replace_rows(asked(shop[1], 2, 3))._replace(request_id="his own")
+    log_of(folder, [late, late._replace(request_id="late")], monkeypatch, 0)
+    found = logged_erasure.rows_of(home, "churn", his, [])
+    assert found == {
+        home.relative(parquet): [("his own", 0)],
+        home.relative(file): [("his own", row) for row in range(3)],
+    }
+    logged_erasure.erase(home, found)
+    assert not any(b"his own" in path.read_bytes() for path in folder.iterdir())
+    logged_requests.archive(home, "churn", NOW + timedelta(days=3))
+    assert pq.read_table(parquet)["request_id"].to_pylist() == ["hers", *["late"] * 3]
+
+
 def test_a_service_writes_while_a_reader_makes_lines_of_many_blocks(
     shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
