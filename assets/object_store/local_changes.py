@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from assets.object_store import listing, sync_state
+from assets.object_store import listing, running_parts, sync_state
 from assets.object_store.sync_state import State
 from assets.storage import manifest, manifest_lines
 from assets.storage.digests import file_digest
@@ -81,7 +82,7 @@ def look(
     chosen: Callable[[str], bool] = lambda _: True,
     rewritten: Callable[[str], bool] = lambda _: False,
 ) -> LocalChanges:
-    """Find what differs from what the store holds.
+    """Find what differs from what the store holds, but for what services of this machine still write.
 
     Parameters
     ----------
@@ -107,8 +108,9 @@ def look(
             with suppress(FileNotFoundError):
                 mode = (home.root / path).stat().st_mode & 0o777
                 found.changed[path] = LocalFile(home.root / path, recorded.digest, recorded.size, mode)
+    now = datetime.now(UTC)
     for number, (path, file) in enumerate(present.items()):
-        if not chosen(path):
+        if not chosen(path) or running_parts.is_written_to(home, path, now):
             continue
         with suppress(FileNotFoundError):
             stamp = sync_state.stamp(file)

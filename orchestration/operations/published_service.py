@@ -7,20 +7,19 @@ import sqlite3
 import subprocess
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from contextlib import ExitStack, suppress
+from datetime import UTC, date, datetime
 from types import FrameType
 
 from assets.errors import LooplineError, StoreError
-from assets.object_store import sync_state
+from assets.object_store import running_parts, sync_state
 from assets.object_store.home_store import HomeStore
 from assets.serving import bento_package
+from bentos.day_file import PART
 from orchestration.operations import publication
 
 FAILURES = (LooplineError, OSError, sqlite3.Error)
 """What a service outlives: a store that cannot be used, a full disk, a database that is locked, a ledger of another history."""
-LAST_LINES = timedelta(minutes=1)
-"""How long after the end of a day its part is published: what was answered last is written by then."""
 EVERY_SECONDS = 15.0
 """How often the store is asked whether another version is champion."""
 
@@ -84,7 +83,9 @@ def serve(
     int
         The service's exit code.
     """
-    process = subprocess.Popen(list(command), env=dict(environment))
+    lock, part = ExitStack(), environment.get(PART)
+    held = [lock.enter_context(running_parts.running(store.home, part))] if part else []
+    process = subprocess.Popen(list(command), env=dict(environment), pass_fds=held)
 
     def told_to_end(number: int, _: FrameType | None) -> None:
         with suppress(ProcessLookupError):
@@ -92,7 +93,7 @@ def serve(
 
     before = {number: signal.signal(number, told_to_end) for number in (signal.SIGTERM, signal.SIGINT)}
     is_part = sync_state.read(store.home).only is not None
-    day = _day()
+    day = running_parts.last_day(datetime.now(UTC))
     try:
         while process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
@@ -101,23 +102,20 @@ def serve(
             try:
                 if is_part:
                     publication.take(store, lambda _: None, only=publication.for_service(product))
-                if (today := _day()) != day:
-                    publication.publish_served(store, product, before=today)
+                if (today := running_parts.last_day(datetime.now(UTC))) != day:
+                    publication.publish_served(store, product, before=date.fromisoformat(today))
                     day = today
             except FAILURES as error:
                 problem(str(error))
+        lock.close()
         try:
             publication.publish_served(store, product)
         except FAILURES as error:
             problem(f"the prediction log is not published: {error}")
     finally:
+        lock.close()
         if process.poll() is None:  # nobody would look after it
             process.terminate()
         for number, handler in before.items():
             signal.signal(number, handler)
     return process.returncode
-
-
-def _day() -> date:
-    """The day to which this service may still write lines, and the one before it not."""
-    return (datetime.now(UTC) - LAST_LINES).date()

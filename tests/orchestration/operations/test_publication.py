@@ -19,6 +19,7 @@ import pytest
 
 from assets.errors import StoreError
 from assets.monitoring import logged_requests, outcome_store
+from assets.object_store import running_parts, sync_state
 from assets.object_store.address import address_of, declared
 from assets.object_store.push import push
 from assets.promotion import ledger
@@ -213,6 +214,30 @@ def test_what_is_published_of_a_log_is_lines_and_reading_it_changes_nothing(home
     publication.take(store, lambda _: None)
     assert [file.name for file in logged_requests.files(home, PRODUCT)] == ["2026-11-28-3f0a.parquet"]
     assert len(list(logged_requests.latest(home, PRODUCT))) == 300
+
+
+def test_no_command_publishes_what_a_service_still_writes(home: Home, tmp_path: Path, url: str) -> None:
+    """As long as the service or a process of it is there, also if `loopline serve` was killed; what it wrote on days before is."""
+    store = opened(fill(home), url)
+    folder = home.served / PRODUCT / "shadow"
+    folder.mkdir(parents=True)
+    today = datetime.now(UTC).date()
+    names = [f"{today}-3f0a", f"{today}-bb", f"{today - timedelta(days=2)}-3f0a"]
+    for name in names:
+        with closing(sqlite3.connect(folder / f"{name}.sqlite")) as connection, connection:
+            connection.execute("create table predictions (request_id text)")
+
+    def published() -> list[str]:
+        push(store)
+        return sorted(Path(path).stem for path in sync_state.read(home).listing if "/shadow/" in path)
+
+    with running_parts.running(home, "3f0a") as held:
+        service = subprocess.Popen(["sleep", "60"], pass_fds=[held])
+        assert published() == sorted(names[1:])
+    assert published() == sorted(names[1:])
+    service.kill()
+    service.wait()
+    assert published() == sorted(names)
 
 
 def _asked(process: subprocess.Popen[bytes], address: str, row: object, **headers: str) -> httpx.Response:
