@@ -7,10 +7,12 @@ when it ends, or when the log is read: within one transaction, so that whoever i
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from bentos.log_entries import array, decoded
@@ -25,17 +27,20 @@ create table if not exists blocks (
 THERE = "select 1 from sqlite_master where type = 'table' and name = 'blocks'"
 MOST_BYTES = 1_000_000
 """From how many bytes on a block is full."""
-SOME, TOGETHER, ALL = 500, 2_000, sys.maxsize
+SOME, TOGETHER, ALL = 500, 10_000, sys.maxsize
 """About how many rows of blocks become lines within a transaction: of a quiet service, of who wants all, and at once."""
 PATIENCE = 30.0
 """How many seconds others may hold the file."""
+PAUSE = 0.12
+"""How many seconds who wants all leaves the file to others between transactions; those who wait look every 0.1 s."""
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[sqlite3.Connection]:
+def writing(file: Path, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
     """The file of a day, to be written to in one transaction, which waits for those of others."""
-    with closing(sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)) as connection:
+    with closing(_opened(file, mode)) as connection:
         connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma secure_delete = on")  # of a block not all becomes lines: an id may be repeated
         connection.execute("begin immediate")
         yield connection
         connection.execute("commit")
@@ -79,19 +84,36 @@ def become_lines(connection: sqlite3.Connection, rows: int) -> bool:
 def complete(file: Path, most: int = ALL) -> None:
     """Make lines of the blocks of a day, of all or of about so many rows; others may write to it meanwhile.
 
+    The file's time of change, by which its age is told, stays that of the last answer.
+
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If there is no such file, or no more.
     """
-    if not file.exists():
-        raise FileNotFoundError(file)
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=PATIENCE)) as connection:
-        is_done = not waiting(connection)
-    while not is_done and most > 0:
-        with writing(file) as connection:
-            is_done = become_lines(connection, TOGETHER)
-        most -= TOGETHER
+    found = file.stat()
+    try:
+        with closing(_opened(file, "ro")) as connection:
+            is_done = not waiting(connection)
+        if is_done:
+            return
+        while not is_done and most > 0:
+            with writing(file, "rw") as connection:
+                is_done = become_lines(connection, TOGETHER)
+            most -= TOGETHER
+            if not is_done and most > 0:
+                time.sleep(PAUSE)
+    except sqlite3.OperationalError:
+        if not file.exists():  # it became Parquet meanwhile
+            raise FileNotFoundError(file) from None
+        raise
+    with suppress(PermissionError):  # only who owns a file sets its times
+        os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _opened(file: Path, mode: str) -> sqlite3.Connection:
+    address = f"{file.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
 
 
 def _ends(kept: Sequence[Kept]) -> Iterator[int]:

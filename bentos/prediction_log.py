@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -139,7 +140,8 @@ class PredictionLog:
         self.writer.close()
         try:
             for day in sorted(self.in_blocks):
-                log_blocks.complete(day_file(self.folder, day), AT_END)
+                with suppress(FileNotFoundError):  # it became Parquet since
+                    log_blocks.complete(day_file(self.folder, day), AT_END)
         except (sqlite3.Error, OSError) as error:
             self.problem(f"{self.folder} cannot be written ({error}): the blocks that it holds become lines when it is read")
 

@@ -54,8 +54,11 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
     known = log_keys.keys(home)
     hashed: list[dict[str, str]] = [{} for _ in features]
     answered: set[tuple[str, int]] = set()
-    shadow = shadow_store.files(home, product)
-    for file in (*logged_requests.files(home, product), *shadow):
+    logs = home.served / product, shadow_store.folder(home, product)
+    for folder in logs:
+        logged_requests.completed(folder)
+    log, shadow = map(day_files.every, logs)
+    for file in (*log, *shadow):
         lines = lines_of(file, known)
         if any('"hash"' in (line["hidden"] or "") for line in lines) and not any(hashed):
             secret = pseudonym_key.secret(home)
@@ -74,7 +77,7 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
         if his:
             found[home.relative(file)] = his
             answered |= {*his}
-    for file in arm_store.files(home, product):
+    for file in day_files.every(arm_store.folder(home, product)):
         his = [
             (str(line["request_id"]), 0)
             for line in arm_store.lines_of(file)
@@ -82,7 +85,7 @@ def rows_of(home: Home, product: str, person: Person, features: Sequence[Mapping
         ]
         if his:
             found[home.relative(file)] = his
-    for file in outcome_store.files(home, product):
+    for file in day_files.every(outcome_store.folder(home, product)):
         his = [
             (_name(kept), int(line["row_number"]))
             for kept, line in zip(outcome_store.read(file), outcome_store.lines_of(file, known), strict=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from assets.errors import HomeError
 from assets.promotion.ledger_state import Entry
 from assets.storage import day_files, log_keys
-from assets.storage.day_files import PARQUET, SQLITE, Table
+from assets.storage.day_files import DAY, PARQUET, SQLITE, Table
 from assets.storage.home import Home
 from bentos.decisions import said
 from bentos.log_encryption import LogKeyError, decrypt
@@ -62,12 +62,11 @@ def completed(folder: Path) -> list[Path]:
     """The files of the days of a log, the earliest first, after their blocks became lines."""
     from bentos.log_blocks import complete
 
-    found = day_files.files(folder)
-    for file in found:
-        if file.suffix == SQLITE:
-            with suppress(FileNotFoundError):  # it became Parquet since the files were listed
-                complete(file)
-    return found
+    # also of what came after its day became Parquet, which the step to Parquet adds to that
+    for file in sorted(folder.glob(f"{DAY}*{SQLITE}")):
+        with suppress(FileNotFoundError):  # it became Parquet since the files were listed
+            complete(file)
+    return day_files.files(folder)
 
 
 def table() -> Table:
@@ -82,10 +81,10 @@ def archive(home: Home, product: str, now: datetime) -> list[Path]:
 
     See `day_files.archive`.
     """
-    if not files(home, product):
+    if not day_files.files(home.served / product):
         return []
     with day_files.held(home, product):
-        completed(home.served / product)
+        files(home, product)
         return day_files.archive(home.served / product, table(), now)
 
 

@@ -32,7 +32,7 @@ def over(home: Home, product: str, now: datetime) -> list[Path]:
 
 def archive(home: Home, product: str, now: datetime) -> list[Path]:
     """Make Parquet of the days that are over; the files that were made into it."""
-    if not files(home, product):
+    if not day_files.files(folder(home, product)):
         return []
     with day_files.held(home, product):
         files(home, product)

@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from assets.object_store import listing, sync_state
+from assets.object_store import listing, running_parts, sync_state
 from assets.object_store.sync_state import State
 from assets.storage import manifest, manifest_lines
 from assets.storage.digests import file_digest
@@ -25,6 +26,8 @@ from assets.storage.manifest_lines import Manifest
 
 LEDGER = "ledger/ledger.db"
 """Its entries are published one by one; the file goes along with whatever else is published."""
+LOGS = "served/*.sqlite"
+"""What services log. What is published of it is lines: whoever took blocks would have to write into another machine's file."""
 SQLITE = b"SQLite format 3\0"
 FOLDERS = sorted({pattern.split("/")[0] for pattern in PUBLISHED if "/" in pattern})
 
@@ -79,7 +82,7 @@ def look(
     chosen: Callable[[str], bool] = lambda _: True,
     rewritten: Callable[[str], bool] = lambda _: False,
 ) -> LocalChanges:
-    """Find what differs from what the store holds.
+    """Find what differs from what the store holds, but for what services of this machine still write.
 
     Parameters
     ----------
@@ -105,8 +108,9 @@ def look(
             with suppress(FileNotFoundError):
                 mode = (home.root / path).stat().st_mode & 0o777
                 found.changed[path] = LocalFile(home.root / path, recorded.digest, recorded.size, mode)
+    now = datetime.now(UTC)
     for number, (path, file) in enumerate(present.items()):
-        if not chosen(path):
+        if not chosen(path) or running_parts.is_written_to(home, path, now):
             continue
         with suppress(FileNotFoundError):
             stamp = sync_state.stamp(file)
@@ -114,7 +118,7 @@ def look(
             if item is not None and state.stamps.get(path) == stamp and not rewritten(item.object):
                 continue
             copy = scratch / f"{len(list(scratch.iterdir()))}-{number}"
-            copied(file, copy)
+            copied(file, copy, is_log=fnmatchcase(path, LOGS))
             digest = file_digest(copy)
             found.stamps[path] = stamp
             if differs(path, digest):
@@ -131,10 +135,16 @@ def look(
     return found
 
 
-def copied(file: Path, copy: Path) -> None:
-    """Copy a file that others may be writing to; a database as of one moment."""
+def copied(file: Path, copy: Path, *, is_log: bool = False) -> None:
+    """Copy a file that others may be writing to; a database as of one moment, and a log in lines."""
+    from bentos.log_blocks import complete
+
     if is_database(file):
+        if is_log:  # here too, so that nothing changes here once it is published
+            complete(file)
         sync_state.copy_database(file, copy)
+        if is_log:  # a service may have written since
+            complete(copy)
     else:
         shutil.copyfile(file, copy)
 

@@ -71,6 +71,11 @@ def files(folder: Path) -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
+def every(folder: Path) -> list[Path]:
+    """As `files`, with the SQLite files beside Parquet files, whose lines the next step to Parquet adds where they lack."""
+    return sorted(path for suffix in (SQLITE, PARQUET) for path in folder.glob(f"{DAY}*{suffix}"))
+
+
 def day_of(file: Path) -> str:
     """The day (UTC) whose lines a file holds.
 

@@ -181,7 +181,7 @@ def _read(path: Path) -> X25519PrivateKey:
 def _files(home: Home) -> list[Path]:
     """The files of logs, which may hold data keys."""
     folders = [*home.served.glob("*/"), *home.served.glob("*/*/")]
-    return [path for folder in sorted(folders) for path in day_files.files(folder)]
+    return [path for folder in sorted(folders) for path in day_files.every(folder)]
 
 
 def _record(home: Home) -> Path:

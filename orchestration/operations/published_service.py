@@ -7,14 +7,15 @@ import sqlite3
 import subprocess
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import ExitStack, suppress
+from datetime import UTC, date, datetime
 from types import FrameType
 
 from assets.errors import LooplineError, StoreError
-from assets.object_store import sync_state
+from assets.object_store import running_parts, sync_state
 from assets.object_store.home_store import HomeStore
 from assets.serving import bento_package
+from bentos.day_file import PART
 from orchestration.operations import publication
 
 FAILURES = (LooplineError, OSError, sqlite3.Error)
@@ -82,7 +83,9 @@ def serve(
     int
         The service's exit code.
     """
-    process = subprocess.Popen(list(command), env=dict(environment))
+    lock, part = ExitStack(), environment.get(PART)
+    held = [lock.enter_context(running_parts.running(store.home, part))] if part else []
+    process = subprocess.Popen(list(command), env=dict(environment), pass_fds=held)
 
     def told_to_end(number: int, _: FrameType | None) -> None:
         with suppress(ProcessLookupError):
@@ -90,7 +93,7 @@ def serve(
 
     before = {number: signal.signal(number, told_to_end) for number in (signal.SIGTERM, signal.SIGINT)}
     is_part = sync_state.read(store.home).only is not None
-    day = datetime.now(UTC).date()
+    day = running_parts.last_day(datetime.now(UTC))
     try:
         while process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
@@ -99,16 +102,18 @@ def serve(
             try:
                 if is_part:
                     publication.take(store, lambda _: None, only=publication.for_service(product))
-                if (today := datetime.now(UTC).date()) != day:
-                    publication.publish_served(store, product, before=today)
+                if (today := running_parts.last_day(datetime.now(UTC))) != day:
+                    publication.publish_served(store, product, before=date.fromisoformat(today))
                     day = today
             except FAILURES as error:
                 problem(str(error))
+        lock.close()
         try:
             publication.publish_served(store, product)
         except FAILURES as error:
             problem(f"the prediction log is not published: {error}")
     finally:
+        lock.close()
         if process.poll() is None:  # nobody would look after it
             process.terminate()
         for number, handler in before.items():

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from assets.monitoring import logged_erasure, logged_requests
+from assets.monitoring import logged_erasure, logged_requests, shadow_store
 from assets.storage import log_keys
 from assets.storage.home import Home
 from assets.storage.row_eraser import Person
@@ -200,3 +201,121 @@ def test_an_encrypted_log_has_no_blocks(shop: tuple[Home, Served], tmp_path: Pat
     log_of(tmp_path / "log", [asked(shop[1], number) for number in range(10, 300)], monkeypatch, 0, public_key=key)
     assert blocks(file) == 0
     assert [line[9] for line in lines(file)] == [None] * 10 + [1] * 290
+
+
+def test_blocks_that_came_after_their_day_became_parquet_are_added_to_it(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step to Parquet removes no file whose rows it has not taken."""
+    home, served = Home(tmp_path / "home").prepare(), shop[1]
+    for folder, archive in (
+        (home.served / "churn", logged_requests.archive),
+        (shadow_store.folder(home, "churn"), shadow_store.archive),
+    ):
+        file = log_of(folder, [asked(served, 0)], monkeypatch, EVERY)
+        assert archive(home, "churn", NOW + timedelta(days=3)) == [file]
+        log_of(folder, [asked(served, number) for number in range(1, 9)], monkeypatch, 0)
+        assert (blocks(file), archive(home, "churn", NOW + timedelta(days=3))) == (8, [file])
+        assert pq.read_table(file.with_suffix(".parquet"))["request_id"].to_pylist() == [f"r{number:05}" for number in range(9)]
+        assert not file.exists()
+
+
+def test_a_person_is_erased_from_what_lies_beside_a_parquet_file_and_does_not_come_back(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that came late, in blocks, and those of a step to Parquet that was killed before it removed the SQLite file."""
+    home, his = Home(tmp_path / "home").prepare(), Person("his own", ("user",))
+    items = [asked(shop[1], number)._replace(request_id=name) for number, name in enumerate(("his own", "hers"))]
+    folder = home.served / "churn"
+    file = log_of(folder, items, monkeypatch, EVERY)
+    parquet = file.with_suffix(".parquet")
+    kept = file.read_bytes()
+    logged_requests.archive(home, "churn", NOW + timedelta(days=3))
+    file.write_bytes(kept)
+    late = replace_rows(asked(shop[1], 2, 3))._replace(request_id="his own")
+    log_of(folder, [late, late._replace(request_id="late")], monkeypatch, 0)
+    found = logged_erasure.rows_of(home, "churn", his, [])
+    assert found == {
+        home.relative(parquet): [("his own", 0)],
+        home.relative(file): [("his own", row) for row in range(3)],
+    }
+    logged_erasure.erase(home, found)
+    assert not any(b"his own" in path.read_bytes() for path in folder.iterdir())
+    logged_requests.archive(home, "churn", NOW + timedelta(days=3))
+    assert pq.read_table(parquet)["request_id"].to_pylist() == ["hers", *["late"] * 3]
+
+
+def test_a_service_writes_while_a_reader_makes_lines_of_many_blocks(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who makes lines of all leaves the file to those who wait for it, after each transaction."""
+    monkeypatch.setattr(log_blocks, "MOST_BYTES", 1)
+    monkeypatch.setattr(log_blocks, "TOGETHER", 1)
+    file = log_of(tmp_path, [asked(shop[1], number) for number in range(100)], monkeypatch, 0)
+    if (child := os.fork()) == 0:
+        log_blocks.complete(file)
+        os._exit(0)
+    try:
+        while blocks(file) == 100:
+            time.sleep(0.001)
+        log_of(tmp_path, [asked(shop[1], 100)], monkeypatch, 0)
+        assert blocks(file) > 1
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    monkeypatch.setattr(log_blocks, "TOGETHER", log_blocks.ALL)
+    log_blocks.complete(file)
+    assert [line[0] for line in lines(file)] == [f"r{number:05}" for number in range(101)]
+
+
+def test_a_reader_makes_no_new_file_of_a_day_that_became_parquet_meanwhile(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would lie beside the Parquet file, and be published."""
+    monkeypatch.setattr(log_blocks, "MOST_BYTES", 1)
+    monkeypatch.setattr(log_blocks, "TOGETHER", 1)
+    monkeypatch.setattr(log_blocks, "PAUSE", 3.0)
+    home = Home(tmp_path / "home").prepare()
+    file = log_of(home.served / "churn", [asked(shop[1], number) for number in range(5)], monkeypatch, 0)
+    with pytest.raises(FileNotFoundError):
+        log_blocks.complete(file.with_name("2026-03-01.sqlite"))
+    reader = threading.Thread(target=logged_requests.files, args=(home, "churn"))
+    reader.start()
+    while blocks(file) == 5:
+        time.sleep(0.001)
+    monkeypatch.setattr(log_blocks, "TOGETHER", log_blocks.ALL)
+    logged_requests.archive(home, "churn", NOW + timedelta(days=3))
+    reader.join()
+    assert [path.name for path in file.parent.iterdir()] == [file.with_suffix(".parquet").name]
+    assert len(pq.read_table(file.with_suffix(".parquet"))) == 5
+
+
+def test_nothing_is_left_of_a_block_and_its_day_grows_no_younger(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeated id's second answer is in no line, so nobody would find it to erase; retention counts from the last answer."""
+    file = log_of(tmp_path, [asked(shop[1], 0)], monkeypatch, EVERY)
+    log_of(tmp_path, [asked(shop[1], 0)._replace(caller="key:1:second caller")], monkeypatch, 0)
+    os.utime(file, (1e9, 1e9))
+    log_blocks.complete(file)
+    assert (len(lines(file)), blocks(file), file.stat().st_mtime) == (1, 0, 1e9)
+    assert not any(b"second caller" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_service_ends_although_its_day_became_parquet(
+    shop: tuple[Home, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last lines were made by who made the Parquet file; those of later days it makes itself."""
+    monkeypatch.setattr(prediction_log, "FEW", 0)
+    told: list[str] = []
+    log = PredictionLog(tmp_path, 1.0, problem=told.append)
+    for day in (0, 1):
+        log.hand(asked(shop[1], day, at=NOW + timedelta(days=day)))
+    later = tmp_path / f"{NOW.date() + timedelta(days=1)}.sqlite"
+    while not later.exists() or not blocks(later):
+        time.sleep(0.01)
+    log_blocks.complete(tmp_path / DAY)
+    (tmp_path / DAY).unlink()
+    log.close()
+    assert (told, blocks(later), len(lines(later))) == ([], 0, 1)
+    assert not (tmp_path / DAY).exists()

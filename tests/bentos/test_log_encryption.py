@@ -150,6 +150,21 @@ def test_an_archived_day_stays_encrypted_and_its_keys_are_rotated(shop: Shop, tm
     assert file.with_suffix(".parquet").read_bytes() == rows
 
 
+def test_keys_of_lines_that_lie_beside_their_days_parquet_file_are_rotated(shop: Shop, tmp_path: Path) -> None:
+    """Lines that came late are read when they are in the Parquet file too; the earlier key is gone by then."""
+    home = shop[0]
+    first = log_keys.use(home, tmp_path / "first.pem")
+    logged(shop, "a")
+    after = START + timedelta(days=2)
+    logged_requests.archive(home, "churn", after)
+    logged(shop, "late")
+    second = log_keys.use(home, tmp_path / "second.pem")
+    assert (log_keys.seal_anew(home), log_keys.sealed_with(home)) == (2, {second.key.id: 2})
+    Path(first.file).unlink()
+    logged_requests.archive(home, "churn", after)
+    assert [line["request_id"] for line in logged_requests.latest(home, "churn")] == ["late", "a"]
+
+
 def test_a_key_that_cannot_be_is_one_error_and_nothing_changed(home: Home, tmp_path: Path) -> None:
     """In the home, in a folder that is not there, of another kind, and in the variable."""
     with pytest.raises(HomeError, match="lies in the home"):

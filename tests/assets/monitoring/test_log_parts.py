@@ -33,15 +33,11 @@ def answer(home: Home, served: Served, part: str, minutes: dict[str, int], monke
     """Let a service with a part of its own log requests, each about a customer of the same name, at a minute."""
     monkeypatch.setattr(day_file, "OWN", part)
     log = PredictionLog(home.served / "churn", 1.0)
-    row, given = {"age": 30.0, "plan": "free", "visits": 2.0}, {"probability": 0.5, "is_positive": True}
+    row, given = (30.0, "free", 2.0), {"probability": 0.5, "is_positive": True}
     named = Served({**served.promise, "entity": {"name": "customer", "keep": "plain"}}, served.model, served.row_graph)
     assignment = Assignment("trial", "control", 0.5)
-    log._append(
-        [
-            Answered(name, BEGIN + timedelta(minutes=minute), named, [row], [given], None, name, assignment)
-            for name, minute in minutes.items()
-        ]
-    )
+    for name, minute in minutes.items():
+        log.hand(Answered(name, BEGIN + timedelta(minutes=minute), named, [row], [given], None, name, assignment))
     log.close()
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from assets.errors import StoreError
 from assets.monitoring import logged_requests, outcome_store
+from assets.object_store import running_parts, sync_state
 from assets.object_store.address import address_of, declared
 from assets.object_store.push import push
 from assets.promotion import ledger
@@ -26,6 +27,10 @@ from assets.storage import day_files
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import fill, opened
+from bentos import log_blocks
+from bentos.log_entries import Entry, encoded
+from bentos.log_lines import Answering, begin
+from bentos.log_treatment import Kept
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS
 from orchestration.operations import publication, published_service
@@ -180,6 +185,59 @@ def test_only_days_that_are_over_are_published_while_a_service_runs(home: Home, 
         publication.publish_served(store, PRODUCT, before=before)
         publication.take(opened(other, url), lambda _: None)
         assert [file.stem for file in outcome_store.files(other, PRODUCT)] == found
+
+
+def test_what_is_published_of_a_log_is_lines_and_reading_it_changes_nothing(home: Home, tmp_path: Path, url: str) -> None:
+    """Two machines that read blocks would both write into one file; so another one archives a part, and nothing conflicts."""
+    store = opened(fill(home), url)
+    push(store)
+    own = home.served / PRODUCT / "2026-11-28-3f0a.sqlite"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    answering = Answering(1, "0a", ("distance",))
+    with log_blocks.writing(own) as connection:
+        begin(connection)
+        for number in range(300):
+            entry = Entry(f"r{number:03}", 1795867200.0, None, None, None, None, 0, [(1.5,)], [{"value": 2.0}])
+            log_blocks.add(connection, [Kept(answering, None, 1, 1, encoded([entry]))])
+    publication.publish_served(store, PRODUCT)
+    other = Home(tmp_path / "other")
+    publication.take(opened(other, url), lambda _: None)
+    taken = other.served / PRODUCT / own.name
+    with closing(sqlite3.connect(taken)) as connection:
+        assert not log_blocks.waiting(connection)
+    content = taken.read_bytes()
+    assert len(list(logged_requests.latest(other, PRODUCT))) == len(list(logged_requests.latest(home, PRODUCT))) == 300
+    assert taken.read_bytes() == content
+    assert (push(opened(other, url)), push(store)) == (None, None)
+    logged_requests.archive(other, PRODUCT, datetime(2026, 12, 2, tzinfo=UTC))
+    push(opened(other, url))
+    publication.take(store, lambda _: None)
+    assert [file.name for file in logged_requests.files(home, PRODUCT)] == ["2026-11-28-3f0a.parquet"]
+    assert len(list(logged_requests.latest(home, PRODUCT))) == 300
+
+
+def test_no_command_publishes_what_a_service_still_writes(home: Home, tmp_path: Path, url: str) -> None:
+    """As long as the service or a process of it is there, also if `loopline serve` was killed; what it wrote on days before is."""
+    store = opened(fill(home), url)
+    folder = home.served / PRODUCT / "shadow"
+    folder.mkdir(parents=True)
+    today = datetime.now(UTC).date()
+    names = [f"{today}-3f0a", f"{today}-bb", f"{today - timedelta(days=2)}-3f0a"]
+    for name in names:
+        with closing(sqlite3.connect(folder / f"{name}.sqlite")) as connection, connection:
+            connection.execute("create table predictions (request_id text)")
+
+    def published() -> list[str]:
+        push(store)
+        return sorted(Path(path).stem for path in sync_state.read(home).listing if "/shadow/" in path)
+
+    with running_parts.running(home, "3f0a") as held:
+        service = subprocess.Popen(["sleep", "60"], pass_fds=[held])
+        assert published() == sorted(names[1:])
+    assert published() == sorted(names[1:])
+    service.kill()
+    service.wait()
+    assert published() == sorted(names)
 
 
 def _asked(process: subprocess.Popen[bytes], address: str, row: object, **headers: str) -> httpx.Response:
