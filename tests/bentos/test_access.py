@@ -215,7 +215,7 @@ def test_who_asked_is_named_in_both_logs_and_no_secret_is(service: Shop, capfd: 
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     callers = {line["request_id"]: line.get("caller") for line in lines if line["event"] in {"request", "denied"}}
     assert callers["first"] == callers["second"] == f"key:{key.id}:nightly"
-    secret = token.rpartition("_")[2][:20]
+    secret = token.split("_", 2)[2][:20]  # it may hold underscores itself
     assert secret not in said
     assert secret not in api_keys.file_of(service.home, PRODUCT).read_text()
     assert b"".join(path.read_bytes() for path in service.log.iterdir()).find(secret.encode()) == -1
