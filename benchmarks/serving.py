@@ -38,7 +38,8 @@ One service that takes both; each batch is checked, answered and encoded again.
 
 {batches}
 
-Its parts, by `python -m benchmarks.batch_parts`: milliseconds of processor time for one batch, without HTTP.
+Its parts, by `python -m benchmarks.batch_parts`: milliseconds of processor time for one batch, without HTTP. The last row
+is the most that any encoding could gain: a batch that takes nothing but the model's time.
 
 {batch_parts}
 
