@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class StreamFolder:
             raise EngineError(
                 f"{self.root} holds rows of another stream: {', '.join(differs)} was declared otherwise. Give another folder."
             )
-        if self.records() and not (self.root / CHECKPOINT).exists():
+        if self.batches() and not (self.root / CHECKPOINT).exists():
             raise EngineError(
                 f"{self.root} holds batches, but its 'checkpoint' is gone: what was read would be read again. Restore it, or "
                 "give another folder."
@@ -118,12 +118,12 @@ class StreamFolder:
         write_json(self._record(batch), {**record, "batch": batch, "parts": parts})
         shutil.rmtree(draft, ignore_errors=True)
 
-    def folders(self, kind: str, batches: list[int] | None = None) -> list[str]:
-        """The folders of one kind of rows, of batches that are done."""
+    def folders(self, kind: str, records: Sequence[Mapping[str, Any]] | None = None) -> list[str]:
+        """The folders of one kind of rows, of all batches that are done or of those of these records."""
         return [
-            str(self._folder(kind, batch))
-            for batch in (self.batches() if batches is None else batches)
-            if kind in self.record(batch)["parts"]
+            str(self._folder(kind, record["batch"]))
+            for record in (self.records() if records is None else records)
+            if kind in record["parts"]
         ]
 
     def _folder(self, kind: str, batch: int) -> Path:

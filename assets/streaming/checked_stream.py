@@ -153,7 +153,7 @@ class CheckedStream:
     def _earlier_keys(self, watermark: datetime | None) -> DataFrame | None:
         """The keys of earlier batches that a row may repeat: those of rows before the watermark are forgotten."""
         kept = [
-            record["batch"]
+            record
             for record in self.out.records()
             if watermark is None
             or record["latest_event"] is None

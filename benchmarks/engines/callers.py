@@ -12,9 +12,11 @@ from pathlib import Path
 from assets.storage.digests import value_digest
 from assets.storage.home import REPOSITORY
 from benchmarks.engines.processes import Ended, ended, environment, loopline
+from orchestration.operations import kubeflow_export
+from orchestration.operations.engine_choice import SET_UP
 
-AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
-KUBEFLOW = REPOSITORY / ".venv-kubeflow"
+AIRFLOW = SET_UP["airflow"][0]
+KUBEFLOW = kubeflow_export.PYTHON.parents[1]
 SAME = ("snapshot", "model", "evaluation", "leakage", "robustness", "predictions", "sql")
 """Assets whose content holds no time."""
 TIMED = "footprint"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from assets.storage.home import REPOSITORY
 from assets.storage.sql import literal
-
-CLONED = ("assets", "bentos", "dbt_project", "deploy", "loopline_extensions", "orchestration", "requirements")
+from benchmarks.faults.small_product import CLONED, copy_code
 
 
 def clone(folder: Path, rows: int, products: int = 1, features: int = 10, **parts: Any) -> Path:
@@ -33,10 +30,8 @@ def clone(folder: Path, rows: int, products: int = 1, features: int = 10, **part
     Path
         The clone.
     """
-    for name in CLONED:
-        ignored = shutil.ignore_patterns("__pycache__", "logs", "target", "defs")
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
-    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    # a measured loop imports nothing of the benchmarks
+    copy_code(folder, [name for name in CLONED if name != "benchmarks"])
     for number in range(products):
         declare(folder, number, rows, features, **parts)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,22 @@ DECLARED = {
 
 def clone(folder: Path) -> Path:
     """Copy what a user's clone needs to run, and declare the small product in it and no other."""
-    for name in CLONED:
-        shutil.copytree(
-            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "logs", "target", "defs")
-        )
-    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    copy_code(folder)
     declared = folder / "orchestration" / "defs" / PRODUCT
     declared.mkdir(parents=True)
     (declared.parent / "__init__.py").touch()
     write_customers(declared.parent.parent.parent)
     declare(folder)
     return folder
+
+
+def copy_code(folder: Path, names: Sequence[str] = CLONED) -> None:
+    """Copy what a user's clone needs to run, without any declaration."""
+    for name in names:
+        shutil.copytree(
+            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "logs", "target", "defs")
+        )
+    shutil.copy(REPOSITORY / "pyproject.toml", folder)
 
 
 def declare(repository: Path, **model: object) -> None:

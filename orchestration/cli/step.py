@@ -54,10 +54,7 @@ def told_as_result() -> Iterator[None]:
         with plain_disk_errors():
             yield
     except LooplineError as error:
-        from orchestration.staleness.stage_run import StepResult
-
-        line("result", **StepResult("failed", error=str(error)).as_json())
-        sys.exit(CODES["failed"])
+        sys.exit(CODES[_tell_failure(error).status])
 
 
 @click.command()
@@ -82,13 +79,19 @@ def step(target: str, stages: tuple[str, ...], partition: str | None, as_json: b
 
 def told_step(target: str, stages: tuple[str, ...] = (), partition: str | None = None) -> StepResult:
     """Run a step and tell it as JSON lines, the result last; an error of ours is a result."""
-    from orchestration.staleness.stage_run import StepResult
-
     try:
         with plain_disk_errors():
             result = _step(target, stages, partition, as_json=True)
     except LooplineError as error:
-        result = StepResult("failed", error=str(error))
+        return _tell_failure(error)
+    line("result", **result.as_json())
+    return result
+
+
+def _tell_failure(error: LooplineError) -> StepResult:
+    from orchestration.staleness.stage_run import StepResult
+
+    result = StepResult("failed", error=str(error))
     line("result", **result.as_json())
     return result
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.storage.home import REPOSITORY, Home
+from orchestration.operations import airflow_export, kubeflow_export, spark_engine
 from orchestration.operations.engine_costs import MeasuredCosts, measured_costs
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 DAGSTER, AIRFLOW, KUBEFLOW, SPARK = "dagster", "airflow", "kubeflow", "spark"
 TITLES = {DAGSTER: "Dagster", AIRFLOW: "Airflow", KUBEFLOW: "Kubeflow", SPARK: "Spark"}
-SET_UP: Mapping[str, tuple[str, str]] = {
-    AIRFLOW: (".venv-airflow/bin/airflow", "make airflow"),
-    KUBEFLOW: (".venv-kubeflow/bin/python", "make kubeflow"),
-    SPARK: (".venv-spark/bin/python", "make spark"),
+SET_UP: Mapping[str, tuple[Path, str]] = {
+    AIRFLOW: (REPOSITORY / ".venv-airflow" / "bin" / "airflow", "make airflow"),
+    KUBEFLOW: (kubeflow_export.PYTHON, "make kubeflow"),
+    SPARK: (spark_engine.PYTHON, "make spark"),
 }
 """The program without which an engine is not set up, and the make target that sets it up; Dagster is always there."""
 ASKED = "made only when asked, by `loopline run PRODUCT` or its own command"
@@ -134,7 +135,7 @@ def choice(
     own = {asset for place in places for asset in place.assets}
     stale = [item for item in planned.assets if item.asset in own]
     seconds = sum(item.seconds or 0.0 for item in stale)
-    target = next((make for program, make in [SET_UP.get(engine, ("", ""))] if not (REPOSITORY / program).exists()), None)
+    program, target = SET_UP.get(engine, (REPOSITORY, None))
     overhead, base = costs.overhead(engine), costs.overhead(DAGSTER)
     more = None
     if engine == DAGSTER:
@@ -145,7 +146,7 @@ def choice(
     is_worth_it, advice = _advice(engine, stale=len(stale), seconds=seconds, more=more, overhead=overhead, sizes=sizes)
     return Choice(
         engine,
-        target,
+        None if program.exists() else target,
         places,
         left_out,
         len(stale),
@@ -161,7 +162,6 @@ def choice(
 
 def _placed(engine: str, graph: Any, product: str | None) -> tuple[list[Place], list[LeftOut]]:
     """What runs where, and what the engine leaves out."""
-    from orchestration.operations import airflow_export, kubeflow_export
     from orchestration.staleness.plan import keys_of, product_names
 
     wanted = keys_of(graph, product) if product else graph.toposorted_asset_keys

@@ -72,11 +72,6 @@ class MeasuredCosts:
         """Processor seconds before a process does anything of a stage: Python, definitions, history."""
         return float(self.told["start_seconds"])
 
-    @property
-    def side_by_side(self) -> float:
-        """The wall seconds of three products by two processes, as a share of those by one."""
-        return float(self.told["side_by_side"])
-
     def overhead(self, engine: str) -> Mapping[str, float] | None:
         """What an engine takes for a stage beside `loopline step`; None where it was not measured."""
         found: Mapping[str, float] | None = self.told["overheads"].get(engine)
