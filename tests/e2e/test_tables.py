@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.tables import installed, runner
-from benchmarks.tables.checkout import Checkout
+from tests.clones import ForkedCheckout
 
 Question = dict[str, Any]
 QUESTIONS: list[Question] = json.loads((Path(__file__).parent / "installed_tables.json").read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ def ran(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactor
         file = folder / f"table_{number}.csv"
         tables[item["name"]].to_csv(file, index=False)
         asked[f"table_{number}"] = (file, item)
-    found = runner.run_together(Checkout(folder / "checkout"), asked)
+    found = runner.run_together(ForkedCheckout(folder / "checkout"), asked)
     return {called(item): found[product] for product, (_, item) in asked.items()}
 
 
