@@ -3,8 +3,8 @@
 One in a hundred is against a rule, and one in a hundred comes a second time; `loopline stream` holds them against contract and
 keys, and asks the model. Rows a second are told by the wall clock, from the start of the program to its end, and by the
 processor time of Spark, its workers and ours. For the kills the stream is read from many small files, and all of its processes
-are ended at once (SIGKILL) at a random moment of their work, again and again; then it is read to its end, and what is there is
-counted: every row once, each second one refused, each good one scored once.
+are ended at once (SIGKILL) at a random moment of one of their next three batches, again and again; then it is read to its
+end, and what is there is counted: every row once, each second one refused, each good one scored once.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ def kills(home: Home, spec: ProductSpec, folder: Path) -> list[tuple[str, str, s
     frame = arriving(folder / "in", SMALL_ROWS, SMALL_FILES)
     job, chance, died, moments = job_of(home, spec, folder, 1), np.random.default_rng(2), 0, []
     while died < KILLS:
-        began, program = time.time(), start(job)
-        wait(program, lambda began=began: is_writing(job, began))  # type: ignore[misc]
-        time.sleep(chance.uniform(0, 3))
+        began, goal, program = time.time(), records(job) + int(chance.integers(0, 3)), start(job)
+        wait(program, lambda began=began, goal=goal: records(job) >= goal and is_writing(job, began))  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 2))
         if program.poll() is not None:
             break
         os.killpg(program.pid, signal.SIGKILL)
