@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .decisions import decide
+from .uncertainty import Uncertainty
 
 FILES = ("model.json", "model.onnx")
 OUTPUTS = "/outputs"
@@ -84,11 +85,14 @@ class Model:
         The digest of the folder it was loaded from.
     session : onnxruntime.InferenceSession
         The graph.
+    adapted : dict, optional
+        The record that followed the labels since, whose thresholds replace those of the signature.
     """
 
     signature: dict[str, Any]
     digest: str
     session: Any
+    adapted: Mapping[str, Any] | None = None
 
     @classmethod
     def load(cls, folder: Path, digest: str, threads: int = 1) -> Model:
@@ -135,6 +139,11 @@ class Model:
         """The decision rule that was chosen in training."""
         rule: dict[str, Any] = self.signature["decision"]
         return rule
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty | None:
+        """How far its answers reach; None where none is declared."""
+        return Uncertainty.of(self.signature, self.adapted)
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Score rows.

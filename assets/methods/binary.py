@@ -47,7 +47,7 @@ def metric_functions(
     }
 
 
-def choose(labels: Array, outputs: Array, cost: Mapping[str, float]) -> dict[str, Any]:
+def choose(labels: Array, outputs: Array, cost: Mapping[str, float], coverage: float = 0.9) -> dict[str, Any]:  # noqa: ARG001 - as every kind
     """The decision rule that costs least on these rows."""
     return {"threshold": cheapest_threshold(labels, outputs, cost["missed"], cost["false_alarm"])}
 

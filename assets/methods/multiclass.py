@@ -58,7 +58,7 @@ def metric_functions(
     }
 
 
-def choose(labels: Array, outputs: Array, cost: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - as every kind
+def choose(labels: Array, outputs: Array, cost: Mapping[str, Any], coverage: float = 0.9) -> dict[str, Any]:  # noqa: ARG001 - as every kind
     """The decision rule: the class of least expected cost (Elkan 2001); nothing is left to choose on data."""
     return indifferent(cost)
 

@@ -16,7 +16,7 @@ from assets.methods.bootstrap import cluster_weights, replicate
 from assets.methods.kinds import KINDS
 from assets.methods.paired import TESTS, Gain, at_most, surely_exceeds
 from assets.methods.ranking import Array
-from assets.methods.regression import COVERAGE
+from assets.training.uncertainty import coverage_of
 from bentos.runtime import Model
 
 COST = "cost_per_1000"
@@ -177,7 +177,7 @@ def _miscalibrated(case: Case, rival: Rival) -> Loss:
 
     def missed(functions: Functions) -> Callable[[Array], float]:
         if spec.kind == "regression":
-            return lambda weights: abs(functions[metric](weights) - COVERAGE)
+            return lambda weights: abs(functions[metric](weights) - coverage_of(spec))
         return functions[metric]
 
     own = missed(case.metrics_of(labels, case.model.predict(case.columns("test"))))

@@ -16,6 +16,7 @@ from assets.errors import DataError, DigestError, SpecificationError
 from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
+from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.drafts import draft_folder
@@ -24,6 +25,7 @@ from assets.storage.publishing import write_json
 from assets.training import cross_fitting, onnx_export
 from assets.training.candidates import Choice, choose, raw_outputs
 from assets.training.estimators import candidates, fit, model_frame, outputs_of, trusted_types
+from assets.training.uncertainty import calibrated, coverage_of, latest_or_all
 from bentos.runtime import FORMAT, Model, as_text, is_missing, model_digest
 
 if TYPE_CHECKING:
@@ -50,6 +52,15 @@ class Trained:
     late_labels: int
     unlabelled: dict[str, int]
     largest_onnx_difference: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows by which a model's choices are made, their labels, and which of them choose the width of its answers."""
+
+    rows: pd.DataFrame
+    labels: Array
+    calibrating: np.ndarray[Any, Any]
 
 
 def train(home: Home, spec: ProductSpec, snapshot: Snapshot) -> Trained:
@@ -85,7 +96,7 @@ def train_on(
     is_small = cross_fitting.is_wanted(spec, (train_part, validate_part))
     is_of_both = is_small or spec.model.refit
     learnt = joined((train_part, validate_part), "fitted") if is_of_both else train_part
-    fitted, choice = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, train_part, validate_part)
+    fitted, choice, held_out = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, train_part, validate_part)
     chosen = candidates(spec)[choice.place]
     if is_of_both:
         fitted = fit(chosen, model_frame(spec, learnt.rows), learnt.labels(spec))
@@ -111,11 +122,20 @@ def train_on(
         outputs = model.predict(columns)
         difference = _require_parity(chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=model.is_double)
         # the rows that the model was fitted on say nothing of how it does on others
-        held_out = choice.answers if is_of_both else outputs
-        decision = choice.decision if is_of_both else KINDS[spec.kind].choose(validate_part.labels(spec), outputs, spec.prices)
-        watched = held_out.max(axis=1) if spec.kind == "multiclass" else held_out
+        answers = choice.answers if is_of_both else outputs
+        decision = choice.decision
+        if not is_of_both:
+            decision = KINDS[spec.kind].choose(held_out.labels, outputs, spec.prices, coverage_of(spec))
+        watched = answers.max(axis=1) if spec.kind == "multiclass" else answers
         tenths = [float(edge) for edge in np.quantile(watched, np.linspace(0.1, 0.9, 9))]
-        write_json(draft / "model.json", {**signature, "decision": decision, "score_tenths": tenths})
+        decided: dict[str, Any] = {"decision": decision, "score_tenths": tenths}
+        chosen_by = held_out.calibrating
+        told = calibrated(spec, held_out.labels[chosen_by], answers[chosen_by], held_out.rows[chosen_by])
+        if told is not None:
+            decided |= {"uncertainty": told}
+            if spec.kind == "regression":
+                decided["decision"] = {**decision, "margin": told["threshold"]}
+        write_json(draft / "model.json", {**signature, **decided})
         _dump_skops(spec, _scaled(fitted, scaling), draft / "model.skops")
 
         digest = model_digest(draft)
@@ -128,7 +148,7 @@ def train_on(
     return Trained(
         folder,
         digest,
-        decision,
+        decided["decision"],
         scaling,
         len(train_part.rows),
         len(validate_part.rows),
@@ -138,17 +158,18 @@ def train_on(
     )
 
 
-def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> tuple[Any, Choice]:
+def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> tuple[Any, Choice, HeldOut]:
     """Fit each candidate on the training rows, and choose on the validation rows; the chosen one as it was fitted for that."""
     frame, labels = model_frame(spec, train_part.rows), train_part.labels(spec)
     fitted = [fit(candidate, frame, labels) for candidate in candidates(spec)]
     asked = model_frame(spec, validate_part.rows)
     scores = [raw_outputs(spec, item, asked) for item in fitted]
-    choice = choose(spec, validate_part.labels(spec), scores, validate_part.clusters(spec))
-    return fitted[choice.place], choice
+    labels = validate_part.labels(spec)
+    choice = choose(spec, labels, scores, validate_part.clusters(spec))
+    return fitted[choice.place], choice, HeldOut(validate_part.rows, labels, np.ones(len(labels), dtype=bool))
 
 
-def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> tuple[None, Choice]:
+def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> tuple[None, Choice, HeldOut]:
     """Choose on what models of other folds say of training and validation rows; none of them is kept."""
     folds = cross_fitting.folds_of(spec, rows, spec.model.seed)
     scores = cross_fitting.out_of_fold(spec, rows, folds)
@@ -156,7 +177,8 @@ def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> tuple[None, Choi
     labels = rows.labels(spec)
     clusters = np.unique(rows.clusters(spec)[judged], return_inverse=True)[1]
     latest = None if spec.split.by == "random" else np.isin(judged, folds[-1].test)
-    return None, choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
+    choice = choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
+    return None, choice, HeldOut(rows.rows.iloc[judged], labels[judged], latest_or_all(latest, len(judged)))
 
 
 def _candidates(spec: ProductSpec, choice: Choice) -> list[dict[str, Any]]:

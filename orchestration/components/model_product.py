@@ -45,9 +45,9 @@ from orchestration.components.step import CAUSE
 from orchestration.staleness.recorded_versions import KEPT_ON_NEW_DATA
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
-LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
+LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost", "uncertainty", "abstain"}
 """The parts of a declaration that change what is learnt."""
-JUDGED_BY = {"gates", "baseline", "promotion", "evaluation", "cost", "target"}
+JUDGED_BY = {"gates", "baseline", "promotion", "evaluation", "cost", "target", "uncertainty", "abstain"}
 """The parts that every gate rule may read."""
 
 
@@ -147,7 +147,17 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 watch_champion,
                 stage="monitoring",
                 inputs=["champion", "snapshot", "requests"],
-                reads={"name", "description", "features", "target", "cost", "promotion", "monitoring"},
+                reads={
+                    "name",
+                    "description",
+                    "features",
+                    "target",
+                    "cost",
+                    "promotion",
+                    "monitoring",
+                    "uncertainty",
+                    "abstain",
+                },
                 kinds={"html", "duckdb"},
                 distributions=("numpy", "scikit-learn", "onnxruntime", "duckdb", "river"),
                 description="What became of the champion since it was validated: volume, drift, quality, and alarms.",

@@ -1,0 +1,88 @@
+"""The thresholds of a model's intervals or sets, chosen on rows that it was not fitted on; they are part of the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.errors import DataError
+from assets.methods import conformal
+from assets.methods.conformal import Slice
+from assets.methods.ranking import Array
+from assets.methods.regression import COVERAGE
+from assets.spec import ProductSpec
+from bentos.runtime import as_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def coverage_of(spec: ProductSpec) -> float:
+    """The promised share of outcomes inside: the declared one, or that of every interval."""
+    return COVERAGE if spec.uncertainty is None else spec.uncertainty.coverage
+
+
+def slices_of(spec: ProductSpec, rows: pd.DataFrame) -> list[Slice]:
+    """The slice of each row, as the service cuts them."""
+    by = () if spec.uncertainty is None else spec.uncertainty.by
+    return conformal.slices_of([as_text(rows[name].to_numpy()) for name in by], len(rows))
+
+
+def calibrated(spec: ProductSpec, labels: Array, outputs: Array, rows: pd.DataFrame) -> dict[str, Any] | None:
+    """What a model's signature says of its uncertainty; None where none is declared.
+
+    Parameters
+    ----------
+    spec : ProductSpec
+        The declaration.
+    labels, outputs : ndarray of shape (n_samples,), and (n_samples,) or (n_samples, n_classes)
+        What came, and what is served for these rows by models that were not fitted on them.
+    rows : DataFrame of n_samples rows
+        With the columns that cut slices.
+
+    Raises
+    ------
+    DataError
+        If the rows are too few for the declared coverage.
+    """
+    declared = spec.uncertainty
+    if declared is None:
+        return None
+    require_rows(spec, len(labels))
+    scores = conformal.scores(spec.kind, labels, outputs)
+    found = conformal.mondrian(scores, slices_of(spec, rows), declared.coverage)
+    slices = [{"values": list(group), "rows": found.rows[group], "threshold": reach} for group, reach in found.slices.items()]
+    too_few = [{"values": list(group), "rows": count} for group, count in found.rows.items() if group not in found.slices]
+    abstain = None if spec.abstain is None else spec.abstain.model_dump(mode="json")
+    return {
+        **declared.model_dump(mode="json"),
+        "rows": len(labels),
+        "threshold": found.whole,
+        "slices": slices,
+        "too_few": too_few,
+        **({} if abstain is None else {"abstain": abstain}),
+    }
+
+
+def require_rows(spec: ProductSpec, rows: int) -> None:
+    """Refuse rows that are too few for the declared coverage.
+
+    Raises
+    ------
+    DataError
+        With how many would do.
+    """
+    coverage = coverage_of(spec)
+    if rows < (least := conformal.least_rows(coverage)):
+        raise DataError(
+            f"{spec.name}: {rows} rows choose the width of its answers; a coverage of {coverage:g} needs at least {least}, or "
+            "no finite width covers enough. Validate on more rows, or lower uncertainty.coverage."
+        )
+
+
+def latest_or_all(latest: np.ndarray[Any, Any] | None, rows: int) -> np.ndarray[Any, Any]:
+    """Which of the rows of cross-fitting choose the width: the latest where they are enough, as errors change in time."""
+    if latest is not None and latest.sum() >= conformal.FEWEST:
+        return latest
+    return np.ones(rows, dtype=bool)
