@@ -123,6 +123,16 @@ class Uncertainty:
         """The fields of many rows, given as columns."""
         return self.fields(outputs.tolist(), self.thresholds(columns, len(outputs)))
 
+    def as_columns(
+        self, outputs: np.ndarray[Any, Any], columns: Mapping[str, Sequence[Any]]
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """The fields of many rows as a table holds them: arrays, of which a set is one text."""
+        found = self.of_columns(outputs, columns)
+        if "prediction_set" in found:
+            found["prediction_set"] = [SEPARATOR.join(item) for item in found["prediction_set"]]
+        types = {"prediction_set": object, "low": np.float64, "high": np.float64}
+        return {name: np.array(values, dtype=types.get(name, np.bool_)) for name, values in found.items()}
+
 
 def text(value: Any) -> str:
     """A category as text, a missing one as the empty text."""

@@ -185,13 +185,14 @@ class Scorer:
         """A piece's keys and moments, the answers, and by whom and when they were given."""
         import pyarrow as pa
 
-        outputs = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
+        columns = {name: rows[name].to_numpy() for name in model.signature["features"]}
+        outputs = model.predict(columns)
         count, entity = len(rows), self.spec.features.entity
         table = pa.table(
             {
                 entity: rows[entity].cast(pa.string()),
                 **{name: rows[name].cast(pa.timestamp("us")) for name in self.spec.moments},
-                **answer_columns(model, outputs),
+                **answer_columns(model, outputs, columns),
                 "model_version": pa.array([self.champion.version] * count, pa.int32()),
                 "model_digest": pa.array([self.champion.model_digest] * count).dictionary_encode(),
                 "snapshot_digest": pa.array([self.snapshot.digest] * count).dictionary_encode(),

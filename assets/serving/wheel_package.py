@@ -19,7 +19,7 @@ from assets.storage.publishing import write_json
 from bentos import embedded
 from bentos.runtime import FILES, Model
 
-SOURCES = ("decisions.py", "embedded.py", "runtime.py")
+SOURCES = ("decisions.py", "embedded.py", "runtime.py", "uncertainty.py")
 REQUIREMENTS = ("numpy>=1.26", "onnxruntime>=1.20")
 MOMENT = 1_577_836_800
 """The time of each file in a wheel, so that the same model gives the same bytes."""
