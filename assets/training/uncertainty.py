@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,24 @@ from bentos.runtime import as_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows by which a model's choices are made, their labels, and which of them choose the width of its answers."""
+
+    rows: pd.DataFrame
+    labels: Array
+    calibrating: np.ndarray[Any, Any]
+
+    def decided(self, spec: ProductSpec, decision: dict[str, Any], answers: Array) -> dict[str, Any]:
+        """What a signature says of decisions and uncertainty, by what was answered to these rows; raises like `calibrated`."""
+        chosen = self.calibrating
+        told = calibrated(spec, self.labels[chosen], answers[chosen], self.rows[chosen])
+        if told is None:
+            return {"decision": decision}
+        margin = {"margin": told["threshold"]} if spec.kind == "regression" else {}
+        return {"decision": {**decision, **margin}, "uncertainty": told}
 
 
 def coverage_of(spec: ProductSpec) -> float:
