@@ -90,7 +90,7 @@ def signature() -> dict[str, Any]:
 @cache
 def _loaded() -> tuple[Model, dict[str, Any]]:
     promise = json.loads((HERE / "promoted.json").read_text(encoding="utf-8"))
-    return Model.load(HERE / "model", promise["model_digest"]), promise
+    return Model.load(HERE / "model", promise["model_digest"]).adapted_beside(HERE, promise), promise
 
 
 def checked(columns: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:

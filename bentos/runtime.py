@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .decisions import decide
-from .uncertainty import Uncertainty
+from .uncertainty import ADAPTED, RECORD, Uncertainty
 
 FILES = ("model.json", "model.onnx")
 OUTPUTS = "/outputs"
@@ -128,6 +128,26 @@ class Model:
                 "What was built of it goes on serving; `loopline run` trains its successor."
             )
         return cls(signature, digest, session_of((folder / "model.onnx").read_bytes(), threads))
+
+    def adapted_beside(self, folder: Path, promise: Mapping[str, Any]) -> Model:
+        """The model with the thresholds of the record beside it, if its promise names one.
+
+        Raises
+        ------
+        TamperedModelError
+            If the record is not the promised one, or is of another model.
+        """
+        promised = promise.get(ADAPTED)
+        if promised is None:
+            return self
+        content = (folder / RECORD).read_bytes() if (folder / RECORD).exists() else b""
+        record = json.loads(content) if hashlib.sha256(content).hexdigest() == promised else {}
+        if record.get("model_digest") != self.digest:
+            raise TamperedModelError(
+                f"{folder / RECORD} is not the record {promised[:12]} of model {self.digest[:12]}. It is not loaded: package "
+                "the champion again."
+            )
+        return replace(self, adapted=record)
 
     @cached_property
     def kind(self) -> str:

@@ -54,7 +54,7 @@ class Served:
             If the model's bytes are not those that were promoted.
         """
         promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
-        model = Model.load(folder / "model", promise["model_digest"])
+        model = Model.load(folder / "model", promise["model_digest"]).adapted_beside(folder, promise)
         served = cls(promise, model, _row_graph(folder, promise, model))
         served.warm()
         return served
@@ -216,6 +216,7 @@ class Served:
     def describe(self) -> dict[str, Any]:
         """The model's signature without the rows it carries, and since when the ledger lets it serve."""
         told = {name: value for name, value in self.model.signature.items() if name != "background"}
+        told |= {} if self.model.adapted is None else {"adapted_uncertainty": self.model.adapted}
         return {**told, **self.stamp, "champion_since_utc": self.promise["champion_since_utc"], "limits": self.limits}
 
     def _fields(

@@ -14,6 +14,8 @@ import numpy as np
 
 RECORD = "uncertainty.json"
 """The record that followed the labels, beside the model that it is of."""
+ADAPTED = "uncertainty_digest"
+"""Where a promise names the record's digest."""
 SEPARATOR = "|"
 """What stands between the classes of a set in a table, where a set is one text."""
 NO, YES = "no", "yes"

@@ -20,6 +20,7 @@ from assets.methods.changes import changes
 from assets.methods.kinds import KINDS, sign_of
 from assets.monitoring import request_drift
 from assets.monitoring.alarms import TOLD, alarm, allowed_loss, let_stand
+from assets.monitoring.coverage_alarm import add_coverage
 from assets.monitoring.drift import drift_of
 from assets.monitoring.scored_rows import Monitored
 from assets.promotion import current_artifacts
@@ -114,6 +115,7 @@ def look(
     else:
         rows = Monitored.load(home, spec, snapshot, champion.model_digest, as_of, last=last)
         record |= look_at(rows if told_apart is None else replace(rows, told_apart=told_apart))
+        add_coverage(record, spec, rows.model, snapshot, rows.as_of)
     if as_of is None and (requests := request_drift.look(home, spec, champion)) is not None:
         record |= {"asked": requests, "alarms": record["alarms"] + requests["alarms"]}
     return record

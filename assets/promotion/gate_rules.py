@@ -12,6 +12,7 @@ from typing import Any
 from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited, more_rows
 from assets.promotion.gate_rule import GateRule, Records
 from assets.promotion.leakage_rule import leakage
+from assets.promotion.uncertainty_rule import uncertainty
 from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.spec.gates import Leveled
@@ -229,6 +230,14 @@ GATE_RULES = Registry(
             "The calibration error, or the miss of the interval's coverage, is small.",
             calibration,
             "gates.calibration",
+        ),
+        GateRule(
+            "uncertainty",
+            "Where `uncertainty` is declared, outcomes lie in intervals or sets as often as promised, but for 2 %; where it is "
+            "`adaptive`, as they would have been served, following the labels.",
+            uncertainty,
+            limit="the coverage of intervals or sets",
+            applies=lambda spec: spec.uncertainty is not None,
         ),
         GateRule(
             "leakage",

@@ -15,6 +15,7 @@ import numpy as np
 from assets.errors import ParityError
 from assets.features import snapshots
 from assets.features.snapshots import Snapshot
+from assets.promotion import adapted_uncertainty
 from assets.promotion.ledger_state import Entry
 from assets.serving import uncertainty_parity
 from assets.serving.way_of_serving import Answers, Question, Rows, WayOfServing
@@ -87,6 +88,7 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
         If a way answers otherwise, naming it; what services followed before is followed on.
     """
     model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest)
+    model = adapted_uncertainty.adapted(home, spec.name, model)
     real, keys = _real(spec, snapshot, model)
     rows = real + _hard(model)
     columns = {name: [row[name] for row in rows] for name in model.signature["features"]}

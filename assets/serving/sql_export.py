@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import TranslationError
-from assets.promotion import current_artifacts
+from assets.promotion import adapted_uncertainty, current_artifacts
 from assets.promotion.ledger_state import Entry
 from assets.serving import dbt_package, onnx_to_sql, uncertainty_sql
 from assets.serving.dbt_package import KEPT, RELATION
@@ -107,7 +107,7 @@ def query(home: Home, spec: ProductSpec, champion: Entry, *, dialect: str, relat
 def _macros(home: Home, spec: ProductSpec, champion: Entry, dialects: Sequence[str]) -> dict[str, str]:
     """The query by dialect, with `RELATION` for the relation and `KEPT` for the kept columns."""
     folder = home.models / spec.name / champion.model_digest
-    model = Model.load(folder, champion.model_digest)
+    model = adapted_uncertainty.adapted(home, spec.name, Model.load(folder, champion.model_digest))
     try:
         # what cuts slices is handed through beside what is kept; nothing that is kept has a feature's name
         handed = [] if model.uncertainty is None or not model.uncertainty.slices else model.uncertainty.by

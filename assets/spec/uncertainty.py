@@ -59,8 +59,8 @@ def require_uncertainty(spec: ProductSpec) -> None:
         raise ValueError(
             f"has uncertainty.by {numbers}, which are numbers, not categories. Categories: {', '.join(categories) or 'none'}"
         )
-    if declared.adaptive and spec.features.event_time is None:
-        raise ValueError("has uncertainty.adaptive without features.event_time, so labels have no order. Name it, or say false")
+    if declared.adaptive and spec.split.by == "random":
+        raise ValueError("has uncertainty.adaptive and a random split, so no labels come later. Split by time, or say false")
     if odd := [name for name in spec.target.classes or () if SEPARATOR in name]:
         raise ValueError(f"has classes {odd} with '{SEPARATOR}', which separates the classes of a set. Rename them")
     if abstain is not None and spec.kind == "regression" and abstain.wider_than is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.methods import conformal
+from assets.methods.adaptive_conformal import summary
 from assets.methods.conformal import Slice
 from assets.methods.ranking import Array
 from assets.methods.regression import COVERAGE
@@ -42,9 +44,8 @@ def coverage_of(spec: ProductSpec) -> float:
     return COVERAGE if spec.uncertainty is None else spec.uncertainty.coverage
 
 
-def slices_of(spec: ProductSpec, rows: pd.DataFrame) -> list[Slice]:
-    """The slice of each row, as the service cuts them."""
-    by = () if spec.uncertainty is None else spec.uncertainty.by
+def slices_of(by: Sequence[str], rows: pd.DataFrame) -> list[Slice]:
+    """The slice of each row by the texts of some categories, as the service cuts them."""
     return conformal.slices_of([as_text(rows[name].to_numpy()) for name in by], len(rows))
 
 
@@ -70,14 +71,25 @@ def calibrated(spec: ProductSpec, labels: Array, outputs: Array, rows: pd.DataFr
         return None
     require_rows(spec, len(labels))
     scores = conformal.scores(spec.kind, labels, outputs)
-    found = conformal.mondrian(scores, slices_of(spec, rows), declared.coverage)
-    slices = [{"values": list(group), "rows": found.rows[group], "threshold": reach} for group, reach in found.slices.items()]
+    groups = slices_of(declared.by, rows)
+    found = conformal.mondrian(scores, groups, declared.coverage)
+    slices: list[dict[str, Any]] = [
+        {"values": list(group), "rows": found.rows[group], "threshold": reach} for group, reach in found.slices.items()
+    ]
+    followed: dict[str, Any] = {}
+    if declared.adaptive:
+        # what a threshold is chosen by until later labels are enough
+        followed["scores"] = summary(scores).tolist()
+        for item in slices:
+            inside = np.array([group == tuple(item["values"]) for group in groups])
+            item["scores"] = summary(scores[inside]).tolist()
     too_few = [{"values": list(group), "rows": count} for group, count in found.rows.items() if group not in found.slices]
     abstain = None if spec.abstain is None else spec.abstain.model_dump(mode="json")
     return {
         **declared.model_dump(mode="json"),
         "rows": len(labels),
         "threshold": found.whole,
+        **followed,
         "slices": slices,
         "too_few": too_few,
         **({} if abstain is None else {"abstain": abstain}),

@@ -36,6 +36,7 @@ from assets.training.tuning_asset import tune_model
 from orchestration import declarations
 from orchestration.automation import experiment_sensor, product_job, product_schedule, retraining_sensor
 from orchestration.components import checks, columns
+from orchestration.components.adaptive import adapted_by, adaptive_assets
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.lake import lake
 from orchestration.components.monthly import monthly_predictions
@@ -135,6 +136,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 kinds={"html"},
                 description="The model card: all that is known about the challenger, also a refused one, as one page.",
             ),
+            *adaptive_assets(spec),
             *(self._way(way) for way in WAYS_OF_SERVING.values()),
             asset(
                 "parity",
@@ -254,7 +256,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             way.make,
             stage="serving",
             modules=[way.make.__module__],
-            inputs=way.inputs,
+            inputs=(*way.inputs, *adapted_by(self.spec)),
             reads=set(way.reads),
             kinds=set(way.kinds),
             distributions=way.distributions,

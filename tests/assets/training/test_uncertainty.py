@@ -88,7 +88,7 @@ def test_too_few_rows_for_the_coverage_are_refused_before_anything_is_published(
         ("spend", {"uncertainty": {}, "abstain": {"cost": 1.0}}, r"needs abstain.wider_than"),
         ("churn", {"uncertainty": {}, "abstain": {"cost": 1.0, "wider_than": 3.0}}, r"a binary target has sets, not intervals"),
         ("churn", {"uncertainty": {"adaptive": True}, "split": AT_RANDOM, "features": {
-            "entity": "customer_id", "groups": {"all": {"age": {}, "plan": {}}}}}, r"adaptive without features.event_time"),
+            "entity": "customer_id", "groups": {"all": {"age": {}, "plan": {}}}}}, r"adaptive and a random split, so no labels come later"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error(name: str, parts: dict[str, Any], message: str) -> None:
