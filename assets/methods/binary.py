@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.methods import abstention
 from assets.methods.ranking import Array, Ranking, mean_of
 from bentos.decisions import decide
 
@@ -43,7 +44,7 @@ def metric_functions(
         "brier": mean_of((outputs - labels) ** 2),
         "log_loss": mean_of(row_losses(labels, outputs)),
         "calibration_error": calibration_error(labels, outputs),
-        "cost_per_1000": mean_of(1000 * paid),
+        "cost_per_1000": mean_of(1000 * abstention.paid(paid, decision)),
     }
 
 

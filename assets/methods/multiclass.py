@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods import binary
+from assets.methods import abstention, binary
 from assets.methods.binary import SMALLEST
 from assets.methods.ranking import Array, Ranking, mean_of
 from bentos.decisions import decide
@@ -54,7 +54,7 @@ def metric_functions(
         "brier": mean_of(squared),
         "log_loss": mean_of(row_losses(labels, outputs)),
         "calibration_error": binary.calibration_error(*_likeliest(truth, outputs)),
-        "cost_per_1000": mean_of(1000 * paid),
+        "cost_per_1000": mean_of(1000 * abstention.paid(paid, decision)),
     }
 
 

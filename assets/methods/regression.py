@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods import conformal
+from assets.methods import abstention, conformal
 from assets.methods.ranking import Array, mean_of
 from bentos.decisions import decide
 
@@ -72,7 +72,8 @@ def explained(labels: Array, outputs: Array) -> Callable[[Array], float]:
 def row_costs(labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, float]) -> Array:
     """What each row costs: `under` and `over` for each unit by which the planned value is too low or too high."""
     planned = decide("regression", outputs, decision)
-    return np.asarray(cost["under"] * np.maximum(labels - planned, 0) + cost["over"] * np.maximum(planned - labels, 0))
+    missed = cost["under"] * np.maximum(labels - planned, 0) + cost["over"] * np.maximum(planned - labels, 0)
+    return np.asarray(abstention.paid(missed, decision))
 
 
 def choose(labels: Array, outputs: Array, cost: Mapping[str, float], coverage: float = COVERAGE) -> dict[str, Any]:
