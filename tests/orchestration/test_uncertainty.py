@@ -23,6 +23,8 @@ from orchestration.operations.verify import accept, verify
 from tests.assets.evaluation.test_uncertainty import growing
 from tests.shop import customers, product, run_products
 
+ALONE = {"bootstrap_replicates": 100, "cross_fitted_below": 0}
+"""The model itself is judged, so that later rows are left to watch."""
 ABSTAIN = {"churn": {"cost": 0.4}, "tier": {"cost": 0.4}}
 
 
@@ -30,7 +32,8 @@ ABSTAIN = {"churn": {"cost": 0.4}, "tier": {"cost": 0.4}}
 def test_sets_go_through_the_whole_loop(tmp_path: Path, name: str) -> None:
     """The gate judges them, the report shows them, all ways of serving agree on real and hard rows."""
     customers().to_csv(tmp_path / "customers.csv", index=False)
-    home, spec = Home(tmp_path / "home"), product(name, uncertainty={"coverage": 0.8, "by": ["plan"]}, abstain=ABSTAIN[name])
+    sure = {"uncertainty": {"coverage": 0.8, "by": ["plan"]}, "abstain": ABSTAIN[name]}
+    home, spec = Home(tmp_path / "home"), product(name, **sure, evaluation=ALONE)
     run_products(home, tmp_path, spec)
     champion = ledger.require_champion(home, name)
     found = parity.recorded(home, name)
@@ -57,7 +60,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Produ
         "spend",
         split={"by": "time", "train": 0.4, "validation": 0.3, "test": 0.3},
         uncertainty={"coverage": 0.9, "by": ["plan"], "adaptive": True},
-        evaluation={"bootstrap_replicates": 100, "cross_fitted_below": 0},
+        evaluation=ALONE,
         promotion={"min_gain": 100.0},  # so that the first champion stays
     )
     seen = []
