@@ -81,6 +81,7 @@ def encoded(served: Served, fields: Mapping[str, Sequence[Any]]) -> bytes:
         "probabilities": pa.struct([(name, pa.float64()) for name in served.model.signature["classes"] or ()])
     }
     types |= {"is_positive": pa.bool_(), "predicted_class": pa.string(), "unknown_categories": pa.list_(pa.string())}
+    types |= {"prediction_set": pa.list_(pa.string()), "is_certain": pa.bool_(), "is_abstained": pa.bool_()}
     table = pa.table({name: pa.array(values, types.get(name, pa.float64())) for name, values in fields.items()})
     stamp = {name: value if isinstance(value, str) else json.dumps(value) for name, value in served.stamp.items()}
     sink = pa.BufferOutputStream()

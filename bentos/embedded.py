@@ -1,4 +1,4 @@
-"""The champion inside another program: this module, two more and the model are all of the wheel that Loopline builds.
+"""The champion inside another program: this module, three more and the model are all of the wheel that Loopline builds.
 
 It needs numpy and onnxruntime. The model is loaded once, at the first prediction, and only if its bytes are the promoted ones.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,16 @@ class Predictions:
         The version that answered.
     model_digest : str
         Its digest.
+    uncertainty : dict of ndarray of shape (n_rows,)
+        Where the product declares it: ``low`` and ``high``, or ``prediction_set`` (the classes, with ``|`` between them) and
+        ``is_certain``; and ``is_abstained``, where answers may be no decision.
     """
 
     outputs: np.ndarray[Any, np.dtype[np.float64]]
     decisions: np.ndarray[Any, Any]
     model_version: int
     model_digest: str
+    uncertainty: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
 def predict(columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> Predictions:
@@ -62,11 +66,13 @@ def predict(columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> Pred
         If the model's bytes are not those that were promoted.
     """
     model, promise = _loaded()
-    outputs = model.predict(checked(columns, model.signature["features"]))
+    given = checked(columns, model.signature["features"])
+    outputs = model.predict(given)
     decided = model.decide(outputs)
+    sure = {} if model.uncertainty is None else model.uncertainty.as_columns(outputs, given)
     if model.kind == "multiclass":
         decided = np.array(model.signature["classes"])[decided]
-    return Predictions(outputs, decided, promise["model_version"], model.digest)
+    return Predictions(outputs, decided, promise["model_version"], model.digest, sure)
 
 
 def predict_rows(rows: Sequence[Mapping[str, Any]]) -> Predictions:
@@ -84,7 +90,7 @@ def signature() -> dict[str, Any]:
 @cache
 def _loaded() -> tuple[Model, dict[str, Any]]:
     promise = json.loads((HERE / "promoted.json").read_text(encoding="utf-8"))
-    return Model.load(HERE / "model", promise["model_digest"]), promise
+    return Model.load(HERE / "model", promise["model_digest"]).adapted_beside(HERE, promise), promise
 
 
 def checked(columns: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import msgspec
 from bentos.bodies import Row
 from bentos.refusals import RefusedError
 from bentos.served import Served
+from bentos.uncertainty import SEPARATOR
 
 NUMBERS = ("FP64", "FP32", "INT64", "INT32")
 """The types of tensors that a number may come in; the first is the one that the model's metadata names."""
@@ -134,6 +135,8 @@ def outputs_of(served: Served, answers: Sequence[dict[str, Any]], wanted: Sequen
             values = [value[item] for value in values for item in classes]
         elif name == "unknown_categories":
             values = [",".join(names) for names in values]
+        elif name == "prediction_set":
+            values = [SEPARATOR.join(names) for names in values]
         found.append({**tensor, "data": values})
     return found
 
@@ -155,6 +158,9 @@ def output_types(served: Served) -> dict[str, str]:
         found = {"predicted_class": "BYTES", "probabilities": "FP64"}
     else:
         found = dict.fromkeys(("value", "planned", "low", "high"), "FP64")
+    if (uncertainty := served.model.uncertainty) is not None:
+        found |= {} if kind == "regression" else {"prediction_set": "BYTES", "is_certain": "BOOL"}
+        found |= {"is_abstained": "BOOL"} if uncertainty.abstains else {}
     return {**found, "unknown_categories": "BYTES"}
 
 

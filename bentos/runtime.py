@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .decisions import decide
+from .uncertainty import ADAPTED, RECORD, Uncertainty
 
 FILES = ("model.json", "model.onnx")
 OUTPUTS = "/outputs"
@@ -84,11 +85,14 @@ class Model:
         The digest of the folder it was loaded from.
     session : onnxruntime.InferenceSession
         The graph.
+    adapted : dict, optional
+        The record that followed the labels since, whose thresholds replace those of the signature.
     """
 
     signature: dict[str, Any]
     digest: str
     session: Any
+    adapted: Mapping[str, Any] | None = None
 
     @classmethod
     def load(cls, folder: Path, digest: str, threads: int = 1) -> Model:
@@ -125,6 +129,26 @@ class Model:
             )
         return cls(signature, digest, session_of((folder / "model.onnx").read_bytes(), threads))
 
+    def adapted_beside(self, folder: Path, promise: Mapping[str, Any]) -> Model:
+        """The model with the thresholds of the record beside it, if its promise names one.
+
+        Raises
+        ------
+        TamperedModelError
+            If the record is not the promised one, or is of another model.
+        """
+        promised = promise.get(ADAPTED)
+        if promised is None:
+            return self
+        content = (folder / RECORD).read_bytes() if (folder / RECORD).exists() else b""
+        record = json.loads(content) if hashlib.sha256(content).hexdigest() == promised else {}
+        if record.get("model_digest") != self.digest:
+            raise TamperedModelError(
+                f"{folder / RECORD} is not the record {promised[:12]} of model {self.digest[:12]}. It is not loaded: package "
+                "the champion again."
+            )
+        return replace(self, adapted=record)
+
     @cached_property
     def kind(self) -> str:
         """``binary``, ``multiclass`` or ``regression``."""
@@ -135,6 +159,11 @@ class Model:
         """The decision rule that was chosen in training."""
         rule: dict[str, Any] = self.signature["decision"]
         return rule
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty | None:
+        """How far its answers reach; None where none is declared."""
+        return Uncertainty.of(self.signature, self.adapted)
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Score rows.

@@ -32,6 +32,8 @@ def row_type(signature: dict[str, Any]) -> Any:
 def prediction_type(signature: dict[str, Any]) -> Any:
     """The type of the answer for one row, by kind of target."""
     means, unit = signature["target_means"], signature["unit"] or "the target's unit"
+    declared = signature.get("uncertainty")
+    told = "90 %" if declared is None else f"{100 * declared['coverage']:g} %"
     fields: dict[str, Any]
     if signature["kind"] == "binary":
         fields = {
@@ -47,9 +49,15 @@ def prediction_type(signature: dict[str, Any]) -> Any:
         fields = {
             "value": Annotated[float, Field(description=f"{means}, in {unit}")],
             "planned": Annotated[float, Field(description="The value that costs least to plan with")],
-            "low": Annotated[float, Field(description="Lower end of the 90 % prediction interval")],
-            "high": Annotated[float, Field(description="Upper end of the 90 % prediction interval")],
+            "low": Annotated[float, Field(description=f"Lower end of the {told} prediction interval")],
+            "high": Annotated[float, Field(description=f"Upper end of the {told} prediction interval")],
         }
+    if declared is not None and signature["kind"] != "regression":
+        held = f"The classes that are likely enough: the one that comes is among them for {told} of the rows"
+        fields["prediction_set"] = Annotated[list[str], Field(description=held)]
+        fields["is_certain"] = Annotated[bool, Field(description="Whether the set holds exactly one class")]
+    if declared is not None and "abstain" in declared:
+        fields["is_abstained"] = Annotated[bool, Field(description="Whether the answer is too uncertain to decide by")]
     unknown = Annotated[list[str], Field(description="Features whose category was not seen in training")]
     return typed("Prediction", {**fields, "unknown_categories": unknown})
 

@@ -54,7 +54,7 @@ class Served:
             If the model's bytes are not those that were promoted.
         """
         promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
-        model = Model.load(folder / "model", promise["model_digest"])
+        model = Model.load(folder / "model", promise["model_digest"]).adapted_beside(folder, promise)
         served = cls(promise, model, _row_graph(folder, promise, model))
         served.warm()
         return served
@@ -167,18 +167,25 @@ class Served:
         else:
             outputs = self.model.told(found)
         categories = [(name, known, [row[place] for row in rows]) for place, name, known in self._categories]
-        scores, fields = self._fields(outputs, categories)
+        by = {name: [row[place] for row in rows] for place, name in self._slicing}
+        scores, fields = self._fields(outputs, categories, by)
         return scores, in_rows(fields)
 
     def predict_columns(self, columns: Mapping[str, Any]) -> tuple[list[float], dict[str, list[Any]]]:
         """The scores of checked columns, and the fields of their answers as columns too."""
         categories = [(name, known, columns[name]) for _, name, known in self._categories]
-        return self._fields(self.model.predict(columns), categories)
+        return self._fields(self.model.predict(columns), categories, columns)
 
     @cached_property
     def _categories(self) -> list[tuple[int, str, frozenset[str | None]]]:
         """Where a row has categories, and which texts of each were seen in training."""
         return [(self.bodies.features.index(name), name, known) for name, known in self.model.known.items()]
+
+    @cached_property
+    def _slicing(self) -> list[tuple[int, str]]:
+        """Where a row has the categories that say how far its answer reaches."""
+        uncertainty = self.model.uncertainty
+        return [] if uncertainty is None else [(self.bodies.features.index(name), name) for name in uncertainty.by]
 
     def explain(self, row: Row) -> dict[str, Any]:
         """What each feature adds to a row's output: to the probability of yes or of the class said, or to the value."""
@@ -209,12 +216,19 @@ class Served:
     def describe(self) -> dict[str, Any]:
         """The model's signature without the rows it carries, and since when the ledger lets it serve."""
         told = {name: value for name, value in self.model.signature.items() if name != "background"}
+        told |= {} if self.model.adapted is None else {"adapted_uncertainty": self.model.adapted}
         return {**told, **self.stamp, "champion_since_utc": self.promise["champion_since_utc"], "limits": self.limits}
 
     def _fields(
-        self, outputs: np.ndarray[Any, Any], categories: Sequence[tuple[str, frozenset[str | None], Sequence[Any]]]
+        self,
+        outputs: np.ndarray[Any, Any],
+        categories: Sequence[tuple[str, frozenset[str | None], Sequence[Any]]],
+        by: Mapping[str, Sequence[Any]],
     ) -> tuple[list[float], dict[str, list[Any]]]:
-        """Scores and answers by the outputs: the fields of a kind of target, and which categories are unknown."""
+        """Scores and answers by the outputs: the fields of a kind of target, how sure they are, and unknown categories.
+
+        `by` holds the columns that say how far an answer reaches.
+        """
         values, said = outputs.tolist(), self.model.decide(outputs).tolist()
         scores = values
         fields: dict[str, list[Any]]
@@ -228,8 +242,12 @@ class Served:
             probabilities = [dict(zip(names, value, strict=True)) for value in values]
             fields = {"predicted_class": [names[place] for place in said], "probabilities": probabilities}
         else:
+            fields = {"value": values, "planned": said}
+        if (uncertainty := self.model.uncertainty) is not None:
+            fields |= uncertainty.fields(values, uncertainty.thresholds(by, len(values)))
+        elif self.model.kind == "regression":
             low, high = ([value + sign * self.model.decision["margin"] for value in values] for sign in (-1, 1))
-            fields = {"value": values, "planned": said, "low": low, "high": high}
+            fields |= {"low": low, "high": high}
         unknown: list[list[str]] = [[] for _ in values]
         for name, known, texts in categories:
             if known.issuperset(texts):

@@ -17,6 +17,7 @@ from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.evaluation.judged_rows import BASELINES, JudgedRows, judged, tested
 from assets.features.snapshots import Snapshot
+from assets.methods.abstention import of_rows
 from assets.methods.binary import calibration_curve
 from assets.methods.bootstrap import cluster_weights, interval, replicate, widened
 from assets.methods.ranking import Array
@@ -149,7 +150,7 @@ def _by_month(case: Case, rows: JudgedRows) -> list[dict[str, Any]]:
     for month in sorted(set(months)):
         inside = months == month
         ones = np.ones(int(inside.sum()))
-        functions = case.metrics_of(rows.labels[inside], rows.outputs["model"][inside])
+        functions = case.metrics_of(rows.labels[inside], rows.outputs["model"][inside], of_rows(rows.rule, inside))
         figures = {metric: _finite(function(ones)) for metric, function in functions.items()}
         found.append({"month": month, "rows": len(ones), **figures})
     return found
@@ -160,7 +161,7 @@ def _measured(case: Case, rows: JudgedRows, group: slices.SliceRows, weights: Ar
     inside, ones = group.inside, np.ones(int(group.inside.sum()))
     entry: dict[str, Any] = {"name": group.name, "rows": len(ones), "conditions": group.conditions, "metrics": {}}
     if len(ones) >= SMALLEST_SLICE:
-        functions = case.metrics_of(rows.labels[inside], rows.outputs["model"][inside])
+        functions = case.metrics_of(rows.labels[inside], rows.outputs["model"][inside], of_rows(rows.rule, inside))
         chosen = {name: functions[name] for name in dict.fromkeys((case.spec.metric, "cost_per_1000"))}
         drawn = replicate(chosen, rows.clusters[inside], weights)
         for name, function in chosen.items():

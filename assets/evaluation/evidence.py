@@ -6,7 +6,7 @@ it judges. Who reads it judges; nothing is judged here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from assets.storage import manifest
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.training.decision_rule import decision_rule
 from assets.training.learning import learner_of, sources_in
 from assets.training.way_of_learning import Learner
 from bentos.runtime import Model
@@ -124,11 +125,19 @@ class Case:
 
     def metrics(self, labels: Array, columns: Columns) -> dict[str, Callable[[Array], float]]:
         """All metrics of the model's answers to these rows."""
-        return self.metrics_of(labels, self.model.predict(columns))
+        outputs = self.model.predict(columns)
+        return self.metrics_of(labels, outputs, decision_rule(self.model, outputs, columns))
 
-    def metrics_of(self, labels: Array, outputs: Array) -> dict[str, Callable[[Array], float]]:
-        """All metrics of these outputs, decided by the model's rule."""
-        return KINDS[self.spec.kind].metric_functions(labels, outputs, self.model.decision, self.spec.prices)
+    def metrics_of(
+        self, labels: Array, outputs: Array, rule: Mapping[str, Any] | None = None
+    ) -> dict[str, Callable[[Array], float]]:
+        """All metrics of these outputs, decided by the model's rule, or by the rule that says what of these is not decided."""
+        decision = self.model.decision if rule is None else rule
+        return KINDS[self.spec.kind].metric_functions(labels, outputs, decision, self.spec.prices)
+
+    def tested_rule(self, outputs: Array) -> dict[str, Any]:
+        """The model's rule for the test rows, by its outputs for them."""
+        return decision_rule(self.model, outputs, self.columns("test"))
 
     def publish(self, home: Home, stage: str, found: dict[str, Any]) -> Evidence:
         """Write a stage's record; an earlier one that differs is kept beside it, as a verdict may rest on it."""

@@ -18,6 +18,7 @@ from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.training import cross_fitting
 from assets.training.cross_fitting import Functions
+from assets.training.decision_rule import joined_rules
 
 BASELINES = ("constant", "table")
 SHOWN = 0
@@ -46,6 +47,8 @@ class JudgedRows:
         By what standard errors exceed those of as many independent answers.
     told : dict
         How they came to be judged.
+    rule : dict
+        The model's decision rule for them.
     """
 
     rows: LabelledRows
@@ -57,6 +60,7 @@ class JudgedRows:
     squared: dict[str, Callable[[Array], float] | None] = field(repr=False)
     widening: float
     told: dict[str, Any]
+    rule: dict[str, Any] = field(repr=False)
 
     @property
     def are_cross_fitted(self) -> bool:
@@ -78,7 +82,7 @@ def tested(case: Case) -> JudgedRows:
         "constant": baselines.constant(taught, len(labels)),
         "table": baselines.table(case.learnt.rows, taught, part.rows, spec.baseline.by),
     }
-    rules = {"model": case.model.decision} | dict.fromkeys(BASELINES, kind.indifferent(spec.prices))
+    rules = {"model": case.tested_rule(outputs["model"])} | dict.fromkeys(BASELINES, kind.indifferent(spec.prices))
     return JudgedRows(
         part,
         labels,
@@ -89,6 +93,7 @@ def tested(case: Case) -> JudgedRows:
         {name: kind.squared_calibration(labels, given) for name, given in outputs.items()},
         1.0,
         {"method": "test rows"},
+        rules["model"],
     )
 
 
@@ -111,4 +116,5 @@ def _cross_fitted(case: Case) -> JudgedRows:
         },
         found.widening,
         {"method": "cross-fitting", "folds": found.folds, "repeats": len(found.repeats), "widening": found.widening},
+        joined_rules(case.model.decision, found.repeats[SHOWN].rules, len(found.labels)),
     )

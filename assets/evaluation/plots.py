@@ -25,7 +25,7 @@ NAMES = {
     "rmse": "Root mean squared error",
     "r2": "R²",
     "bias": "Bias (predicted minus observed)",
-    "interval_coverage": "Coverage of the 90 % interval",
+    "interval_coverage": "Coverage of the prediction interval",
     "brier": "Brier score",
     "log_loss": "Log loss (nats)",
     "calibration_error": "Calibration error",

@@ -17,6 +17,7 @@ from assets.evaluation.examination import Examination
 from assets.evaluation.stresses import spreads_of, stressed_rows, under_stress
 from assets.features.snapshots import Snapshot
 from assets.methods import baselines, stress
+from assets.methods.abstention import of_rows
 from assets.methods.bootstrap import Array, cluster_weights, halves, interval, replicate
 from assets.methods.folds import Positions
 from assets.methods.kinds import KINDS
@@ -24,6 +25,7 @@ from assets.methods.stress import Column, Columns
 from assets.spec import ProductSpec
 from assets.storage.asset_result import ROWS
 from assets.storage.home import Home
+from assets.training.decision_rule import decision_rule
 
 Metric = Callable[[Array], float]
 SWEPT_ROWS, SWEPT_VALUES = 500, 15
@@ -133,7 +135,7 @@ class _Worth:
 
     def kept(self, changed: Columns) -> float:
         """The share that is kept of the gain on all rows."""
-        return self.all.share(self._metric(self.case.model.predict(changed)))
+        return self.all.share(self.case.metrics(self.labels, changed)[self.case.spec.metric])
 
     def kept_each(self, columns: Columns, changes: Sequence[tuple[str, Column]]) -> tuple[list[float], list[float]]:
         """The shares that are kept when one column is changed, for each change: of all rows, and of those that choose.
@@ -147,24 +149,23 @@ class _Worth:
             stacked = {name: np.tile(column, len(some)) for name, column in columns.items()}
             for place, (name, values) in enumerate(some):
                 stacked[name][place * len(values) : (place + 1) * len(values)] = values
-            for outputs in np.split(self.case.model.predict(stacked), len(some)):
-                metric = self._metric(outputs)
+            answered = self.case.model.predict(stacked)
+            rule, rows = decision_rule(self.case.model, answered, stacked), np.arange(len(answered))
+            for places in np.split(rows, len(some)):
+                metric = self.case.metrics_of(self.labels, answered[places], of_rows(rule, places))[self.case.spec.metric]
                 of_all.append(self.all.share(metric))
                 of_choosing.append(self.choosing.share(metric))
         return of_all, of_choosing
 
     def interval(self, changed: Columns, column: str = "") -> dict[str, Any]:
         """The share that is kept with its interval; where a column was chosen, of the rows that did not choose it."""
-        metric = self._metric(self.case.model.predict(changed))
+        metric = self.case.metrics(self.labels, changed)[self.case.spec.metric]
         rows = self.measuring if column else self.all
         drawn = replicate({**self.metrics, "now": metric}, self.clusters, self.weights * rows.of_clusters)
         with np.errstate(divide="ignore", invalid="ignore"):  # a draw in which nothing is gained has no share
             shares = (drawn["now"] - drawn["constant"]) / (drawn["clean"] - drawn["constant"])
         found = interval(rows.share(metric), shares[np.isfinite(shares)], self.case.spec.evaluation.confidence)
         return {**vars(found), "column": column}
-
-    def _metric(self, outputs: Any) -> Metric:
-        return self.case.metrics_of(self.labels, outputs)[self.case.spec.metric]
 
 
 def _steps_against(case: Case, columns: Columns, name: str, direction: str) -> float:

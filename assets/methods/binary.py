@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.methods import abstention
 from assets.methods.ranking import Array, Ranking, mean_of
 from bentos.decisions import decide
 
@@ -43,11 +44,11 @@ def metric_functions(
         "brier": mean_of((outputs - labels) ** 2),
         "log_loss": mean_of(row_losses(labels, outputs)),
         "calibration_error": calibration_error(labels, outputs),
-        "cost_per_1000": mean_of(1000 * paid),
+        "cost_per_1000": mean_of(1000 * abstention.paid(paid, decision)),
     }
 
 
-def choose(labels: Array, outputs: Array, cost: Mapping[str, float]) -> dict[str, Any]:
+def choose(labels: Array, outputs: Array, cost: Mapping[str, float], coverage: float = 0.9) -> dict[str, Any]:  # noqa: ARG001 - as every kind
     """The decision rule that costs least on these rows."""
     return {"threshold": cheapest_threshold(labels, outputs, cost["missed"], cost["false_alarm"])}
 

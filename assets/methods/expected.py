@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.methods.abstention import of_rows
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.calibration import SMALLEST, Scaling, fit_scaling, log_chances
 from assets.methods.kinds import KINDS
@@ -131,7 +132,8 @@ def of_probabilities(
     module, probabilities = KINDS[kind], calibrator.scaling.apply(_scores_of(outputs))
     rows, classes = probabilities.shape
     of_classes = np.tile(np.arange(classes, dtype=np.float64), rows)
-    functions = module.metric_functions(of_classes, np.repeat(outputs, classes, axis=0), *rule)
+    decision = of_rows(rule[0], np.repeat(np.arange(rows), classes))
+    functions = module.metric_functions(of_classes, np.repeat(outputs, classes, axis=0), decision, rule[1])
     values = {name: metric(probabilities.reshape(-1)) for name, metric in functions.items() if name not in NOT_FORETOLD}
     random, drawn = np.random.default_rng(draws.seed), {name: np.empty(draws.replicates) for name in values}
     for index, weights in enumerate(draws.weights):

@@ -21,8 +21,8 @@ class KindOfTarget(Protocol):
     ) -> dict[str, Callable[[Array], float]]:
         """All metrics of one set of outputs, each a function of the rows' weights."""
 
-    def choose(self, labels: Array, outputs: Array, cost: Mapping[str, Any]) -> dict[str, Any]:
-        """The decision rule that costs least on these rows."""
+    def choose(self, labels: Array, outputs: Array, cost: Mapping[str, Any], coverage: float = ...) -> dict[str, Any]:
+        """The decision rule that costs least on these rows; for values with the margin of an interval of this coverage."""
 
     def indifferent(self, cost: Mapping[str, Any]) -> dict[str, Any]:
         """The decision rule of outputs that can be taken at their word."""

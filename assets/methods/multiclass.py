@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods import binary
+from assets.methods import abstention, binary
 from assets.methods.binary import SMALLEST
 from assets.methods.ranking import Array, Ranking, mean_of
 from bentos.decisions import decide
@@ -54,11 +54,11 @@ def metric_functions(
         "brier": mean_of(squared),
         "log_loss": mean_of(row_losses(labels, outputs)),
         "calibration_error": binary.calibration_error(*_likeliest(truth, outputs)),
-        "cost_per_1000": mean_of(1000 * paid),
+        "cost_per_1000": mean_of(1000 * abstention.paid(paid, decision)),
     }
 
 
-def choose(labels: Array, outputs: Array, cost: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - as every kind
+def choose(labels: Array, outputs: Array, cost: Mapping[str, Any], coverage: float = 0.9) -> dict[str, Any]:  # noqa: ARG001 - as every kind
     """The decision rule: the class of least expected cost (Elkan 2001); nothing is left to choose on data."""
     return indifferent(cost)
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from assets.methods import abstention, conformal
 from assets.methods.ranking import Array, mean_of
 from bentos.decisions import decide
 
 LOWER_IS_BETTER = frozenset({"mae", "rmse", "cost_per_1000"})
 
 COVERAGE = 0.9
-"""The share of rows that a prediction interval is made to cover."""
+"""The share of rows that a prediction interval is made to cover, where none is declared."""
 ROUNDING = 1e-12
 """The share of the absolute errors below which their sum is what double precision leaves of zero."""
 
@@ -71,11 +72,12 @@ def explained(labels: Array, outputs: Array) -> Callable[[Array], float]:
 def row_costs(labels: Array, outputs: Array, decision: Mapping[str, Any], cost: Mapping[str, float]) -> Array:
     """What each row costs: `under` and `over` for each unit by which the planned value is too low or too high."""
     planned = decide("regression", outputs, decision)
-    return np.asarray(cost["under"] * np.maximum(labels - planned, 0) + cost["over"] * np.maximum(planned - labels, 0))
+    missed = cost["under"] * np.maximum(labels - planned, 0) + cost["over"] * np.maximum(planned - labels, 0)
+    return np.asarray(abstention.paid(missed, decision))
 
 
-def choose(labels: Array, outputs: Array, cost: Mapping[str, float]) -> dict[str, Any]:
-    """The offset that costs least on these rows, and the margin that covers `COVERAGE` of rows like them.
+def choose(labels: Array, outputs: Array, cost: Mapping[str, float], coverage: float = COVERAGE) -> dict[str, Any]:
+    """The offset that costs least on these rows, and the margin that covers the promised share of rows like them.
 
     The offset is the residuals' quantile at under / (under + over) (Koenker and Bassett 1978). The margin is the conformal
     quantile of the absolute residuals (Lei and others 2018): valid as long as later rows are like these.
@@ -86,10 +88,9 @@ def choose(labels: Array, outputs: Array, cost: Mapping[str, float]) -> dict[str
     {'offset': 1.0, 'margin': 8.0}
     """
     residuals = labels - outputs
-    rank = min(math.ceil((len(residuals) + 1) * COVERAGE), len(residuals))
     return {
         "offset": float(np.quantile(residuals, cost["under"] / (cost["under"] + cost["over"]))),
-        "margin": float(np.sort(np.abs(residuals))[rank - 1]),
+        "margin": conformal.quantile(np.abs(residuals), coverage),
     }
 
 

@@ -16,11 +16,14 @@ import numpy as np
 
 from assets.features.snapshots import CLUSTERS, FEWEST_CLUSTERS, Snapshot
 from assets.methods import expected, regression
+from assets.methods.abstention import of_rows
 from assets.methods.changes import changes
 from assets.methods.kinds import KINDS, sign_of
 from assets.monitoring import request_drift
 from assets.monitoring.alarms import TOLD, alarm, allowed_loss, let_stand
+from assets.monitoring.coverage_alarm import add_coverage
 from assets.monitoring.drift import drift_of
+from assets.monitoring.forecast_errors import forecast_errors
 from assets.monitoring.scored_rows import Monitored
 from assets.promotion import current_artifacts
 from assets.promotion.ledger_state import Entry
@@ -28,6 +31,7 @@ from assets.spec import ProductSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.training.decision_rule import decision_rule
 
 COST = "cost_per_1000"
 DRAWS = 100
@@ -114,6 +118,7 @@ def look(
     else:
         rows = Monitored.load(home, spec, snapshot, champion.model_digest, as_of, last=last)
         record |= look_at(rows if told_apart is None else replace(rows, told_apart=told_apart))
+        add_coverage(record, spec, rows.model, snapshot, rows.as_of)
     if as_of is None and (requests := request_drift.look(home, spec, champion)) is not None:
         record |= {"asked": requests, "alarms": record["alarms"] + requests["alarms"]}
     return record
@@ -135,7 +140,7 @@ class _Watch:
 
     def __init__(self, rows: Monitored) -> None:
         self.rows, self.spec, self.kind = rows, rows.spec, KINDS[rows.spec.kind]
-        self.rule = (rows.model.decision, rows.spec.prices)
+        self.decision = decision_rule(rows.model, rows.served, rows.features)
         self.sign = sign_of(rows.spec.kind, rows.spec.metric)
         self.known = ~np.isnan(rows.labels)
         self.reference = rows.rows(rows.held_out) & self.known
@@ -164,7 +169,7 @@ class _Watch:
             },
             "periods": periods,
             "changes": self._changes(),
-            "foretold": _foretold(periods),
+            "foretold": forecast_errors(periods),
             "alarms": [item for item in periods[-1]["alarms"] if item["stands"]] if periods else [],
         }
 
@@ -195,26 +200,31 @@ class _Watch:
     def _draws(self, chosen: np.ndarray[Any, Any]) -> expected.Draws:
         return expected.Draws(self._drawn(chosen), DRAWS, self.spec.monitoring.drift.confidence, self.spec.model.seed)
 
+    def _rule(self, chosen: np.ndarray[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        return of_rows(self.decision, chosen), self.spec.prices
+
     def _drawn(self, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """What is drawn together: the rows of a day, or single rows where days are too few to tell how they differ."""
         days, of_rows = np.unique(self.rows.unit[chosen], return_inverse=True)
         return of_rows if len(days) >= FEWEST_CLUSTERS else np.arange(len(of_rows)) % CLUSTERS
 
     def _realised(self, chosen: np.ndarray[Any, Any]) -> dict[str, dict[str, float]]:
-        metrics = self.kind.metric_functions(self.rows.labels[chosen], self.rows.served[chosen], *self.rule)
+        metrics = self.kind.metric_functions(self.rows.labels[chosen], self.rows.served[chosen], *self._rule(chosen))
         return expected.realised(metrics, self._draws(chosen))
 
     def _expected(self, chosen: np.ndarray[Any, Any]) -> dict[str, dict[str, float]]:
         rows = self.rows
         if self.spec.kind == "regression":
             return self.loss_model.expected(rows.matrix[chosen], self._draws(chosen))
-        return expected.of_probabilities(self.spec.kind, rows.served[chosen], self.calibrator, self.rule, self._draws(chosen))
+        given = rows.served[chosen], self.calibrator, self._rule(chosen)
+        return expected.of_probabilities(self.spec.kind, *given, self._draws(chosen))
 
     @cached_property
     def loss_model(self) -> expected.LossModel:
         """What is to be expected of losses, from the reference."""
         given = self.rows.labels[self.reference], self.rows.outputs[self.reference]
-        losses = {"mae": regression.row_losses(*given), COST: 1000 * regression.row_costs(*given, *self.rule)}
+        costs = regression.row_costs(*given, *self._rule(self.reference))
+        losses = {"mae": regression.row_losses(*given), COST: 1000 * costs}
         features = self.rows.matrix[self.reference]
         return expected.LossModel.fitted(losses, features, self._drawn(self.reference), self.spec.model.seed)
 
@@ -275,22 +285,3 @@ class _Watch:
             )
         else:
             yield alarm(kind, metric, loss, allowed, told)
-
-
-def _foretold(periods: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """How far the expected metrics were from the realised ones, where both are known."""
-    errors: dict[str, list[tuple[float, bool]]] = {}
-    for period in periods:
-        for metric, item in (period.get("realised") or {}).items():
-            if metric in period["expected"]:
-                foretold = period["expected"][metric]
-                inside = foretold["low"] <= item["value"] <= foretold["high"]
-                errors.setdefault(metric, []).append((abs(foretold["value"] - item["value"]), inside))
-    return {
-        metric: {
-            "periods": len(found),
-            "mean_absolute_error": float(np.mean([error for error, _ in found])),
-            "share_inside": float(np.mean([inside for _, inside in found])),
-        }
-        for metric, found in errors.items()
-    }

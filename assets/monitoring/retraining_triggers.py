@@ -18,7 +18,7 @@ from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import published, read_json
 
-DRIFT, QUALITY = ("data", "model", "concept", "volume"), ("quality", "expected_quality")
+DRIFT, QUALITY = ("data", "model", "concept", "volume"), ("quality", "expected_quality", "coverage")
 """The kinds of alarm that are events of drift, and of quality."""
 
 

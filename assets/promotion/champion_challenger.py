@@ -12,11 +12,13 @@ from assets.evaluation import slices
 from assets.evaluation.evidence import Case
 from assets.evaluation.stresses import stressed_rows, under_stress
 from assets.methods import baselines
+from assets.methods.abstention import of_rows
 from assets.methods.bootstrap import cluster_weights, replicate
 from assets.methods.kinds import KINDS
 from assets.methods.paired import TESTS, Gain, at_most, surely_exceeds
 from assets.methods.ranking import Array
-from assets.methods.regression import COVERAGE
+from assets.training.decision_rule import decision_rule
+from assets.training.uncertainty import coverage_of
 from bentos.runtime import Model
 
 COST = "cost_per_1000"
@@ -55,8 +57,9 @@ class Rival:
             return f"the champion needs {', '.join(lacking)}, which the snapshot lacks"
         if (model.kind, model.signature["classes"]) != (spec.kind, list(spec.target.classes or ())):
             return f"the champion answers another question ({model.kind}): rename the product"
-        outputs = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
-        return cls(case, "the champion", outputs, model.decision, model)
+        columns = {name: rows[name].to_numpy() for name in model.signature["features"]}
+        outputs = model.predict(columns)
+        return cls(case, "the champion", outputs, decision_rule(model, outputs, columns), model)
 
     @classmethod
     def constant(cls, case: Case) -> Rival:
@@ -68,7 +71,7 @@ class Rival:
     def metrics(self, rows: Any) -> Functions:
         """All metrics on some of the test rows."""
         labels, spec = self.case.labels("test")[rows], self.case.spec
-        return KINDS[spec.kind].metric_functions(labels, self.outputs[rows], self.decision, spec.prices)
+        return KINDS[spec.kind].metric_functions(labels, self.outputs[rows], of_rows(self.decision, rows), spec.prices)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def against(case: Case, rival: Rival, outputs: Array, confidence: float) -> Comp
     `LEAST_BEYOND` draws could tell, they follow from the standard error of the draws.
     """
     rule, everywhere = case.spec.promotion, slice(None)
-    own, other = case.metrics_of(case.labels("test"), outputs), rival.metrics(everywhere)
+    own = case.metrics_of(case.labels("test"), outputs, case.tested_rule(outputs))
+    other = rival.metrics(everywhere)
     clusters = case.parts["test"].clusters(case.spec)
 
     def tested(metric: str, sign: float) -> Gain:
@@ -164,7 +168,8 @@ def where_watched(case: Case, rival: Rival) -> dict[str, Loss]:
             if name in STRESSES:
                 own = case.metrics(labels, changed)[spec.metric]
                 theirs = model.predict({feature: changed[feature] for feature in model.signature["features"]})
-                other = KINDS[spec.kind].metric_functions(labels, theirs, model.decision, spec.prices)[spec.metric]
+                rule = decision_rule(model, theirs, changed)
+                other = KINDS[spec.kind].metric_functions(labels, theirs, rule, spec.prices)[spec.metric]
                 what = f"{spec.metric} {STRESSES[name]}"
                 found[name] = _loss(case, what, clusters, other, own, sign=case.sign, tolerated=0.0)
     return found
@@ -177,7 +182,7 @@ def _miscalibrated(case: Case, rival: Rival) -> Loss:
 
     def missed(functions: Functions) -> Callable[[Array], float]:
         if spec.kind == "regression":
-            return lambda weights: abs(functions[metric](weights) - COVERAGE)
+            return lambda weights: abs(functions[metric](weights) - coverage_of(spec))
         return functions[metric]
 
     own = missed(case.metrics_of(labels, case.model.predict(case.columns("test"))))
@@ -216,11 +221,11 @@ def on_slices(case: Case, rival: Rival, outputs: Array, weak: list[dict[str, Any
     judged = [group for group in groups if group.inside.sum() >= spec.gates.slices.min_rows]
     labels, clusters = case.labels("test"), case.parts["test"].clusters(spec)
     weights = cluster_weights(clusters, SLICE_REPLICATES, spec.model.seed)
-    found = []
+    found, rule = [], case.tested_rule(outputs)
     for group in judged:
         inside = group.inside
         pair = {
-            "own": case.metrics_of(labels[inside], outputs[inside])[metric],
+            "own": case.metrics_of(labels[inside], outputs[inside], of_rows(rule, inside))[metric],
             "other": rival.metrics(inside)[metric],
         }
         ones = np.ones(int(inside.sum()))

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited, more_rows
-from assets.methods.regression import COVERAGE
 from assets.promotion.gate_rule import GateRule, Records
 from assets.promotion.leakage_rule import leakage
+from assets.promotion.uncertainty_rule import uncertainty
 from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.spec.gates import Leveled
+from assets.training.uncertainty import coverage_of
 
 LEAST_KEPT_WHEN_SERVED = 0.5
 """The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
@@ -91,7 +92,10 @@ def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     record = records.get("evaluation", {})
     measured, gate = record.get("metrics", {}).get("model", {}), spec.gates.calibration
     if spec.kind == "regression":
-        what, figure = "the interval's miss of its coverage", _missed(figure_of(measured.get("interval_coverage")))
+        what, figure = (
+            "the interval's miss of its coverage",
+            _missed(figure_of(measured.get("interval_coverage")), coverage_of(spec)),
+        )
     else:
         what, figure = "calibration_error", figure_of(measured.get("calibration_error"))
     remedy = "Validate on rows that are more like the test rows."
@@ -183,13 +187,13 @@ def size(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     yield _usually(draft, figure, gate, gate.max_megabytes, USUAL["megabytes"])
 
 
-def _missed(coverage: Figure | None) -> Figure | None:
+def _missed(coverage: Figure | None, promised: float) -> Figure | None:
     """By how much a coverage misses what was promised, with its interval."""
     if coverage is None:
         return None
     value, low, high = coverage
-    ends = sorted((abs(low - COVERAGE), abs(high - COVERAGE)))
-    return abs(value - COVERAGE), 0.0 if low <= COVERAGE <= high else ends[0], ends[1]
+    ends = sorted((abs(low - promised), abs(high - promised)))
+    return abs(value - promised), 0.0 if low <= promised <= high else ends[0], ends[1]
 
 
 def _usually(
@@ -226,6 +230,14 @@ GATE_RULES = Registry(
             "The calibration error, or the miss of the interval's coverage, is small.",
             calibration,
             "gates.calibration",
+        ),
+        GateRule(
+            "uncertainty",
+            "Where `uncertainty` is declared, outcomes lie in intervals or sets as often as promised, but for 2 %; where it is "
+            "`adaptive`, as they would have been served, following the labels.",
+            uncertainty,
+            limit="the coverage of intervals or sets",
+            applies=lambda spec: spec.uncertainty is not None,
         ),
         GateRule(
             "leakage",

@@ -33,6 +33,7 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
     named = (verdict["challenger_digest"], verdict["snapshot_digest"])
     records = {name: evidence.require(home, spec.name, *named, name).record for name in SECTIONS}
     others = {name: item.record for name, item in evidence.found(home, spec.name, *named).items() if name not in SECTIONS}
+    uncertainty = others.pop("uncertainty", None)
     folder = home.report_folder(spec.name, *named)
     measured = records["evaluation"]["metrics"]["model"]
     return html_page.write(
@@ -40,6 +41,7 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
         Path(__file__).with_name("report.html.j2"),
         record=records["evaluation"],
         **{name: record for name, record in records.items() if name != "evaluation"},
+        uncertainty=uncertainty,
         more={name: _figures(record) for name, record in others.items()},
         verdict=verdict,
         budget=error_budget(home, spec, before(ledger.entries(home, spec.name), value_digest(verdict))),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.features.snapshots import Snapshot
+from assets.methods.abstention import ABSTAINED, decided_all, of_rows, paid, with_abstention
 from assets.methods.expected import Draws, realised
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
@@ -99,7 +100,13 @@ def scored(
     labels, decided = came["label"].loc[keys].to_numpy(), model.decide(outputs)
     days = moments.dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.strftime("%Y-%m-%d")
     costs = row_costs(spec.kind, labels, decided, spec.prices)
-    return ScoredRows(keys.to_numpy(), days.to_numpy(), moments.to_numpy(), labels, costs, outputs, decided, model.decision)
+    decision = dict(model.decision)
+    if "is_abstained" in table:
+        decision = with_abstention(
+            decision, table["is_abstained"].to_numpy(), model.signature["uncertainty"]["abstain"]["cost"]
+        )
+        costs = np.where(np.isnan(labels), np.nan, paid(costs, decision))
+    return ScoredRows(keys.to_numpy(), days.to_numpy(), moments.to_numpy(), labels, costs, outputs, decided, decision)
 
 
 def outcomes(replay: Replay, path: Path, start: datetime, end: datetime, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -196,11 +203,20 @@ def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> d
     labels = np.concatenate([np.zeros(0), *(rows.labels[chosen] for rows, chosen in kept)])
     if len(np.unique(labels)) > 1:
         outputs = np.concatenate([rows.outputs[chosen] for rows, chosen in kept])
-        functions = kind.metric_functions(labels, outputs, kept[-1][0].decision, spec.prices)
+        # of the deciding metric alone: where that is the cost, abstaining is in the rule of the rows that are kept
+        rules = [of_rows(rows.decision, chosen) for rows, chosen in kept]
+        functions = kind.metric_functions(labels, outputs, _joined(rules), spec.prices)
         clusters = np.unique(np.concatenate([rows.days[chosen] for rows, chosen in kept]), return_inverse=True)[1]
         draws = Draws(clusters, DRAWS, spec.promotion.confidence, spec.model.seed)
         found["metric"] = realised({spec.metric: functions[spec.metric]}, draws).get(spec.metric)
     return found
+
+
+def _joined(rules: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last of some rules, with what each says of its own rows."""
+    if not all(ABSTAINED in rule for rule in rules):
+        return decided_all(rules[-1])
+    return {**rules[-1], ABSTAINED: np.concatenate([rule[ABSTAINED] for rule in rules])}
 
 
 def _arm(own: ScoredRows, other: ScoredRows, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from assets.errors import DataError
 from assets.features.snapshots import Snapshot, parts_of, read
 from assets.methods.ranking import Array
 from assets.methods.split import Window, month_windows
-from assets.promotion import current_artifacts
+from assets.promotion import adapted_uncertainty, current_artifacts
 from assets.promotion.ledger_state import Entry
 from assets.serving.answer_columns import answer_columns
 from assets.spec import ProductSpec
@@ -26,6 +27,7 @@ from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.publishing import publishing
 from bentos.runtime import Model
+from bentos.uncertainty import ADAPTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,6 +138,16 @@ class Scorer:
         found: pd.DataFrame = pq.read_table(self._write(self.home.predictions / self.spec.name / name, mask).path).to_pandas()
         return found
 
+    @cached_property
+    def stamps(self) -> dict[str, str]:
+        """By what the answers are given: the version, and the record that followed the labels, if there is one."""
+        adapted = adapted_uncertainty.digest_of(self.home, self.spec.name, self.champion.model_digest)
+        return {
+            "model_version": str(self.champion.version),
+            "model_digest": self.champion.model_digest,
+            ADAPTED: adapted or "",
+        }
+
     def _in_month(self, month: str) -> np.ndarray[Any, Any]:
         moment = self.spec.features.event_time
         if moment is None:
@@ -154,8 +166,8 @@ class Scorer:
             return None
         made = pq.read_metadata(path)
         told = made.metadata or {}
-        by = (told.get(b"model_digest", b"").decode(), told.get(b"model_version", b"").decode())
-        if by != (self.champion.model_digest, str(self.champion.version)):
+        by = {name.decode(): value.decode() for name, value in told.items() if name.decode() in self.stamps}
+        if by != self.stamps:
             return None
         return Predictions(path, file_digest(path), made.num_rows, kept=True)
 
@@ -165,6 +177,7 @@ class Scorer:
 
         digest = self.champion.model_digest
         model = Model.load(self.home.models / self.spec.name / digest, digest, threads=os.cpu_count() or 1)
+        model = adapted_uncertainty.adapted(self.home, self.spec.name, model)
         columns = dict.fromkeys((self.spec.features.entity, *self.spec.moments, *model.signature["features"]))
         rows = start = 0
         with publishing(path) as temporary:
@@ -185,22 +198,21 @@ class Scorer:
         """A piece's keys and moments, the answers, and by whom and when they were given."""
         import pyarrow as pa
 
-        outputs = model.predict({name: rows[name].to_numpy() for name in model.signature["features"]})
+        columns = {name: rows[name].to_numpy() for name in model.signature["features"]}
+        outputs = model.predict(columns)
         count, entity = len(rows), self.spec.features.entity
         table = pa.table(
             {
                 entity: rows[entity].cast(pa.string()),
                 **{name: rows[name].cast(pa.timestamp("us")) for name in self.spec.moments},
-                **answer_columns(model, outputs),
+                **answer_columns(model, outputs, columns),
                 "model_version": pa.array([self.champion.version] * count, pa.int32()),
                 "model_digest": pa.array([self.champion.model_digest] * count).dictionary_encode(),
                 "snapshot_digest": pa.array([self.snapshot.digest] * count).dictionary_encode(),
                 "scored_at_utc": pa.array([self.scored_at.replace(tzinfo=None)] * count, pa.timestamp("us")),
             }
         )
-        return table.replace_schema_metadata(
-            {"model_version": str(self.champion.version), "model_digest": self.champion.model_digest}
-        )
+        return table.replace_schema_metadata(self.stamps)
 
 
 def outputs_in(predictions: pd.DataFrame, model: Model) -> Array:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion import experiment_records
+from assets.promotion import adapted_uncertainty, experiment_records
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.experiment_records import Stage
 from assets.promotion.known_heads import HEAD
@@ -29,6 +29,7 @@ from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
 from bentos.row_graph import FILE
 from bentos.runtime import FILES, Model, model_digest
+from bentos.uncertainty import ADAPTED
 
 if TYPE_CHECKING:
     from assets.spec import ProductSpec
@@ -81,6 +82,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "product": spec.name,
             "model_version": version,
             **pack(model, folder, package_folder),
+            **adapted_uncertainty.put_beside(home, champion, package_folder),
             "champion_since_utc": champion.recorded_at,
             "ledger_entry": champion.digest,
             HEAD: head,
@@ -176,7 +178,12 @@ def is_packaged(home: Home, spec: ProductSpec, entry: Entry) -> bool:
     if not folder.exists():
         return False
     found = promise(home, tag_of(entry))
-    declared = {"limits": spec.serving.limits, "privacy": hidden(spec.privacy, spec.columns), "online": online_promise(spec)}
+    declared: dict[str, Any] = {
+        "limits": spec.serving.limits,
+        "privacy": hidden(spec.privacy, spec.columns),
+        "online": online_promise(spec),
+    }
+    declared[ADAPTED] = adapted_uncertainty.digest_of(home, spec.name, entry.model_digest)
     return all(found.get(name) == value for name, value in declared.items())
 
 
@@ -185,6 +192,8 @@ def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
     tag, standing = tag_of(champion), standing_of(home, product)
     folder = _package_folder(home, product, tag)
     named = {"folder": folder, "tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
+    if (adapted := promise(home, tag).get(ADAPTED)) is not None:
+        named[ADAPTED] = str(adapted)  # so that services that follow the pointer read it anew
     if standing.champion == champion and (stage := experiment_records.running(home, standing)) is not None:
         return {**named, **_dealt(home, product, stage)}
     return named

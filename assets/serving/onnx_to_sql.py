@@ -7,9 +7,10 @@ where the graph rounds them: in scikit-learn's exact trees, and in graphs that s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from assets.errors import TranslationError
@@ -40,7 +41,13 @@ class Query:
     trees: dict[str, str]
 
 
-def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: str, kept: Sequence[str]) -> Query:
+def translate(
+    graph_file: Path,
+    features: dict[str, dict[str, Any]],
+    relation: str,
+    kept: Sequence[str],
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> Query:
     """Translate a graph.
 
     Parameters
@@ -53,17 +60,26 @@ def translate(graph_file: Path, features: dict[str, dict[str, Any]], relation: s
         Where the rows are, as it stands after FROM.
     kept : sequence of str
         The columns of the relation that are handed through.
+    texts : mapping of str to str
+        Further columns, by the name that they get: categories as text, a missing one as the empty text.
 
     Raises
     ------
     TranslationError
         If the graph has an operator that has no translation here.
     """
-    return _Translation(graph_file, features, relation, kept).expressions()
+    return _Translation(graph_file, features, relation, kept, texts).expressions()
 
 
 class _Translation:
-    def __init__(self, graph_file: Path, features: dict[str, dict[str, Any]], relation: str, kept: Sequence[str]) -> None:
+    def __init__(
+        self,
+        graph_file: Path,
+        features: dict[str, dict[str, Any]],
+        relation: str,
+        kept: Sequence[str],
+        texts: Mapping[str, str],
+    ) -> None:
         import onnx
         from onnx import numpy_helper
 
@@ -84,6 +100,7 @@ class _Translation:
         self.columns, self.made = 0, set[str]()
         inputs = [self._input(name, feature) for name, feature in features.items()]
         handed = [identifier(name) for name in kept]
+        handed += [f"coalesce(cast({identifier(name)} as varchar), '') as {identifier(to)}" for to, name in texts.items()]
         self.stages.append(f"given as (select {', '.join([*handed, *inputs])} from {relation})")
 
     def expressions(self) -> Query:

@@ -15,7 +15,9 @@ import numpy as np
 from assets.errors import ParityError
 from assets.features import snapshots
 from assets.features.snapshots import Snapshot
+from assets.promotion import adapted_uncertainty
 from assets.promotion.ledger_state import Entry
+from assets.serving import uncertainty_parity
 from assets.serving.way_of_serving import Answers, Question, Rows, WayOfServing
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
@@ -46,7 +48,7 @@ class Way:
     largest_difference : float
         From the model's own outputs.
     different_decisions : int
-        Decisions that differ from the model's, where its output is not too close to call.
+        Decisions, or sets of classes, that differ from the model's, where its output is not too close to call.
     too_close : int
         Rows whose output lies so close to where the decision changes that the tolerance could change it.
     """
@@ -59,6 +61,12 @@ class Way:
     def agrees(self, tolerance: float) -> bool:
         """Whether it answers as the model does."""
         return self.largest_difference <= tolerance and not self.different_decisions
+
+    def beside(self, sure: tuple[float, int, int]) -> Way:
+        """With what else may differ: the ends of intervals, and sets."""
+        largest, different, close = sure
+        largest = max(self.largest_difference, largest)
+        return Way(self.rows, largest, self.different_decisions + different, self.too_close + close)
 
 
 def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) -> Path:
@@ -80,10 +88,14 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
         If a way answers otherwise, naming it; what services followed before is followed on.
     """
     model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest)
+    model = adapted_uncertainty.adapted(home, spec.name, model)
     real, keys = _real(spec, snapshot, model)
     rows = real + _hard(model)
-    outputs = model.predict({name: [row[name] for row in rows] for name in model.signature["features"]})
-    expected = outputs, _named(model, model.decide(outputs))
+    columns = {name: [row[name] for row in rows] for name in model.signature["features"]}
+    outputs = model.predict(columns)
+    sure = {} if model.uncertainty is None else model.uncertainty.as_columns(outputs, columns)
+    reach = np.array([] if model.uncertainty is None else model.uncertainty.thresholds(columns, len(rows)))
+    expected = outputs, _named(model, model.decide(outputs)), sure
     tolerance = TOLERANCE[model.is_double]
     path = home.reports / spec.name / "parity.json"
     # a way that cannot answer leaves no record, rather than an earlier one
@@ -93,7 +105,11 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
 
     def asked(way: WayOfServing) -> Way | None:
         place = way.place(home, champion)
-        return None if place is None else _held_against(model, expected, way.answers(question, place), tolerance)
+        if place is None:
+            return None
+        given = way.answers(question, place)
+        found = _held_against(model, expected, given, tolerance)
+        return found.beside(uncertainty_parity.differences(model, expected, given, reach, tolerance))
 
     # two of them are programs that import for a while
     with ThreadPoolExecutor(3) as pool:

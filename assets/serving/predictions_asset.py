@@ -18,9 +18,10 @@ def score_test_rows(home: Home, spec: ProductSpec) -> AssetResult:
     """Score the test rows of the current snapshot with the champion."""
     champion = require_champion(home, spec.name)
     snapshot = snapshots.current(home, spec.name)
-    done = Scorer(home, spec, snapshot, champion, datetime.now(UTC)).test()
+    scorer = Scorer(home, spec, snapshot, champion, datetime.now(UTC))
+    done = scorer.test()
     # the file says when it was scored, too: the answers are the same if the model and the rows are
-    answers = value_digest([champion.version, champion.model_digest, snapshot.digest, done.path.name])
+    answers = value_digest([scorer.stamps, snapshot.digest, done.path.name])
     return AssetResult(answers, {ROWS: done.rows, "version": champion.version, "path": done.path}, done.path)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import TranslationError
-from assets.promotion import current_artifacts
+from assets.promotion import adapted_uncertainty, current_artifacts
 from assets.promotion.ledger_state import Entry
-from assets.serving import dbt_package, onnx_to_sql
+from assets.serving import dbt_package, onnx_to_sql, uncertainty_sql
 from assets.serving.dbt_package import KEPT, RELATION
 from assets.serving.sql_operators import number
 from assets.spec import ProductSpec
@@ -28,6 +28,8 @@ TRANSLATED = (
     "LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet, and what converts to the same ONNX operators"
 )
 """The estimators whose graphs have a translation."""
+SLICED = "loopline_slice_{}"
+"""The column of a query that holds a category by which answers reach differently far."""
 STAND_IN = re.compile(r"\bloopline_trees_[0-9a-f]{16}_\d+\b")
 LEAF = re.compile(r"\b(then|else) (-?[\d.]+e[+-]?\d+)")
 
@@ -105,15 +107,25 @@ def query(home: Home, spec: ProductSpec, champion: Entry, *, dialect: str, relat
 def _macros(home: Home, spec: ProductSpec, champion: Entry, dialects: Sequence[str]) -> dict[str, str]:
     """The query by dialect, with `RELATION` for the relation and `KEPT` for the kept columns."""
     folder = home.models / spec.name / champion.model_digest
-    model = Model.load(folder, champion.model_digest)
+    model = adapted_uncertainty.adapted(home, spec.name, Model.load(folder, champion.model_digest))
     try:
-        found = onnx_to_sql.translate(folder / "model.onnx", model.signature["features"], RELATION, [KEPT])
+        # what cuts slices is handed through beside what is kept; nothing that is kept has a feature's name
+        handed = [] if model.uncertainty is None or not model.uncertainty.slices else model.uncertainty.by
+        found = onnx_to_sql.translate(
+            folder / "model.onnx", model.signature["features"], RELATION, [KEPT], {SLICED.format(name): name for name in handed}
+        )
     except TranslationError as error:
         raise TranslationError(
             f"{spec.name}: {spec.model.estimator} is not written as SQL: {error} These estimators are: {TRANSLATED}. Choose "
             "one of them, or set serving.sql to off."
         ) from error
-    answers = {**_answers(model, found.outputs), "model_version": str(champion.version), "model_digest": literal(model.digest)}
+    sure = uncertainty_sql.answers(model, found.outputs, SLICED)
+    answers = {
+        **_answers(model, found.outputs),
+        **sure,
+        "model_version": str(champion.version),
+        "model_digest": literal(model.digest),
+    }
     answered = ", ".join(f"{expression} as {identifier(name)}" for name, expression in answers.items())
     texts = {"duckdb": f"with {found.expressions}\nselect {identifier(KEPT)}, {answered} from scored"}
     if others := [name for name in dialects if name != "duckdb"]:

@@ -20,8 +20,9 @@ from assets.storage.home import Home
 from bentos.runtime import Model
 
 Rows = list[dict[str, Any]]
-Answers = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
-"""Outputs of shape (n_rows,) or (n_rows, n_classes), and decisions of shape (n_rows,)."""
+Answers = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]
+"""Outputs of shape (n_rows,) or (n_rows, n_classes), decisions of shape (n_rows,), and by name what they say of their own
+uncertainty, of shape (n_rows,); a product that declares none has none."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,12 @@ def answers_of_program(spec: ProductSpec, way: str, arguments: list[str], folder
 
 
 def answers_of_columns(model: Model, columns: dict[str, Any]) -> Answers:
-    """Outputs and decisions from the columns that batch predictions have."""
+    """What a way answered, from the columns that batch predictions have."""
+    told = () if model.uncertainty is None else ("low", "high", "prediction_set", "is_certain", "is_abstained")
+    sure = {name: np.asarray(columns[name]) for name in told if name in columns}
     if model.kind == "binary":
-        return columns["probability"].astype(float), columns["is_positive"].astype(bool)
+        return columns["probability"].astype(float), columns["is_positive"].astype(bool), sure
     if model.kind == "regression":
-        return columns["prediction"].astype(float), columns["planned"].astype(float)
+        return columns["prediction"].astype(float), columns["planned"].astype(float), sure
     classes = model.signature["classes"]
-    return np.column_stack([columns[f"probability_{name}"] for name in classes]), columns["predicted_class"]
+    return np.column_stack([columns[f"probability_{name}"] for name in classes]), columns["predicted_class"], sure

@@ -20,6 +20,7 @@ from assets.serving.wheel_asset import build_wheel
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.sql import identifier
+from bentos.uncertainty import SEPARATOR
 
 
 def _predictions(home: Home, champion: Entry) -> Path | None:
@@ -42,12 +43,15 @@ def _embedded(asked: Question, wheel: Path) -> Answers:
     code = (
         f"import json, sys; sys.path.insert(0, sys.argv[1]); import {module}\n"
         f"found = {module}.predict_rows(json.load(sys.stdin))\n"
-        "json.dump([found.outputs.tolist(), found.decisions.tolist()], sys.stdout)"
+        "sure = {name: values.tolist() for name, values in found.uncertainty.items()}\n"
+        "json.dump([found.outputs.tolist(), found.decisions.tolist(), sure], sys.stdout)"
     )
     with draft_folder(asked.home) as scratch:
         zipfile.ZipFile(wheel).extractall(scratch)
-        outputs, decisions = answers_of_program(asked.spec, "embedded", ["-I", "-c", code, str(scratch)], scratch, asked.rows)
-    return np.array(outputs), np.array(decisions)
+        outputs, decisions, sure = answers_of_program(
+            asked.spec, "embedded", ["-I", "-c", code, str(scratch)], scratch, asked.rows
+        )
+    return np.array(outputs), np.array(decisions), {name: np.array(values) for name, values in sure.items()}
 
 
 def _query(home: Home, champion: Entry) -> Path | None:
@@ -89,8 +93,10 @@ def _service(asked: Question, source: Path) -> Answers:
     columns = {
         name: np.array([item[name] for item in found])
         for name in found[0]
-        if name not in ("probabilities", "unknown_categories")
+        if name not in ("probabilities", "prediction_set", "unknown_categories")
     }
+    if "prediction_set" in found[0]:
+        columns["prediction_set"] = np.array([SEPARATOR.join(item["prediction_set"]) for item in found])
     if asked.model.kind == "multiclass":
         for name in asked.model.signature["classes"]:
             columns[f"probability_{name}"] = np.array([item["probabilities"][name] for item in found])

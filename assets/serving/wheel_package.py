@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets.promotion import current_artifacts, ledger
+from assets.promotion import adapted_uncertainty, current_artifacts, ledger
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
@@ -19,7 +19,7 @@ from assets.storage.publishing import write_json
 from bentos import embedded
 from bentos.runtime import FILES, Model
 
-SOURCES = ("decisions.py", "embedded.py", "runtime.py")
+SOURCES = ("decisions.py", "embedded.py", "runtime.py", "uncertainty.py")
 REQUIREMENTS = ("numpy>=1.26", "onnxruntime>=1.20")
 MOMENT = 1_577_836_800
 """The time of each file in a wheel, so that the same model gives the same bytes."""
@@ -85,6 +85,7 @@ def embed(home: Home, spec: ProductSpec, champion: Entry) -> Wheel:
         for name in FILES:
             shutil.copyfile(folder / name, package / "model" / name)
         promised = {"model_version": champion.version, "model_digest": digest, HEAD: ledger.head_of(home, champion)}
+        promised |= adapted_uncertainty.put_beside(home, champion, package)
         write_json(package / "promoted.json", promised)
         (package / "__init__.py").write_text(FRONT.format(description=said, module=module, version=version), encoding="utf-8")
         (package / "py.typed").touch()

@@ -54,7 +54,7 @@ class CalibrationGate(Leveled):
     """Probabilities, or prediction intervals, must mean what they say."""
 
     max_error: Share | None = Field(default=None, examples=[0.05])
-    """Give the largest calibration error; for a number, by how much the 90 % interval's coverage may miss."""
+    """Give the largest calibration error; for a number, by how much the prediction interval's coverage may miss."""
 
 
 class LeakageGate(Leveled):

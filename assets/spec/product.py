@@ -29,6 +29,7 @@ from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
 from assets.spec.serving import ServingSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
+from assets.spec.uncertainty import AbstainSpec, UncertaintySpec, require_uncertainty
 
 DATA = "data"
 """The name of the one table of a product that declares its own file."""
@@ -83,6 +84,10 @@ class ProductSpec(Declaration):
     """Declare a search for better parameters; left out, those of 'model' are used."""
     cost: CostSpec = Field(examples=[{"missed": 5.0, "false_alarm": 1.0}])
     """Declare the costs."""
+    uncertainty: UncertaintySpec | None = Field(default=None, examples=[{"coverage": 0.9, "by": ["origin"]}])
+    """Let each answer say how sure it is; left out, only values have an interval, of 90 %. See docs/uncertainty.md."""
+    abstain: AbstainSpec | None = Field(default=None, examples=[{"cost": 0.5}])
+    """Let answers that are too uncertain be no decision, at this cost; left out, every row is decided."""
     baseline: BaselineSpec = Field(examples=[{"by": {"carrier": None}}])
     """Declare the baseline table."""
     evaluation: EvaluationSpec = Field(default=EvaluationSpec(), examples=[{"slices": ["origin"]}])
@@ -155,7 +160,7 @@ class ProductSpec(Declaration):
 
     @model_validator(mode="after")
     def _predictions_have_other_names(self) -> ProductSpec:
-        clashing = sorted({self.features.entity, *self.moments}.intersection(self.target.prediction_columns))
+        clashing = sorted({self.features.entity, *self.moments}.intersection(self.prediction_columns))
         if clashing:
             raise ValueError(
                 f"identifies or dates its rows by {clashing}, which is also the name of a column of its predictions. Rename it "
@@ -180,6 +185,7 @@ class ProductSpec(Declaration):
         if self.serving.months is not None and self.features.event_time is None:
             raise ValueError("has serving.months without features.event_time. Name it, or remove the months")
         require_online(self)
+        require_uncertainty(self)
         known = self.snapshot_columns
         require_columns(self.privacy, (*known, *(self.source.landed_columns if self.source else ())))
         for name, rule in self.rules.items():
@@ -237,6 +243,15 @@ class ProductSpec(Declaration):
         """The columns that date a row: the event's moment, and the prediction's where it is another."""
         named = (self.features.event_time, self.features.predicted_at)
         return tuple(name for name in named if name is not None)
+
+    @property
+    def prediction_columns(self) -> tuple[str, ...]:
+        """What stands in a table of predictions beside the entity and the moments."""
+        found = self.target.prediction_columns
+        if self.uncertainty is None:
+            return found
+        own = () if self.kind == "regression" else ("prediction_set", "is_certain")
+        return (*found, *own, *(() if self.abstain is None else ("is_abstained",)))
 
     @property
     def columns(self) -> dict[str, FeatureSpec]:

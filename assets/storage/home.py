@@ -144,6 +144,11 @@ class Home:
         return self.root / "monitoring"
 
     @property
+    def uncertainty(self) -> Path:
+        """Thresholds of champions that followed the labels, by product."""
+        return self.root / "uncertainty"
+
+    @property
     def experiments(self) -> Path:
         """What the stages of experiments on live traffic rest on, by product."""
         return self.root / "experiments"

@@ -82,7 +82,7 @@ class RowScorer:
                 continue
             given = dict(zip(model.signature["features"], batch.columns[begin:], strict=True))
             columns = {name: column.to_numpy(zero_copy_only=False) for name, column in as_features(model, given).items()}
-            answers = self._answers(model, model.predict(columns))
+            answers = self._answers(model, model.predict(columns), columns)
             stamps = [
                 pa.array([self.version] * len(batch), pa.int32()),
                 pa.array([self.digest] * len(batch), pa.string()),
@@ -91,15 +91,15 @@ class RowScorer:
             ]
             yield pa.RecordBatch.from_arrays([*batch.columns[2:begin], *answers.values(), *stamps], self.names(answers))
 
-    def _answers(self, model: Model, outputs: Any) -> dict[str, Any]:
-        return dict(answer_columns(model, outputs))
+    def _answers(self, model: Model, outputs: Any, columns: dict[str, Any]) -> dict[str, Any]:
+        return dict(answer_columns(model, outputs, columns))
 
-    def _no_outputs(self) -> tuple[Model, Any]:
+    def _no_outputs(self) -> tuple[Model, Any, dict[str, Any]]:
         import numpy as np
 
         model = model_in(self.folder, self.digest)
         shape: Sequence[int] = (0, len(model.signature["classes"])) if model.kind == "multiclass" else (0,)
-        return model, np.zeros(shape)
+        return model, np.zeros(shape), dict.fromkeys(model.signature["features"], ())
 
 
 def as_features(model: Model, given: dict[str, Any]) -> dict[str, Any]:

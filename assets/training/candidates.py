@@ -17,6 +17,7 @@ from assets.methods.ranking import Array
 from assets.methods.raw_scores import raw_scores
 from assets.spec import ProductSpec
 from assets.training.estimators import threads_for
+from assets.training.uncertainty import coverage_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,7 @@ def choose(
         found.append((place, scaling, told, outputs, (metric, int(measured.sum())), bool(known.all())))
     best = max(found, key=lambda item: (item[5], np.nan_to_num(sign * item[4][0], nan=-np.inf), -item[0]))
     place, scaling, told, outputs, _, _ = best
-    decision = kind.choose(labels[rows], outputs[rows], spec.prices)
+    decision = kind.choose(labels[rows], outputs[rows], spec.prices, coverage_of(spec))
     return Choice(place, scaling, decision, told, [item[4] for item in found], outputs)
 
 

@@ -17,14 +17,17 @@ from assets.errors import DataError
 from assets.features.copy_groups import dealing
 from assets.features.snapshots import LabelledRows, joined
 from assets.methods import baselines
+from assets.methods.abstention import decided_all
 from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.training.candidate_race import still_running
 from assets.training.candidates import choose, is_known, outputs_of_scores, raw_outputs
+from assets.training.decision_rule import fold_rule
 from assets.training.estimators import candidates, model_frame, threads_for
 from assets.training.learning import plainly
+from assets.training.uncertainty import HeldOut, latest_or_all
 from assets.training.way_of_learning import Learner
 from bentos.decisions import decide
 
@@ -162,7 +165,7 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows], learn: Learn
         scores = out_of_fold(spec, rows, folds, learn, among)
         asked = np.concatenate([fold.test for fold in folds])
         among = [place for place, given in enumerate(scores) if is_known(given[asked]).all()]
-        repeats.append(_answers(spec, labels, clusters, [scores[place] for place in among], folds, in_time=in_time))
+        repeats.append(_answers(spec, rows, clusters, [scores[place] for place in among], folds, in_time=in_time))
     judged = np.flatnonzero(is_known(repeats[0].outputs))
     answered = _baselines(spec, rows, taught, folds, in_time=in_time)
     kept = LabelledRows("all", None, rows.rows.iloc[judged], rows.unlabelled, rows.late_labels)
@@ -192,7 +195,7 @@ def baseline_functions(spec: ProductSpec, found: CrossFitted) -> dict[str, Funct
 
 def _functions(spec: ProductSpec, labels: Array, outputs: Array, rules: Rules) -> Functions:
     kind = KINDS[spec.kind]
-    functions = kind.metric_functions(labels, outputs, rules[0][1], spec.prices)
+    functions = kind.metric_functions(labels, outputs, decided_all(rules[0][1]), spec.prices)
     by_fold = [(places, kind.metric_functions(labels[places], outputs[places], rule, spec.prices)) for places, rule in rules]
     for name in BY_FOLD:
         if name in functions:
@@ -219,13 +222,14 @@ def _pooled(parts: list[tuple[np.ndarray[Any, Any], Callable[[Array], float]]]) 
 
 def _answers(
     spec: ProductSpec,
-    labels: Array,
+    rows: LabelledRows,
     clusters: np.ndarray[Any, Any],
     scores: Sequence[Array],
     folds: Sequence[Fold],
     *,
     in_time: bool,
 ) -> Answers:
+    labels = rows.labels(spec)
     outputs, rules = np.full_like(outputs_of_scores(spec, scores[0], None), np.nan), []
     said = np.zeros(len(labels), dtype=int) if spec.kind != "regression" else np.full(len(labels), np.nan)
     for number, fold in enumerate(folds):
@@ -238,7 +242,8 @@ def _answers(
         choice = choose(spec, labels[places], [given[places] for given in scores], numbered, latest)
         outputs[fold.test] = choice.outputs(spec, [given[fold.test] for given in scores])
         said[fold.test] = decide(spec.kind, outputs[fold.test], choice.decision)
-        rules.append((fold.test, choice.decision))
+        held_out = HeldOut(rows.rows.iloc[places], labels[places], latest_or_all(latest, len(places)))
+        rules.append((fold.test, fold_rule(spec, choice, held_out, outputs[fold.test], rows.rows.iloc[fold.test])))
     return Answers(outputs, said, tuple(rules))
 
 

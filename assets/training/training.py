@@ -25,6 +25,7 @@ from assets.training import cross_fitting, onnx_export
 from assets.training.candidates import Choice, choose, raw_outputs
 from assets.training.estimators import candidates, model_frame, outputs_of, trusted_types
 from assets.training.learning import learner_of, signed
+from assets.training.uncertainty import HeldOut, coverage_of, latest_or_all
 from assets.training.way_of_learning import Learner, Learnt, Sources
 from bentos.runtime import FORMAT, Model, as_text, is_missing, model_digest
 
@@ -90,7 +91,7 @@ def train_on(
     is_of_both = is_small or spec.model.refit
     learnt = joined((train_part, validate_part), "fitted") if is_of_both else train_part
     learn = learner_of(home, spec, sources)
-    made, choice = (
+    made, choice, held_out = (
         _by_cross_fitting(spec, learnt, learn) if is_small else _by_validation(spec, train_part, validate_part, learn)
     )
     chosen = candidates(spec)[choice.place]
@@ -120,11 +121,14 @@ def train_on(
         outputs = model.predict(columns)
         difference = _require_parity(chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=model.is_double)
         # the rows that the model was fitted on say nothing of how it does on others
-        held_out = choice.answers if is_of_both else outputs
-        decision = choice.decision if is_of_both else KINDS[spec.kind].choose(validate_part.labels(spec), outputs, spec.prices)
-        watched = held_out.max(axis=1) if spec.kind == "multiclass" else held_out
+        answers = choice.answers if is_of_both else outputs
+        decision = choice.decision
+        if not is_of_both:
+            decision = KINDS[spec.kind].choose(held_out.labels, outputs, spec.prices, coverage_of(spec))
+        watched = answers.max(axis=1) if spec.kind == "multiclass" else answers
         tenths = [float(edge) for edge in np.quantile(watched, np.linspace(0.1, 0.9, 9))]
-        write_json(draft / "model.json", {**signature, "decision": decision, "score_tenths": tenths})
+        decided = held_out.decided(spec, decision, answers)
+        write_json(draft / "model.json", {**signature, **decided, "score_tenths": tenths})
         _dump_skops(spec, _scaled(fitted, scaling), draft / "model.skops")
 
         digest = model_digest(draft)
@@ -137,7 +141,7 @@ def train_on(
     return Trained(
         folder,
         digest,
-        decision,
+        decided["decision"],
         scaling,
         len(train_part.rows),
         len(validate_part.rows),
@@ -150,17 +154,18 @@ def train_on(
 
 def _by_validation(
     spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows, learn: Learner
-) -> tuple[Learnt, Choice]:
+) -> tuple[Learnt, Choice, HeldOut]:
     """Fit each candidate on the training rows, and choose on the validation rows; the chosen one as it was fitted for that."""
     frame, labels = model_frame(spec, train_part.rows), train_part.labels(spec)
     learnt = [learn(candidate, frame, labels, train_part.rows) for candidate in candidates(spec)]
     asked = model_frame(spec, validate_part.rows)
     scores = [raw_outputs(spec, item.fitted, asked) for item in learnt]
-    choice = choose(spec, validate_part.labels(spec), scores, validate_part.clusters(spec))
-    return learnt[choice.place], choice
+    labels = validate_part.labels(spec)
+    choice = choose(spec, labels, scores, validate_part.clusters(spec))
+    return learnt[choice.place], choice, HeldOut(validate_part.rows, labels, np.ones(len(labels), dtype=bool))
 
 
-def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows, learn: Learner) -> tuple[None, Choice]:
+def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows, learn: Learner) -> tuple[None, Choice, HeldOut]:
     """Choose on what models of other folds say of training and validation rows; none of them is kept."""
     folds = cross_fitting.folds_of(spec, rows, spec.model.seed)
     scores = cross_fitting.out_of_fold(spec, rows, folds, learn)
@@ -168,7 +173,8 @@ def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows, learn: Learner) -> 
     labels = rows.labels(spec)
     clusters = np.unique(rows.clusters(spec)[judged], return_inverse=True)[1]
     latest = None if spec.split.by == "random" else np.isin(judged, folds[-1].test)
-    return None, choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
+    choice = choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
+    return None, choice, HeldOut(rows.rows.iloc[judged], labels[judged], latest_or_all(latest, len(judged)))
 
 
 def _candidates(spec: ProductSpec, choice: Choice) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ from assets.training.tuning_asset import tune_model
 from orchestration import declarations
 from orchestration.automation import experiment_sensor, product_job, product_schedule, retraining_sensor
 from orchestration.components import checks, columns
+from orchestration.components.adaptive import adapted_by, adaptive_assets
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.lake import lake
 from orchestration.components.monthly import monthly_predictions
@@ -47,10 +48,11 @@ from orchestration.components.step import CAUSE
 from orchestration.staleness.recorded_versions import KEPT_ON_NEW_DATA
 
 LEARNING = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnx", "onnxruntime", "skops")
-LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost"}
+LEARNT_FROM = {"name", "description", "source", "features", "target", "split", "model", "cost", "uncertainty", "abstain"}
 """The parts of a declaration that change what is learnt."""
-JUDGED_BY = {"gates", "baseline", "promotion", "evaluation", "cost", "target"}
+JUDGED_BY = {"gates", "baseline", "promotion", "evaluation", "cost", "target", "uncertainty", "abstain"}
 """The parts that every gate rule may read."""
+WATCHED_BY = {"name", "description", "features", "target", "cost", "promotion", "monitoring", "uncertainty", "abstain"}
 
 
 @dg.scaffold_with(ProductScaffolder)
@@ -135,6 +137,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 kinds={"html"},
                 description="The model card: all that is known about the challenger, also a refused one, as one page.",
             ),
+            *adaptive_assets(spec),
             *(self._way(way) for way in WAYS_OF_SERVING.values()),
             asset(
                 "parity",
@@ -153,7 +156,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 watch_champion,
                 stage="monitoring",
                 inputs=["champion", "snapshot", "requests"],
-                reads={"name", "description", "features", "target", "cost", "promotion", "monitoring"},
+                reads=WATCHED_BY,
                 kinds={"html", "duckdb"},
                 distributions=("numpy", "scikit-learn", "onnxruntime", "duckdb", "river"),
                 description="What became of the champion since it was validated: volume, drift, quality, and alarms.",
@@ -254,7 +257,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             way.make,
             stage="serving",
             modules=[way.make.__module__],
-            inputs=way.inputs,
+            inputs=(*way.inputs, *adapted_by(self.spec)),
             reads=set(way.reads),
             kinds=set(way.kinds),
             distributions=way.distributions,

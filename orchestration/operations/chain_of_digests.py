@@ -7,10 +7,11 @@ holds the digest too. Bytes are not read again: the digests are those of the man
 from __future__ import annotations
 
 import fnmatch
+import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from assets.errors import DigestError, LooplineError
@@ -24,6 +25,7 @@ from assets.storage.home import REPOSITORY, Home
 from assets.storage.manifest_lines import Manifest
 from assets.storage.publishing import read_json
 from bentos.runtime import FILES, digest_of
+from bentos.uncertainty import ADAPTED, RECORD
 
 
 @dataclass(frozen=True)
@@ -220,20 +222,36 @@ def _bentos(records: Records) -> Iterator[Disagreement]:
             yield Disagreement(file, "it names no entry of the ledger")
         elif records.model_digest(f"{folder}/model") != entry.model_digest:
             yield Disagreement(f"{folder}/model", f"it is not model {entry.model_digest[:12]}")
+        yield from _adapted(records, f"{folder}/{RECORD}", told)
     for file in _matching(records.known, "bentos/champions/*.json"):
         told = records.record(file)
         if (entry := served.get(str(told.get("ledger_entry")))) is None or entry.model_digest != told.get("model_digest"):
             yield Disagreement(file, "it names no entry of the ledger")
+        package = (records.home.root / file).parent / str(told.get("folder"))
+        promise = records.home.relative(Path(os.path.normpath(package / "promoted.json")))
+        if promise in records.known.files and records.record(promise).get(ADAPTED) != told.get(ADAPTED):
+            yield Disagreement(file, "it names another record of the champion's uncertainty than the service that it names")
+
+
+def _adapted(records: Records, file: str, promise: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """The record of adapted uncertainty beside a model, which must be the promised one and of this model."""
+    promised, held = promise.get(ADAPTED), records.known.files.get(file)
+    if promised is None and held is None:
+        return
+    if held is None or held.digest != promised:
+        yield Disagreement(file, f"its digest is not {str(promised)[:12]}, which the service promises")
+    elif records.record(file).get("model_digest") != promise.get("model_digest"):
+        yield Disagreement(file, "it is of another model")
 
 
 def _made_of_models(records: Records) -> Iterator[Disagreement]:
     """What is current of each stage, which must be of a version of the ledger and have the digest that is recorded."""
     models = {(entry.version, entry.model_digest) for entry in records.entries}
-    for stage in ("predictions", "wheels", "sql", "images", "monitoring"):
+    for stage in ("predictions", "wheels", "sql", "images", "monitoring", "uncertainty"):
         for file in _matching(records.known, f"{stage}/*/{current_artifacts.RECORD}"):
             told = records.record(file)
             if (told.get("model_version"), told.get("model_digest")) not in models:
                 yield Disagreement(file, "it is of no version of the ledger")
             made = records.known.files.get(f"{PurePosixPath(file).parent}/{told.get('file')}")
-            if stage in ("predictions", "wheels") and (made is None or made.digest != told.get("digest")):
+            if stage in ("predictions", "wheels", "uncertainty") and (made is None or made.digest != told.get("digest")):
                 yield Disagreement(file, f"{told.get('file')} is gone, or is not what was recorded")

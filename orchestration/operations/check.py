@@ -10,11 +10,13 @@ from typing import Any
 
 from assets.errors import LooplineError
 from assets.evaluation.examinations import EXAMINATIONS
+from assets.features import snapshots
 from assets.ingestion import extracts, raw_files, row_validation
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
-from assets.training import estimators, learning, onnx_export, training
+from assets.training import cross_fitting, estimators, learning, onnx_export, training
+from assets.training.uncertainty import require_rows
 from assets.warehouse import dbt_build
 from orchestration.declarations import DEFS, products, warehouses
 
@@ -52,6 +54,7 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
     houses = warehouses(defs)
     for test in (_estimator, _tuning):
         found.problems += _told(test, spec, houses)
+    found.problems += _told(_uncertainty, spec, home)
     if not found.problems and spec.model.learning is not None:
         found.problems += _told(_learning, spec, home, defs)
     if spec.source is not None:
@@ -123,6 +126,16 @@ def _tuning(spec: ProductSpec, houses: list[WarehouseSpec]) -> Iterator[str]:
         yield f"'tune.warehouse.{name}' is no parameter of the warehouse. Declared: {', '.join(sorted(known))}."
     if spec.tune.warehouse and spec.source is not None:
         yield "'tune.warehouse' searches feature parameters, but the product reads its own file. Remove it."
+
+
+def _uncertainty(spec: ProductSpec, home: Home) -> Iterator[str]:
+    """Whether the rows that were published last are enough for the declared coverage; before that, training tells."""
+    if spec.uncertainty is not None and (home.snapshots / spec.name / "current.json").exists():
+        parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
+        choosing = [parts[name] for name in ("train", "validate")]
+        if not cross_fitting.is_wanted(spec, choosing):
+            require_rows(spec, len(parts["validate"].rows))
+    return iter(())
 
 
 def _whole(value: Any) -> Any:

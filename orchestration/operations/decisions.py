@@ -39,7 +39,8 @@ def _alone(decide: Callable[Concatenate[Home, Given], Made]) -> Callable[Concate
 
 def following() -> list[str]:
     """The assets that follow a decision."""
-    return ["verdict", "champion", "report", *(way.asset for way in WAYS_OF_SERVING.values()), "parity", "monitoring"]
+    ways = [way.asset for way in WAYS_OF_SERVING.values()]
+    return ["verdict", "champion", "report", "adapted_uncertainty", *ways, "parity", "monitoring"]
 
 
 @_alone

@@ -48,7 +48,7 @@ def test_a_month_is_its_local_month_and_every_row_of_it_is_scored(scorer: Scorer
     assert np.abs(found["probability"] - expected).max() < 1e-12
     assert set(found["model_digest"]) == {digest}
     assert set(found["model_version"]) == {1}
-    declared = scorer.spec.target.prediction_columns
+    declared = scorer.spec.prediction_columns
     assert tuple(found.columns) == (scorer.spec.features.entity, *scorer.spec.moments, *declared), "no name comes twice"
 
 

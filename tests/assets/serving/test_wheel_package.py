@@ -97,7 +97,7 @@ def test_it_brings_only_numpy_and_onnxruntime_and_is_small(
     assert names == {
         f"churn_model/{name}"
         for name in (
-            "__init__.py", "decisions.py", "embedded.py", "runtime.py", "py.typed", "promoted.json", "model/model.json",
+            "__init__.py", "decisions.py", "embedded.py", "runtime.py", "uncertainty.py", "py.typed", "promoted.json", "model/model.json",
             "model/model.onnx",
         )
     }  # fmt: skip

@@ -9,8 +9,10 @@ import pytest
 
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from orchestration import declarations
 from orchestration.operations.check import Checked, check
+from tests.models import snapshot_of
 from tests.shop import customers, product
 from tests.world import DEFS, changed, small_product
 
@@ -71,6 +73,18 @@ def test_a_file_with_other_columns_is_found(home: Home, tmp_path: Path) -> None:
     customers(60).rename(columns={"age": "years"}).to_csv(tmp_path / "customers.csv", index=False)
     (problem,) = check(home, spec, tmp_path).problems
     assert "the file lacks ['age'] and has undeclared ['years']" in problem
+
+
+def test_too_few_rows_for_a_coverage_are_found_once_rows_are_there(home: Home, tmp_path: Path) -> None:
+    """By the snapshot that was published last; a coverage that they are enough for is none."""
+    customers().to_csv(tmp_path / "customers.csv", index=False)
+    never = {"bootstrap_replicates": 100, "cross_fitted_below": 0}
+    asked = [product("spend", uncertainty={"coverage": share}, evaluation=never) for share in (0.9, 0.999)]
+    snapshot = snapshot_of(home, asked[0], customers())
+    write_json(home.snapshots / "spend" / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
+    assert check(home, asked[0], tmp_path).problems == []
+    (problem,) = check(home, asked[1], tmp_path).problems
+    assert "405 rows choose the width of its answers; a coverage of 0.999 needs at least 999" in problem
 
 
 def test_features_without_bounds_are_remarked(home: Home) -> None:
