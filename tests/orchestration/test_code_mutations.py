@@ -30,6 +30,9 @@ NO_CONTENT = {
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.arm_difference": "reads experiments in a replay",
     "assets.methods.betting": "reads experiments; nothing is made of it",
+    "assets.methods.daily_losses": "none of these products declares online learning",
+    "assets.methods.label_order": "none of these products declares online learning",
+    "assets.methods.online_linear": "none of these products declares online learning",
     "assets.methods.cost_model": "tells what stages cost; nothing is made of it",
     "assets.methods.inverse_propensity": "reads experiments; nothing is made of it",
     "assets.methods.linear_parts": "guesses for a new declaration",
@@ -70,6 +73,7 @@ NO_CONTENT = {
     "assets.storage.disk_errors": "sentences of errors",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.streaming": "checks and scores what arrives in folders of its own",
+    "assets.training.online_": "none of these products declares online learning",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }
 """The modules in no asset's code, by the beginning of their names, with the reason."""
