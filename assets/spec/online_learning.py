@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from assets.errors import SpecificationError
 from assets.spec.base import Declaration
+
+if TYPE_CHECKING:
+    from assets.spec.product import ProductSpec
 
 ESTIMATORS = {"logistic": "sklearn.linear_model.LogisticRegression", "linear": "sklearn.linear_model.LinearRegression"}
 """As what each model leaves, and must therefore be declared beside it."""
@@ -39,3 +43,43 @@ class OnlineLearningSpec(Declaration):
         if self.warmup_days and self.drift == "none":
             raise ValueError("has 'warmup_days', which only drift: adwin asks for. Remove it, or set drift: adwin")
         return self
+
+
+USUAL: dict[str, dict[str, Any]] = {"binary": {"model": "logistic"}, "regression": {"model": "linear", "rate": 0.001}}
+"""How a kind of target is learned where nothing is declared."""
+
+
+def online_of(spec: ProductSpec) -> OnlineLearningSpec:
+    """How a product's model learns online: as declared, or as its kind of target usually is.
+
+    Raises
+    ------
+    SpecificationError
+        If no online model fits the product.
+    """
+    declared: OnlineLearningSpec | None = getattr(getattr(spec.model, "learning", None), "online", None)
+    usual = USUAL.get(spec.kind)
+    if declared is None and usual is None:
+        raise SpecificationError(
+            f"{spec.name}: a {spec.kind} target has no online model. Such targets are: {', '.join(USUAL)}."
+        )
+    found = declared or OnlineLearningSpec.model_validate(usual)
+    if told := "; ".join(unfit(spec, found)):
+        raise SpecificationError(f"{spec.name}: cannot be learned online: {told}.")
+    return found
+
+
+def unfit(spec: ProductSpec, online: OnlineLearningSpec) -> list[str]:
+    """Why a product cannot be learned online, and what to do: nothing, where it can."""
+    told = []
+    if spec.target.known_at is None:
+        told.append(
+            "'target.known_at' is missing, but a row is learned when its label arrives: name the column with that moment"
+        )
+    if spec.features.event_time is None:
+        told.append("'features.event_time' is missing, so rows have no order of time: name the column")
+    if spec.kind != KINDS[online.model]:
+        fitting = next((model for model, kind in KINDS.items() if kind == spec.kind), None)
+        remedy = f"give {fitting}" if fitting else f"online models are for {' and '.join(KINDS.values())} targets"
+        told.append(f"'model' {online.model} is for a {KINDS[online.model]} target, not a {spec.kind} one: {remedy}")
+    return told
