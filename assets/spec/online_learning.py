@@ -57,7 +57,7 @@ def online_of(spec: ProductSpec) -> OnlineLearningSpec:
     SpecificationError
         If no online model fits the product.
     """
-    declared: OnlineLearningSpec | None = getattr(getattr(spec.model, "learning", None), "online", None)
+    declared = None if spec.model.learning is None else spec.model.learning.online
     usual = USUAL.get(spec.kind)
     if declared is None and usual is None:
         raise SpecificationError(

@@ -75,7 +75,7 @@ NO_CONTENT = {
     "assets.storage.disk_errors": "sentences of errors",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.streaming": "checks and scores what arrives in folders of its own",
-    "assets.training.online_": "none of these products declares online learning",
+    "assets.training.online": "none of these products declares online learning",
     "assets.training.transfer": "none of these products declares a way of learning",
     "assets.training.transfer_problems": "none of these products declares a way of learning",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",

@@ -57,7 +57,8 @@ def declared(name: str, **parts: Any) -> OnlineLearningSpec:
 
 def taught(spec: ProductSpec, rows: pd.DataFrame) -> LabelStream:
     """The rows as they are learned."""
-    frame = rows.assign(churned=rows["churned"] == "yes")
+    is_text = "churned" in rows and rows["churned"].dtype != bool
+    frame = rows.assign(churned=rows["churned"] == "yes") if is_text else rows
     return stream_of(spec, model_frame(spec, rows), LabelledRows("all", None, frame, {}, 0).labels(spec), rows)
 
 
