@@ -45,6 +45,11 @@ class OnlineLearningSpec(Declaration):
         return self
 
 
+def learns_online(spec: ProductSpec) -> bool:
+    """Whether a product declares online learning."""
+    return spec.model.learning is not None and spec.model.learning.online is not None
+
+
 USUAL: dict[str, dict[str, Any]] = {"binary": {"model": "logistic"}, "regression": {"model": "linear", "rate": 0.001}}
 """How a kind of target is learned where nothing is declared."""
 
@@ -57,7 +62,7 @@ def online_of(spec: ProductSpec) -> OnlineLearningSpec:
     SpecificationError
         If no online model fits the product.
     """
-    declared = None if spec.model.learning is None else spec.model.learning.online
+    declared = spec.model.learning.online if spec.model.learning is not None else None
     usual = USUAL.get(spec.kind)
     if declared is None and usual is None:
         raise SpecificationError(

@@ -16,6 +16,7 @@ from orchestration.definitions import defs
 GRAPH = defs.resolve_asset_graph()
 NO_CONTENT = {
     "assets.errors": "sentences of errors, and classes that tell them apart",
+    "assets.evaluation.prequential": "none of these products declares online learning",
     "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
     "assets.experiments.design": "designs experiments; nothing is made of it",
     "assets.experiments.labelled_history": "designs experiments; nothing is made of it",
