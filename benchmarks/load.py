@@ -40,7 +40,11 @@ LOG_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Contender:
-    """A server: how it is started, where it is asked what, when it is ready, and how long it is left alone then."""
+    """A server: how it is started, where it is asked what, when it is ready, and how long it is left alone then.
+
+    It is asked over so many connections at once. Each waits a while after an answer, by a uniform law of the mean that is
+    given; without one it is always busy.
+    """
 
     name: str
     command: list[str]
@@ -51,6 +55,8 @@ class Contender:
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     certificate: Path | None = None
     settle_seconds: float = 0.0
+    connections: int = CONNECTIONS
+    pause_ms: int = 0
 
     @property
     def url(self) -> str:
@@ -62,6 +68,8 @@ class Contender:
         body, script = scratch / "body", scratch / "post.lua"
         body.write_bytes(self.body)
         lines = [f"wrk.headers['{name}'] = '{value}'" for name, value in self.headers]
+        if self.pause_ms:
+            lines.append(f"function delay() return math.random(0, {2 * self.pause_ms}) end")
         script.write_text("\n".join(["wrk.method = 'POST'", f"wrk.body = io.open('{body}', 'rb'):read('*a')", *lines, ""]))
         return script
 
@@ -220,7 +228,7 @@ def running(contender: Contender) -> Iterator[int]:
 
 def _load(contender: Contender, scratch: Path, process: int) -> Loaded:
     script = str(contender.script(scratch))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", script, f"{contender.url}{contender.path}"]
+    command = ["wrk", "-t1", f"-c{contender.connections}", "--latency", "-s", script, f"{contender.url}{contender.path}"]
     subprocess.run([*command, "-d1"], check=True, capture_output=True)
     before = _processor_seconds(process)
     told = subprocess.run([*command, f"-d{SECONDS}"], check=True, capture_output=True, text=True).stdout

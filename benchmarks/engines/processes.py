@@ -28,7 +28,8 @@ class Ended:
     code : int
         Its exit code.
     seconds, processor : float
-        Wall seconds, and processor seconds of it and of all its children.
+        Wall seconds, and processor seconds of it and of all its children; of those that it did not wait for
+        (the Java of Spark), what was sampled.
     peak_mb : float
         The most that its processes held together in main memory that is their own, sampled.
     largest_mb : float
@@ -65,19 +66,21 @@ def ended(command: Sequence[str], folder: Path, variables: Mapping[str, str], *,
         command, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         together, largest, is_done = [0.0], [0.0], threading.Event()
-        looking = threading.Thread(target=_look, args=(process.pid, together, largest, is_done))
+        sampled: dict[int, float] = {}
+        looking = threading.Thread(target=_look, args=(process.pid, together, largest, sampled, is_done))
         looking.start()
         out = process.communicate()[0]
         is_done.set()
         looking.join()
     seconds, after = time.monotonic() - began, os.times()
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    waited = after.children_user + after.children_system - before.children_user - before.children_system
+    processor = max(waited, sum(sampled.values()))
     if process.returncode != 0 and not may_fail:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{out[-3000:]}")
     return Ended(process.returncode, seconds, processor, max(together), max(largest), out)
 
 
-def _look(pid: int, together: list[float], largest: list[float], is_done: threading.Event) -> None:
+def _look(pid: int, together: list[float], largest: list[float], sampled: dict[int, float], is_done: threading.Event) -> None:
     while not is_done.wait(PAUSE):
         own, resident = [], []
         try:
@@ -86,6 +89,8 @@ def _look(pid: int, together: list[float], largest: list[float], is_done: thread
                 memory = process.memory_full_info()
                 own.append(memory.uss)
                 resident.append(memory.rss)
+                times = process.cpu_times()
+                sampled[process.pid] = times.user + times.system
         except psutil.Error:
             continue
         together.append(sum(own) / 1e6)
