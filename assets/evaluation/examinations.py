@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assets.evaluation import evaluation, explanations, latency_and_size, leakage, robustness, uncertainty
+from assets.evaluation import evaluation, explanations, latency_and_size, leakage, prequential, robustness, uncertainty
 from assets.evaluation.evidence import Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot
@@ -12,7 +12,10 @@ from assets.storage.home import Home
 
 EXAMINATIONS = Registry(
     "EXAMINATIONS",
-    [module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size, uncertainty)],
+    [
+        module.EXAMINATION
+        for module in (evaluation, leakage, robustness, explanations, latency_and_size, uncertainty, prequential)
+    ],
 )
 """By name, in the order in which they are shown."""
 

@@ -19,6 +19,7 @@ from assets.promotion import champion_challenger
 from assets.promotion.error_budget import level_of
 from assets.promotion.gate_rules import rules_of
 from assets.promotion.ledger_state import Standing
+from assets.promotion.prequential_rule import RULE, prequential
 from assets.promotion.verdicts import Verdict
 from assets.registries import registry
 from assets.spec import ProductSpec
@@ -72,6 +73,7 @@ def judge(
     rival = _rival(case, standing.champion_digest, champion)
     level = _level(home, case, standing) if isinstance(rival, champion_challenger.Rival) and champion is not None else None
     findings += _compared(case, records, standing.champion_digest, rival, level)
+    findings += prequential(case, rival, evidence.get(RULE), TOLERATED_COST) if RULE in rules_of(spec) else []
     findings += _unasked(findings, list(rules_of(spec)))
     findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}

@@ -16,6 +16,7 @@ from assets.promotion.uncertainty_rule import uncertainty
 from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.spec.gates import Leveled
+from assets.spec.online_learning import learns_online
 from assets.training.uncertainty import coverage_of
 
 LEAST_KEPT_WHEN_SERVED = 0.5
@@ -279,6 +280,12 @@ GATE_RULES = Registry(
             "champion",
             "Metric and money are surely better than the champion's, on the same rows and draws.",
             declared_in="promotion",
+        ),
+        GateRule(
+            "prequential",
+            "An online model that goes on learning through the test rows costs no more than the champion, on the same rows.",
+            declared_in="promotion",
+            applies=learns_online,
         ),
     ),
 )

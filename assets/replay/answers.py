@@ -168,7 +168,6 @@ def answered(replay: Replay, step: int, snapshot: Snapshot, served: Sequence[Ser
 
 
 def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> dict[str, Any]:
-    spec, kind = replay.spec, KINDS[replay.spec.kind]
     came = outcomes(replay, replay.history, served[0].start, served[-1].end)
     parts: list[tuple[ScoredRows, np.ndarray[Any, np.dtype[np.bool_]]]] = []
     arms: dict[str, Any] = {}
@@ -187,6 +186,14 @@ def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> d
             CONTROL: _arm(rows, other, ~treated),
             TREATMENT: _arm(other, rows, treated),
         }
+    return came_to(replay, parts, arms)
+
+
+def came_to(
+    replay: Replay, parts: Sequence[tuple[ScoredRows, np.ndarray[Any, np.dtype[np.bool_]]]], arms: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What scored rows, of each part those that are chosen, came to; see `answered`."""
+    spec, kind = replay.spec, KINDS[replay.spec.kind]
     kept = [(rows, chosen & ~np.isnan(rows.labels)) for rows, chosen in parts]
     totals: dict[str, float] = {}
     for rows, chosen in kept:
@@ -198,7 +205,7 @@ def _answered(replay: Replay, snapshot: Snapshot, served: Sequence[Served]) -> d
         "labelled": sum(int(chosen.sum()) for _, chosen in kept),
         "days": dict(sorted(totals.items())),
         "metric": None,
-        "arms": arms,
+        "arms": arms or {},
     }
     labels = np.concatenate([np.zeros(0), *(rows.labels[chosen] for rows, chosen in kept)])
     if len(np.unique(labels)) > 1:

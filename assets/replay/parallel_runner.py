@@ -17,8 +17,10 @@ from assets.errors import HomeError
 from assets.processes import settings
 from assets.replay import shared_results
 from assets.replay.history import landed, prepare
-from assets.replay.policy_runner import Player, played_steps
-from assets.replay.settings import Policy, Replay
+from assets.replay.online_runner import player
+from assets.replay.policies import Policy
+from assets.replay.policy_runner import played_steps
+from assets.replay.settings import Replay
 from assets.storage.locks import exclusive
 
 POLL_SECONDS = 0.5
@@ -117,7 +119,7 @@ def _prepared(replay: Replay, step: int) -> None:
 def _played(replay: Replay, policy: Policy) -> None:
     # who was started by a command that was killed may be at it still
     with exclusive(replay.folder / "policies" / f"{policy.folder}.lock"):
-        Player(replay, policy).play()
+        player(replay, policy).play()
 
 
 def _trains_always(policy: Policy) -> bool:

@@ -22,7 +22,8 @@ from assets.replay.answers import Served, answered
 from assets.replay.experiment_arms import Trial
 from assets.replay.history import landed
 from assets.replay.once import once
-from assets.replay.settings import Policy, Replay
+from assets.replay.policies import Policy
+from assets.replay.settings import Replay
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from assets.spec.base import Declaration, Name
+from assets.spec.online_learning import OnlineLearningSpec
 
 
 class OnnxFileSpec(Declaration):
@@ -48,6 +49,8 @@ class LearningSpec(Declaration):
 
     transfer: TransferSpec | None = Field(default=None, examples=[{"from": "delay_elsewhere", "how": "refit"}])
     """Declare transfer learning; see docs/learning.md."""
+    online: OnlineLearningSpec | None = Field(default=None, examples=[{"model": "logistic", "rate": 0.01}])
+    """Declare online learning; see docs/learning.md."""
 
     @model_validator(mode="after")
     def _is_one_way(self) -> LearningSpec:

@@ -119,6 +119,11 @@ class Home:
         return self.root / "tuning"
 
     @property
+    def learning(self) -> Path:
+        """Checkpoints of online learners, by product: where the next training goes on."""
+        return self.root / "learning"
+
+    @property
     def reports(self) -> Path:
         """Evaluations and verdicts, by product."""
         return self.root / "reports"

@@ -43,6 +43,9 @@ KINDS = {
     "online/*": Kind("the features that a service looks up by key", AGAIN.replace("1", "2")),
     "models/*": Kind("what is served, and every figure of this model", f"{BACKUP}, or roll back to another version"),
     "tuning/*": Kind("the parameters that a search found", AGAIN.replace("1", "2")),
+    "learning/*": Kind(
+        "the state that online learning goes on from", "delete {2} and run `loopline run`: all is learned again"
+    ),
     "reports/*/parity.json": Kind("the proof that all ways of serving agree", "delete bentos/champions and run `loopline run`"),
     "reports/*/report.html": Kind("a page that people read", AGAIN.replace("1", "4")),
     "reports/*": Kind("the evidence of a verdict", f"{BACKUP}, or delete {{3}} and run `loopline run`: it is judged anew"),

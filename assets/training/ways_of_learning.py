@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from assets.registries import Registry
+from assets.training.online import ONLINE
 from assets.training.transfer import TRANSFER
 
-WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER,))
+WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER, ONLINE))
 """By name, as `model.learning` declares one."""

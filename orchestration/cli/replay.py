@@ -21,7 +21,7 @@ FIVE = "never,monthly,on_drift,on_performance,always"
 @click.option(
     "--step", type=click.Choice(["week", "month"]), default="week", show_default=True, help="How often all is looked at."
 )
-@click.option("--policies", default=FIVE, show_default=True, help="Who is compared; also experiment, and declared.")
+@click.option("--policies", default=FIVE, show_default=True, help="Who is compared; also online, experiment and declared.")
 @click.option(
     "--sweep", "sweeps", multiple=True, metavar="PATH=V1,V2", help="Play with each value, such as drift.floor=0.1,0.2."
 )

@@ -16,6 +16,7 @@ from orchestration.definitions import defs
 GRAPH = defs.resolve_asset_graph()
 NO_CONTENT = {
     "assets.errors": "sentences of errors, and classes that tell them apart",
+    "assets.evaluation.prequential": "none of these products declares online learning",
     "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
     "assets.experiments.design": "designs experiments; nothing is made of it",
     "assets.experiments.labelled_history": "designs experiments; nothing is made of it",
@@ -31,6 +32,9 @@ NO_CONTENT = {
     "assets.ingestion.stream_consumer": "writes files of a source; the landing knows them by their digests",
     "assets.methods.arm_difference": "reads experiments in a replay",
     "assets.methods.betting": "reads experiments; nothing is made of it",
+    "assets.methods.daily_losses": "none of these products declares online learning",
+    "assets.methods.label_order": "none of these products declares online learning",
+    "assets.methods.online_linear": "none of these products declares online learning",
     "assets.methods.cost_model": "tells what stages cost; nothing is made of it",
     "assets.methods.inverse_propensity": "reads experiments; nothing is made of it",
     "assets.methods.density_ratio": "none of these products declares a way of learning",
@@ -77,6 +81,7 @@ NO_CONTENT = {
     "assets.streaming": "checks and scores what arrives in folders of its own",
     "assets.training.offset_trees": "none of these products declares a way of learning",
     "assets.training.source_learners": "none of these products declares a way of learning",
+    "assets.training.online": "none of these products declares online learning",
     "assets.training.transfer": "none of these products declares a way of learning",
     "assets.training.transfer_problems": "none of these products declares a way of learning",
     "assets.training.transfer_source": "none of these products declares a way of learning",

@@ -8,10 +8,11 @@ from pathlib import Path
 import dagster as dg
 
 import assets
-from assets.evaluation.examinations import EXAMINATIONS
-from assets.promotion.gate_rules import GATE_RULES
+from assets.evaluation.examinations import EXAMINATIONS, examinations_of
+from assets.promotion.gate_rules import rules_of
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from orchestration import declarations
+from orchestration.declarations import products
 from orchestration.definitions import defs
 from orchestration.staleness import waves
 from orchestration.staleness.plan import declared_in, product_names
@@ -96,9 +97,10 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
 
 
 def test_what_a_training_makes_are_assets_of_every_product() -> None:
-    """A renamed one would be run by the schedule. Only a product that declares a search has a tuning."""
+    """A renamed one would be run by the schedule. Only a product that declares a search has a tuning, and so on."""
     for product in PRODUCTS:
-        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in waves.trained() - {"tuning"})
+        others = {"tuning", *EXAMINATIONS} - set(examinations_of(products(product)[0][0]))
+        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in waves.trained() - others)
 
 
 def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
@@ -117,7 +119,9 @@ def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     checks = {check for key in GRAPH.toposorted_asset_keys for check in GRAPH.get(key).check_keys}
     alarms = {check for check in checks if check.asset_key.path[-1] in WARNING}
     gates = {check for check in checks if check.asset_key.path[-1] == "verdict"}
-    assert {check.name for check in gates} == set(GATE_RULES)
+    assert {(check.asset_key.path[0], check.name) for check in gates} == {
+        (name, rule) for name in PRODUCTS for rule in rules_of(products(name)[0][0])
+    }
     assert len(checks - gates) >= 30
     assert all(GRAPH.get(check).blocking for check in checks - gates - alarms)
     assert not any(GRAPH.get(check).blocking for check in gates | alarms)
