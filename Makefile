@@ -138,6 +138,10 @@ bench-verify: .venv/dev.stamp ## Verify a home after each step of a year, for do
 bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about a minute, and the reports of 10 million rows; ARGS="canary" takes one section)
 	@$(BIN)/python -m benchmarks.experiments $(ARGS)
 
+.PHONY: bench-learning
+bench-learning: .venv/dev.stamp ## Measure ways of learning, for docs/measured/learning.md (ARGS="transfer" takes one section)
+	@$(BIN)/python -m benchmarks.learning $(ARGS)
+
 .PHONY: bench-stores
 bench-stores: .venv/dev.stamp ## Kill, race and time homes in a real S3 server, for docs/measured/stores.md (about 15 minutes)
 	@$(BIN)/python -m benchmarks.stores $(ARGS)

@@ -25,6 +25,7 @@ REGISTRIES = {
     "FILE_FORMATS": "assets.ingestion.file_formats",
     "WAYS_OF_SERVING": "assets.serving.ways_of_serving",
     "RETRAINING_TRIGGERS": "assets.monitoring.retraining_triggers",
+    "WAYS_OF_LEARNING": "assets.training.ways_of_learning",
 }
 """Where each registry stands."""
 

@@ -81,7 +81,7 @@ BY_TIME = {"by": "time", "train": 0.6, "validation": 0.2, "test": 0.2}
 AT_RANDOM = {"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2}
 
 
-def product(name: str, **parts: Any) -> ProductSpec:
+def product(name: str, /, **parts: Any) -> ProductSpec:
     """One of the three products over `customers.csv`, some of its parts replaced."""
     kind = KINDS[name]
     declared = {

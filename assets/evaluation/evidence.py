@@ -26,6 +26,8 @@ from assets.storage import manifest
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.training.learning import learner_of, sources_in
+from assets.training.way_of_learning import Learner
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
@@ -55,12 +57,15 @@ class Case:
         The declaration, the snapshot, and the model as it is served.
     parts : dict of LabelledRows
         ``train``, ``validate`` and ``test``.
+    home : Home
+        Where the model lies.
     """
 
     spec: ProductSpec
     snapshot: Snapshot
     model: Model
     parts: dict[str, LabelledRows] = field(repr=False)
+    home: Home = field(repr=False)
 
     @classmethod
     def load(cls, home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Case:
@@ -79,7 +84,7 @@ class Case:
                 f"{spec.name}: model {model_digest[:12]} was trained on other features, or another kind of target, than are "
                 "declared now, so nothing can be found out about it. Declare those again, or train anew."
             )
-        return cls(spec, snapshot, model, labelled(spec, read(snapshot)))
+        return cls(spec, snapshot, model, labelled(spec, read(snapshot)), home)
 
     @property
     def sign(self) -> float:
@@ -91,6 +96,10 @@ class Case:
         """The rows that the model was fitted on: those of training, or of validation too."""
         parts = [self.parts[name] for name in self.model.signature["fitted_on"]]
         return parts[0] if len(parts) == 1 else joined(parts, "fitted")
+
+    def learner(self) -> Learner:
+        """Who learns other rows as the model was learnt, from the very same sources."""
+        return learner_of(self.home, self.spec, sources_in(self.model.signature))
 
     @property
     def has_learnt_validation(self) -> bool:

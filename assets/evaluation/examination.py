@@ -34,6 +34,8 @@ class Examination:
         The gate whose settings it reads.
     plots : str, optional
         The file of its plots beside the record: SVG by title.
+    applies : callable
+        Whether it looks at models of a product; at those of every one unless it is said otherwise.
     """
 
     name: str
@@ -44,3 +46,4 @@ class Examination:
     reads: frozenset[str] = frozenset()
     gate: str | None = None
     plots: str | None = None
+    applies: Callable[[ProductSpec], bool] = lambda _: True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assets.evaluation import evaluation, explanations, latency_and_size, leakage, robustness
 from assets.evaluation.evidence import Evidence
+from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot
 from assets.registries import Registry
 from assets.spec import ProductSpec
@@ -15,6 +16,11 @@ EXAMINATIONS = Registry(
 """By name, in the order in which they are shown."""
 
 
+def examinations_of(spec: ProductSpec) -> dict[str, Examination]:
+    """Those that look at models of a product, by name."""
+    return {name: examination for name, examination in EXAMINATIONS.items() if examination.applies(spec)}
+
+
 def examined(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> dict[str, Evidence]:
     """All that can be found out about a model on a snapshot, as it is declared now."""
-    return {name: examination.look(home, spec, snapshot, model_digest) for name, examination in EXAMINATIONS.items()}
+    return {name: examination.look(home, spec, snapshot, model_digest) for name, examination in examinations_of(spec).items()}

@@ -95,7 +95,7 @@ def tested(case: Case) -> JudgedRows:
 def _cross_fitted(case: Case) -> JudgedRows:
     """All rows that a fold left out, answered by the models of the folds."""
     kind, spec = KINDS[case.spec.kind], case.spec
-    found = cross_fitting.cross_fit(spec, case.parts)
+    found = cross_fitting.cross_fit(spec, case.parts, case.learner())
     squared = (kind.squared_calibration(found.labels, item.outputs) for item in found.repeats)
     known = [item for item in squared if item is not None]
     return JudgedRows(

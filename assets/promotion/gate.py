@@ -7,7 +7,7 @@ watched. What a person accepted refuses no longer. The verdict is a record; acti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from assets.evaluation.findings import Basis, Finding
 from assets.features.snapshots import Snapshot
 from assets.promotion import champion_challenger
 from assets.promotion.error_budget import level_of
-from assets.promotion.gate_rules import GATE_RULES
+from assets.promotion.gate_rules import rules_of
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
 from assets.registries import registry
@@ -68,11 +68,11 @@ def judge(
     findings = [_same_rows(case, records), _may_stand(challenger_digest, standing, by_hand=by_hand)]
     champion = _runnable(home, spec, standing.champion_digest)
     known = records | (_known_of_champion(home, spec, standing) if champion else {})
-    findings += [finding for rule in GATE_RULES.values() if rule.findings for finding in rule.findings(spec, known)]
+    findings += [finding for rule in rules_of(spec).values() if rule.findings for finding in rule.findings(spec, known)]
     rival = _rival(case, standing.champion_digest, champion)
     level = _level(home, case, standing) if isinstance(rival, champion_challenger.Rival) and champion is not None else None
     findings += _compared(case, records, standing.champion_digest, rival, level)
-    findings += _unasked(findings)
+    findings += _unasked(findings, list(rules_of(spec)))
     findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}
     return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings), level)
@@ -80,7 +80,8 @@ def judge(
 
 def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
     """All evidence is there, of this model, on these rows."""
-    missing = [stage for stage in registry("EXAMINATIONS") if stage not in records]
+    asked = [name for name, examination in registry("EXAMINATIONS").items() if examination.applies(case.spec)]
+    missing = [stage for stage in asked if stage not in records]
     wanted = {
         "model_digest": case.model.digest,
         "snapshot_digest": case.snapshot.digest,
@@ -97,13 +98,13 @@ def _same_rows(case: Case, records: Mapping[str, Mapping[str, Any]]) -> Finding:
     return Finding("evidence", requirement, "; ".join(told + other) or f"{len(records)} records are", not missing and not other)
 
 
-def _unasked(findings: list[Finding]) -> Iterator[Finding]:
+def _unasked(findings: list[Finding], rules: Sequence[str]) -> Iterator[Finding]:
     """A rule that finds nothing is missing evidence, and so a refusal; a finding of no rule would be shown by no check."""
     found = {finding.gate for finding in findings}
-    for name in GATE_RULES:
+    for name in rules:
         if name not in found:
             yield Finding(name, f"the gate rule '{name}' is answered", "it found nothing", passed=False)
-    for name in sorted(found.difference(GATE_RULES)):
+    for name in sorted(found.difference(rules)):
         yield Finding(name, "a finding carries the name of its gate rule", f"there is no gate rule '{name}'", passed=False)
 
 

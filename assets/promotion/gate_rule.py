@@ -35,6 +35,8 @@ class GateRule:
         The parts of the declaration that it reads, beside those that every rule may read.
     distributions : tuple of str
         The libraries that it rests on.
+    applies : callable
+        Whether it asks something of models of a product; of those of every one unless it is said otherwise.
     """
 
     name: str
@@ -45,6 +47,7 @@ class GateRule:
     phase: str = "4 Evaluation"
     reads: frozenset[str] = frozenset()
     distributions: tuple[str, ...] = ()
+    applies: Callable[[ProductSpec], bool] = lambda _: True
 
     @property
     def declared(self) -> str:

@@ -271,3 +271,8 @@ GATE_RULES = Registry(
     ),
 )
 """All that the gate asks of a challenger, in the order in which it is shown."""
+
+
+def rules_of(spec: ProductSpec) -> dict[str, GateRule]:
+    """Those that ask something of models of a product, by name."""
+    return {name: rule for name, rule in GATE_RULES.items() if rule.applies(spec)}

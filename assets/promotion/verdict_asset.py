@@ -9,7 +9,7 @@ from assets.evaluation import evidence
 from assets.evaluation.findings import Finding
 from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, verdicts
-from assets.promotion.gate_rules import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES, rules_of
 from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, Link, Markdown
 from assets.storage.home import Home
@@ -45,7 +45,7 @@ def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:
         "record": path,
         "page": Link(home.relative(path.with_suffix(".html"))),
     }
-    return AssetResult(verdict.digest, figures, path, [_check(verdict, name) for name in GATE_RULES])
+    return AssetResult(verdict.digest, figures, path, [_check(verdict, name) for name in rules_of(spec)])
 
 
 def _check(verdict: verdicts.Verdict, name: str) -> CheckResult:

@@ -12,7 +12,7 @@ from typing import Any
 from assets.errors import DataError
 from assets.evaluation import evidence
 from assets.evaluation.evidence import Evidence
-from assets.evaluation.examinations import EXAMINATIONS
+from assets.evaluation.examinations import examinations_of
 from assets.features.snapshots import Snapshot
 from assets.promotion import error_budget, gate, verdicts
 from assets.promotion.ledger_state import Standing
@@ -61,7 +61,7 @@ def evidence_of(replay: Replay, snapshot: Snapshot, digest: str) -> dict[str, Ev
         known = evidence.found(replay.shared, replay.spec.name, digest, snapshot.digest)
         return {
             name: known.get(name) or examination.look(replay.shared, replay.spec, snapshot, digest)
-            for name, examination in EXAMINATIONS.items()
+            for name, examination in examinations_of(replay.spec).items()
         }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, Month, Name
+from assets.spec.ways_of_learning import LearningSpec
 
 Positive = Annotated[float, Field(gt=0)]
 COPIES = "group of copies"
@@ -95,10 +96,22 @@ class ModelSpec(Declaration):
         default=(), strict=False, examples=[[{"estimator": "sklearn.linear_model.LogisticRegression"}]]
     )
     """List other estimators; the one that does best in the deciding metric on rows it was not fitted on becomes the model."""
+    learning: LearningSpec | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        examples=[{"transfer": {"from": "delay_elsewhere", "how": "weights"}}],
+    )
+    """Declare another way of learning; left out, the estimator is fitted on the product's own rows. See docs/learning.md."""
 
     @model_validator(mode="after")
     def _splits_stay_numeric(self) -> ModelSpec:
         _require_numeric_splits(self.parameters)
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_learns_one_estimator(self) -> ModelSpec:
+        if self.learning is not None and self.alternatives:
+            raise ValueError(f"declares both 'learning.{self.learning.way}' and 'alternatives'. Remove one of them")
         return self
 
     @property

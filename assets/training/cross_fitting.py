@@ -23,7 +23,9 @@ from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.training.candidate_race import still_running
 from assets.training.candidates import choose, is_known, outputs_of_scores, raw_outputs
-from assets.training.estimators import candidates, fit, model_frame, threads_for
+from assets.training.estimators import candidates, model_frame, threads_for
+from assets.training.learning import plainly
+from assets.training.way_of_learning import Learner
 from bentos.decisions import decide
 
 FOLDS, REPEATS = 5, 2
@@ -82,7 +84,11 @@ def is_wanted(spec: ProductSpec, parts: Sequence[LabelledRows]) -> bool:
 
 
 def out_of_fold(
-    spec: ProductSpec, rows: LabelledRows, folds: Sequence[Fold], among: Sequence[int] | None = None
+    spec: ProductSpec,
+    rows: LabelledRows,
+    folds: Sequence[Fold],
+    learn: Learner = plainly,
+    among: Sequence[int] | None = None,
 ) -> tuple[Array, ...]:
     """What each candidate says of each row by the fold that it was left out of; NaN for rows of no fold.
 
@@ -90,6 +96,8 @@ def out_of_fold(
     ----------
     spec, rows, folds
         The declaration, the labelled rows, and how they are dealt.
+    learn : callable
+        Who learns from a fold's training rows (`assets.training.learning.learner_of`).
     among : sequence of int, optional
         The candidates that take part; the others, and those that leave the race, have NaN from then on.
     """
@@ -101,8 +109,9 @@ def out_of_fold(
     with threads_for(frame):
         for number, fold in enumerate(folds, start=1):
             for place in running:
-                fitted = fit(declared[place], frame.iloc[fold.train], labels[fold.train])
-                found[place][fold.test] = raw_outputs(spec, fitted, frame.iloc[fold.test])
+                taught = rows.rows.iloc[fold.train]
+                learnt = learn(declared[place], frame.iloc[fold.train], labels[fold.train], taught)
+                found[place][fold.test] = raw_outputs(spec, learnt.fitted, frame.iloc[fold.test])
             if spec.split.by == "random" and number < len(folds):
                 known = np.concatenate([done.test for done in folds[:number]])
                 running = still_running(spec, labels[known], [given[known] for given in found], clusters[known], running)
@@ -137,7 +146,7 @@ def _usable(spec: ProductSpec, rows: LabelledRows, seed: int) -> list[Fold]:
     return [fold for fold in folds if len(fold.test) and len(fold.train) >= FEWEST and len(np.unique(labels[fold.train])) > 1]
 
 
-def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitted:
+def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows], learn: Learner = plainly) -> CrossFitted:
     """Judge a declaration by all its labelled rows.
 
     Each fold's candidate, scaling and decision rule are chosen on the other folds' answers; in order of time on those of
@@ -150,7 +159,7 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> CrossFitt
     repeats, taught = [], KINDS[spec.kind].indicators(labels, len(spec.target.classes or ()))
     for number in range(1 if in_time else REPEATS):
         folds = folds_of(spec, rows, spec.model.seed + number)
-        scores = out_of_fold(spec, rows, folds, among)
+        scores = out_of_fold(spec, rows, folds, learn, among)
         asked = np.concatenate([fold.test for fold in folds])
         among = [place for place, given in enumerate(scores) if is_known(given[asked]).all()]
         repeats.append(_answers(spec, labels, clusters, [scores[place] for place in among], folds, in_time=in_time))

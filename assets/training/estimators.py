@@ -135,7 +135,7 @@ def pipeline(spec: ProductSpec, columns: list[str], labels: Any = ()) -> Any:
     return Pipeline([("columns", encoding(spec, last, columns, labels)), ("estimator", last)])
 
 
-def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
+def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any, weights: Any = None) -> Any:
     """Fit the encoder and the estimator as one pipeline.
 
     A feature without any value in these rows takes no part: some estimators fail on it, and none can learn from it.
@@ -148,6 +148,8 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
         From `model_frame`; its columns may be a subset of the declared features.
     labels : array-like of shape (n_samples,)
         0 or 1, class numbers, or values.
+    weights : array-like of shape (n_samples,), optional
+        How much each row counts; all alike where they are left out.
 
     Returns
     -------
@@ -165,7 +167,8 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any) -> Any:
     with threads_for(frame), warnings.catch_warnings():
         if spec.model.categories == "target_means":  # some of its folds lack a rare class, which is fine
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return pipeline(spec, columns, labels).fit(frame, labels)
+        weighted = {} if weights is None else {"estimator__sample_weight": weights}
+        return pipeline(spec, columns, labels).fit(frame, labels, **weighted)
 
 
 def _require_squares(spec: ProductSpec, frame: pd.DataFrame) -> None:

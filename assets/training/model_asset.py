@@ -8,11 +8,13 @@ from assets.spec import ProductSpec
 from assets.storage.asset_result import ROWS, AssetResult
 from assets.storage.home import Home
 from assets.training import training, tuning
+from assets.training.way_of_learning import Sources
 
 
-def train_model(home: Home, spec: ProductSpec) -> AssetResult:
-    """Train on the current snapshot."""
-    trained = COMPUTE_PROCESS.ask(training.train, home, tuning.applied(home, spec), snapshots.current(home, spec.name))
+def train_model(home: Home, spec: ProductSpec, sources: Sources | None = None) -> AssetResult:
+    """Train on the current snapshot, from the champions of other products where the way of learning asks for them."""
+    snapshot = snapshots.current(home, spec.name)
+    trained = COMPUTE_PROCESS.ask(training.train, home, tuning.applied(home, spec), snapshot, sources)
     figures = {
         ROWS: trained.train_rows,
         "validation_rows": trained.validate_rows,
@@ -23,6 +25,7 @@ def train_model(home: Home, spec: ProductSpec) -> AssetResult:
         "digest": trained.digest,
         **{f"unlabelled_{reason}": count for reason, count in trained.unlabelled.items()},
         **_absent_classes(home, spec),
+        **{f"learning_{name}": value for name, value in trained.learning.items()},
     }
     return AssetResult(trained.digest, figures, trained.folder / "model.onnx")
 

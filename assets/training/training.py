@@ -23,7 +23,9 @@ from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training import cross_fitting, onnx_export
 from assets.training.candidates import Choice, choose, raw_outputs
-from assets.training.estimators import candidates, fit, model_frame, outputs_of, trusted_types
+from assets.training.estimators import candidates, model_frame, outputs_of, trusted_types
+from assets.training.learning import learner_of, signed
+from assets.training.way_of_learning import Learner, Learnt, Sources
 from bentos.runtime import FORMAT, Model, as_text, is_missing, model_digest
 
 if TYPE_CHECKING:
@@ -50,12 +52,13 @@ class Trained:
     late_labels: int
     unlabelled: dict[str, int]
     largest_onnx_difference: float
+    learning: dict[str, Any]
 
 
-def train(home: Home, spec: ProductSpec, snapshot: Snapshot) -> Trained:
-    """Fit, calibrate, convert, compare, choose the decision rule and publish.
+def train(home: Home, spec: ProductSpec, snapshot: Snapshot, sources: Sources | None = None) -> Trained:
+    """Learn, calibrate, convert, compare, choose the decision rule and publish.
 
-    The same specification and snapshot give the same digest.
+    The same specification, snapshot and sources give the same digest.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def train(home: Home, spec: ProductSpec, snapshot: Snapshot) -> Trained:
         If the estimator cannot be built from its parameters, or does not convert.
     """
     parts = labelled(spec, read(snapshot))
-    return train_on(home, spec, snapshot, parts["train"], parts["validate"], following=parts["test"])
+    return train_on(home, spec, snapshot, parts["train"], parts["validate"], following=parts["test"], sources=sources)
 
 
 def train_on(
@@ -76,6 +79,7 @@ def train_on(
     validate_part: LabelledRows,
     *,
     following: LabelledRows | None = None,
+    sources: Sources | None = None,
 ) -> Trained:
     """Train on these rows, whichever they are; the model's signature says which they were.
 
@@ -85,10 +89,14 @@ def train_on(
     is_small = cross_fitting.is_wanted(spec, (train_part, validate_part))
     is_of_both = is_small or spec.model.refit
     learnt = joined((train_part, validate_part), "fitted") if is_of_both else train_part
-    fitted, choice = _by_cross_fitting(spec, learnt) if is_small else _by_validation(spec, train_part, validate_part)
+    learn = learner_of(home, spec, sources)
+    made, choice = (
+        _by_cross_fitting(spec, learnt, learn) if is_small else _by_validation(spec, train_part, validate_part, learn)
+    )
     chosen = candidates(spec)[choice.place]
-    if is_of_both:
-        fitted = fit(chosen, model_frame(spec, learnt.rows), learnt.labels(spec))
+    if made is None or is_of_both:
+        made = learn(chosen, model_frame(spec, learnt.rows), learnt.labels(spec), learnt.rows)
+    fitted = made.fitted
     asked, scaling = model_frame(spec, validate_part.rows), choice.scaling
 
     with draft_folder(home) as scratch:
@@ -101,6 +109,7 @@ def train_on(
             "candidates": _candidates(spec, choice),
             "fitted_on": ["train", "validate"] if is_of_both else ["train"],
             "is_cross_fitted": is_small,
+            **signed(spec, made, sources),
         }
         if is_of_both and following is not None and following.window is not None:
             signature["windows"]["test"] = following.span
@@ -135,23 +144,26 @@ def train_on(
         train_part.late_labels + validate_part.late_labels,
         train_part.unlabelled,
         difference,
+        made.figures,
     )
 
 
-def _by_validation(spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows) -> tuple[Any, Choice]:
+def _by_validation(
+    spec: ProductSpec, train_part: LabelledRows, validate_part: LabelledRows, learn: Learner
+) -> tuple[Learnt, Choice]:
     """Fit each candidate on the training rows, and choose on the validation rows; the chosen one as it was fitted for that."""
     frame, labels = model_frame(spec, train_part.rows), train_part.labels(spec)
-    fitted = [fit(candidate, frame, labels) for candidate in candidates(spec)]
+    learnt = [learn(candidate, frame, labels, train_part.rows) for candidate in candidates(spec)]
     asked = model_frame(spec, validate_part.rows)
-    scores = [raw_outputs(spec, item, asked) for item in fitted]
+    scores = [raw_outputs(spec, item.fitted, asked) for item in learnt]
     choice = choose(spec, validate_part.labels(spec), scores, validate_part.clusters(spec))
-    return fitted[choice.place], choice
+    return learnt[choice.place], choice
 
 
-def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows) -> tuple[None, Choice]:
+def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows, learn: Learner) -> tuple[None, Choice]:
     """Choose on what models of other folds say of training and validation rows; none of them is kept."""
     folds = cross_fitting.folds_of(spec, rows, spec.model.seed)
-    scores = cross_fitting.out_of_fold(spec, rows, folds)
+    scores = cross_fitting.out_of_fold(spec, rows, folds, learn)
     judged = np.concatenate([fold.test for fold in folds])
     labels = rows.labels(spec)
     clusters = np.unique(rows.clusters(spec)[judged], return_inverse=True)[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from assets.training.candidates import deciding_metric
-from assets.training.estimators import fit, model_frame, outputs_of, pipeline
+from assets.training.estimators import model_frame, outputs_of, pipeline
+from assets.training.learning import learner_of
+from assets.training.way_of_learning import Learner, Sources
 
 if TYPE_CHECKING:
     import optuna
@@ -73,6 +75,7 @@ def tune(
     declared_settings: Settings,
     snapshot_with: Callable[[Settings], Snapshot],
     show: Callable[[str, list[Trial]], None],
+    sources: Sources | None = None,
 ) -> Tuned:
     """Search, or go on searching, until the budget is spent.
 
@@ -88,6 +91,8 @@ def tune(
         Gives the snapshot with other values of them.
     show : callable
         Called after each trial with the study's name and all finished trials.
+    sources : mapping of str to str, optional
+        By product, the digest of the champion to learn from.
 
     Raises
     ------
@@ -98,11 +103,12 @@ def tune(
 
     assert spec.tune is not None  # noqa: S101 - for the type checker: only such products have this stage
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    name = value_digest([snapshot.digest, spec.model_dump(mode="json", include=SEARCHED_OF)])[:16]
+    learn, named = learner_of(home, spec, sources), [snapshot.digest, spec.model_dump(mode="json", include=SEARCHED_OF)]
+    name = value_digest([*named, sources] if sources else named)[:16]
     folder = home.tuning / spec.name
     folder.mkdir(parents=True, exist_ok=True)
     study = _study(spec, name, folder)
-    cache: dict[str, Any] = {value_digest(dict(declared_settings)): _prepared(spec, snapshot)}
+    cache = {value_digest(dict(declared_settings)): _prepared(spec, snapshot)}
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(_declared_point(spec, declared_settings))
     while _budget_left(spec, study):
@@ -113,7 +119,7 @@ def tune(
         if key not in cache:
             cache[key] = _prepared(spec, snapshot_with(settings))
         try:
-            folds = _fold_values(spec, parameters, *cache[key])
+            folds = _fold_values(spec, parameters, learn, cache[key])
         except (ValueError, FloatingPointError) as error:
             asked.set_user_attr("error", str(error)[:500])
             study.tell(asked, state=optuna.trial.TrialState.FAIL)
@@ -222,8 +228,17 @@ def _lies_within(item: RangeSpec, value: Any) -> bool:
     return isinstance(value, (int, float)) and float(item.low or 0) <= value <= float(item.high or 0)
 
 
-def _prepared(spec: ProductSpec, snapshot: Snapshot) -> tuple[Any, Any, list[Fold]]:
-    """Frame, labels and folds of the training and validation rows."""
+class _Searched(NamedTuple):
+    """The training and validation rows, as the snapshot holds them and as the model sees them."""
+
+    rows: Any
+    frame: Any
+    labels: Any
+    folds: list[Fold]
+
+
+def _prepared(spec: ProductSpec, snapshot: Snapshot) -> _Searched:
+    """The rows of a snapshot that are searched."""
     parts = labelled(spec, read(snapshot))
     searched = joined((parts["train"], parts["validate"]), "searched")
     rows = searched.rows
@@ -234,16 +249,17 @@ def _prepared(spec: ProductSpec, snapshot: Snapshot) -> tuple[Any, Any, list[Fol
     else:
         known = rows[spec.target.known_at] if spec.target.known_at else None
         folds = expanding_folds(rows[spec.features.event_time], known, count)
-    return model_frame(spec, rows), searched.labels(spec), folds
+    return _Searched(rows, model_frame(spec, rows), searched.labels(spec), folds)
 
 
-def _fold_values(spec: ProductSpec, parameters: Settings, frame: Any, labels: Any, folds: list[Fold]) -> list[float]:
+def _fold_values(spec: ProductSpec, parameters: Settings, learn: Learner, searched: _Searched) -> list[float]:
     own = {key: value for key, value in parameters.items() if not key.startswith(FEATURE)}
     model = spec.model.model_copy(update={"parameters": {**spec.model.parameters, **own}})
     varied = spec.model_copy(update={"model": model})
     values = []
-    for fold in folds:
-        fitted = fit(varied, frame.iloc[fold.train], labels[fold.train])
+    frame, labels = searched.frame, searched.labels
+    for fold in searched.folds:
+        fitted = learn(varied, frame.iloc[fold.train], labels[fold.train], searched.rows.iloc[fold.train]).fitted
         outputs = outputs_of(spec, fitted, frame.iloc[fold.test])
         values.append(deciding_metric(spec, labels[fold.test], outputs)(np.ones(len(fold.test))))
     if not np.all(np.isfinite(values)):

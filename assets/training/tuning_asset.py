@@ -14,11 +14,16 @@ from assets.storage.digests import value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.training import tuning
+from assets.training.way_of_learning import Sources
 from assets.warehouse import dbt_build
 
 
 def tune_model(
-    home: Home, spec: ProductSpec, warehouses: Sequence[WarehouseSpec], show: Callable[[str, Sequence[Any]], Any]
+    home: Home,
+    spec: ProductSpec,
+    warehouses: Sequence[WarehouseSpec],
+    show: Callable[[str, Sequence[Any]], Any],
+    sources: Sources | None = None,
 ) -> AssetResult:
     """Search for better parameters.
 
@@ -30,6 +35,8 @@ def tune_model(
         All that are declared; those whose parameters are searched are built anew, in a folder of their own.
     show : callable
         Shows the study, given its name and its trials.
+    sources : mapping of str to str, optional
+        By product, the digest of the champion to learn from.
     """
     searched = spec.tune.warehouse if spec.tune else {}
     houses = [house for house in warehouses if set(searched) & set(house.parameters)]
@@ -41,6 +48,7 @@ def tune_model(
         declared_settings=declared,
         snapshot_with=lambda settings: _snapshot_with(home, spec, houses[0], settings),
         show=show,
+        sources=sources,
     )
     figures = {
         "trials": found.trials,

@@ -12,7 +12,7 @@ from orchestration.cli.errors import told
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the items as JSON instead.")
 def registries(as_json: bool) -> None:
-    """List gate rules, examinations, file formats, ways of serving and retraining triggers, with those of extensions."""
+    """List the items of each registry, such as gate rules and ways of learning, with those of extensions."""
     from orchestration.cli.display_registries import show_registries
 
     with told():

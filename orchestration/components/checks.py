@@ -11,9 +11,10 @@ from assets.features.online_features_asset import READ_BACK
 from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.feature_skew_asset import SKEW
 from assets.monitoring.monitoring_asset import ALARMS
-from assets.promotion.gate_rules import GATE_RULES
+from assets.promotion.gate_rules import rules_of
 from assets.promotion.verdict_asset import PHASE
 from assets.serving.parity_asset import PARITY
+from assets.spec import ProductSpec
 
 
 def contract_check(product: str) -> dg.AssetCheckSpec:
@@ -26,16 +27,16 @@ def contract_check(product: str) -> dg.AssetCheckSpec:
     )
 
 
-def gate_checks(product: str) -> list[dg.AssetCheckSpec]:
+def gate_checks(spec: ProductSpec) -> list[dg.AssetCheckSpec]:
     """An asset check for each gate rule. None fails the run: a refused challenger changes nothing."""
     return [
         dg.AssetCheckSpec(
             rule.name,
-            asset=dg.AssetKey([product, "verdict"]),
+            asset=dg.AssetKey([spec.name, "verdict"]),
             description=rule.description,
             metadata={PHASE: rule.phase},
         )
-        for rule in GATE_RULES.values()
+        for rule in rules_of(spec).values()
     ]
 
 

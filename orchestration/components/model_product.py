@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.evaluation.examination import Examination
 from assets.evaluation.examination_asset import examine_model
-from assets.evaluation.examinations import EXAMINATIONS
+from assets.evaluation.examinations import examinations_of
 from assets.experiments.experiment_asset import look_at_experiment
 from assets.experiments.off_policy_asset import evaluate_off_policy
 from assets.experiments.shadow_asset import report_shadow
@@ -16,7 +16,8 @@ from assets.features.snapshot_asset import publish_snapshot
 from assets.monitoring.monitoring_asset import watch_champion
 from assets.promotion.challenger_asset import register_challenger
 from assets.promotion.champion_asset import decide_champion
-from assets.promotion.gate_rules import GATE_RULES
+from assets.promotion.gate_rules import rules_of
+from assets.promotion.learning_sources import learning_sources
 from assets.promotion.model_registry import show_trials
 from assets.promotion.report_asset import write_report
 from assets.promotion.verdict_asset import judge_challenger
@@ -29,6 +30,7 @@ from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage.asset_result import AssetResult
 from assets.storage.home import Home
+from assets.training import learning
 from assets.training.model_asset import train_model
 from assets.training.tuning_asset import tune_model
 from orchestration import declarations
@@ -62,7 +64,9 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
         spec, own = self.spec, self.spec.as_source()
         relation = ["landing", spec.name, DATA] if own is not None else str(spec.features.relation).split(".")
         asset = partial(product_asset, spec)
-        trained_by = product_code_version(spec, ["assets.training.model_asset"], LEARNING)
+        learnt_by, libraries = learning.modules_of(spec), (*LEARNING, *learning.distributions_of(spec))
+        learnt_from = [[name, "champion"] for name in learning.learns_from(spec)]
+        trained_by = product_code_version(spec, ["assets.training.model_asset", *learnt_by], libraries)
         assets = [
             asset(
                 "snapshot",
@@ -81,20 +85,21 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             *self._tuning(),
             asset(
                 "model",
-                train_model,
+                lambda home, product: train_model(home, product, learning_sources(home, product)),
                 stage="training",
-                inputs=["snapshot", "tuning"] if spec.tune is not None else ["snapshot"],
+                modules=["assets.training.model_asset", *learnt_by],
+                inputs=["snapshot", *(["tuning"] if spec.tune is not None else []), *learnt_from],
                 reads=LEARNT_FROM,
                 kinds={"scikitlearn", "onnx"},
-                distributions=LEARNING,
+                distributions=libraries,
                 description="The declared pipeline fitted on the training rows, as ONNX with its decision rule, by digest.",
             ),
-            *(self._examination(examination) for examination in EXAMINATIONS.values()),
+            *(self._examination(examination) for examination in examinations_of(spec).values()),
             asset(
                 "challenger",
                 lambda home, product: register_challenger(home, product, code_version=trained_by, cause=CAUSE.get()),
                 stage="promotion",
-                inputs=["model", *EXAMINATIONS],
+                inputs=["model", *examinations_of(spec)],
                 reads={"name", "description", "features", "model"},
                 kinds={"mlflow"},
                 distributions=("mlflow",),
@@ -104,12 +109,12 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 "verdict",
                 judge_challenger,
                 stage="promotion",
-                inputs=["challenger", *EXAMINATIONS, "decisions"],
-                reads=JUDGED_BY.union(*(rule.reads for rule in GATE_RULES.values())),
+                inputs=["challenger", *examinations_of(spec), "decisions"],
+                reads=JUDGED_BY.union(*(rule.reads for rule in rules_of(spec).values())),
                 kinds={"html"},
-                distributions=tuple(sorted({name for rule in GATE_RULES.values() for name in rule.distributions})),
+                distributions=tuple(sorted({name for rule in rules_of(spec).values() for name in rule.distributions})),
                 description="What the gate says of the challenger, against whoever serves; each gate is a check.",
-                checks=checks.gate_checks(spec.name),
+                checks=checks.gate_checks(spec),
             ),
             asset(
                 "champion",
@@ -231,7 +236,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             examination.name,
             lambda home, product: examine_model(home, product, examination),
             stage="evaluation",
-            modules=["assets.evaluation.examination_asset", examination.look.__module__],
+            modules=["assets.evaluation.examination_asset", examination.look.__module__, *learning.modules_of(self.spec)],
             inputs=["model", "snapshot"],
             reads={*LEARNT_FROM, "promotion", *examination.reads},
             gate=examination.gate,
@@ -266,6 +271,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             lambda study, trials: show_trials(
                 home, product.name, study, [(trial.number, trial.parameters, trial.value) for trial in trials]
             ),
+            learning_sources(home, product),
         )
 
     def _tuning(self) -> list[dg.AssetsDefinition]:
@@ -278,7 +284,8 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             "tuning",
             self._tuned,
             stage="training",
-            inputs=["snapshot"],
+            modules=["assets.training.tuning_asset", *learning.modules_of(self.spec)],
+            inputs=["snapshot", *([name, "champion"] for name in learning.learns_from(self.spec))],
             reads={*LEARNT_FROM, "tune", "promotion"},
             kinds={"optuna", "mlflow"},
             distributions=("optuna", *LEARNING),

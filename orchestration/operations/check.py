@@ -14,9 +14,9 @@ from assets.ingestion import extracts, raw_files, row_validation
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
-from assets.training import estimators, onnx_export, training
+from assets.training import estimators, learning, onnx_export, training
 from assets.warehouse import dbt_build
-from orchestration.declarations import DEFS, warehouses
+from orchestration.declarations import DEFS, products, warehouses
 
 MADE_UP = 200
 """The rows on which it is tried whether an estimator converts."""
@@ -52,6 +52,8 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
     houses = warehouses(defs)
     for test in (_estimator, _tuning):
         found.problems += _told(test, spec, houses)
+    if not found.problems and spec.model.learning is not None:
+        found.problems += _told(_learning, spec, home, defs)
     if spec.source is not None:
         found.problems += _told(_file, spec, home, folder)
     else:
@@ -72,6 +74,11 @@ def _told(test: Any, spec: ProductSpec, *given: Any) -> list[str]:
 def _estimator(spec: ProductSpec, houses: list[WarehouseSpec]) -> Iterator[str]:  # noqa: ARG001 - every test takes the same
     estimators.pipeline(spec, list(spec.columns))
     return iter(())
+
+
+def _learning(spec: ProductSpec, home: Home, defs: Path) -> Iterator[str]:
+    """What stands against the declared way of learning."""
+    return learning.problems(home, spec, {other.name: other for other, _ in products(defs=defs)})
 
 
 def _try_to_convert(spec: ProductSpec, found: Checked) -> None:

@@ -129,7 +129,7 @@ def _depth(annotation: Any) -> int:
 def _row(name: str, field: FieldInfo) -> str:
     default = "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
     example = _shown(field.examples[0]) if field.examples else ""
-    cells = [f"`{name}`", _type(field.annotation), default, _first(field.description), f"`{example}`"]
+    cells = [f"`{field.alias or name}`", _type(field.annotation), default, _first(field.description), f"`{example}`"]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

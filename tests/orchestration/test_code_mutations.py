@@ -32,6 +32,7 @@ NO_CONTENT = {
     "assets.methods.betting": "reads experiments; nothing is made of it",
     "assets.methods.cost_model": "tells what stages cost; nothing is made of it",
     "assets.methods.inverse_propensity": "reads experiments; nothing is made of it",
+    "assets.methods.density_ratio": "none of these products declares a way of learning",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.policies": "compares policies of retraining in a replay",
     "assets.methods.sample_size": "designs experiments; nothing is made of it",
@@ -47,6 +48,7 @@ NO_CONTENT = {
     "assets.processes": "where a function is called changes nothing that it gives",
     "assets.promotion.ledger_proofs": "proves to others what the ledger holds",
     "assets.promotion.registration_folders": "tells `verify` what a registration left that was cut off",
+    "assets.promotion.learning_sources": "names the champions that a model is learnt from, which are its inputs",
     "assets.promotion.published_ledger": "publishes the ledger, and takes entries that another machine appended",
     "assets.promotion.registry_retention": "tells what a prune may remove",
     "assets.rendering.catalog_page": "shows what is known of the others",
@@ -70,7 +72,11 @@ NO_CONTENT = {
     "assets.storage.disk_errors": "sentences of errors",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.streaming": "checks and scores what arrives in folders of its own",
+    "assets.training.transfer": "none of these products declares a way of learning",
+    "assets.training.transfer_problems": "none of these products declares a way of learning",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
+    "assets.training.ways_of_learning": "lists the ways of learning; none of these products declares one",
+    "assets.training.weighted_source": "none of these products declares a way of learning",
 }
 """The modules in no asset's code, by the beginning of their names, with the reason."""
 MODULES = sorted(

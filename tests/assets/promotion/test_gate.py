@@ -484,7 +484,7 @@ def test_a_verdict_without_findings_promotes_nothing() -> None:
 def test_a_rule_that_finds_nothing_refuses_and_so_does_a_finding_of_no_rule() -> None:
     """The first is missing evidence; the second would be shown by no check."""
     some = [Finding(name, "r", "e", passed=True) for name in GATE_RULES if name != "size"]
-    silent, strange = gate._unasked([*some, Finding("sise", "r", "e", passed=True)])
+    silent, strange = gate._unasked([*some, Finding("sise", "r", "e", passed=True)], list(GATE_RULES))
     assert silent.refuses
     assert silent.missed == "the gate rule 'size' is answered: not met, it found nothing"
     assert strange.refuses

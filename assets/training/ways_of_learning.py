@@ -1,0 +1,9 @@
+"""The registry of ways of learning: every way from labelled rows to a model that `model.learning` may declare."""
+
+from __future__ import annotations
+
+from assets.registries import Registry
+from assets.training.transfer import TRANSFER
+
+WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER,))
+"""By name, as `model.learning` declares one."""

@@ -1,0 +1,1 @@
+"""Ways of learning beside one another, section by section: ``make bench-learning``."""
