@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from assets.spec.base import Declaration, Name
+from assets.spec.federated import FederatedSpec
 
 
 class TransferSpec(Declaration):
@@ -25,6 +26,8 @@ class LearningSpec(Declaration):
 
     transfer: TransferSpec | None = Field(default=None, examples=[{"from": "delay_elsewhere", "how": "weights"}])
     """Declare transfer learning; see docs/learning.md."""
+    federated: FederatedSpec | None = Field(default=None, examples=[{"by": "carrier", "rounds": 40}])
+    """Declare federated learning; see docs/learning.md."""
 
     @model_validator(mode="after")
     def _is_one_way(self) -> LearningSpec:

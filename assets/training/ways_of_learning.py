@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from assets.registries import Registry
+from assets.training.federated import FEDERATED
 from assets.training.transfer import TRANSFER
 
-WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER,))
+WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER, FEDERATED))
 """By name, as `model.learning` declares one."""
