@@ -70,14 +70,18 @@ def clients_of(spec: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.Dat
     for problem in client_problems(spec, dict(zip(known.tolist(), counts.tolist(), strict=True))):
         raise DataError(f"{spec.name}: {problem}")
     _require_private(plan, len(names), len(known))
-    numbers, categories = frame[list(plan.numbers)].to_numpy(np.float64), frame[list(plan.categories)].to_numpy(dtype=str)
-    told = np.asarray(labels, dtype=np.float64)
-    found = {}
+    whole, found = client_rows(plan, frame, labels), {}
     for name in known.tolist():
         own = names == name
         secret = hmac.digest(key, f"federated noise of {name}".encode(), hashlib.sha256)
-        found[name] = Client(name, plan, ClientRows(numbers[own], categories[own], told[own]), secret)
+        found[name] = Client(name, plan, ClientRows(whole.numbers[own], whole.categories[own], whole.labels[own]), secret)
     return found
+
+
+def client_rows(plan: Plan, frame: pd.DataFrame, labels: Any) -> ClientRows:
+    """Rows from `estimators.model_frame` and their labels, as a client has them."""
+    numbers, categories = frame[list(plan.numbers)].to_numpy(np.float64), frame[list(plan.categories)].to_numpy(dtype=str)
+    return ClientRows(numbers, categories, np.asarray(labels, dtype=np.float64))
 
 
 def _require_private(plan: Plan, rows: int, clients: int) -> None:

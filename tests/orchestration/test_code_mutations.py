@@ -17,6 +17,7 @@ GRAPH = defs.resolve_asset_graph()
 NO_CONTENT = {
     "assets.errors": "sentences of errors, and classes that tell them apart",
     "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
+    "assets.evaluation.federation": "examines only products that declare federated learning",
     "assets.experiments.design": "designs experiments; nothing is made of it",
     "assets.experiments.labelled_history": "designs experiments; nothing is made of it",
     "assets.experiments.outcome_history": "designs experiments; nothing is made of it",
