@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
 
 from assets.methods.ranking import Array
 
@@ -59,6 +58,8 @@ def renyi_divergence(noise: float, sampling: float) -> Array:
 
     For whole orders it is the logarithm of a binomial sum (Mironov and others, section 3.3).
     """
+    from scipy.special import gammaln, logsumexp
+
     if sampling == 1.0:
         return np.asarray(ORDERS / (2 * noise**2))
     found = []

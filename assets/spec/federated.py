@@ -41,6 +41,10 @@ class FederatedSpec(Declaration):
     """Give the share of clients that may lie, where 'robust' is no plain mean."""
     min_client_rows: int = Field(default=20, ge=1, examples=[100])
     """Give the training rows that each client must have."""
+    processes: bool = Field(default=False, examples=[True])
+    """Say true to ask clients that are processes of their own, by Flower over TLS (make flower); the model is the same."""
+    answer_seconds: Annotated[float, Field(gt=0)] = Field(default=120.0, examples=[300.0])
+    """Give the time that a client's process has for an answer."""
     privacy: FederatedPrivacySpec | None = Field(default=None, examples=[{"epsilon": 3.0, "delta": 1e-6}])
     """Declare differential privacy; left out, a client's updates may tell of its rows."""
 

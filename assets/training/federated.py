@@ -24,6 +24,7 @@ from assets.storage.home import Home
 from assets.training.federated_declaration import declared, plan_of
 from assets.training.federated_pipeline import pipeline_of
 from assets.training.federated_problems import client_problems, problems
+from assets.training.federated_processes import by_processes, require_flower
 from assets.training.federated_record import background_of, record_of, vocabularies_of
 from assets.training.way_of_learning import Learner, Learnt, Sources, WayOfLearning
 
@@ -38,10 +39,16 @@ def learner(home: Home, spec: ProductSpec, sources: Sources) -> Learner:  # noqa
     noise away.
     """
     key = pseudonym_key.secret(home) if declared(spec).privacy else b""
+    if declared(spec).processes:
+        require_flower()
 
     def learn(spec: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.DataFrame) -> Learnt:
         members = clients_of(spec, frame, labels, rows, key)
-        found = federate(plan_of(spec), LocalGrid(members))
+        plan, said = plan_of(spec), declared(spec)
+        if said.processes:
+            found = by_processes(home, plan, members, seconds=said.answer_seconds)[0]
+        else:
+            found = federate(plan, LocalGrid(members))
         vocabularies = vocabularies_of(spec, found)
         return Learnt(
             pipeline_of(spec, found), record_of(spec, found), {}, vocabularies, background_of(spec, found, vocabularies)

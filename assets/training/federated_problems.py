@@ -9,6 +9,7 @@ from assets.features import snapshots
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training.federated_declaration import PENALTIES, declared, plan_of
+from assets.training.federated_processes import require_flower
 
 
 def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]) -> Iterator[str]:  # noqa: ARG001 - as every way's
@@ -26,7 +27,17 @@ def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec])
         yield f"{where}.by' {said.by} names the clients in records and pages, but 'privacy' hides it. Give another."
     if said.privacy is not None:
         yield from _private(spec)
+    if said.processes:
+        yield from _flower()
     yield from _clients(home, spec)
+
+
+def _flower() -> Iterator[str]:
+    """Processes need Flower."""
+    try:
+        require_flower()
+    except LooplineError as error:
+        yield f"'model.learning.federated.processes': {error}."
 
 
 def _private(spec: ProductSpec) -> Iterator[str]:
