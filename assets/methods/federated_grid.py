@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from assets.methods.federated_client import Client
 from assets.methods.federated_encoding import Message
 from assets.methods.federated_rounds import Answers, Reasons
+from assets.methods.ranking import Array
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,12 @@ class LocalGrid:
             except Exception as error:  # noqa: BLE001 - a client that crashes ends nothing but its own part
                 reasons[name] = f"{type(error).__name__}: {error}"
         return answers, reasons
+
+    def masked_mean(self, told: Message) -> tuple[Array | None, Reasons]:
+        """The mean of updates by rows; in one process nothing is hidden, so they are only added up."""
+        answers, reasons = self.ask("update", told)
+        if len(answers) < 2:
+            return None, reasons
+        rows = np.array([float(len(self.members[name].rows)) for name in answers])
+        updates = np.array([answer["update"] for answer in answers.values()])
+        return np.tensordot(rows / rows.sum(), updates, 1), reasons

@@ -97,6 +97,8 @@ class Plan:
         Of all that is random but the noise.
     privacy : Privacy, optional
         Left out, clients tell what they computed.
+    is_masked : bool
+        Whether updates are masked, so that the coordinator learns their mean only.
     """
 
     product: str
@@ -114,6 +116,7 @@ class Plan:
     liar_share: float
     seed: int
     privacy: Privacy | None = None
+    is_masked: bool = False
 
     @property
     def outputs(self) -> int:

@@ -43,6 +43,9 @@ class Grid(Protocol):
     def ask(self, task: str, told: Message) -> tuple[Answers, Reasons]:
         """What clients answer, and why others did not."""
 
+    def masked_mean(self, told: Message) -> tuple[Array | None, Reasons]:
+        """The mean of the clients' updates by their rows, of which no single one is seen; None if it could not be taken."""
+
 
 @dataclass
 class Federated:
@@ -57,7 +60,8 @@ class Federated:
     failures : dict
         Of each client that failed: how often, and the last reason.
     distances : dict of float
-        How far each client's updates were from the common one, divided by the middle distance; the mean over the rounds.
+        How far each client's updates were from the common one, divided by the middle distance; the mean over the rounds. None
+        are known of masked updates.
     epsilon : float, optional
         What was spent of privacy.
     """
@@ -101,10 +105,9 @@ def federate(plan: Plan, grid: Grid) -> Federated:
     distances: list[dict[str, float]] = []
     for number in range(plan.rounds):
         given = {"weights": weights, "round": np.array(number), "rate": np.array(rate), "penalty": np.array(penalty)}
-        answers = coordinator.ask("update", {**told, **given}, {"update": weights.shape})
-        update = coordinator.combined({name: answer["update"].ravel() for name, answer in answers.items()})
-        distances.append(_distances({name: answer["update"].ravel() for name, answer in answers.items()}, update))
-        speed = MOMENTUM * speed + update.reshape(weights.shape)
+        update, apart = coordinator.improved({**told, **given}, weights.shape)
+        distances.append(apart)
+        speed = MOMENTUM * speed + update
         weights = weights + speed
         if number >= plan.rounds // 2:
             mean = mean + weights / (plan.rounds - plan.rounds // 2)
@@ -133,20 +136,36 @@ class _Coordinator:
         for name, answer in answers.items():
             if reason := _flaw(answer, shapes or {}):
                 reasons[name] = reason
-        for name, reason in reasons.items():
-            before = self.failures.get(name, {"times": 0})
-            self.failures[name] = {"times": int(str(before["times"])) + 1, "task": task, "reason": reason}
+        self._note(task, reasons)
         kept = {name: answers[name] for name in self.grid.clients if name in answers and name not in reasons}
         needed = max(fewest(self.plan.robust, self.plan.liars(len(kept))), int(np.ceil(LEAST_SHARE * len(self.grid.clients))))
         if len(kept) < needed:
-            told_of = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
             raise DataError(
                 f"{self.plan.product}: {len(kept)} of {len(self.grid.clients)} clients answered '{task}', at least {needed} "
-                f"must. {told_of or 'None failed: too few are declared'}. Mend them, or declare a lower liar_share."
+                f"must. {_listed(reasons)}. Mend them, or declare a lower liar_share."
             )
         if task == "describe":
             self.rows = {name: float(answer["rows"]) for name, answer in kept.items()}
         return kept
+
+    def improved(self, told: Message, shape: tuple[int, ...]) -> tuple[Array, dict[str, float]]:
+        """The common update of a round, and how far each client's is from it."""
+        if self.plan.is_masked:
+            update, reasons = self.grid.masked_mean(told)
+            self._note("update", reasons)
+            if update is None or update.shape != shape or not np.isfinite(update).all():
+                raise DataError(f"{self.plan.product}: the clients' masked updates did not add up. {_listed(reasons)}.")
+            return update, {}
+        answers = self.ask("update", told, {"update": shape})
+        vectors = {name: answer["update"].ravel() for name, answer in answers.items()}
+        common = self.combined(vectors)
+        return common.reshape(shape), _distances(vectors, common)
+
+    def _note(self, task: str, reasons: Reasons) -> None:
+        """Recall who failed."""
+        for name, reason in reasons.items():
+            before = self.failures.get(name, {"times": 0})
+            self.failures[name] = {"times": int(str(before["times"])) + 1, "task": task, "reason": reason}
 
     def combined(self, vectors: Mapping[str, Array]) -> Array:
         """One vector of those of all clients."""
@@ -181,6 +200,11 @@ class _Coordinator:
             return np.unique(np.array(["", *declared]))
         name = f"vocabulary_{place}"
         return np.unique(np.concatenate([answer[name] for answer in described.values()]))
+
+
+def _listed(reasons: Reasons) -> str:
+    """Who failed, and why."""
+    return "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items())) or "None failed: too few are declared"
 
 
 def _flaw(answer: Message, shapes: Mapping[str, tuple[int, ...]]) -> str | None:

@@ -43,6 +43,8 @@ class FederatedSpec(Declaration):
     """Give the training rows that each client must have."""
     processes: bool = Field(default=False, examples=[True])
     """Say true to ask clients that are processes of their own, by Flower over TLS (make flower); the model is the same."""
+    secure_aggregation: bool = Field(default=False, examples=[True])
+    """Say true to mask updates by Flower's SecAgg+, so that the coordinator learns their mean only; it needs 'processes'."""
     answer_seconds: Annotated[float, Field(gt=0)] = Field(default=120.0, examples=[300.0])
     """Give the time that a client's process has for an answer."""
     privacy: FederatedPrivacySpec | None = Field(default=None, examples=[{"epsilon": 3.0, "delta": 1e-6}])
@@ -54,4 +56,10 @@ class FederatedSpec(Declaration):
             raise ValueError(f"gives 'proximal', which only fedprox has, not {self.strategy}. Remove it")
         if self.robust == "mean" and "liar_share" in self.model_fields_set:
             raise ValueError("gives 'liar_share', but a plain mean survives no liar. Declare robust: trimmed_mean or krum")
+        if self.secure_aggregation and not self.processes:
+            raise ValueError("masks updates, but one process hides nothing from itself. Declare processes: true")
+        if self.secure_aggregation and self.robust != "mean":
+            raise ValueError(
+                f"masks updates, of which {self.robust} would have to see each. Remove 'secure_aggregation' or 'robust'"
+            )
         return self

@@ -66,6 +66,7 @@ def plan_of(spec: ProductSpec) -> Plan:
         liar_share=said.liar_share,
         seed=spec.model.seed,
         privacy=privacy,
+        is_masked=said.secure_aggregation,
     )
 
 

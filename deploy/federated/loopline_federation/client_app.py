@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message
+from flwr.client.mod import secaggplus_mod
 from flwr.clientapp import ClientApp
+from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
+from flwr.compat.common.recorddict_compat import fitres_to_recorddict, recorddict_to_fitins
 
 from assets.methods.federated_client import Client
 from assets.methods.federated_encoding import ClientRows
@@ -36,9 +39,27 @@ def answer(message: Message, context: Context) -> Message:
     if plan != own:
         raise ValueError(f"{said['client']} takes part by plan {own[:12]}, not by {plan[:12]}")
     client = _client(said, context)
+    if client.plan.is_masked and task == "update":
+        raise ValueError("updates leave this client masked only")
     answered = client.answer(task, told)
     context.state[ASKED] = ConfigRecord({ASKED: client.asked})
     return Message(packed(task, own, answered), reply_to=message)
+
+
+@app.train(mods=[secaggplus_mod])  # type: ignore[untyped-decorator]
+def masked(message: Message, context: Context) -> Message:
+    """Answer one round; Flower's SecAgg+ masks the answer before it leaves this process."""
+    said: dict[str, Any] = dict(context.node_config)
+    given = recorddict_to_fitins(message.content, keep_input=True)
+    own = plan_digest(said["plan"])
+    if given.config["plan"] != own:
+        raise ValueError(f"{said['client']} takes part by plan {own[:12]}, not by another")
+    names = json.loads(str(given.config["names"]))
+    client = _client(said, context)
+    update = client.answer("update", dict(zip(names, parameters_to_ndarrays(given.parameters), strict=True)))["update"]
+    context.state[ASKED] = ConfigRecord({ASKED: client.asked})
+    answer = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([update]), len(client.rows), {})
+    return Message(fitres_to_recorddict(answer, keep_input=False), reply_to=message)
 
 
 def _client(said: dict[str, Any], context: Context) -> Client:

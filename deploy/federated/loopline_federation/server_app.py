@@ -19,6 +19,7 @@ from assets.errors import DataError
 from assets.methods.federated_plan import Plan
 from assets.methods.federated_result import write_result
 from assets.methods.federated_rounds import federate
+from loopline_federation.masked import MaskedRound, masked_mean
 from loopline_federation.messages import Told, packed, plan_digest, unpacked
 
 app = ServerApp()
@@ -30,7 +31,7 @@ def main(grid: Grid, context: Context) -> None:
     said: dict[str, Any] = dict(context.run_config)
     plan = Plan.from_json(json.loads(Path(said["plan"]).read_text(encoding="utf-8")))
     names = tuple(sorted(json.loads(said["clients"])))
-    reached = FlowerGrid(grid, plan_digest(said["plan"]), names, float(said["answer-seconds"]))
+    reached = FlowerGrid(grid, context, plan_digest(said["plan"]), names, float(said["answer-seconds"]))
     reached.find()
     began = time.monotonic()
     try:
@@ -46,10 +47,12 @@ class FlowerGrid:
     """The clients that Flower reaches, by name."""
 
     grid: Grid
+    context: Context
     plan: str
     clients: tuple[str, ...]
     seconds: float
     nodes: dict[int, str] = field(default_factory=dict)
+    rows: dict[str, float] = field(default_factory=dict)
 
     def find(self) -> None:
         """Learn which node is which client; a client that does not tell its name in time is absent."""
@@ -73,8 +76,19 @@ class FlowerGrid:
                 reasons[name] = str(reply.error.reason)
             else:
                 answers[name] = unpacked(reply.content)[2]
+        if task == "describe":
+            self.rows = {name: float(answer["rows"]) for name, answer in answers.items()}
         slow = f"no answer within {self.seconds:g} s"
         return answers, {**{name: slow for name in present if name not in answers}, **reasons}
+
+    def masked_mean(self, told: Told) -> tuple[Any, dict[str, str]]:
+        """The mean of updates by SecAgg+, of which no single one is seen."""
+        asked = [node for node, name in self.nodes.items() if name in self.rows]
+        largest = max(self.rows.values())
+        found, answered = masked_mean(self.grid, self.context, MaskedRound(self.plan, told, asked, largest, self.seconds))
+        absent = {name: "absent" for name in self.clients if name not in self.rows}
+        lost = {self.nodes[node]: "took no part in the masked sum" for node in asked if node not in answered}
+        return found, {**absent, **lost}
 
     def _sent(self, task: str, told: Told, nodes: Sequence[int], seconds: float) -> list[Message]:
         if not nodes or seconds <= 0:

@@ -152,3 +152,24 @@ def test_a_column_that_is_no_feature_may_name_the_clients(home: Home) -> None:
     assert "household" in spec.snapshot_columns
     with pytest.raises(ValueError, match=r"uses \['region'\], which 'source' does not declare"):
         federated("churn", by="region")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"proximal": 0.5}, "gives 'proximal', which only fedprox has, not fedavg. Remove it"),
+        ({"liar_share": 0.2}, "gives 'liar_share', but a plain mean survives no liar"),
+        ({"secure_aggregation": True}, "masks updates, but one process hides nothing from itself. Declare processes: true"),
+        (
+            {"secure_aggregation": True, "processes": True, "robust": "krum"},
+            "masks updates, of which krum would have to see each",
+        ),
+        ({"privacy": {"epsilon": 0, "delta": 1e-6}}, "epsilon"),
+        ({"privacy": {"epsilon": 1.0, "delta": 1.0}}, "delta"),
+        ({"rounds": 0}, "rounds"),
+    ],
+)
+def test_what_does_not_fit_together_is_an_error_of_the_declaration(said: dict[str, Any], told: str) -> None:
+    """When it is read."""
+    with pytest.raises(ValueError, match=told):
+        federated("churn", **said)

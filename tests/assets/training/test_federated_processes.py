@@ -70,6 +70,15 @@ def test_processes_find_the_model_of_the_grid(home: Home) -> None:
 
 
 @needs_flower
+def test_a_masked_mean_is_that_of_the_grid_but_for_rounding(home: Home) -> None:
+    """SecAgg+ rounds each update to a four-millionth of its range; the coordinator sees none of them."""
+    plan = replace(PLAN, rounds=2, is_masked=True)
+    found, _ = by_processes(home, plan, members(plan))
+    np.testing.assert_allclose(found.weights, federate(plan, LocalGrid(members(plan))).weights, atol=1e-4)
+    assert (found.failures, found.distances) == ({}, {})
+
+
+@needs_flower
 def test_an_absent_client_is_named_and_the_others_agree(home: Home) -> None:
     """It is waited for once, when the run begins."""
     plan = replace(PLAN, rounds=1)
