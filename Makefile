@@ -188,7 +188,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) requirements/feast.in -o requirements/feast.txt
 	$(COMPILE) requirements/airflow.in -o requirements/airflow.txt
 	$(COMPILE) requirements/kubeflow.in -o requirements/kubeflow.txt
-	$(COMPILE) -c requirements/core.txt requirements/flower.in -o requirements/flower.txt
+	$(COMPILE) requirements/flower.in -o requirements/flower.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays

@@ -71,7 +71,6 @@ class Processes:
         return {
             "PATH": f"{self.environment / 'bin'}:/usr/bin:/bin",
             "PYTHONPATH": str(REPOSITORY),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self.folder),
             "FLWR_HOME": str(self.folder / "flwr"),
             "FLWR_TELEMETRY_ENABLED": "0",
@@ -92,9 +91,10 @@ class Processes:
                     process.wait(max(until - time.monotonic(), 0.1))
 
     def said(self, name: str) -> str:
-        """The last line that a program printed."""
-        lines = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it printed nothing"
+        """The last lines that a program printed, without the boxes that it draws."""
+        printed = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [told for line in printed if (told := line.strip(" ╭╮╰╯│─"))]
+        return " ".join(lines[-3:]) or "it printed nothing"
 
 
 def by_processes(
