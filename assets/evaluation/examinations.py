@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from assets.evaluation import evaluation, explanations, latency_and_size, leakage, prequential, robustness, uncertainty
+from assets.evaluation import (
+    evaluation,
+    explanations,
+    federation,
+    latency_and_size,
+    leakage,
+    prequential,
+    robustness,
+    uncertainty,
+)
 from assets.evaluation.evidence import Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot
@@ -14,7 +23,7 @@ EXAMINATIONS = Registry(
     "EXAMINATIONS",
     [
         module.EXAMINATION
-        for module in (evaluation, leakage, robustness, explanations, latency_and_size, uncertainty, prequential)
+        for module in (evaluation, leakage, robustness, explanations, latency_and_size, uncertainty, prequential, federation)
     ],
 )
 """By name, in the order in which they are shown."""

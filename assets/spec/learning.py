@@ -115,6 +115,11 @@ class ModelSpec(Declaration):
         return self
 
     @property
+    def client_column(self) -> str | None:
+        """The column whose values are the clients of federated learning."""
+        return self.learning.federated.by if self.learning is not None and self.learning.federated is not None else None
+
+    @property
     def candidates(self) -> tuple[ModelSpec, ...]:
         """The declared estimator and its alternatives, each as the only one."""
         alone = self.model_copy(update={"alternatives": ()})

@@ -273,7 +273,7 @@ class ProductSpec(Declaration):
 
     @property
     def snapshot_columns(self) -> tuple[str, ...]:
-        """All columns a snapshot holds, each once: identity and moments, features, label, and the group of the split."""
+        """All columns a snapshot holds, each once: identity, moments, features, label, and by what rows are grouped."""
         features, target = self.features, self.target
         named = (
             features.entity,
@@ -284,6 +284,7 @@ class ProductSpec(Declaration):
             target.known_at,
             *target.unlabelled_because,
             self.split.group,
+            self.model.client_column,
         )
         return tuple(dict.fromkeys(name for name in named if name is not None))
 

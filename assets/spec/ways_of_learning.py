@@ -25,6 +25,7 @@ class LightgbmFileSpec(Declaration):
 
 
 How = Literal["refit", "boost", "features", "weights"]
+from assets.spec.federated import FederatedSpec
 
 
 class TransferSpec(Declaration):
@@ -51,6 +52,8 @@ class LearningSpec(Declaration):
     """Declare transfer learning; see docs/learning.md."""
     online: OnlineLearningSpec | None = Field(default=None, examples=[{"model": "logistic", "rate": 0.01}])
     """Declare online learning; see docs/learning.md."""
+    federated: FederatedSpec | None = Field(default=None, examples=[{"by": "carrier", "rounds": 40}])
+    """Declare federated learning; see docs/learning.md."""
 
     @model_validator(mode="after")
     def _is_one_way(self) -> LearningSpec:

@@ -105,7 +105,7 @@ def train_on(
         draft.mkdir()
         (draft / "model.onnx").write_bytes(onnx_export.convert(chosen, fitted, scaling))
         signature = {
-            **_signature(chosen, snapshot, learnt, (train_part, validate_part)),
+            **_signature(chosen, snapshot, learnt, (train_part, validate_part), made),
             "calibration": choice.calibration,
             "candidates": _candidates(spec, choice),
             "fitted_on": ["train", "validate"] if is_of_both else ["train"],
@@ -216,10 +216,10 @@ def _require_parity(spec: ProductSpec, outputs: Any, expected: Any, *, is_double
 
 
 def _signature(
-    spec: ProductSpec, snapshot: Snapshot, learnt: LabelledRows, parts: tuple[LabelledRows, LabelledRows]
+    spec: ProductSpec, snapshot: Snapshot, learnt: LabelledRows, parts: tuple[LabelledRows, LabelledRows], made: Learnt
 ) -> dict[str, Any]:
     """What a service must know of the model, and what the model was made of; `learnt` are the rows it was fitted on."""
-    features = {}
+    features, vocabularies = {}, made.vocabularies or {}
     for name, feature in spec.columns.items():
         entry: dict[str, Any] = {
             "type": feature.type,
@@ -229,7 +229,7 @@ def _signature(
             "description": feature.description or "",
         }
         if feature.type == "category":
-            entry["known"] = sorted({str(value) for value in learnt.rows[name].dropna().unique()})
+            entry["known"] = vocabularies.get(name) or sorted({str(value) for value in learnt.rows[name].dropna().unique()})
         features[name] = entry
     return {
         "format": FORMAT,
@@ -240,7 +240,7 @@ def _signature(
         "unit": spec.target.unit,
         "target_means": spec.target.meaning,
         "features": features,
-        "background": _background(spec, learnt),
+        "background": _background(spec, learnt) if made.background is None else made.background,
         "snapshot_digest": snapshot.digest,
         "estimator": spec.model.estimator,
         "parameters": spec.model.parameters,

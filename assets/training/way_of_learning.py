@@ -33,11 +33,17 @@ class Learnt:
         the same.
     figures : dict
         What the run shows of the learning; it is in no digest.
+    vocabularies : dict of list of str, optional
+        The known values of each category, where it is not told which the rows have.
+    background : list of dict, optional
+        What is usual, as a client would send it, where no row may be shown.
     """
 
     fitted: Any
     signature: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
+    vocabularies: dict[str, list[str]] | None = None
+    background: list[dict[str, Any]] | None = None
 
 
 Learner = Callable[[ProductSpec, "pd.DataFrame", Any, "pd.DataFrame"], Learnt]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from assets.registries import Registry
+from assets.training.federated import FEDERATED
 from assets.training.online import ONLINE
 from assets.training.transfer import TRANSFER
 
-WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER, ONLINE))
+WAYS_OF_LEARNING = Registry("WAYS_OF_LEARNING", (TRANSFER, ONLINE, FEDERATED))
 """By name, as `model.learning` declares one."""

@@ -15,7 +15,7 @@ from assets.ingestion import extracts, raw_files, row_validation
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
-from assets.training import cross_fitting, estimators, learning, onnx_export, training
+from assets.training import cross_fitting, estimators, federated_problems, learning, onnx_export, training
 from assets.training.uncertainty import require_rows
 from assets.warehouse import dbt_build
 from orchestration.declarations import DEFS, products, warehouses
@@ -153,7 +153,23 @@ def _file(spec: ProductSpec, home: Home, folder: Path) -> Iterator[str]:
         with raw_files.readable(path, table, home) as read:
             found = [row_validation.named(column) for column in read[0].columns]
             raw_files.require_columns(table, found, f"{source.name}.{name} ({path.name})")
-    return iter(())
+            if spec.model.client_column is not None:
+                named = [table.columns[column].name or column for column in found]
+                column = read[0].columns[named.index(spec.model.client_column)]
+                yield from _clients(spec, column, [str(item.rows.path) for item in read])
+
+
+def _clients(spec: ProductSpec, column: str, files: list[str]) -> Iterator[str]:
+    """What the rows of a file say of the clients of federated learning; fewer of them train than there are."""
+    import duckdb
+
+    quoted = '"' + column.replace('"', '""') + '"'
+    with duckdb.connect() as connection:
+        counted = connection.execute(
+            f"select {quoted}::varchar, count(*) from read_parquet($files) where {quoted} is not null group by 1",
+            {"files": files},
+        ).fetchall()
+    yield from federated_problems.client_problems(spec, dict(counted))
 
 
 def _relation(spec: ProductSpec, houses: list[WarehouseSpec]) -> Iterator[str]:

@@ -113,3 +113,16 @@ def test_an_estimator_that_cannot_be_served_is_a_problem(home: Home) -> None:
     """It would be found after hours of training."""
     (problem,) = served_by(home, "sklearn.semi_supervised.LabelSpreading").problems
     assert "does not convert to ONNX" in problem
+
+
+def test_the_clients_of_a_file_are_counted(home: Home, tmp_path: Path) -> None:
+    """One client, or one of too few rows, is found before anything is landed."""
+    learning = {"federated": {"by": "plan", "min_client_rows": 100}}
+    spec = product("churn", model={"estimator": "sklearn.linear_model.LogisticRegression", "learning": learning})
+    rows = customers(300)
+    rows.assign(plan="free").to_csv(tmp_path / "customers.csv", index=False)
+    (found,) = check(home, spec, tmp_path).problems
+    assert "by' plan has one value, free, so there is one client" in found
+    rows.to_csv(tmp_path / "customers.csv", index=False)
+    (found,) = check(home, spec, tmp_path).problems
+    assert f"min_client_rows' is 100, but basic has {(rows['plan'] == 'basic').sum()}, pro has" in found

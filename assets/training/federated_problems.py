@@ -1,0 +1,103 @@
+"""Federated problems: what must be mended of a declaration before its clients are asked for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from assets.errors import LooplineError
+from assets.features import snapshots
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from assets.training.federated_declaration import PENALTIES, declared, plan_of
+from assets.training.federated_processes import require_flower
+
+
+def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]) -> Iterator[str]:  # noqa: ARG001 - as every way's
+    """What must be mended before anything is trained."""
+    said, where = declared(spec), "'model.learning.federated"
+    if spec.model.estimator not in PENALTIES:
+        yield (
+            f"{where}' with strategy {said.strategy} learns a linear model, but 'model.estimator' is {spec.model.estimator}. "
+            f"Allowed: {', '.join(PENALTIES)}."
+        )
+    elif strange := sorted(set(spec.model.parameters).difference({PENALTIES[spec.model.estimator]})):
+        allowed = PENALTIES[spec.model.estimator] or "none"
+        yield f"{where}' takes no 'model.parameters' but {allowed}, got {', '.join(strange)}. Remove them."
+    if spec.privacy.get(said.by, "keep") != "keep":
+        yield f"{where}.by' {said.by} names the clients in records and pages, but 'privacy' hides it. Give another."
+    if said.privacy is not None:
+        yield from _private(spec)
+    if said.processes:
+        yield from _flower()
+    yield from _clients(home, spec)
+
+
+def _flower() -> Iterator[str]:
+    """Processes need Flower."""
+    try:
+        require_flower()
+    except LooplineError as error:
+        yield f"'model.learning.federated.processes': {error}."
+
+
+def _private(spec: ProductSpec) -> Iterator[str]:
+    """What would tell of rows without noise, or more often than is counted."""
+    where = "'model.learning.federated.privacy'"
+    if spec.kind == "regression":
+        yield f"{where} needs a target of classes: the values of a regression have no declared range. Remove it."
+        return
+    if loose := [name for name, item in spec.columns.items() if item.type == "category" and item.values is None]:
+        yield f"{where} needs the 'values' of {', '.join(loose)} declared: clients must not tell which they have."
+    if loose := [n for n, item in spec.columns.items() if item.type == "number" and (item.min is None or item.max is None)]:
+        yield f"{where} needs 'min' and 'max' of {', '.join(loose)} declared: clients must not tell theirs."
+    if spec.tune is not None:
+        yield f"{where} counts one training, but 'tune' trains for each trial. Remove 'tune'."
+    if spec.model.refit:
+        yield f"{where} counts one training, but 'model.refit' trains twice. Remove it."
+    if spec.evaluation.cross_fitted_below:
+        yield (
+            f"{where} counts one training, but below {spec.evaluation.cross_fitted_below} rows each fold is trained. Set "
+            "evaluation.cross_fitted_below to 0."
+        )
+    try:
+        plan_of(spec)
+    except LooplineError as error:
+        yield str(error)
+
+
+def _clients(home: Home, spec: ProductSpec) -> Iterator[str]:
+    """What the rows of the last snapshot say of the clients; nothing before the first one is published."""
+    said = declared(spec)
+    try:
+        snapshot = snapshots.current(home, spec.name)
+    except LooplineError:
+        return
+    rows = snapshots.labelled(spec, snapshots.read(snapshot))["train"].rows
+    if said.by in rows:
+        yield from client_problems(spec, rows[said.by].astype(str).value_counts().to_dict())
+
+
+def client_problems(spec: ProductSpec, counts: Mapping[str, int]) -> Iterator[str]:
+    """What is wrong with clients of so many training rows.
+
+    Parameters
+    ----------
+    spec : ProductSpec
+        The declaration.
+    counts : mapping of str to int
+        The rows of each client.
+    """
+    said, where = declared(spec), "'model.learning.federated"
+    if len(counts) < 2:
+        told = f"one value, {next(iter(counts))}" if counts else "no value"
+        yield (
+            f"{where}.by' {said.by} has {told}, so there is one client at most and nothing to agree on. Partition by another "
+            "column, or remove 'learning'."
+        )
+    if few := {name: count for name, count in sorted(counts.items()) if count < said.min_client_rows}:
+        listed = ", ".join(f"{name} has {count}" for name, count in list(few.items())[:6])
+        more = f" and {len(few) - 6} more" if len(few) > 6 else ""
+        yield (
+            f"{where}.min_client_rows' is {said.min_client_rows}, but {listed}{more}. Lower it, partition by a column with "
+            "fewer values, or leave these clients' rows out of the source."
+        )

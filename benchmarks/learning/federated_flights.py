@@ -1,0 +1,127 @@
+"""The flights of each carrier as clients: what the measurements of federated learning share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from assets.features import snapshots
+from assets.methods.federated_client import Client
+from assets.methods.federated_encoding import ClientRows, Message
+from assets.methods.federated_grid import LocalGrid
+from assets.methods.federated_plan import Plan
+from assets.methods.federated_rounds import Federated, federate
+from assets.methods.ranking import Ranking
+from assets.spec import ProductSpec, read_declaration
+from assets.storage.home import REPOSITORY
+from assets.training.estimators import model_frame
+from assets.training.federated import client_rows
+from assets.training.federated_declaration import plan_of
+from orchestration.resources import home_from_environment
+
+PRODUCT, BY = "flight_delay", "carrier"
+LIES = -10.0
+"""By what a liar multiplies its update."""
+
+
+@dataclass(frozen=True)
+class Flights:
+    """The training rows of each carrier, and the test rows of November and December.
+
+    Parameters
+    ----------
+    spec : ProductSpec
+        The product, learnt by carriers.
+    plan : Plan
+        What its clients take part by.
+    whole, test : ClientRows
+        All training rows, and the test rows.
+    owners, test_owners : ndarray of str
+        The carriers of both.
+    """
+
+    spec: ProductSpec
+    plan: Plan
+    whole: ClientRows = field(repr=False)
+    owners: np.ndarray[Any, Any] = field(repr=False)
+    test: ClientRows = field(repr=False)
+    test_owners: np.ndarray[Any, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls) -> Flights:
+        """From the last snapshot of this home; carriers and airports are declared, as anyone may know them."""
+        home = home_from_environment()
+        spec = read_declaration(REPOSITORY / "orchestration" / "defs" / PRODUCT / "defs.yaml", ProductSpec)
+        frame = snapshots.read(snapshots.current(home, PRODUCT))
+        spec = _by_carrier(spec, {name: sorted(map(str, frame[name].unique())) for name in ("carrier", "destination")})
+        parts = snapshots.labelled(spec, frame)
+        plan = plan_of(spec)
+        train, test = (
+            (client_rows(plan, model_frame(spec, part.rows), part.labels(spec)), part.rows[BY].to_numpy(dtype=str))
+            for part in (parts["train"], parts["test"])
+        )
+        return cls(spec, plan, *train, *test)
+
+    @property
+    def carriers(self) -> list[str]:
+        """The clients, the one with the most rows first."""
+        names, counts = np.unique(self.owners, return_counts=True)
+        return [str(name) for name in names[np.argsort(-counts, kind="stable")]]
+
+    def clients(self, plan: Plan) -> dict[str, Client]:
+        """Each carrier with its rows."""
+        return {name: Client(name, plan, self.rows_of(name), name.encode()) for name in self.carriers}
+
+    def rows_of(self, carrier: str) -> ClientRows:
+        """The training rows of one."""
+        own = self.owners == carrier
+        return ClientRows(self.whole.numbers[own], self.whole.categories[own], self.whole.labels[own])
+
+    def federated(self, plan: Plan, members: Mapping[str, Client] | None = None) -> Federated:
+        """Train in one process."""
+        return federate(plan, LocalGrid(members or self.clients(plan)))
+
+    def alone(self, rows: ClientRows) -> Federated:
+        """Train where all these rows are: one step a round, which ends in the best model."""
+        plan = replace(self.plan, robust="mean", local_steps=1, proximal=0.0, privacy=None, rounds=300)
+        return federate(plan, LocalGrid({"alone": Client("alone", plan, rows)}))
+
+    def scores(self, found: Federated) -> Any:
+        """What a model says of the test rows."""
+        return (found.encoding.matrix(self.test) @ found.weights)[:, 0]
+
+    def area(self, scores: Any, where: Any = slice(None)) -> float:
+        """The area under the ROC curve of the test rows."""
+        return Ranking(self.test.labels[where], scores[where]).roc_auc(np.ones(len(self.test.labels[where])))
+
+
+class Liar(Client):
+    """A client whose updates point away from the truth, and are ten times as long."""
+
+    def answer(self, task: str, told: Message) -> Message:
+        """A lie where it is asked for an update."""
+        answer = super().answer(task, told)
+        return answer | ({"update": LIES * answer["update"]} if task == "update" else {})
+
+
+def lying(client: Client) -> Liar:
+    """The same client, lying."""
+    return Liar(client.name, client.plan, client.rows, client.noise_key)
+
+
+def _by_carrier(spec: ProductSpec, values: Mapping[str, list[str]]) -> ProductSpec:
+    """The product with a linear model that carriers agree on."""
+    declared = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    declared["model"] = {
+        "estimator": "sklearn.linear_model.LogisticRegression",
+        "seed": spec.model.seed,
+        "learning": {"federated": {"by": BY}},
+    }
+    for group in declared["features"]["groups"].values():
+        for name, known in values.items():
+            if name in group:
+                group[name]["values"] = known
+    return ProductSpec.model_validate(declared)
