@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from assets.spec.base import Declaration, Name
+from assets.spec.federated import FederatedSpec
 from assets.spec.online_learning import OnlineLearningSpec
 
 
@@ -25,7 +26,6 @@ class LightgbmFileSpec(Declaration):
 
 
 How = Literal["refit", "boost", "features", "weights"]
-from assets.spec.federated import FederatedSpec
 
 
 class TransferSpec(Declaration):
