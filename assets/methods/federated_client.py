@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,8 @@ class Client:
     rows : ClientRows
         Its rows.
     noise_key : bytes
-        What its noise is drawn from. Who knows it can take the noise away again.
+        What its noise is drawn from, with the plan, the rows and the question: the same noise under two sums would cancel, and
+        their difference would show a row that joined or left. Who knows the key can take the noise away again.
     asked : list of str
         What it answered with noise. With privacy, it answers each such question once: the same noise twice would cancel.
     """
@@ -46,6 +49,7 @@ class Client:
     asked: list[str] = field(default_factory=list, repr=False)
     _encoding: Encoding | None = field(default=None, repr=False)
     _matrix: Any = field(default=None, repr=False)
+    _question: bytes = field(default=b"", repr=False)
 
     def answer(self, task: str, told: Message) -> Message:
         """Answer one of the coordinator's tasks.
@@ -59,7 +63,15 @@ class Client:
             raise ValueError(f"no task {task!r}. Tasks: {', '.join(TASKS)}")
         if self.plan.privacy is not None:
             self._guard(task, told)
+            self._question = digest_of(told)
         return TASKS[task](self, told)
+
+    @cached_property
+    def _origin(self) -> bytes:
+        """The digest of all that the client answers by: its key, its name, the plan and its rows."""
+        rows = {"numbers": self.rows.numbers, "categories": self.rows.categories, "labels": self.rows.labels}
+        plan = json.dumps(self.plan.as_json(), sort_keys=True)
+        return hmac.digest(self.noise_key, f"{self.name}/{plan}/".encode() + digest_of(rows), hashlib.sha256)
 
     def _guard(self, task: str, told: Message) -> None:
         """Refuse what is told without noise, what was told before, and rounds beyond those whose noise was planned."""
@@ -153,9 +165,9 @@ class Client:
         return np.asarray(weights - rate * gradient)
 
     def _noise(self, purpose: str, number: int) -> np.random.Generator:
-        """What is random in one step; another client, step or key gives another."""
-        told = f"{self.plan.seed}/{self.name}/{purpose}/{number}"
-        return np.random.Generator(np.random.PCG64(int.from_bytes(hmac.digest(self.noise_key, told.encode(), hashlib.sha256))))
+        """What is random in one step; another client, key, plan, row, question or step gives another."""
+        told = f"{purpose}/{number}/".encode() + self._question
+        return np.random.Generator(np.random.PCG64(int.from_bytes(hmac.digest(self._origin, told, hashlib.sha256))))
 
 
 ENCODING = ("means", "scales", "label")
@@ -168,6 +180,17 @@ TASKS = {
     "update": Client.update,
 }
 """What the coordinator may ask. Nothing else is answered."""
+
+
+def digest_of(arrays: Message) -> bytes:
+    """SHA-256 of arrays by name: of their values, in whatever memory they lie."""
+    hashed = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        content = "\0".join(values.ravel().tolist()).encode() if values.dtype.kind == "U" else values.tobytes()
+        for part in (name, values.dtype.kind, values.shape):
+            hashed.update(f"{part}/".encode())
+        hashed.update(len(content).to_bytes(8, "big") + content)
+    return hashed.digest()
 
 
 def _are_equal(one: Message, other: Message) -> bool:

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from assets.errors import DataError
 from assets.methods.federated_client import Client
-from assets.methods.federated_encoding import ClientRows, Message
+from assets.methods.federated_encoding import ClientRows, Encoding, Message
 from assets.methods.federated_grid import LocalGrid
 from assets.methods.federated_plan import Plan, Privacy
 from assets.methods.federated_rounds import Federated, federate
@@ -240,6 +240,33 @@ def test_each_client_has_its_own_noise() -> None:
     assert np.array_equal(told("a", b"key"), told("a", b"key"))
     assert not np.array_equal(told("a", b"key"), told("b", b"key"))
     assert not np.array_equal(told("a", b"key"), told("a", b"other"))
+
+
+@pytest.mark.parametrize("other", ["a row less", "another epsilon", "other weights"])
+def test_two_trainings_have_noise_of_their_own(other: str) -> None:
+    """The same noise under two sums would cancel: the first update of both would differ by just the row that is gone."""
+    _, rows = world(count=500)
+    plan = replace(PRIVATE, local_steps=1, privacy=Privacy.planned(1.0, 1e-6, 1.0, 1.0, 60))
+    encoding = Encoding((np.array(["", "a", "b", "c", "d"]),) * 2, np.zeros(6), np.ones(6))
+    told = {**encoding.as_message(), "round": np.array(0), "rate": np.array(1.0), "penalty": np.array(0.0)}
+    first = told | {"weights": np.zeros((encoding.width, 1))}
+    second, fewer, privacy = first, rows, plan.privacy
+    if other == "a row less":
+        fewer = ClientRows(rows.numbers[1:], rows.categories[1:], rows.labels[1:])
+    elif other == "another epsilon":
+        privacy = Privacy.planned(1.001, 1e-6, 1.0, 1.0, 60)
+    else:
+        second = told | {"weights": np.full((encoding.width, 1), 1e-9)}
+    sums = [
+        client.answer("update", asked)["update"] * len(client.rows)
+        for client, asked in (
+            (Client("a", plan, rows, b"key"), first),
+            (Client("a", replace(plan, privacy=privacy), fewer, b"key"), second),
+        )
+    ]
+    assert plan.privacy is not None
+    # with the same noise they differ by one shortened gradient at most, or by a thousandth of the noise
+    assert np.std(sums[0] - sums[1]) > plan.privacy.noise
 
 
 def test_a_plan_is_the_same_after_json() -> None:
