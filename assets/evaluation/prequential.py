@@ -14,6 +14,7 @@ import numpy as np
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot, joined, read
+from assets.methods.abstention import of_rows
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import sign_of
@@ -64,7 +65,9 @@ def go_on(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) 
     outputs = {"served": case.model.predict(case.columns("test")), "learning_on": _outputs(case)}
     metrics = dict.fromkeys((spec.metric, COST))
     functions = {
-        f"{metric} {name}": case.metrics_of(labels, given)[metric] for name, given in outputs.items() for metric in metrics
+        f"{metric} {name}": case.metrics_of(labels, given, case.tested_rule(given))[metric]
+        for name, given in outputs.items()
+        for metric in metrics
     }
     clusters, ones = part.clusters(spec), np.ones(len(labels))
     weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
@@ -88,7 +91,8 @@ def _month(case: Case, labels: Array, outputs: Mapping[str, Array], inside: Any,
     """The deciding metric of a month; None where the month does not define it."""
     found: dict[str, Any] = {"month": month, "rows": int(inside.sum())}
     for name, given in outputs.items():
-        value = case.metrics_of(labels[inside], given[inside])[case.spec.metric](np.ones(found["rows"]))
+        rule = of_rows(case.tested_rule(given), inside)
+        value = case.metrics_of(labels[inside], given[inside], rule)[case.spec.metric](np.ones(found["rows"]))
         found[name] = float(value) if np.isfinite(value) else None
     return found
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.features.snapshots import LabelledRows, read, windows_of
+from assets.methods.abstention import paid
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array
 from assets.methods.row_costs import row_costs
@@ -24,7 +25,9 @@ from assets.replay.policy_runner import Player
 from assets.replay.settings import Replay
 from assets.spec.online_learning import OnlineLearningSpec
 from assets.training.candidates import FEWEST, choose, outputs_of_scores
+from assets.training.decision_rule import fold_rule
 from assets.training.online_answers import answered_online
+from assets.training.uncertainty import HeldOut
 from bentos.decisions import decide
 
 if TYPE_CHECKING:
@@ -111,18 +114,20 @@ class OnlinePlayer(Player):
             return None
         spec, kind, before = self.spec, KINDS[self.spec.kind], len(judged)
         part = LabelledRows("judged", None, judged, {}, 0)
-        scaling, decision = None, kind.indifferent(spec.prices)
         labels = part.labels(spec)
         if len(labels) >= FEWEST and len(np.unique(labels)) > 1:
             choice = choose(spec, labels, [scores[:before]], part.clusters(spec))
-            scaling, decision = choice.scaling, choice.decision
-        outputs = outputs_of_scores(spec, scores[before:], scaling)
+            outputs = outputs_of_scores(spec, scores[before:], choice.scaling)
+            decision = fold_rule(spec, choice, HeldOut(judged, labels, np.ones(before, dtype=bool)), outputs, came)
+        else:
+            outputs, decision = outputs_of_scores(spec, scores[before:], None), kind.indifferent(spec.prices)
         decided = decide(spec.kind, outputs, decision)
         keys = came[spec.features.entity].astype(str).to_numpy()
         known = outcomes(self.replay, self.replay.history, start, end)["label"].loc[keys].to_numpy()
         moments = came[str(spec.features.event_time)]
         days = moments.dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.strftime("%Y-%m-%d")
         costs = row_costs(spec.kind, known, decided, spec.prices)
+        costs = np.where(np.isnan(known), np.nan, paid(costs, decision))
         return ScoredRows(keys, days.to_numpy(), moments.to_numpy(), known, costs, outputs, decided, decision)
 
 

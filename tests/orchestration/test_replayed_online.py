@@ -66,6 +66,14 @@ def test_it_follows_what_changed_without_a_training(journals: dict[str, list[dic
     assert rows["online"] == rows["never"]
 
 
+def test_it_pays_for_what_it_does_not_decide(home: Home, snapshot: Snapshot, journals: dict[str, list[dict[str, Any]]]) -> None:
+    """As the other policies do: where someone else decides for nearly nothing, only what is sure costs anything."""
+    spec = spec_of(uncertainty={"coverage": 0.95}, abstain={"cost": 1e-6})
+    told = {"decided": journals["online"], "abstaining": played(settled(home, snapshot, spec=spec))["online"]}
+    costs = {name: sum(sum(step["answers"]["days"].values()) for step in found[1:]) for name, found in told.items()}
+    assert 0 < costs["abstaining"] < 0.7 * costs["decided"]
+
+
 def test_it_is_a_row_of_the_table(journals: dict[str, list[dict[str, Any]]]) -> None:
     """Money with its interval beside the others', no training, no promotion."""
     told = {name: name for name in journals}

@@ -13,6 +13,7 @@ from assets.errors import DigestError
 from assets.evaluation import evidence
 from assets.evaluation.examinations import EXAMINATIONS, examinations_of, examined
 from assets.features.snapshots import Snapshot, read
+from assets.methods.row_costs import row_costs
 from assets.promotion import gate, ledger
 from assets.promotion.gate_rules import rules_of
 from assets.promotion.prequential_rule import ANSWERS, RULE
@@ -100,6 +101,21 @@ def test_its_answers_are_those_of_a_learner_that_knew_no_more(home: Home, snapsh
     if told["method"] == "scaling":
         score = told["slope"] * score + told["intercepts"][1]
     assert answers[-1] == pytest.approx(1 / (1 + np.exp(-score)), abs=1e-12)
+
+
+def test_its_money_counts_what_is_not_decided(home: Home, snapshot: Snapshot) -> None:
+    """Served or learning on, an answer that is too uncertain costs what is declared."""
+    spec = spec_of(uncertainty={"coverage": 0.9}, abstain={"cost": 0.3})
+    found = EXAMINATIONS["prequential"].look(home, spec, snapshot, training.train(home, spec, snapshot).digest)
+    case = evidence.Case.load(home, spec, snapshot, found.record["model_digest"])
+    learning_on = np.load(found.path.with_name(ANSWERS), allow_pickle=False)
+    assert case.model.uncertainty is not None
+    for name, outputs in {"served": case.model.predict(case.columns("test")), "learning_on": learning_on}.items():
+        abstained = np.array(case.model.uncertainty.of_columns(outputs, case.columns("test"))["is_abstained"])
+        assert 0.02 < abstained.mean() < 0.98
+        decided = row_costs("binary", case.labels("test"), case.model.decide(outputs), spec.prices)
+        costs = np.where(abstained, 0.3, decided)
+        assert found.record["cost_per_1000"][name] == pytest.approx(1000 * costs.mean())
 
 
 def verdict_of(home: Home, snapshot: Snapshot, challenger: str, champion: str | None) -> Verdict:
