@@ -15,9 +15,10 @@ from assets.replay.what_if import midnight
 from assets.spec import ProductSpec
 from assets.spec.replay import WhatIfSpec
 from assets.storage.code_version import code_version, estimator_version
-from assets.storage.digests import value_digest
+from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.sql import identifier, parquet
+from assets.training.learning import files_of, learns_from
 
 Step = Literal["week", "month"]
 
@@ -109,10 +110,17 @@ def settings(
     Raises
     ------
     SpecificationError
-        If the product has no order of time, the months are not in its history, or something asked for does not exist.
+        If the product has no order of time or is learnt from another, the months are not in its history, or something asked for
+        does not exist.
     """
     if spec.features.event_time is None:
         raise SpecificationError(f"{spec.name}: its features have no event_time, so there is no history to replay.")
+    if sources := learns_from(spec):
+        raise SpecificationError(
+            f"{spec.name}: its model is learnt from the champion of {', '.join(sources)}, and a replay does not know who "
+            f"served there when: today's has learnt what was not known then. Replay {sources[0]}, or {spec.name} without "
+            "'model.learning'."
+        )
     as_split = spec.replay.split or spec.split.model_copy(update={"end": None})
     if as_split.by == "random":
         raise SpecificationError(f"{spec.name}: is split at random, so a step would know its future. Declare 'replay.split'.")
@@ -123,6 +131,7 @@ def settings(
     own = {"monitoring", "retrain", "schedule", "experiments"}  # they make a policy another, and not what policies share
     alike = played.model_dump(mode="json", exclude={*own, "description", "card", "serving"})
     told = [alike, snapshot.digest, [str(bound) for bound in bounds], what_if and what_if.model_dump(mode="json"), _code(spec)]
+    told += [file_digest(path) for path in files_of(spec)]
     name = "_".join([*months, step, *([what_if.name] if what_if else [])])
     folder = home.replays / spec.name / f"{name}-{value_digest(told)[:8]}"
     return Replay(folder, played, snapshot, bounds, step, chosen, what_if)

@@ -379,6 +379,16 @@ def test_without_a_first_champion_nothing_is_played(home: Home, snapshot: Snapsh
         played(settled(home, snapshot, ["never"], spec=strict))
 
 
+def test_a_product_that_is_learnt_from_another_cannot_be_replayed(home: Home, snapshot: Snapshot) -> None:
+    """The champion of today learnt what a step does not know yet."""
+    learning = {"transfer": {"from": "elsewhere", "how": "refit"}}
+    child = spec_of(model={"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "learning": learning})
+    with pytest.raises(
+        SpecificationError, match="learnt from the champion of elsewhere, and a replay does not know who served"
+    ):
+        settled(home, snapshot, ["never"], spec=child)
+
+
 def test_products_without_an_order_of_time_cannot_be_replayed(home: Home, snapshot: Snapshot) -> None:
     """There are no steps, or a random split would show a step its future."""
     at_random = spec_of(split={"by": "random", "train": 0.6, "validation": 0.2, "test": 0.2})
