@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assets.evaluation import evaluation, explanations, latency_and_size, leakage, robustness
+from assets.evaluation import evaluation, explanations, latency_and_size, leakage, robustness, transfer_gain
 from assets.evaluation.evidence import Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot
@@ -11,7 +11,8 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 
 EXAMINATIONS = Registry(
-    "EXAMINATIONS", [module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size)]
+    "EXAMINATIONS",
+    [module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size, transfer_gain)],
 )
 """By name, in the order in which they are shown."""
 

@@ -17,6 +17,7 @@ GRAPH = defs.resolve_asset_graph()
 NO_CONTENT = {
     "assets.errors": "sentences of errors, and classes that tell them apart",
     "assets.evaluation.examinations": "lists the examinations; each is an asset with a version of its own",
+    "assets.evaluation.transfer_gain": "none of these products declares a way of learning",
     "assets.experiments.design": "designs experiments; nothing is made of it",
     "assets.experiments.labelled_history": "designs experiments; nothing is made of it",
     "assets.experiments.outcome_history": "designs experiments; nothing is made of it",
@@ -76,6 +77,7 @@ NO_CONTENT = {
     "assets.training.offset_trees": "none of these products declares a way of learning",
     "assets.training.source_learners": "none of these products declares a way of learning",
     "assets.training.transfer": "none of these products declares a way of learning",
+    "assets.training.transfer_files": "none of these products declares a way of learning",
     "assets.training.transfer_problems": "none of these products declares a way of learning",
     "assets.training.transfer_source": "none of these products declares a way of learning",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
