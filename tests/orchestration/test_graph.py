@@ -9,7 +9,7 @@ import dagster as dg
 
 import assets
 from assets.evaluation.examinations import EXAMINATIONS
-from assets.promotion.gate_rules import GATE_RULES
+from assets.promotion.gate_rules import rules_of
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from orchestration import declarations
 from orchestration.definitions import defs
@@ -25,8 +25,13 @@ WARNING = {"monitoring", "feature_skew", "experiment", "shadow", "off_policy"}
 ADDED = {*EXAMINATIONS.added, *(WAYS_OF_SERVING[name].asset for name in WAYS_OF_SERVING.added)}
 """The assets of extensions, which stand on no map."""
 
+DECLARED_ONLY = {"tuning", "transfer", "uncertainty"}
+"""What a training makes of products that declare it."""
 DECLARED = (
     "/tuning",
+    "/transfer",
+    "/uncertainty",
+    "/adapted_uncertainty",
     "/online_features",
     "/lake",
     "/feature_skew",
@@ -96,9 +101,11 @@ def test_every_asset_is_described_owned_grouped_and_versioned() -> None:
 
 
 def test_what_a_training_makes_are_assets_of_every_product() -> None:
-    """A renamed one would be run by the schedule. Only a product that declares a search has a tuning."""
+    """A renamed one would be run by the schedule. Only a product that declares a search has a tuning, one that
+    declares a transfer its gain, and one that declares uncertainty its coverage.
+    """
     for product in PRODUCTS:
-        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in waves.trained() - {"tuning"})
+        assert all(GRAPH.has(dg.AssetKey([product, name])) for name in waves.trained() - DECLARED_ONLY)
 
 
 def test_a_stage_is_a_folder_and_holds_the_bodies_of_its_assets() -> None:
@@ -117,7 +124,9 @@ def test_data_tests_and_the_contract_block_and_gates_do_not() -> None:
     checks = {check for key in GRAPH.toposorted_asset_keys for check in GRAPH.get(key).check_keys}
     alarms = {check for check in checks if check.asset_key.path[-1] in WARNING}
     gates = {check for check in checks if check.asset_key.path[-1] == "verdict"}
-    assert {check.name for check in gates} == set(GATE_RULES)
+    declared = {spec.name: spec for spec, _ in declarations.products()}
+    for name, spec in declared.items():
+        assert {check.name for check in gates if check.asset_key.path[0] == name} == set(rules_of(spec))
     assert len(checks - gates) >= 30
     assert all(GRAPH.get(check).blocking for check in checks - gates - alarms)
     assert not any(GRAPH.get(check).blocking for check in gates | alarms)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from assets.evaluation.examinations import EXAMINATIONS
+from assets.evaluation.examinations import examinations_of
 from assets.storage import code_version as versions
 from assets.storage.home import Home
 from orchestration.components import product_assets
@@ -73,5 +73,5 @@ def test_what_runs_while_an_asset_is_made_is_in_its_code_version(
     for name, ran in traced.ran.items():
         missing = sorted(module for module in ran - traced.known[name] if not module.startswith(NO_CONTENT))
         assert not missing, f"{name}: a change of {missing} would leave it as it is"
-    for name in (*EXAMINATIONS, "challenger"):
+    for name in (*examinations_of(product("churn")), "challenger"):
         assert "assets.training.onnx_export" not in traced.known[name], f"{name} looks at what is made, not at how"

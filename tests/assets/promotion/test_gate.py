@@ -15,7 +15,7 @@ from assets.evaluation.findings import Finding, limited
 from assets.features.snapshots import Snapshot, current
 from assets.methods.paired import surely_exceeds
 from assets.promotion import champion_challenger, gate, verdicts
-from assets.promotion.gate_rules import GATE_RULES
+from assets.promotion.gate_rules import GATE_RULES, rules_of
 from assets.promotion.ledger_state import Standing
 from assets.promotion.verdicts import Verdict
 from assets.spec import ProductSpec
@@ -113,7 +113,7 @@ def test_a_truly_better_challenger_is_promoted(
     verdict = judged(home, spec, snapshot, good, stump, found)
     assert verdict.promoted, verdict.reasons
     assert (verdict.reasons, verdict.warnings) == ([], [])
-    assert {item.gate for item in verdict.findings} == set(GATE_RULES)
+    assert {item.gate for item in verdict.findings} == set(rules_of(spec))
 
 
 def test_a_worse_challenger_is_refused(home: Home, spec: ProductSpec, snapshot: Snapshot, good: str, stump: str) -> None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.errors import LedgerError, SpecificationError
-from assets.evaluation.examinations import EXAMINATIONS
+from assets.evaluation.examinations import examinations_of
 from assets.features import snapshots
 from assets.promotion import ledger
 from assets.promotion.registered_versions import CHALLENGER, CHAMPION, holder
@@ -76,7 +76,7 @@ def test_a_window_length_rebuilds_the_features_and_what_follows(world: World, ra
     outcome = replace(world, warehouse=world.warehouse.model_copy(update={"parameters": parameters})).run(ran_copy)
     names = list(outcome.executed)
     assert set(names[:3]) == {"features/delay_history", "features/departure_backlog", "features/flight_delay"}
-    judged = {*EXAMINATIONS, "snapshot", "model", "challenger", "verdict", "champion", "report"}
+    judged = {*examinations_of(world.product), "snapshot", "model", "challenger", "verdict", "champion", "report"}
     answered_anew = {"predictions", "monitoring", "parity"}  # as the snapshot's rows are others
     assert set(names[3:]) == {f"flight_delay/{name}" for name in judged | answered_anew}
     assert names.index("flight_delay/snapshot") == 3
