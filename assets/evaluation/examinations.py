@@ -10,6 +10,7 @@ from assets.evaluation import (
     leakage,
     prequential,
     robustness,
+    transfer_gain,
     uncertainty,
 )
 from assets.evaluation.evidence import Evidence
@@ -22,8 +23,15 @@ from assets.storage.home import Home
 EXAMINATIONS = Registry(
     "EXAMINATIONS",
     [
-        module.EXAMINATION
-        for module in (evaluation, leakage, robustness, explanations, latency_and_size, uncertainty, prequential, federation)
+        evaluation.EXAMINATION,
+        leakage.EXAMINATION,
+        robustness.EXAMINATION,
+        explanations.EXAMINATION,
+        latency_and_size.EXAMINATION,
+        uncertainty.EXAMINATION,
+        transfer_gain.EXAMINATION,
+        prequential.EXAMINATION,
+        federation.EXAMINATION,
     ],
 )
 """By name, in the order in which they are shown."""

@@ -18,6 +18,7 @@ from assets.methods import conformal
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.ranking import Array, mean_of
 from assets.spec import ProductSpec
+from assets.spec.applicability import declares_uncertainty
 from assets.storage.home import Home
 from assets.training.uncertainty import slices_of
 from bentos.uncertainty import Uncertainty
@@ -109,5 +110,5 @@ EXAMINATION = Examination(
     "Coverage and width of intervals, or sets of classes, on the test rows, by slice and month.",
     ("numpy", "onnxruntime", "pandas"),
     reads=frozenset(("evaluation",)),
-    applies=lambda spec: spec.uncertainty is not None,
+    applies=declares_uncertainty,
 )

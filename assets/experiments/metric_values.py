@@ -10,7 +10,7 @@ REQUESTS = ("error", "latency_ms")
 
 
 def value_of(spec: ProductSpec, metric: str) -> str:
-    """A metric of an answered row, by ``outcome`` and ``decided``, or of a line of the arm log; null where it is not known.
+    """A metric of an answered row, by ``outcome``, ``decided`` and ``prediction``, or of a line of the arm log; null: unknown.
 
     Parameters
     ----------
@@ -27,4 +27,8 @@ def value_of(spec: ProductSpec, metric: str) -> str:
         return "outcome::double"
     if metric == "decision":
         return "decided::double"
-    return cost_of(spec, "decided")
+    cost = cost_of(spec, "decided")
+    if spec.abstain is None:
+        return cost
+    is_none = "prediction->>'$.is_abstained' = 'true'"
+    return f"case when outcome is null then null when {is_none} then {spec.abstain.cost!r} else {cost} end"

@@ -12,9 +12,11 @@ from typing import Any
 from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited, more_rows
 from assets.promotion.gate_rule import GateRule, Records
 from assets.promotion.leakage_rule import leakage
+from assets.promotion.transfer_rule import transfer
 from assets.promotion.uncertainty_rule import uncertainty
 from assets.registries import Registry
 from assets.spec import ProductSpec
+from assets.spec.applicability import declares_uncertainty, learnt_by
 from assets.spec.gates import Leveled
 from assets.spec.online_learning import learns_online
 from assets.training.uncertainty import coverage_of
@@ -238,7 +240,7 @@ GATE_RULES = Registry(
             "`adaptive`, as they would have been served, following the labels.",
             uncertainty,
             limit="the coverage of intervals or sets",
-            applies=lambda spec: spec.uncertainty is not None,
+            applies=declares_uncertainty,
         ),
         GateRule(
             "leakage",
@@ -270,6 +272,13 @@ GATE_RULES = Registry(
             phase=DEPLOYMENT,
         ),
         GateRule("size", "The model's files are small.", size, "gates.size", phase=DEPLOYMENT),
+        GateRule(
+            "transfer",
+            "What was learnt from another model is not surely worse than the same estimator from scratch (negative transfer), "
+            "and the source knew no test row; asked where `model.learning.transfer` is declared.",
+            transfer,
+            applies=learnt_by("transfer"),
+        ),
         GateRule(
             "slices",
             "No slice surely loses against the champion (Bonferroni over all slices); where nobody serves, against the "

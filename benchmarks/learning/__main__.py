@@ -9,12 +9,13 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import conformal, federated
+from benchmarks.learning import conformal, conformal_service, federated
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
     "Federated learning": federated,
     "Intervals and sets that follow the labels": conformal,
+    "Sets in the service": conformal_service,
 }
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""
 PAGE = REPOSITORY / "docs" / "measured" / "learning.md"

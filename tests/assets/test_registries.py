@@ -153,7 +153,7 @@ def test_an_examination_is_in_its_own_version_and_not_in_the_verdicts(extend: Ex
     [
         (
             "rules: {unheard: {max: 1.0}}",
-            r"'gates\.rules' has 'unheard', which is no gate rule that takes a limit\. There are: none\.",
+            r"'gates\.rules' has 'unheard', which is no gate rule that takes a limit\. There are: uncertainty\.",
         ),
         (
             "rules: {latency: {max: 1.0}}",

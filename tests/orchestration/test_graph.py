@@ -25,9 +25,11 @@ WARNING = {"monitoring", "feature_skew", "experiment", "shadow", "off_policy"}
 """The assets whose checks warn, and hold nothing up."""
 ADDED = {*EXAMINATIONS.added, *(WAYS_OF_SERVING[name].asset for name in WAYS_OF_SERVING.added)}
 """The assets of extensions, which stand on no map."""
-
 DECLARED = (
     "/tuning",
+    "/transfer",
+    "/uncertainty",
+    "/adapted_uncertainty",
     "/online_features",
     "/lake",
     "/feature_skew",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
 from assets.evaluation.evaluation import evaluate
 from assets.evaluation.evidence import Case
+from assets.experiments.metric_values import value_of
 from assets.methods import abstention
 from assets.methods.kinds import KINDS
 from assets.methods.row_costs import row_costs
@@ -126,3 +128,22 @@ def test_only_the_money_changes(kind: str) -> None:
     assert after.pop("cost_per_1000") == pytest.approx(1000 * np.where(abstained, 0.7, decided).mean())
     assert before.pop("cost_per_1000") == pytest.approx(1000 * decided.mean())
     assert after == before
+
+
+@pytest.mark.parametrize("name", ["churn", "spend"])
+def test_experiments_count_what_was_logged(name: str) -> None:
+    """A row whose answer was no decision costs what that costs; without a label nothing is known yet."""
+    spec = declared(name)
+    decided = "false" if name == "churn" else "10.0"
+    rows = [(1.0, True), (1.0, False), (None, True), (0.0, False)]
+    values = ", ".join(
+        f"({'null' if outcome is None else outcome}::double, {decided}, '{{\"is_abstained\":{str(abstained).lower()}}}')"
+        for outcome, abstained in rows
+    )
+    found = duckdb.sql(
+        f"select {value_of(spec, 'cost')} from (values {values}) answered(outcome, decided, prediction)"
+    ).fetchall()
+    by_hand = row_costs(
+        spec.kind, np.array([1.0, 0.0]), np.array([False, False] if name == "churn" else [10.0, 10.0]), spec.prices
+    )
+    assert [value for (value,) in found] == pytest.approx([ABSTAIN[name]["cost"], by_hand[0], None, by_hand[1]])
