@@ -20,7 +20,8 @@ from assets.storage import erasures
 from assets.storage.digests import file_digest, folder_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from bentos.runtime import model_digest
+from bentos.runtime import model_digest, read_signature
+from orchestration.operations import learnt_models
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def chain(home: Home, product: str) -> list[Link]:
     # one that stands in a ledger that was changed is shown, with what is wrong at the ledger's link
     champion = ledger.standing(home, product).champion or ledger.require_champion(home, product)
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
-        _landed, _snapshot, _lake, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
-        _followed, _image,
+        _landed, _snapshot, _lake, _sources, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel,
+        _sql, _followed, _image,
     )  # fmt: skip
     return [link for step in steps for link in step(home, champion)]
 
@@ -132,6 +133,34 @@ def _lake(home: Home, champion: Entry) -> Iterator[Link]:
     except Exception as error:  # noqa: BLE001 - each library has its own error for a file that is gone
         problem = f"it cannot be read ({str(error).splitlines()[0]})"
     yield Link("lake", f"{place} at version {version.version}", champion.snapshot_digest, problem)
+
+
+def _sources(home: Home, champion: Entry) -> Iterator[Link]:
+    """The models of other products that it was learnt from, and what these were trained on, however far; or the model file."""
+    if (digest := learnt_models.file_of(home, champion.product, champion.model_digest)) is not None:
+        yield Link("source", "a model file", digest)
+    waiting, seen = [(champion.product, champion.model_digest)], set[tuple[str, str]]()
+    while waiting:
+        for source in learnt_models.sources(home, *waiting.pop()).items():
+            if source in seen:
+                continue
+            seen.add(source)
+            waiting.append(source)
+            yield from _source(home, *source)
+
+
+def _source(home: Home, product: str, digest: str) -> Iterator[Link]:
+    folder, problem = home.models / product / digest, ""
+    try:
+        require_intact(home, product, digest)
+        snapshot = read_signature(folder)["snapshot_digest"]
+        file = home.relative(home.snapshots / product / f"{snapshot}.parquet")
+        yield Link("source", f"{file}{_erased(home, file)}", snapshot, _changed(home, file))
+    except LooplineError as error:
+        problem = str(error)
+    if (entry := ledger.standing(home, product).invalid.get(digest)) is not None:
+        problem = f"it was declared invalid {entry.told}"
+    yield Link("source", home.relative(folder), digest, problem)
 
 
 def _model(home: Home, champion: Entry) -> Iterator[Link]:
