@@ -67,6 +67,8 @@ def explain(spec: ProductSpec, fitted: Any, rows: pd.DataFrame, background: pd.D
     if isinstance(fitted, ScaledClassifier):
         scaling, fitted = Scaling(fitted.slope, tuple(fitted.intercepts)), fitted.classifier
     transformer, estimator = fitted.named_steps["columns"], fitted.named_steps["estimator"]
+    if any(name == "source" for name, _, _ in transformer.transformers_):
+        return _by_feature(spec, fitted, scaling, model_frame(spec, rows), model_frame(spec, background))
     matrix, others = (_matrix(transformer, model_frame(spec, part)) for part in (rows, background))
     values, base, method, in_margin = _shapley(spec, estimator, matrix, others)
     values = values.reshape(*values.shape[:2], -1)
@@ -112,6 +114,40 @@ def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) ->
     sampled = shap.explainers.Permutation(answers, background[:BACKGROUND], seed=spec.model.seed)
     found = sampled(matrix[:SAMPLED_ROWS], max_evals=10 * (2 * matrix.shape[1] + 1), silent=True)
     return found.values, found.base_values[0], "sampling", False  # noqa: PD011 - an explanation, no frame
+
+
+def _by_feature(
+    spec: ProductSpec, fitted: Any, scaling: Scaling | None, rows: pd.DataFrame, others: pd.DataFrame
+) -> Contributions:
+    """By sampling over the features themselves: the score of another model is no column that belongs to one of them."""
+    import pandas as pd
+    import shap
+
+    from assets.methods.scaled import ScaledClassifier
+    from assets.training.estimators import outputs_of
+
+    served = fitted if scaling is None else ScaledClassifier(fitted, scaling.slope, list(scaling.intercepts))
+    texts = {name: sorted({*rows[name], *others[name]}) for name, item in spec.columns.items() if item.type == "category"}
+
+    def coded(frame: pd.DataFrame) -> Any:
+        columns = [frame[name].map(texts[name].index) if name in texts else frame[name] for name in spec.columns]
+        return np.column_stack(columns).astype(np.float64)
+
+    def answers(given: Any) -> Any:
+        columns = {
+            name: np.array(texts[name], dtype=object)[given[:, place].astype(int)] if name in texts else given[:, place]
+            for place, name in enumerate(spec.columns)
+        }
+        return outputs_of(spec, served, pd.DataFrame(columns))
+
+    asked = coded(rows.iloc[:SAMPLED_ROWS])
+    sampled = shap.explainers.Permutation(answers, coded(others)[:BACKGROUND], seed=spec.model.seed)
+    found = sampled(asked, max_evals=10 * (2 * asked.shape[1] + 1), silent=True)
+    values = np.asarray(found.values, dtype=np.float64).reshape(*asked.shape, -1)
+    base = np.atleast_1d(np.asarray(found.base_values[0], dtype=np.float64))
+    outputs = base + values.sum(axis=1)
+    unit = spec.target.unit or "the target's unit" if spec.kind == "regression" else "probability"
+    return Contributions(values, base, outputs if spec.kind == "multiclass" else outputs[:, 0], "sampling", unit)
 
 
 def _has_log_link(estimator: Any) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 
 from assets.methods.calibration import log_chances
 
-ADDED_UP = ("HistGradientBoostingClassifier", "GradientBoostingClassifier", "LogisticRegression")
-"""scikit-learn's classifiers whose probabilities are the logistic function, or softmax, of their ``decision_function``."""
+ADDED_UP = ("HistGradientBoostingClassifier", "GradientBoostingClassifier", "LogisticRegression", "OffsetClassifier")
+"""Classifiers whose probabilities are the logistic function, or softmax, of their ``decision_function``."""
 
 
 def has_margin(classifier: Any) -> bool:

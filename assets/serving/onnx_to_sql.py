@@ -16,6 +16,7 @@ from assets.errors import TranslationError
 from assets.serving.sql_operators import OPERATORS, Columns, single
 from assets.storage.digests import file_digest
 from assets.storage.sql import identifier
+from assets.training.source_scores import SINGLE_SOURCE
 from bentos.runtime import OUTPUTS
 
 
@@ -66,7 +67,12 @@ class _Translation:
         import onnx
         from onnx import numpy_helper
 
-        self.graph = onnx.load(graph_file).graph
+        whole = onnx.load(graph_file)
+        if any((item.key, item.value) in SINGLE_SOURCE.items() for item in whole.metadata_props):
+            raise TranslationError(
+                "it holds another model that computes in single precision, which SQL does not express exactly."
+            )
+        self.graph = whole.graph
         self.made_by = {name: node for node in self.graph.node for name in node.output}
         self.single = {item.name for item in self.graph.input if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
         self.constants = {item.name: numpy_helper.to_array(item) for item in self.graph.initializer}
@@ -75,7 +81,7 @@ class _Translation:
         self.trees: dict[str, str] = {}
         # no text in a graph holds the graph's own digest, so no category is taken for one of these names
         self.grown = f"loopline_trees_{file_digest(graph_file)[:16]}"
-        self.columns = 0
+        self.columns, self.made = 0, set[str]()
         inputs = [self._input(name, feature) for name, feature in features.items()]
         handed = [identifier(name) for name in kept]
         self.stages.append(f"given as (select {', '.join([*handed, *inputs])} from {relation})")
@@ -113,8 +119,12 @@ class _Translation:
         return names
 
     def add(self, columns: dict[str, str]) -> None:
-        """A common table expression with these columns, by name, beside all that the one before has."""
-        added = "".join(f", {expression} as {name}" for name, expression in columns.items())
+        """A common table expression with these columns, by name, beside all that the one before has; one is made once."""
+        new = {name: expression for name, expression in columns.items() if name not in self.made}
+        if not new:
+            return
+        self.made |= new.keys()
+        added = "".join(f", {expression} as {name}" for name, expression in new.items())
         self.stages.append(f"step_{len(self.stages)} as (select *{added} from {self._latest()})")
 
     def stand_in(self, trees: str) -> str:

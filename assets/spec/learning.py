@@ -99,7 +99,7 @@ class ModelSpec(Declaration):
     learning: LearningSpec | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        examples=[{"transfer": {"from": "delay_elsewhere", "how": "weights"}}],
+        examples=[{"transfer": {"from": "delay_elsewhere", "how": "refit"}}],
     )
     """Declare another way of learning; left out, the estimator is fitted on the product's own rows. See docs/learning.md."""
 

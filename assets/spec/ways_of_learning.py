@@ -10,21 +10,44 @@ from assets.spec.base import Declaration, Name
 from assets.spec.online_learning import OnlineLearningSpec
 
 
+class OnnxFileSpec(Declaration):
+    """A model as an ONNX file."""
+
+    onnx: str = Field(min_length=1, examples=["models/elsewhere.onnx"])
+    """Give the file, relative to the repository."""
+
+
+class LightgbmFileSpec(Declaration):
+    """A model as LightGBM saves it."""
+
+    lightgbm: str = Field(min_length=1, examples=["models/elsewhere.txt"])
+    """Give the file, relative to the repository."""
+
+
+How = Literal["refit", "boost", "features", "weights"]
+
+
 class TransferSpec(Declaration):
-    """Transfer learning: from the champion of another product, for rows of which there are few."""
+    """Transfer learning: from the champion of another product, or a model file, for rows of which there are few."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
-    source: Name = Field(alias="from", examples=["delay_elsewhere"])
-    """Name the product whose champion is learnt from; it declares the features of this product, and maybe others."""
-    how: Literal["weights"] = Field(examples=["weights"])
-    """Give weights to fit the estimator on the source's rows too, each weighted by how much it is like a target row."""
+    source: Name | OnnxFileSpec | LightgbmFileSpec = Field(alias="from", examples=["delay_elsewhere"])
+    """Name the product whose champion is learnt from, or give a file: {onnx: FILE} or {lightgbm: FILE}."""
+    how: How = Field(examples=["refit"])
+    """Give refit to move the leaves of the source's trees, boost to go on boosting from its scores (with LightGBM), features to
+    give its score to the estimator, or weights to fit on its rows too, each weighted by how much it is like a target row."""
+
+    @property
+    def product(self) -> str | None:
+        """The product whose champion is learnt from; None where it is a file."""
+        return self.source if isinstance(self.source, str) else None
 
 
 class LearningSpec(Declaration):
     """A way of learning other than fitting the estimator on the product's own rows at once; exactly one is declared."""
 
-    transfer: TransferSpec | None = Field(default=None, examples=[{"from": "delay_elsewhere", "how": "weights"}])
+    transfer: TransferSpec | None = Field(default=None, examples=[{"from": "delay_elsewhere", "how": "refit"}])
     """Declare transfer learning; see docs/learning.md."""
     online: OnlineLearningSpec | None = Field(default=None, examples=[{"model": "logistic", "rate": 0.01}])
     """Declare online learning; see docs/learning.md."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 TRUSTED = (
     "assets.methods.scaled.ScaledClassifier",
+    "assets.training.offset_trees.OffsetClassifier",
+    "assets.training.offset_trees.OffsetRegressor",
+    "assets.training.source_scores.SourceScores",
     "collections.OrderedDict",
     "functools.partial",
     "lightgbm.basic.Booster",

@@ -7,6 +7,7 @@ is in the versions of what was learnt by it, and of no other product.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import DataError
@@ -79,6 +80,12 @@ def learns_from(spec: ProductSpec) -> tuple[str, ...]:
     """The products whose champions a product's model is learnt from."""
     way = declared_way(spec)
     return () if way is None else way.products(spec)
+
+
+def files_of(spec: ProductSpec) -> tuple[Path, ...]:
+    """The files that a product's model is learnt from, as far as they are there."""
+    way = declared_way(spec)
+    return () if way is None else tuple(path for path in way.files(spec) if path.is_file())
 
 
 def modules_of(spec: ProductSpec) -> list[str]:

@@ -91,7 +91,7 @@ def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any |
     graph = helper.make_graph(builder.nodes, spec.name, inputs, [_output(spec)], builder.constants)
     imports = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
     made = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="loopline")
-    helper.set_model_props(made, DOUBLE)
+    helper.set_model_props(made, {**DOUBLE, **builder.properties})
     return made
 
 
@@ -218,7 +218,10 @@ def _linear(builder: Builder, columns: str, last: Any) -> Written | None:
     return raw, np.atleast_2d(last.coef_).shape[0]
 
 
-WRITERS: tuple[Callable[[Builder, str, Any], Written | None], ...] = (_histograms, _lightgbm, _boosted, _forest, _linear)
+WRITERS: tuple[Callable[[Builder, str, Any], Written | None], ...] = (
+    _histograms, _lightgbm, _boosted, _forest, _linear,
+    lambda builder, columns, last: last.written(builder, columns) if hasattr(last, "written") else None,
+)  # fmt: skip
 """Who writes an estimator in double precision; the first that can does."""
 
 

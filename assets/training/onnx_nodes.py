@@ -17,7 +17,7 @@ PACKET = 8
 
 
 class Builder:
-    """Nodes and constants, in the order in which they were added.
+    """Nodes and constants, in the order in which they were added, and what the graph says of itself.
 
     Their names begin with a slash, as no feature's does, so that none is taken for an input of the graph.
     """
@@ -25,6 +25,7 @@ class Builder:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.properties: dict[str, str] = {}
 
     def add(self, operator: str, inputs: Sequence[str], name: str, *, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output, named so."""
@@ -124,7 +125,12 @@ def _looked_up(builder: Builder, name: str, known: Sequence[Any], label: str, **
     return builder.add("LabelEncoder", [name], f"{name}/{label}", domain=ML, keys_strings=texts, **numbers)
 
 
-ENCODINGS = {"categories": _categories, "numbers": _numbers, "target_means": _target_means}
+def _source(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:  # noqa: ARG001 - the step knows its features
+    """The scores of another model, whose nodes the step writes."""
+    return [step.written(builder)]
+
+
+ENCODINGS = {"categories": _categories, "numbers": _numbers, "target_means": _target_means, "source": _source}
 """Who writes which step of the pipeline's transformer."""
 
 

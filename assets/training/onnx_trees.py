@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from assets.training.onnx_nodes import ML, Builder
+from bentos.runtime import DOUBLE, OUTPUTS
 
 LEAF = -1
 
@@ -66,6 +67,25 @@ def of_histograms(estimator: Any) -> tuple[list[Tree], int]:
     return trees, outputs
 
 
+def of_estimator(estimator: Any) -> list[Tree]:
+    """The trees of a fitted estimator whose splits can be read; none of any other."""
+    from sklearn.ensemble import BaseEnsemble
+    from sklearn.tree import BaseDecisionTree
+
+    if hasattr(estimator, "_predictors"):
+        return of_histograms(estimator)[0][1:]
+    if hasattr(estimator, "booster_"):
+        found = of_lightgbm(estimator.booster_.dump_model())
+        return [] if found is None else found[0]
+    if hasattr(estimator, "members"):  # trees that were added to another model's scores
+        return list(estimator.members)
+    if isinstance(estimator, BaseDecisionTree):
+        members = [estimator]
+    else:
+        members = list(np.ravel(estimator.estimators_)) if isinstance(estimator, BaseEnsemble) else []
+    return [of_tree(one.tree_, np.zeros((one.tree_.node_count, 1))) for one in members if isinstance(one, BaseDecisionTree)]
+
+
 def of_tree(tree: Any, values: Any) -> Tree:
     """One of scikit-learn's exact trees, with what its leaves add, shape (n_nodes, n_outputs)."""
     feature = np.where(tree.children_left < 0, LEAF, tree.feature)
@@ -106,6 +126,30 @@ def _add_lightgbm(node: dict[str, Any], nodes: list[tuple[int, float, int, int, 
     done = _add_lightgbm(node["right_child"], nodes)
     nodes[place] = (int(node["split_feature"]), threshold, place + 1, right, missing, 0.0)
     return done
+
+
+def scoring_graph(names: Sequence[str], trees: Sequence[Tree], outputs: int, *, kind: str) -> bytes:
+    """A graph of trees alone, over numbers by name, that answers as every model's graph does."""
+    from onnx import TensorProto, helper
+
+    from assets.training.onnx_nodes import probabilities
+
+    builder = Builder()
+    columns = builder.add("Concat", list(names), "columns", axis=1) if len(names) > 1 else names[0]
+    raw = ensemble(builder, columns, trees, outputs)
+    if kind == "regression":
+        builder.add("Identity", [raw], OUTPUTS)
+    else:
+        probabilities(builder, raw, outputs, OUTPUTS)
+    inputs = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in names]
+    width = 1 if kind == "regression" else max(outputs, 2)
+    output = helper.make_tensor_value_info(OUTPUTS, TensorProto.DOUBLE, [None, width])
+    graph = helper.make_graph(builder.nodes, "trees", inputs, [output], builder.constants)
+    imports = [helper.make_opsetid("", 18), helper.make_opsetid(ML, 5)]
+    made = helper.make_model(graph, opset_imports=imports, ir_version=10, producer_name="loopline")
+    helper.set_model_props(made, DOUBLE)
+    content: bytes = made.SerializeToString(deterministic=True)
+    return content
 
 
 def ensemble(builder: Builder, columns: str, trees: Sequence[Tree], outputs: int) -> str:

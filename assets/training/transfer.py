@@ -1,4 +1,4 @@
-"""Transfer learning: a model for rows of which there are few, from the champion of a product that has many.
+"""Transfer learning: a model for rows of which there are few, from a model of rows of which there are many.
 
 What must agree between the two is checked before anything is trained.
 """
@@ -6,11 +6,14 @@ What must agree between the two is checked before anything is trained.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import TransferSpec
 from assets.storage.home import Home
+from assets.training import transfer_source
+from assets.training.source_learners import LEARNERS
 from assets.training.transfer_problems import problems
 from assets.training.way_of_learning import Learner, Learnt, Sources, WayOfLearning
 from assets.training.weighted_source import source_rows, weighted_fit
@@ -26,20 +29,44 @@ def declared(spec: ProductSpec) -> TransferSpec:
     return spec.model.learning.transfer
 
 
+def source_of(home: Home, spec: ProductSpec, sources: Sources) -> transfer_source.Source:
+    """The model that a product's is learnt from."""
+    given = declared(spec).source
+    if isinstance(given, str):
+        return transfer_source.of_product(home, spec, given, sources[given])
+    return transfer_source.of_file(spec, given)
+
+
 def learner(home: Home, spec: ProductSpec, sources: Sources) -> Learner:
     """Who learns from the source and a product's own rows."""
-    transfer = declared(spec)
-    given = source_rows(home, spec, transfer.source, sources[transfer.source])
+    how, product = declared(spec).how, declared(spec).product
+    if how == "weights" and product is not None:
+        given = source_rows(home, spec, product, sources[product])
+
+        def weighted(chosen: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.DataFrame) -> Learnt:
+            fitted, figures = weighted_fit(chosen, given, frame, labels, rows)
+            return Learnt(fitted, {"how": how, "source_rows": figures["source_rows"]}, figures)
+
+        return weighted
+    source = source_of(home, spec, sources)
 
     def learn(chosen: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.DataFrame) -> Learnt:
-        fitted, figures = weighted_fit(chosen, given, frame, labels, rows)
-        return Learnt(fitted, {"how": transfer.how, "source_rows": figures["source_rows"]}, figures)
+        transfer_source.require_same_answers(chosen, source, frame)
+        fitted, figures = LEARNERS[how](chosen, source, frame, labels, rows)
+        file = {} if product else {"file": source.digest}
+        return Learnt(fitted, {"how": how, **file, **figures}, figures)
 
     return learn
 
 
 def _products(spec: ProductSpec) -> tuple[str, ...]:
-    return (declared(spec).source,)
+    product = declared(spec).product
+    return () if product is None else (product,)
+
+
+def _files(spec: ProductSpec) -> tuple[Path, ...]:
+    given = declared(spec).source
+    return () if isinstance(given, str) else (transfer_source.place(given),)
 
 
 def _problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]) -> Iterator[str]:
@@ -48,8 +75,10 @@ def _problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]
 
 TRANSFER = WayOfLearning(
     "transfer",
-    "Learns from the champion of another product, for rows of which there are few.",
+    "Learns from the champion of another product, or from a model file, for rows of which there are few.",
     learner,
     _problems,
     _products,
+    _files,
+    ("lightgbm",),
 )

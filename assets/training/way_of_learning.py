@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.spec import ProductSpec
@@ -51,6 +52,11 @@ def no_products(_: ProductSpec) -> tuple[str, ...]:
     return ()
 
 
+def no_files(_: ProductSpec) -> tuple[Path, ...]:
+    """No file is learnt from."""
+    return ()
+
+
 @dataclass(frozen=True)
 class WayOfLearning:
     """One way of learning.
@@ -68,6 +74,8 @@ class WayOfLearning:
         What must be mended before anything is trained, by the home, the declaration, and all declarations by product.
     products : callable
         The products whose champions it learns from; the model is made anew when one of them changes.
+    files : callable
+        The files that it learns from; likewise.
     distributions : tuple of str
         The libraries that it rests on, beside those of every training.
     """
@@ -77,4 +85,5 @@ class WayOfLearning:
     learner: Callable[[Home, ProductSpec, Sources], Learner]
     problems: Callable[[Home, ProductSpec, Mapping[str, ProductSpec]], Iterator[str]]
     products: Callable[[ProductSpec], tuple[str, ...]] = no_products
+    files: Callable[[ProductSpec], tuple[Path, ...]] = no_files
     distributions: tuple[str, ...] = ()

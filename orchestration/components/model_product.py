@@ -92,6 +92,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 reads=LEARNT_FROM,
                 kinds={"scikitlearn", "onnx"},
                 distributions=libraries,
+                files=learning.files_of(spec),
                 description="The declared pipeline fitted on the training rows, as ONNX with its decision rule, by digest.",
             ),
             *(self._examination(examination) for examination in examinations_of(spec).values()),

@@ -130,7 +130,7 @@ FEATURES = {"entity": "customer_id", "event_time": "signed_up_at"}
         (
             product("churn", features={**FEATURES, "groups": {"all": {"age": {}, "plan": {}}}}),
             {},
-            "has no feature visits. It has: age, plan",
+            "'churn' has not the feature visits, but age, plan. Declare the same",
         ),
         (
             product(
