@@ -82,6 +82,7 @@ NO_CONTENT = {
     "assets.training.online_learning": "none of these products declares online learning",
     "assets.training.online_pipeline": "none of these products declares online learning",
     "assets.training.online_state": "none of these products declares online learning",
+    "assets.training.online_state_asset": "none of these products declares online learning",
     "assets.training.online_stream": "none of these products declares online learning",
     "assets.training.offset_trees": "none of these products declares a way of learning",
     "assets.training.source_learners": "none of these products declares a way of learning",

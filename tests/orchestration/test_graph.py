@@ -28,6 +28,8 @@ ADDED = {*EXAMINATIONS.added, *(WAYS_OF_SERVING[name].asset for name in WAYS_OF_
 
 DECLARED = (
     "/tuning",
+    "/online_state",
+    "/prequential",
     "/online_features",
     "/lake",
     "/feature_skew",
