@@ -9,6 +9,7 @@ on the same encoding. A training costs 100 units. Intervals are at 95 %.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import tempfile
@@ -79,8 +80,10 @@ def kills(spec: ProductSpec, snapshot: Snapshot, folder: Path) -> Iterator[Row]:
     began = time.monotonic()
     learned_online(spec, online, flights, folder=home.learning / "timed")
     seconds, equal, killed, resumed = time.monotonic() - began, 0, 0, []
-    while killed < KILLS:
-        place = home.learning / f"kill{killed:02d}"
+    for attempt in itertools.count():
+        if killed == KILLS:
+            break
+        place = home.learning / f"attempt{attempt}"
         child = os.fork()
         if not child:
             learned_online(spec, online, flights, folder=place)
