@@ -4,7 +4,7 @@ Logistic regression with rate 0.001, the best of six on January to March. River 
 the same arithmetic. Each kill is of a process that learns 40,000 rows with a checkpoint after every 1,000, at a random moment;
 another then goes on to the end. The replay is by month, April to December: `monthly` trains on the first of each month on 84
 days, `online` learns each row when its label arrives. Trees are the product's; the batch logistic regression is scikit-learn's
-on the same encoding. A training costs 100 units. Intervals are at 95 %.
+on the same encoding. Limits of latency are left out. A training costs 100 units. Intervals are at 95 %.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def rows() -> list[Row]:
     spec, snapshot = products(PRODUCT)[0][0], snapshots.current(home, PRODUCT)
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         folder = Path(scratch)
-        return [*speed(spec, snapshot), *kills(spec, snapshot, folder), *replays(home, spec, snapshot, folder)]
+        costs = list(replays(home, spec, snapshot, folder))
+        return [*speed(spec, snapshot), *kills(spec, snapshot, folder), *costs]
 
 
 def _stream(spec: ProductSpec, snapshot: Snapshot, count: int | None = None) -> LabelStream:
@@ -101,7 +102,9 @@ def kills(spec: ProductSpec, snapshot: Snapshot, folder: Path) -> Iterator[Row]:
 
 def replays(home: Home, spec: ProductSpec, snapshot: Snapshot, folder: Path) -> Iterator[Row]:
     """Money and the deciding metric by month, beside monthly retraining."""
-    lenient = GatesSpec.model_validate({"metrics": {spec.metric: {"min": 0.5}}})
+    lenient = GatesSpec.model_validate({"metrics": {spec.metric: {"min": 0.5}}, "slices": {"level": "warning"}})
+    untimed = spec.gates.model_copy(update={"latency": lenient.latency})  # it depends on how busy the machine is
+    spec = spec.model_copy(update={"gates": untimed})
     model = spec.model.model_copy(update={"estimator": ESTIMATORS["logistic"], "parameters": {}})
     linear = spec.model_copy(update={"model": model, "gates": lenient})
     trees = _played(home, spec, snapshot, folder / "trees", ["never", "monthly", "online"])
