@@ -14,7 +14,7 @@ How data flow from asset to asset:
                   -> PRODUCT/{online_features,lake}
     training      -> PRODUCT/{tuning,online_state}
                   -> PRODUCT/model
-    evaluation    -> PRODUCT/{evaluation,leakage,robustness,explanations,footprint,prequential}
+    evaluation    -> PRODUCT/{evaluation,leakage,robustness,explanations,footprint,transfer,prequential}
     promotion     -> PRODUCT/challenger
                 PRODUCT/decisions
                     -> PRODUCT/verdict
@@ -26,10 +26,11 @@ How data flow from asset to asset:
                     -> PRODUCT/{monitoring,feature_skew}
     experiments         -> PRODUCT/{experiment,shadow,off_policy}
 
-PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, one that declares
-online learning, prequential figures and (with months) states by month, one that declares months, monthly predictions, one that
-declares `serving.online`, the online features and their skew, one that declares `publish`, a lake, and one that declares
-experiments, what stands there. A product with a file of its own goes from ingestion to snapshot without the warehouse.
+PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, one that learns by
+transfer, the gain of it, one that learns online, prequential figures and (with months) states by month, one that declares
+months, monthly predictions, one that declares `serving.online`, the online features and their skew, one that declares
+`publish`, a lake, and one that declares experiments, what stands there. A product with a file of its own goes from ingestion to
+snapshot without the warehouse.
 
 The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`,
 `object_store` (publishes a home to a bucket), `storage`, the declaration (`spec`), statistics (`methods`) and `registries` (how

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.evaluation.examinations import EXAMINATIONS
-from orchestration import resources
+from assets.evaluation.examinations import examinations_of
+from orchestration import declarations, resources
 
 PRODUCT = "flight_delay"
 
@@ -16,7 +16,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     """The seconds of each stage of the product in this home's last run, and their sum."""
     total = 0.0
     with resources.instance(resources.home_from_environment()) as instance:
-        for stage in (*EXAMINATIONS, "verdict"):
+        for stage in (*examinations_of(declarations.products(PRODUCT)[0][0]), "verdict"):
             event = instance.get_latest_materialization_event(dg.AssetKey([PRODUCT, stage]))
             if event is None or event.asset_materialization is None:
                 raise RuntimeError(f"{PRODUCT}/{stage} was not made: run `loopline run {PRODUCT}` first")

@@ -9,6 +9,7 @@ from typing import Any
 from assets.evaluation.evidence import Evidence
 from assets.features.snapshots import Snapshot
 from assets.spec import ProductSpec
+from assets.spec.applicability import Condition, every
 from assets.storage.home import Home
 
 
@@ -35,7 +36,7 @@ class Examination:
     plots : str, optional
         The file of its plots beside the record: SVG by title.
     applies : callable
-        Whether it looks at models of a product; at those of every one unless it is said otherwise.
+        Whether it looks at models of a product (`assets.spec.applicability`).
     """
 
     name: str
@@ -46,4 +47,4 @@ class Examination:
     reads: frozenset[str] = frozenset()
     gate: str | None = None
     plots: str | None = None
-    applies: Callable[[ProductSpec], bool] = lambda _: True
+    applies: Condition = every

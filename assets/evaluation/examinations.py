@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from assets.evaluation import evaluation, explanations, latency_and_size, leakage, prequential, robustness
+from assets.evaluation import (
+    evaluation,
+    explanations,
+    latency_and_size,
+    leakage,
+    prequential,
+    robustness,
+    transfer_gain,
+)
 from assets.evaluation.evidence import Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import Snapshot
@@ -12,7 +20,10 @@ from assets.storage.home import Home
 
 EXAMINATIONS = Registry(
     "EXAMINATIONS",
-    [module.EXAMINATION for module in (evaluation, leakage, robustness, explanations, latency_and_size, prequential)],
+    [
+        module.EXAMINATION
+        for module in (evaluation, leakage, robustness, explanations, latency_and_size, transfer_gain, prequential)
+    ],
 )
 """By name, in the order in which they are shown."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from assets.evaluation.findings import Finding
 from assets.spec import ProductSpec
+from assets.spec.applicability import Condition, every
 
 Records = Mapping[str, Mapping[str, Any]]
 """The records of the examinations, by name."""
@@ -36,7 +37,7 @@ class GateRule:
     distributions : tuple of str
         The libraries that it rests on.
     applies : callable
-        Whether it asks something of models of a product; of those of every one unless it is said otherwise.
+        Whether it asks something of models of a product (`assets.spec.applicability`).
     """
 
     name: str
@@ -47,7 +48,7 @@ class GateRule:
     phase: str = "4 Evaluation"
     reads: frozenset[str] = frozenset()
     distributions: tuple[str, ...] = ()
-    applies: Callable[[ProductSpec], bool] = lambda _: True
+    applies: Condition = every
 
     @property
     def declared(self) -> str:

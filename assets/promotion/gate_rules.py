@@ -13,10 +13,11 @@ from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared
 from assets.methods.regression import COVERAGE
 from assets.promotion.gate_rule import GateRule, Records
 from assets.promotion.leakage_rule import leakage
+from assets.promotion.transfer_rule import transfer
 from assets.registries import Registry
 from assets.spec import ProductSpec
+from assets.spec.applicability import learnt_by
 from assets.spec.gates import Leveled
-from assets.spec.online_learning import learns_online
 
 LEAST_KEPT_WHEN_SERVED = 0.5
 """The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
@@ -259,6 +260,13 @@ GATE_RULES = Registry(
         ),
         GateRule("size", "The model's files are small.", size, "gates.size", phase=DEPLOYMENT),
         GateRule(
+            "transfer",
+            "What was learnt from another model is not surely worse than the same estimator from scratch (negative transfer), "
+            "and the source knew no test row; asked where `model.learning.transfer` is declared.",
+            transfer,
+            applies=learnt_by("transfer"),
+        ),
+        GateRule(
             "slices",
             "No slice surely loses against the champion (Bonferroni over all slices); where nobody serves, against the "
             "constant baseline.",
@@ -273,7 +281,7 @@ GATE_RULES = Registry(
             "prequential",
             "An online model that goes on learning through the test rows costs no more than the champion, on the same rows.",
             declared_in="promotion",
-            applies=learns_online,
+            applies=learnt_by("online"),
         ),
     ),
 )

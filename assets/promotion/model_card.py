@@ -17,7 +17,7 @@ from assets.storage.publishing import read_json
 
 PAGE = "report.html"
 SECTIONS = ("evaluation", "leakage", "robustness", "explanations", "footprint")
-"""The records that the page has sections for; of others it shows the figures."""
+"""The records that the page has sections for; of others it shows the figures, and a ``table`` of ``columns`` and ``rows``."""
 
 
 def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
@@ -41,6 +41,7 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
         record=records["evaluation"],
         **{name: record for name, record in records.items() if name != "evaluation"},
         more={name: _figures(record) for name, record in others.items()},
+        tables={name: record["table"] for name, record in others.items() if "table" in record},
         verdict=verdict,
         budget=error_budget(home, spec, before(ledger.entries(home, spec.name), value_digest(verdict))),
         refusing=[item for item in verdict["findings"] if item["refuses"]],

@@ -16,7 +16,7 @@ from assets.errors import TranslationError
 from assets.serving.sql_operators import OPERATORS, Columns, single
 from assets.storage.digests import file_digest
 from assets.storage.sql import identifier
-from assets.training.source_scores import SINGLE_SOURCE
+from assets.training.onnx_nodes import SINGLE_SOURCE
 from bentos.runtime import OUTPUTS
 
 

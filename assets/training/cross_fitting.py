@@ -179,7 +179,7 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows], learn: Learn
 
 def metric_functions(spec: ProductSpec, found: CrossFitted) -> Functions:
     """All metrics as functions of the rows' weights: the mean over the repeats."""
-    by_repeat = [_functions(spec, found.labels, item.outputs, item.rules) for item in found.repeats]
+    by_repeat = [functions(spec, found.labels, item.outputs, item.rules) for item in found.repeats]
     return {name: mean([functions[name] for functions in by_repeat]) for name in by_repeat[0]}
 
 
@@ -187,17 +187,18 @@ def baseline_functions(spec: ProductSpec, found: CrossFitted) -> dict[str, Funct
     """The same metrics of each baseline, which was fitted on the folds of the last repeat."""
     rule = KINDS[spec.kind].indifferent(spec.prices)
     rules = tuple((places, rule) for places, _ in found.repeats[-1].rules)
-    return {name: _functions(spec, found.labels, outputs, rules) for name, outputs in found.baselines.items()}
+    return {name: functions(spec, found.labels, outputs, rules) for name, outputs in found.baselines.items()}
 
 
-def _functions(spec: ProductSpec, labels: Array, outputs: Array, rules: Rules) -> Functions:
+def functions(spec: ProductSpec, labels: Array, outputs: Array, rules: Rules) -> Functions:
+    """All metrics of answers, as functions of the rows' weights; some are taken within each fold (`BY_FOLD`)."""
     kind = KINDS[spec.kind]
-    functions = kind.metric_functions(labels, outputs, rules[0][1], spec.prices)
+    found = kind.metric_functions(labels, outputs, rules[0][1], spec.prices)
     by_fold = [(places, kind.metric_functions(labels[places], outputs[places], rule, spec.prices)) for places, rule in rules]
     for name in BY_FOLD:
-        if name in functions:
-            functions[name] = _pooled([(places, given[name]) for places, given in by_fold])
-    return functions
+        if name in found:
+            found[name] = _pooled([(places, given[name]) for places, given in by_fold])
+    return found
 
 
 def mean(functions: list[Callable[[Array], float]]) -> Callable[[Array], float]:

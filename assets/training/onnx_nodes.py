@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 ML = "ai.onnx.ml"
+SINGLE_SOURCE = {"source_precision": "single"}
+"""What a graph says of itself where another model's part of it does not compute in double precision."""
 PACKET = 8
 """How many numbers in double precision the widest registers of today hold."""
 

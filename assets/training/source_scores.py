@@ -13,13 +13,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from assets.methods.calibration import SMALLEST
-from assets.training.onnx_nodes import ML, Builder, alike
+from assets.training.onnx_nodes import ML, SINGLE_SOURCE, Builder, alike
 from bentos.runtime import DOUBLE, as_numbers, as_text, session_of
 
 OPSETS = {"": 18, ML: 5}
 IR_VERSION = 10
-SINGLE_SOURCE = {"source_precision": "single"}
-"""What a graph says of itself where another model's part of it does not compute in double precision."""
 PREFIX = "/source"
 """What the names of the source's tensors begin with in the graph that is served."""
 

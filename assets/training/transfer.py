@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import TransferSpec
 from assets.storage.home import Home
-from assets.training import transfer_source
-from assets.training.source_learners import LEARNERS
+from assets.training.transfer_files import place
 from assets.training.transfer_problems import problems
 from assets.training.way_of_learning import Learner, Learnt, Sources, WayOfLearning
-from assets.training.weighted_source import source_rows, weighted_fit
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from assets.training.transfer_source import Source
 
 
 def declared(spec: ProductSpec) -> TransferSpec:
@@ -29,8 +29,10 @@ def declared(spec: ProductSpec) -> TransferSpec:
     return spec.model.learning.transfer
 
 
-def source_of(home: Home, spec: ProductSpec, sources: Sources) -> transfer_source.Source:
+def source_of(home: Home, spec: ProductSpec, sources: Sources) -> Source:
     """The model that a product's is learnt from."""
+    from assets.training import transfer_source
+
     given = declared(spec).source
     if isinstance(given, str):
         return transfer_source.of_product(home, spec, given, sources[given])
@@ -39,6 +41,10 @@ def source_of(home: Home, spec: ProductSpec, sources: Sources) -> transfer_sourc
 
 def learner(home: Home, spec: ProductSpec, sources: Sources) -> Learner:
     """Who learns from the source and a product's own rows."""
+    from assets.training.source_learners import LEARNERS
+    from assets.training.transfer_source import require_same_answers
+    from assets.training.weighted_source import source_rows, weighted_fit
+
     how, product = declared(spec).how, declared(spec).product
     if how == "weights" and product is not None:
         given = source_rows(home, spec, product, sources[product])
@@ -51,7 +57,7 @@ def learner(home: Home, spec: ProductSpec, sources: Sources) -> Learner:
     source = source_of(home, spec, sources)
 
     def learn(chosen: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.DataFrame) -> Learnt:
-        transfer_source.require_same_answers(chosen, source, frame)
+        require_same_answers(chosen, source, frame)
         fitted, figures = LEARNERS[how](chosen, source, frame, labels, rows)
         file = {} if product else {"file": source.digest}
         return Learnt(fitted, {"how": how, **file, **figures}, figures)
@@ -66,7 +72,7 @@ def _products(spec: ProductSpec) -> tuple[str, ...]:
 
 def _files(spec: ProductSpec) -> tuple[Path, ...]:
     given = declared(spec).source
-    return () if isinstance(given, str) else (transfer_source.place(given),)
+    return () if isinstance(given, str) else (place(given),)
 
 
 def _problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]) -> Iterator[str]:

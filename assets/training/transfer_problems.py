@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import TransferSpec
 from assets.storage.home import Home
-from assets.training import transfer_source
 from assets.training.estimators import estimator
 
 FROM, HOW = "'model.learning.transfer.from'", "'model.learning.transfer.how'"
@@ -23,7 +22,9 @@ def problems(home: Home, spec: ProductSpec, transfer: TransferSpec, products: Ma
             lacks = "rows" if transfer.how == "weights" else "trees"
             yield f"{HOW} is {transfer.how}, and this file has no {lacks} to read. Give boost or features, or name a product."
             return
-        source = transfer_source.of_file(spec, transfer.source)
+        from assets.training.transfer_source import of_file  # which imports what trains
+
+        source = of_file(spec, transfer.source)
         if spec.serving.sql == "required" and source.scores.is_single:
             yield (
                 f"{FROM} computes in single precision, which SQL does not express exactly, and 'serving.sql' is required. Give "

@@ -17,11 +17,12 @@ from assets.methods.calibration import chances
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import LightgbmFileSpec, OnnxFileSpec
 from assets.storage.digests import file_digest
-from assets.storage.home import REPOSITORY, Home
+from assets.storage.home import Home
 from assets.training import onnx_trees
 from assets.training.estimators import TRUSTED
 from assets.training.onnx_trees import Tree
 from assets.training.source_scores import SourceScores
+from assets.training.transfer_files import place
 from bentos.runtime import OUTPUTS, Model, session_of
 
 
@@ -77,11 +78,6 @@ def of_file(spec: ProductSpec, given: OnnxFileSpec | LightgbmFileSpec) -> Source
         raise SpecificationError(
             f"{spec.name}: {path} cannot be read ({error}). Correct 'model.learning.transfer.from'."
         ) from error
-
-
-def place(given: OnnxFileSpec | LightgbmFileSpec) -> Path:
-    """Where a declared file lies: relative to the repository."""
-    return REPOSITORY / (given.onnx if isinstance(given, OnnxFileSpec) else given.lightgbm)
 
 
 def outputs_of(spec: ProductSpec) -> int:

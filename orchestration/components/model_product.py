@@ -53,6 +53,10 @@ JUDGED_BY = {"gates", "baseline", "promotion", "evaluation", "cost", "target"}
 """The parts that every gate rule may read."""
 
 
+def _sources(home: Home, product: ProductSpec) -> dict[str, str] | None:
+    return learning_sources(home, product) if learning.learns_from(product) else None
+
+
 @dg.scaffold_with(ProductScaffolder)
 class ModelProduct(DeclaredComponent[ProductSpec]):
     """A model product: snapshot, model, its examinations, challenger, verdict, champion, report, bento and predictions."""
@@ -85,7 +89,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             *self._tuning(),
             asset(
                 "model",
-                lambda home, product: train_model(home, product, learning_sources(home, product)),
+                lambda home, product: train_model(home, product, _sources(home, product)),
                 stage="training",
                 modules=["assets.training.model_asset", *learnt_by],
                 inputs=["snapshot", *(["tuning"] if spec.tune is not None else []), *learnt_from],
@@ -266,25 +270,25 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             lambda study, trials: show_trials(
                 home, product.name, study, [(trial.number, trial.parameters, trial.value) for trial in trials]
             ),
-            learning_sources(home, product),
+            _sources(home, product),
         )
 
     def _tuning(self) -> list[dg.AssetsDefinition]:
         """The search for parameters, where one is declared."""
         if self.spec.tune is None:
             return []
-        once = self.spec.tune.refresh == "declaration"
-        made = product_asset(
-            self.spec,
-            "tuning",
-            self._tuned,
-            stage="training",
-            modules=["assets.training.tuning_asset", *learning.modules_of(self.spec)],
-            inputs=["snapshot", *([name, "champion"] for name in learning.learns_from(self.spec))],
-            reads={*LEARNT_FROM, "tune", "promotion"},
-            kinds={"optuna", "mlflow"},
-            distributions=("optuna", *LEARNING),
-            description="Parameters found by cross-validation on training and validation rows, within the declared budget.",
-            asset_metadata={KEPT_ON_NEW_DATA: once},
-        )
-        return [made]
+        return [
+            product_asset(
+                self.spec,
+                "tuning",
+                self._tuned,
+                stage="training",
+                modules=["assets.training.tuning_asset", *learning.modules_of(self.spec)],
+                inputs=["snapshot", *([name, "champion"] for name in learning.learns_from(self.spec))],
+                reads={*LEARNT_FROM, "tune", "promotion"},
+                kinds={"optuna", "mlflow"},
+                distributions=("optuna", *LEARNING),
+                description="Parameters found by cross-validation on training and validation rows, within the declared budget.",
+                asset_metadata={KEPT_ON_NEW_DATA: self.spec.tune.refresh == "declaration"},
+            )
+        ]

@@ -30,6 +30,7 @@ DECLARED = (
     "/tuning",
     "/online_state",
     "/prequential",
+    "/transfer",
     "/online_features",
     "/lake",
     "/feature_skew",
