@@ -12,9 +12,9 @@ How data flow from asset to asset:
     features      -> features/{delay_history,departure_backlog} -> features/flight_delay
                   -> PRODUCT/snapshot
                   -> PRODUCT/{online_features,lake}
-    training      -> PRODUCT/tuning
+    training      -> PRODUCT/{tuning,online_state}
                   -> PRODUCT/model
-    evaluation    -> PRODUCT/{evaluation,leakage,robustness,explanations,footprint,uncertainty,transfer}
+    evaluation    -> PRODUCT/{evaluation,leakage,robustness,explanations,footprint,uncertainty,transfer,prequential,federation}
     promotion     -> PRODUCT/challenger
                 PRODUCT/decisions
                     -> PRODUCT/verdict
@@ -27,7 +27,8 @@ How data flow from asset to asset:
     experiments         -> PRODUCT/{experiment,shadow,off_policy}
 
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, one that learns by
-transfer, the gain of it, one that declares `uncertainty`, its coverage, and where it is adaptive the thresholds that follow the
+transfer, the gain of it, one that learns online, prequential figures and (with months) states by month, one that is federated,
+what its clients gain, one that declares `uncertainty`, its coverage, and where it is adaptive the thresholds that follow the
 labels, by which its serving answers, one that declares months, monthly predictions, one that declares `serving.online`, the
 online features and their skew, one that declares `publish`, a lake, and one that declares experiments, what stands there. A
 product with a file of its own goes from ingestion to snapshot without the warehouse.

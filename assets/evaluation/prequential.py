@@ -20,7 +20,7 @@ from assets.methods.calibration import Scaling
 from assets.methods.kinds import sign_of
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
-from assets.spec.online_learning import learns_online
+from assets.spec.applicability import learnt_by
 from assets.storage.asset_result import ROWS
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
@@ -84,6 +84,10 @@ def go_on(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) 
         record[metric] = {**values, **{f"gain_{end}": value for end, value in vars(gain).items()}}
     months = part.local_times(spec).dt.strftime("%Y-%m").to_numpy()
     record["months"] = [_month(case, labels, outputs, months == month, str(month)) for month in sorted(set(months))]
+    record["table"] = {
+        "columns": ["month", "rows", f"{spec.metric} as served", f"{spec.metric} learning on"],
+        "rows": [[item["month"], item["rows"], *(_shown(item[name]) for name in outputs)] for item in record["months"]],
+    }
     return case.publish(home, EXAMINATION.name, record)
 
 
@@ -95,6 +99,10 @@ def _month(case: Case, labels: Array, outputs: Mapping[str, Array], inside: Any,
         value = case.metrics_of(labels[inside], given[inside], rule)[case.spec.metric](np.ones(found["rows"]))
         found[name] = float(value) if np.isfinite(value) else None
     return found
+
+
+def _shown(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4g}"
 
 
 def _figures(spec: ProductSpec, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,5 +119,5 @@ EXAMINATION = Examination(
     "What an online model would answer if it went on learning through the test rows, beside what is served.",
     ("numpy", "onnxruntime", "river"),
     reads=frozenset(("evaluation", "cost")),
-    applies=learns_online,
+    applies=learnt_by("online"),
 )

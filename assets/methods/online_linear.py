@@ -84,14 +84,21 @@ class LinearState:
     @classmethod
     def empty(cls, numbers: int, categories: int) -> LinearState:
         """A state that has learned nothing."""
-        zeros = [np.zeros(numbers) for _ in range(4)]
-        return cls(*zeros, [0] * categories, [0.0] * categories)
+        counts, means, variances, weights = np.zeros((4, numbers))
+        return cls(counts, means, variances, weights, [0] * categories, [0.0] * categories)
 
     def copy(self) -> LinearState:
         """Another that changes by itself."""
-        arrays = {name: getattr(self, name).copy() for name in ("counts", "means", "variances", "weights")}
-        lists = {name: list(getattr(self, name)) for name in ("category_counts", "category_weights")}
-        return replace(self, **arrays, **lists, losses=replace(self.losses, days=list(self.losses.days)))
+        return replace(
+            self,
+            counts=self.counts.copy(),
+            means=self.means.copy(),
+            variances=self.variances.copy(),
+            weights=self.weights.copy(),
+            category_counts=list(self.category_counts),
+            category_weights=list(self.category_weights),
+            losses=replace(self.losses, days=list(self.losses.days)),
+        )
 
 
 @dataclass(frozen=True)
@@ -162,13 +169,14 @@ def learn(state: LinearState, learning: Learning, taught: Taught, asked: Asked |
     scores = np.empty(len(places))
     labels, days = taught.labels.tolist(), taught.days.tolist()
     answered, count = 0, len(places)
-    for place, row in enumerate(_rows(taught.inputs)):
-        while answered < count and places[answered] <= place:
-            scores[answered] = _score(state, next(questions))
-            answered += 1
-        _learn_one(state, learning, row, labels[place], days[place])
-    for number in range(answered, count):
-        scores[number] = _score(state, next(questions))
+    with np.errstate(over="ignore", invalid="ignore"):  # who takes weights that diverged is told by who makes a model of them
+        for place, row in enumerate(_rows(taught.inputs)):
+            while answered < count and places[answered] <= place:
+                scores[answered] = _score(state, next(questions))
+                answered += 1
+            _learn_one(state, learning, row, labels[place], days[place])
+        for number in range(answered, count):
+            scores[number] = _score(state, next(questions))
     return state, scores
 
 

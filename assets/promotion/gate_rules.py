@@ -18,7 +18,6 @@ from assets.registries import Registry
 from assets.spec import ProductSpec
 from assets.spec.applicability import declares_uncertainty, learnt_by
 from assets.spec.gates import Leveled
-from assets.spec.online_learning import learns_online
 from assets.training.uncertainty import coverage_of
 
 LEAST_KEPT_WHEN_SERVED = 0.5
@@ -294,7 +293,7 @@ GATE_RULES = Registry(
             "prequential",
             "An online model that goes on learning through the test rows costs no more than the champion, on the same rows.",
             declared_in="promotion",
-            applies=learns_online,
+            applies=learnt_by("online"),
         ),
     ),
 )

@@ -72,7 +72,7 @@ class Policy:
     def folder(self) -> str:
         """The name of its folder, another when anything changes that it decides by."""
         triggers = self.spec.retrain.triggers
-        parts = [
+        parts: list[Any] = [
             self.spec.retrain.model_dump(mode="json") if triggers else None,
             self.spec.monitoring.model_dump(mode="json") if self.listens else None,
             self.spec.schedule.model_dump(mode="json") if "schedule" in triggers else None,

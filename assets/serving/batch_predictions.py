@@ -48,6 +48,11 @@ class Predictions:
     rows: int
     kept: bool = False
 
+    @property
+    def figures(self) -> dict[str, bool]:
+        """What the UI shows besides."""
+        return {"kept": self.kept}
+
 
 @dataclass(frozen=True)
 class Scorer:

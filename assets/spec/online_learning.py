@@ -24,7 +24,7 @@ class OnlineLearningSpec(Declaration):
     model: Literal["logistic", "linear"] = Field(examples=["logistic"])
     """Give logistic (binary targets) or linear (regressions); others, Hoeffding trees too, leave neither as ONNX nor as SQL."""
     rate: float = Field(default=0.01, gt=0, le=1, examples=[0.01])
-    """Give the step of the descent for each row."""
+    """Give the step of the descent for each row: about 0.01 for thousands of rows, 0.001 for hundreds of thousands."""
     l2: float = Field(default=0.0, ge=0, examples=[0.0001])
     """Give the pull of the weights of a row towards 0."""
     clip: float | None = Field(default=None, gt=0, examples=[50.0])
@@ -50,7 +50,10 @@ def learns_online(spec: ProductSpec) -> bool:
     return spec.model.learning is not None and spec.model.learning.online is not None
 
 
-USUAL: dict[str, dict[str, Any]] = {"binary": {"model": "logistic"}, "regression": {"model": "linear", "rate": 0.001}}
+USUAL: dict[str, dict[str, Any]] = {
+    "binary": {"model": "logistic", "rate": 0.001},
+    "regression": {"model": "linear", "rate": 0.0003},
+}
 """How a kind of target is learned where nothing is declared."""
 
 

@@ -48,9 +48,11 @@ def from_record(record: Mapping[str, Any], numbers: Sequence[str], vocabulary: V
     """The state of a record, for lists in the order of a vocabulary that holds its values."""
     given = np.array([record["numbers"][name] for name in numbers], dtype=np.float64).reshape(len(numbers), len(OF_NUMBERS))
     known = [record["categories"][name].get(value, (0, 0.0)) for name, values in vocabulary.items() for value in values]
-    counts, weights = [int(count) for count, _ in known], [float(weight) for _, weight in known]
+    counts, means, variances, weights = (part.copy() for part in given.T)
+    category_counts, category_weights = [int(count) for count, _ in known], [float(weight) for _, weight in known]
     alone = {name: record[name] for name in ALONE}
-    return LinearState(*(part.copy() for part in given.T), counts, weights, **alone, losses=DailyLosses(**record["losses"]))
+    losses = DailyLosses(**record["losses"])
+    return LinearState(counts, means, variances, weights, category_counts, category_weights, **alone, losses=losses)
 
 
 def state_digest(record: Mapping[str, Any]) -> str:

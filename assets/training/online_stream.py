@@ -158,13 +158,13 @@ def _codes(texts: Texts, vocabulary: Mapping[str, Sequence[str]], count: int) ->
 
 
 def _moments(column: pd.Series) -> np.ndarray[Any, Any]:
-    return column.to_numpy(dtype="datetime64[ns]")
+    return np.asarray(column.to_numpy(dtype="datetime64[ns]"))
 
 
 def _local_days(spec: ProductSpec, moments: pd.Series) -> np.ndarray[Any, Any]:
     """The number of the local day of each moment (UTC)."""
     local = moments.dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.tz_localize(None)
-    return local.to_numpy(dtype="datetime64[D]").astype(np.int64)
+    return np.asarray(local.to_numpy(dtype="datetime64[D]").astype(np.int64))
 
 
 def _require_squares(spec: ProductSpec, numbers: Array) -> None:

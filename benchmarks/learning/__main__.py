@@ -9,10 +9,11 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import conformal, conformal_service, federated
+from benchmarks.learning import conformal, conformal_service, federated, online
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
+    "Online": online,
     "Federated learning": federated,
     "Intervals and sets that follow the labels": conformal,
     "Sets in the service": conformal_service,

@@ -39,7 +39,7 @@ from orchestration.components import checks, columns
 from orchestration.components.adaptive import adapted_by, adaptive_assets
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.lake import lake
-from orchestration.components.monthly import monthly_predictions
+from orchestration.components.monthly import monthly_assets
 from orchestration.components.online import online_assets
 from orchestration.components.product_assets import external_assets, product_asset, product_code_version
 from orchestration.components.product_scaffolder import ProductScaffolder
@@ -178,13 +178,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             *self._of_experiments(),
         ]
         if spec.serving.months is not None:
-            assets.append(
-                monthly_predictions(
-                    spec,
-                    spec.serving.months,
-                    product_code_version(spec, ["assets.serving.predictions_asset"], ("onnxruntime",), reads={"features"}),
-                )
-            )
+            assets += monthly_assets(spec, spec.serving.months)
         sensors = [retraining_sensor(spec)] if spec.retrain.triggers else []
         sensors += [experiment_sensor(spec)] if spec.experiments else []
         declared = dg.Definitions(

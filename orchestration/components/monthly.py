@@ -1,16 +1,45 @@
-"""Assets of whole months: how they are partitioned, and the predictions that are made when someone asks for them."""
+"""Assets of whole months: how they are partitioned, and what is made of a month when someone asks for it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import dagster as dg
 
-from assets.serving import predictions_asset
+from assets.serving.predictions_asset import score_months
 from assets.spec import ProductSpec
 from assets.spec.base import MonthsSpec
+from assets.spec.online_learning import learns_online
 from assets.storage.asset_result import ROWS
+from assets.storage.home import Home
+from assets.training.online_state_asset import learn_months
+from orchestration.components.product_assets import product_code_version
 from orchestration.components.step import RESOURCES, report, running, shown
 from orchestration.staleness.recorded_versions import ON_DEMAND, stamped
+
+
+class Made(Protocol):
+    """What was made of a month: its file, the digest of its content, its rows, and what the UI shows besides."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its content."""
+
+    @property
+    def rows(self) -> int:
+        """Its rows."""
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What the UI shows besides."""
+
+
+Body = Callable[[Home, ProductSpec, Sequence[str]], Mapping[str, Made]]
 
 
 def months_of(start: str, end: str) -> dg.MonthlyPartitionsDefinition:
@@ -21,17 +50,38 @@ def months_of(start: str, end: str) -> dg.MonthlyPartitionsDefinition:
     )
 
 
-def monthly_predictions(product: ProductSpec, months: MonthsSpec, code_version: str) -> dg.AssetsDefinition:
-    """The champion's predictions of whole months: materialize or backfill them in the UI, or use `loopline predict`."""
-    spec = dg.AssetSpec(
+def monthly_assets(product: ProductSpec, months: MonthsSpec) -> list[dg.AssetsDefinition]:
+    """What is made of whole months when someone asks for them: materialize or backfill them in the UI."""
+    predictions = dg.AssetSpec(
         key=[product.name, "monthly_predictions"],
         deps=[[product.name, "champion"], [product.name, "snapshot"]],
-        group_name=product.name,
         description="The champion's predictions of whole months, made when asked for; `loopline run` leaves them alone.",
         kinds={"parquet", "onnx"},
+        tags={"stage": "serving"},
+        code_version=product_code_version(product, ["assets.serving.predictions_asset"], ("onnxruntime",), reads={"features"}),
+    )
+    made = [_monthly(product, months, predictions, score_months)]
+    if learns_online(product):
+        states = dg.AssetSpec(
+            key=[product.name, "online_state"],
+            deps=[[product.name, "snapshot"]],
+            description="The online learner's state after each month's labels, and how it answered the month's rows.",
+            kinds={"json"},
+            tags={"stage": "training"},
+            code_version=product_code_version(
+                product, ["assets.training.online_state_asset"], ("numpy", "river"), reads={"features", "target", "model"}
+            ),
+        )
+        made.append(_monthly(product, months, states, learn_months))
+    return made
+
+
+def _monthly(product: ProductSpec, months: MonthsSpec, declared: dg.AssetSpec, body: Body) -> dg.AssetsDefinition:
+    """An asset with a partition for each month; a range of them is made in one run."""
+    spec = declared.replace_attributes(
+        group_name=product.name,
         owners=[product.owner],
-        tags={"product": product.name, "stage": "serving", ON_DEMAND: "true"},
-        code_version=code_version,
+        tags={**declared.tags, "product": product.name, ON_DEMAND: "true"},
         partitions_def=months_of(months.start, months.end),
     )
 
@@ -41,13 +91,13 @@ def monthly_predictions(product: ProductSpec, months: MonthsSpec, code_version: 
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys=RESOURCES,
     )
-    def score_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def make_months(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with running(context) as (home, versions):
             inputs, started = versions.inputs(spec.key), time.perf_counter()
-            done = predictions_asset.score_months(home, product, [key[:7] for key in context.partition_keys])
+            done = body(home, product, [key[:7] for key in context.partition_keys])
             for key in context.partition_keys:
                 made = done[key[:7]]
-                figures = shown({ROWS: made.rows, "path": made.path, "kept": made.kept})
+                figures = shown({ROWS: made.rows, "path": made.path, **made.figures})
                 context.add_asset_metadata(
                     {**figures, **stamped(inputs, made.digest, home.relative(made.path))}, asset_key=spec.key, partition_key=key
                 )
@@ -55,4 +105,4 @@ def monthly_predictions(product: ProductSpec, months: MonthsSpec, code_version: 
             report(context, spec.key, {ROWS: rows}, time.perf_counter() - started)
             yield dg.MaterializeResult(asset_key=spec.key)
 
-    return score_months
+    return make_months

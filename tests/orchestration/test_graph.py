@@ -27,6 +27,8 @@ ADDED = {*EXAMINATIONS.added, *(WAYS_OF_SERVING[name].asset for name in WAYS_OF_
 """The assets of extensions, which stand on no map."""
 DECLARED = (
     "/tuning",
+    "/online_state",
+    "/prequential",
     "/transfer",
     "/uncertainty",
     "/adapted_uncertainty",

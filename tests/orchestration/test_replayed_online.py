@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from assets.errors import SpecificationError
 from assets.features.snapshots import Snapshot
-from assets.replay import history, summary
+from assets.replay import history, replay_page, summary
 from assets.replay.online_runner import player
 from assets.replay.policy_runner import journal
 from assets.replay.settings import Replay, settings
@@ -74,10 +75,12 @@ def test_it_pays_for_what_it_does_not_decide(home: Home, snapshot: Snapshot, jou
     assert 0 < costs["abstaining"] < 0.7 * costs["decided"]
 
 
-def test_it_is_a_row_of_the_table(journals: dict[str, list[dict[str, Any]]]) -> None:
+def test_it_is_a_row_of_the_table_and_of_the_page(journals: dict[str, list[dict[str, Any]]], tmp_path: Path) -> None:
     """Money with its interval beside the others', no training, no promotion."""
     told = {name: name for name in journals}
-    found = {item["name"]: item for item in summary.summarised(spec_of(), told, journals)["policies"]}
+    record = summary.summarised(spec_of(), told, journals, months=list(MONTHS), step="month", what_if=None)
+    found = {item["name"]: item for item in record["policies"]}
+    assert ">online<" in replay_page.write(tmp_path, record).read_text(encoding="utf-8")
     assert found["online"]["trainings"] == 0
     assert found["online"]["low"] < found["online"]["total"] < found["online"]["high"]
     assert found["online"]["regret"] == 0
