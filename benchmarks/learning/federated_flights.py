@@ -23,8 +23,6 @@ from assets.training.federated_declaration import plan_of
 from orchestration.resources import home_from_environment
 
 PRODUCT, BY = "flight_delay", "carrier"
-LIES = -10.0
-"""By what a liar multiplies its update."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +97,27 @@ class Flights:
 
 
 class Liar(Client):
-    """A client whose updates point away from the truth, and are ten times as long."""
+    """A client whose updates are multiplied.
+
+    Parameters
+    ----------
+    factor : float
+        By what.
+    """
+
+    factor: float
 
     def answer(self, task: str, told: Message) -> Message:
         """A lie where it is asked for an update."""
         answer = super().answer(task, told)
-        return answer | ({"update": LIES * answer["update"]} if task == "update" else {})
+        return answer | ({"update": self.factor * answer["update"]} if task == "update" else {})
 
 
-def lying(client: Client) -> Liar:
+def lying(client: Client, factor: float) -> Liar:
     """The same client, lying."""
-    return Liar(client.name, client.plan, client.rows, client.noise_key)
+    made = Liar(client.name, client.plan, client.rows, client.noise_key)
+    made.factor = factor
+    return made
 
 
 def _by_carrier(spec: ProductSpec, values: Mapping[str, list[str]]) -> ProductSpec:
@@ -118,7 +126,7 @@ def _by_carrier(spec: ProductSpec, values: Mapping[str, list[str]]) -> ProductSp
     declared["model"] = {
         "estimator": "sklearn.linear_model.LogisticRegression",
         "seed": spec.model.seed,
-        "learning": {"federated": {"by": BY}},
+        "learning": {"federated": {"by": BY, "min_client_rows": 5}},
     }
     for group in declared["features"]["groups"].values():
         for name, known in values.items():
