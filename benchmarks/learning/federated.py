@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.methods.federated_plan import Plan, Privacy
+from assets.methods.federated_plan import Plan, Privacy, usual_clip
 from assets.methods.federated_rounds import Federated
 from assets.methods.privacy_accountant import NoisySums, epsilon_of
 from assets.methods.robust_means import Robust
@@ -117,8 +117,9 @@ def _with_liars(flights: Flights, plan: Plan, liars: list[str], factor: float) -
 
 
 def _private(flights: Flights, central: float) -> Iterator[Row]:
+    clip = usual_clip(len(flights.plan.numbers) + len(flights.plan.categories))
     for epsilon in EPSILONS:
-        privacy = Privacy.planned(epsilon, DELTA, 1.0, 1.0, flights.plan.rounds * flights.plan.local_steps)
+        privacy = Privacy.planned(epsilon, DELTA, clip, 1.0, flights.plan.rounds * flights.plan.local_steps)
         areas = [flights.area(flights.scores(flights.federated(_seeded(flights.plan, privacy, seed)))) for seed in range(5)]
         told = f"{np.mean(areas):.4f} ({min(areas):.4f} to {max(areas):.4f}), {np.mean(areas) - central:+.4f} against central"
         yield f"epsilon {epsilon:g}, delta {DELTA:g}: five draws of noise", told, "curve"
