@@ -14,6 +14,7 @@ from assets.methods.federated_encoding import ClientRows, Message
 from assets.methods.federated_grid import LocalGrid
 from assets.methods.federated_plan import Plan
 from assets.methods.federated_rounds import Federated, federate
+from assets.methods.paired import Gain, paired_bootstrap
 from assets.methods.ranking import Ranking
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.home import REPOSITORY
@@ -39,6 +40,8 @@ class Flights:
         All training rows, and the test rows.
     owners, test_owners : ndarray of str
         The carriers of both.
+    days : ndarray of int
+        The day of each test row.
     """
 
     spec: ProductSpec
@@ -47,6 +50,7 @@ class Flights:
     owners: np.ndarray[Any, Any] = field(repr=False)
     test: ClientRows = field(repr=False)
     test_owners: np.ndarray[Any, Any] = field(repr=False)
+    days: np.ndarray[Any, Any] = field(repr=False)
 
     @classmethod
     def read(cls) -> Flights:
@@ -61,7 +65,7 @@ class Flights:
             (client_rows(plan, model_frame(spec, part.rows), part.labels(spec)), part.rows[BY].to_numpy(dtype=str))
             for part in (parts["train"], parts["test"])
         )
-        return cls(spec, plan, *train, *test)
+        return cls(spec, plan, *train, *test, parts["test"].clusters(spec))
 
     @property
     def carriers(self) -> list[str]:
@@ -90,6 +94,12 @@ class Flights:
     def scores(self, found: Federated) -> Any:
         """What a model says of the test rows."""
         return (found.encoding.matrix(self.test) @ found.weights)[:, 0]
+
+    def gain(self, scores: Any, other: Any, where: Any) -> Gain:
+        """How much more area some scores have than others on the same test rows, and how surely by whole days."""
+        metrics = tuple(Ranking(self.test.labels[where], given[where]).roc_auc for given in (scores, other))
+        days = np.unique(self.days[where], return_inverse=True)[1]
+        return paired_bootstrap((metrics[0], metrics[1]), days, sign=1.0, confidence=0.95, replicates=200, seed=1)
 
     def area(self, scores: Any, where: Any = slice(None)) -> float:
         """The area under the ROC curve of the test rows."""
