@@ -19,6 +19,8 @@ from assets.methods.federated_encoding import ClientRows, Encoding, Message
 from assets.methods.federated_plan import BINS, Plan
 from assets.methods.ranking import Array
 
+SMOOTHNESS = {"binary": 0.25, "multiclass": 0.5, "regression": 1.0}
+"""The largest second derivative of the loss in a weighted sum (Boehning and Lindsay 1988)."""
 POWER_STEPS = 30
 """The products by which the largest curvature is found; the answer is raised by a tenth, as they give a lower bound."""
 
@@ -50,6 +52,7 @@ class Client:
     _encoding: Encoding | None = field(default=None, repr=False)
     _matrix: Any = field(default=None, repr=False)
     _question: bytes = field(default=b"", repr=False)
+    _largest: float | None = field(default=None, repr=False)
 
     def answer(self, task: str, told: Message) -> Message:
         """Answer one of the coordinator's tasks.
@@ -117,20 +120,30 @@ class Client:
 
     def curvature(self, told: Message) -> Message:
         """The largest curvature of the loss, by powers of the matrix's square."""
-        matrix = self._encoded(told)
+        self._encoded(told)
+        return {"curvature": np.array([self._curvature()])}
+
+    def _curvature(self) -> float:
+        if self._largest is not None:
+            return self._largest
+        matrix = self._matrix
         direction = np.full(matrix.shape[1], matrix.shape[1] ** -0.5)
         largest = 0.0
         for _ in range(POWER_STEPS):
             product = matrix.T @ (matrix @ direction) / matrix.shape[0]
             largest = float(np.linalg.norm(product))
             direction = product / largest
-        return {"curvature": np.array([1.1 * largest])}
+        self._largest = 1.1 * largest
+        return self._largest
 
     def update(self, told: Message) -> Message:
         """The weights after this round's steps, less those that were told."""
         self._encoded(told)
         start, number = told["weights"], int(told["round"])
-        weights, settings = start.copy(), (float(told["rate"]), float(told["penalty"]))
+        rate = float(told["rate"])
+        if self.plan.robust != "mean":  # all count alike, so one whose loss is steeper must not step too far
+            rate = min(rate, 1 / (SMOOTHNESS[self.plan.kind] * self._curvature()))
+        weights, settings = start.copy(), (rate, float(told["penalty"]))
         for step in range(self.plan.local_steps):
             weights = self._stepped(weights, start, settings, number * self.plan.local_steps + step)
         return {"update": weights - start}
@@ -140,7 +153,7 @@ class Client:
         message = {name: told[name] for name in told if name.startswith("vocabulary") or name in ENCODING}
         if self._encoding is None or not _are_equal(self._encoding.as_message(), message):
             self._encoding = Encoding.of(message)
-            self._matrix = self._encoding.matrix(self.rows)
+            self._matrix, self._largest = self._encoding.matrix(self.rows), None
         return self._matrix
 
     def _stepped(self, weights: Array, start: Array, settings: tuple[float, float], number: int) -> Array:

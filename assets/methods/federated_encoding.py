@@ -16,6 +16,8 @@ from assets.methods.ranking import Array
 
 Message = dict[str, np.ndarray[Any, Any]]
 """What a client and the coordinator tell each other: arrays by name."""
+WIDE = 3.29
+"""How many standard deviations lie between the 5th and the 95th percentile of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Encoding:
 
 
 def centres_and_scales(histograms: Array, ranges: Sequence[tuple[float, float]]) -> tuple[Array, Array]:
-    """Medians, and half the distances between the 16th and the 84th percentile, from noisy histograms.
+    """Medians, and the spread that a normal distribution of the same 5th and 95th percentile has, from noisy histograms.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def centres_and_scales(histograms: Array, ranges: Sequence[tuple[float, float]])
     Examples
     --------
     >>> [found.round(2).tolist() for found in centres_and_scales(np.ones((1, 100)), [(0.0, 1.0)])]
-    [[0.5], [0.34]]
+    [[0.5], [0.27]]
     """
     centres, scales = np.zeros(len(histograms)), np.ones(len(histograms))
     for place, (counts, (low, high)) in enumerate(zip(histograms, ranges, strict=True)):
@@ -131,6 +133,6 @@ def centres_and_scales(histograms: Array, ranges: Sequence[tuple[float, float]])
             centres[place], scales[place] = (low + high) / 2, max((high - low) / 4, 1e-9)
             continue
         edges = np.linspace(low, high, len(counts) + 1)
-        lower, middle, upper = np.interp([0.16, 0.5, 0.84], np.r_[0.0, reached] / reached[-1], edges)
-        centres[place], scales[place] = middle, max((upper - lower) / 2, edges[1] - edges[0], 1e-9)
+        lower, middle, upper = np.interp([0.05, 0.5, 0.95], np.r_[0.0, reached] / reached[-1], edges)
+        centres[place], scales[place] = middle, max((upper - lower) / WIDE, edges[1] - edges[0], 1e-9)
     return centres, scales

@@ -63,6 +63,17 @@ def _of_histograms(noise: float, sampling: float, steps: int) -> float:
     return float(HISTOGRAM_NOISE * noise / (sampling * steps**0.5))
 
 
+def usual_clip(features: int) -> float:
+    """How long the gradient of a usual row is at most: each feature, and the constant, fills about 1 of its columns.
+
+    Examples
+    --------
+    >>> usual_clip(8)
+    3.0
+    """
+    return float((features + 1) ** 0.5)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What all take part by.

@@ -13,7 +13,7 @@ import numpy as np
 from assets.methods.federated_encoding import Encoding
 from assets.methods.federated_rounds import Federated
 
-TOLD = ("rows", "failures", "distances", "epsilon")
+TOLD = ("rows", "failures", "distances", "epsilon", "against")
 
 
 def write_result(path: Path, found: Federated, seconds: float) -> None:
@@ -31,4 +31,5 @@ def read_result(path: Path) -> tuple[Federated, float]:
         held = {name: arrays[name] for name in arrays.files}
     told = json.loads(str(held.pop("told")))
     weights, seconds = held.pop("weights"), told.pop("seconds")
+    told["against"] = tuple(told["against"])
     return Federated(Encoding.of(held), weights, **told), seconds

@@ -13,14 +13,13 @@ from typing import Protocol
 import numpy as np
 
 from assets.errors import DataError
+from assets.methods.federated_client import SMOOTHNESS
 from assets.methods.federated_encoding import Encoding, Message, centres_and_scales
 from assets.methods.federated_plan import BINS, Plan
 from assets.methods.ranking import Array
-from assets.methods.robust_means import fewest, robust_mean
+from assets.methods.robust_means import fewest, robust_mean, shortened
 
 MOMENTUM = 0.9
-SMOOTHNESS = {"binary": 0.25, "multiclass": 0.5, "regression": 1.0}
-"""The largest second derivative of the loss in a weighted sum (Boehning and Lindsay 1988)."""
 LEAST_SHARE = 0.5
 """The share of all clients that must answer each time."""
 ODD = 5.0
@@ -64,6 +63,8 @@ class Federated:
         are known of masked updates.
     epsilon : float, optional
         What was spent of privacy.
+    against : tuple of str
+        With a robust mean, the clients whose updates, all rounds added up, point against the common ones.
     """
 
     encoding: Encoding
@@ -72,11 +73,12 @@ class Federated:
     failures: dict[str, dict[str, object]] = field(default_factory=dict)
     distances: dict[str, float] = field(default_factory=dict)
     epsilon: float | None = None
+    against: tuple[str, ...] = ()
 
     @property
     def odd(self) -> tuple[str, ...]:
-        """The clients whose updates are far from all others': they lie, or their rows are of another kind."""
-        return tuple(name for name, distance in self.distances.items() if distance > ODD)
+        """The clients whose updates are far from all others', or against them: they lie, or have other rows."""
+        return tuple(name for name, distance in self.distances.items() if distance > ODD or name in self.against)
 
 
 def federate(plan: Plan, grid: Grid) -> Federated:
@@ -118,6 +120,7 @@ def federate(plan: Plan, grid: Grid) -> Federated:
         coordinator.failures,
         {name: float(np.mean(own)) for name in rows if (own := [item[name] for item in distances if name in item])},
         plan.privacy.spent(plan.rounds * plan.local_steps) if plan.privacy else None,
+        tuple(name for name in rows if coordinator.agreement.get(name, 0.0) < 0),
     )
 
 
@@ -129,6 +132,7 @@ class _Coordinator:
     grid: Grid
     rows: dict[str, float] = field(default_factory=dict)
     failures: dict[str, dict[str, object]] = field(default_factory=dict)
+    agreement: dict[str, float] = field(default_factory=dict)
 
     def ask(self, task: str, told: Message, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Answers:
         """The answers that can be used, in the order of the clients' names."""
@@ -158,7 +162,18 @@ class _Coordinator:
             return update, {}
         answers = self.ask("update", told, {"update": shape})
         vectors = {name: answer["update"].ravel() for name, answer in answers.items()}
-        common = self.combined(vectors)
+        if self.plan.robust == "mean":
+            common = self.combined(vectors)
+            return common.reshape(shape), _distances(vectors, common)
+        liars = self.plan.liars(len(vectors))
+        short = dict(zip(vectors, shortened(np.array(list(vectors.values())), liars), strict=True))
+        # a liar that flips its updates stands out while all others point the same way; later, what clients differ in hides it
+        against = sorted((self.agreement.get(name, 0.0), name) for name in short if self.agreement.get(name, 0.0) < 0)[:liars]
+        left_out = {name for _, name in against}
+        trusted = np.array([vector for name, vector in short.items() if name not in left_out])
+        common = robust_mean(trusted, np.ones(len(trusted)), self.plan.robust, liars - len(left_out))
+        for name, vector in short.items():
+            self.agreement[name] = self.agreement.get(name, 0.0) + float(vector @ common)
         return common.reshape(shape), _distances(vectors, common)
 
     def _note(self, task: str, reasons: Reasons) -> None:

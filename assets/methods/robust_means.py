@@ -2,8 +2,9 @@
 
 Trimmed mean: Yin and others (2018), "Byzantine-robust distributed learning". Krum, and the mean of several of its choices:
 Blanchard and others (2017), "Machine learning with adversaries". Where honest senders differ, a trimmed mean leaves out what is
-theirs; so each vector is first mixed with its nearest ones: Allouah and others (2023), "Fixing by mixing". Who sent which
-vector is for whoever calls.
+theirs; so each vector is first mixed with its nearest ones: Allouah and others (2023), "Fixing by mixing". How long
+updates are cut to: Allouah and others (2025), "Adaptive gradient clipping for robust federated learning". Who sent which vector
+is for whoever calls.
 """
 
 from __future__ import annotations
@@ -57,6 +58,22 @@ def robust_mean(vectors: Array, weights: Array, how: Robust, liars: int) -> Arra
         ordered = np.sort(vectors[nearest].mean(axis=1), axis=0)
         return np.asarray(ordered[liars : len(vectors) - liars].mean(axis=0))
     return np.asarray(vectors[krum_order(vectors, liars)[: len(vectors) - liars]].mean(axis=0))
+
+
+def shortened(vectors: Array, liars: int) -> Array:
+    """Vectors of which the longest are as long as the longest of the others.
+
+    How many are shortened grows with the liars, who gain by length: 2 * liars * (1 - liars / n_vectors). It is for vectors that
+    point away from a common start, such as updates.
+
+    Examples
+    --------
+    >>> shortened(np.array([[1.0], [-2.0], [3.0], [-100.0]]), 1).tolist()
+    [[1.0], [-2.0], [3.0], [-3.0]]
+    """
+    lengths = np.linalg.norm(vectors, axis=1)
+    longest = np.sort(lengths)[::-1][min(int(2 * liars * (1 - liars / len(vectors))), len(vectors) - 1)]
+    return np.asarray(vectors * np.minimum(1.0, longest / np.maximum(lengths, 1e-300))[:, None])
 
 
 def fewest(how: Robust, liars: int) -> int:

@@ -16,8 +16,8 @@ class FederatedPrivacySpec(Declaration):
     """Give the epsilon that all rounds together keep to; smaller is more private."""
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(examples=[1e-6])
     """Give the chance with which epsilon may be exceeded; less than one in the number of training rows."""
-    clip: Annotated[float, Field(gt=0)] = Field(default=1.0, examples=[1.0])
-    """Give the longest gradient that a row may have; longer ones are shortened."""
+    clip: Annotated[float, Field(gt=0)] | None = Field(default=None, examples=[6.0])
+    """Give the longest gradient that a row may have; longer ones are shortened. Left out, it is that of a usual row at most."""
     sampling: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, examples=[0.2])
     """Give the chance of each row to be in a step; 1 takes all."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assets.errors import SpecificationError
-from assets.methods.federated_plan import Plan, Privacy
+from assets.methods.federated_plan import Plan, Privacy, usual_clip
 from assets.spec import ProductSpec
 from assets.spec.federated import FederatedSpec
 
@@ -43,7 +43,8 @@ def plan_of(spec: ProductSpec) -> Plan:
     if said.privacy is not None:
         given = said.privacy
         try:
-            privacy = Privacy.planned(given.epsilon, given.delta, given.clip, given.sampling, said.rounds * said.local_steps)
+            clip = given.clip or usual_clip(len(categories) + len(numbers))
+            privacy = Privacy.planned(given.epsilon, given.delta, clip, given.sampling, said.rounds * said.local_steps)
         except ValueError as error:
             raise SpecificationError(
                 f"{spec.name}: 'model.learning.federated.privacy': {error} in {said.rounds} rounds of {said.local_steps} "

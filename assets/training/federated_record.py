@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ def record_of(spec: ProductSpec, found: Federated) -> dict[str, Any]:
         "odd_clients": sorted(found.odd),
     }
     if (private := said.privacy) is not None and found.epsilon is not None:
-        told["privacy"] = {"epsilon": found.epsilon, **private.model_dump(mode="json", exclude={"epsilon"})}
-        told["privacy"]["noise_multiplier"] = plan_of(spec).privacy.noise  # type: ignore[union-attr]
+        planned = plan_of(spec).privacy
+        assert planned is not None  # noqa: S101 - for the type checker: the same declaration was planned by
+        told["privacy"] = {**asdict(planned), "epsilon": found.epsilon, "delta": private.delta}
     return told
 
 

@@ -14,6 +14,7 @@ from assets.methods.federated_encoding import ClientRows, Message
 from assets.methods.federated_grid import LocalGrid
 from assets.methods.federated_plan import Plan
 from assets.methods.federated_rounds import Federated, federate
+from assets.methods.paired import Gain, paired_bootstrap
 from assets.methods.ranking import Ranking
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.home import REPOSITORY
@@ -23,8 +24,6 @@ from assets.training.federated_declaration import plan_of
 from orchestration.resources import home_from_environment
 
 PRODUCT, BY = "flight_delay", "carrier"
-LIES = -10.0
-"""By what a liar multiplies its update."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Flights:
         All training rows, and the test rows.
     owners, test_owners : ndarray of str
         The carriers of both.
+    days : ndarray of int
+        The day of each test row.
     """
 
     spec: ProductSpec
@@ -49,6 +50,7 @@ class Flights:
     owners: np.ndarray[Any, Any] = field(repr=False)
     test: ClientRows = field(repr=False)
     test_owners: np.ndarray[Any, Any] = field(repr=False)
+    days: np.ndarray[Any, Any] = field(repr=False)
 
     @classmethod
     def read(cls) -> Flights:
@@ -63,7 +65,7 @@ class Flights:
             (client_rows(plan, model_frame(spec, part.rows), part.labels(spec)), part.rows[BY].to_numpy(dtype=str))
             for part in (parts["train"], parts["test"])
         )
-        return cls(spec, plan, *train, *test)
+        return cls(spec, plan, *train, *test, parts["test"].clusters(spec))
 
     @property
     def carriers(self) -> list[str]:
@@ -93,23 +95,39 @@ class Flights:
         """What a model says of the test rows."""
         return (found.encoding.matrix(self.test) @ found.weights)[:, 0]
 
+    def gain(self, scores: Any, other: Any, where: Any) -> Gain:
+        """How much more area some scores have than others on the same test rows, and how surely by whole days."""
+        metrics = tuple(Ranking(self.test.labels[where], given[where]).roc_auc for given in (scores, other))
+        days = np.unique(self.days[where], return_inverse=True)[1]
+        return paired_bootstrap((metrics[0], metrics[1]), days, sign=1.0, confidence=0.95, replicates=200, seed=1)
+
     def area(self, scores: Any, where: Any = slice(None)) -> float:
         """The area under the ROC curve of the test rows."""
         return Ranking(self.test.labels[where], scores[where]).roc_auc(np.ones(len(self.test.labels[where])))
 
 
 class Liar(Client):
-    """A client whose updates point away from the truth, and are ten times as long."""
+    """A client whose updates are multiplied.
+
+    Parameters
+    ----------
+    factor : float
+        By what.
+    """
+
+    factor: float
 
     def answer(self, task: str, told: Message) -> Message:
         """A lie where it is asked for an update."""
         answer = super().answer(task, told)
-        return answer | ({"update": LIES * answer["update"]} if task == "update" else {})
+        return answer | ({"update": self.factor * answer["update"]} if task == "update" else {})
 
 
-def lying(client: Client) -> Liar:
+def lying(client: Client, factor: float) -> Liar:
     """The same client, lying."""
-    return Liar(client.name, client.plan, client.rows, client.noise_key)
+    made = Liar(client.name, client.plan, client.rows, client.noise_key)
+    made.factor = factor
+    return made
 
 
 def _by_carrier(spec: ProductSpec, values: Mapping[str, list[str]]) -> ProductSpec:
@@ -118,7 +136,7 @@ def _by_carrier(spec: ProductSpec, values: Mapping[str, list[str]]) -> ProductSp
     declared["model"] = {
         "estimator": "sklearn.linear_model.LogisticRegression",
         "seed": spec.model.seed,
-        "learning": {"federated": {"by": BY}},
+        "learning": {"federated": {"by": BY, "min_client_rows": 5}},
     }
     for group in declared["features"]["groups"].values():
         for name, known in values.items():

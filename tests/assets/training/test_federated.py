@@ -95,7 +95,8 @@ def test_epsilon_stands_in_the_signature(home: Home) -> None:
     made = training.train(home, spec, snapshot)
     told = Case.load(home, spec, snapshot, made.digest).model.signature["learning"]["privacy"]
     assert 2.9 < told["epsilon"] <= 3.0
-    assert (told["delta"], told["clip"], told["sampling"]) == (1e-5, 1.0, 0.5)
+    assert (told["delta"], told["clip"], told["sampling"]) == (1e-5, 2.0, 0.5)
+    assert told["noise"] > 1
     assert training.train(home, spec, snapshot).digest == made.digest
 
 
