@@ -14,7 +14,7 @@ How data flow from asset to asset:
                   -> PRODUCT/{online_features,lake}
     training      -> PRODUCT/tuning
                   -> PRODUCT/model
-    evaluation    -> PRODUCT/{evaluation,leakage,robustness,explanations,footprint}
+    evaluation    -> PRODUCT/{evaluation,simple_models,leakage,robustness,explanations,footprint}
     promotion     -> PRODUCT/challenger
                 PRODUCT/decisions
                     -> PRODUCT/verdict

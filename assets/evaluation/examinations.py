@@ -10,6 +10,7 @@ from assets.evaluation import (
     leakage,
     prequential,
     robustness,
+    simple_models,
     uncertainty,
 )
 from assets.evaluation.evidence import Evidence
@@ -23,7 +24,17 @@ EXAMINATIONS = Registry(
     "EXAMINATIONS",
     [
         module.EXAMINATION
-        for module in (evaluation, leakage, robustness, explanations, latency_and_size, uncertainty, prequential, federation)
+        for module in (
+            evaluation,
+            simple_models,
+            leakage,
+            robustness,
+            explanations,
+            latency_and_size,
+            uncertainty,
+            prequential,
+            federation,
+        )
     ],
 )
 """By name, in the order in which they are shown."""
