@@ -42,12 +42,12 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str
     learnt, part, random = case.learnt, case.parts["test"], np.random.default_rng(spec.model.seed)
     most = max(2, min(MOST_ROWS, MOST_VALUES // _width(spec, learnt.rows)))
     taught, asked = (_some(len(rows.rows), most, random) for rows in (learnt, part))
-    frames = [model_frame(spec, rows.rows.iloc[places]) for rows, places in ((learnt, taught), (part, asked))]
+    told, given = (model_frame(spec, rows.rows.iloc[places]) for rows, places in ((learnt, taught), (part, asked)))
     labels = part.labels(spec)[asked]
     outputs = {"model": case.model.predict(case.columns("test", asked))}
     for name, by_kind in SIMPLE_MODELS.items():
         simple = _declared(spec, *by_kind[spec.kind != "regression"])
-        outputs[name] = _answers(simple, *frames, learnt.labels(spec)[taught])
+        outputs[name] = _answers(simple, told, given, learnt.labels(spec)[taught])
     clusters, ones = part.clusters(spec)[asked], np.ones(len(labels))
     weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
     functions = {name: deciding_metric(spec, labels, given) for name, given in outputs.items()}
