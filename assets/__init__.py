@@ -14,7 +14,8 @@ How data flow from asset to asset:
                   -> PRODUCT/{online_features,lake}
     training      -> PRODUCT/{tuning,online_state}
                   -> PRODUCT/model
-    evaluation    -> PRODUCT/{evaluation,leakage,robustness,explanations,footprint,uncertainty,transfer,prequential,federation}
+    evaluation    -> PRODUCT/{evaluation,simple_models,leakage,robustness,explanations,footprint}
+                  -> PRODUCT/{uncertainty,transfer,prequential,federation}
     promotion     -> PRODUCT/challenger
                 PRODUCT/decisions
                     -> PRODUCT/verdict

@@ -10,6 +10,7 @@ from assets.evaluation import (
     leakage,
     prequential,
     robustness,
+    simple_models,
     transfer_gain,
     uncertainty,
 )
@@ -24,6 +25,7 @@ EXAMINATIONS = Registry(
     "EXAMINATIONS",
     [
         evaluation.EXAMINATION,
+        simple_models.EXAMINATION,
         leakage.EXAMINATION,
         robustness.EXAMINATION,
         explanations.EXAMINATION,

@@ -24,6 +24,7 @@ from assets.methods.kinds import sign_of
 from assets.methods.paired import Gain, at_most, paired_bootstrap
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
+from assets.spec.applicability import learnt_by
 from assets.storage.home import Home
 from assets.training.candidates import FEWEST, choose, deciding_metric, outputs_of_scores
 from assets.training.estimators import model_frame
@@ -174,5 +175,5 @@ EXAMINATION = Examination(
     "What clients gain by learning together, against a model of all rows at one place and against their own.",
     ("numpy", "scipy", "onnxruntime"),
     reads=frozenset(("evaluation",)),
-    applies=lambda spec: spec.model.client_column is not None,
+    applies=learnt_by("federated"),
 )

@@ -5,11 +5,11 @@ One function a rule; each gives findings (`assets.evaluation.findings`), which `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited, more_rows
+from assets.evaluation.findings import Basis, Figure, Finding, bounded, declared, exactly, figure_of, limited
+from assets.promotion.baseline_rules import baselines, simple_models
 from assets.promotion.gate_rule import GateRule, Records
 from assets.promotion.leakage_rule import leakage
 from assets.promotion.transfer_rule import transfer
@@ -19,12 +19,6 @@ from assets.spec import ProductSpec
 from assets.spec.applicability import declares_uncertainty, learnt_by
 from assets.spec.gates import Leveled
 from assets.training.uncertainty import coverage_of
-
-LEAST_KEPT_WHEN_SERVED = 0.5
-"""The share of the cross-fitted gain that the model itself must not surely fall below on the test rows."""
-
-TOLERATED_SHARE = 0.05
-"""The share of its gain over the constant by which a model may be worse than a table of means that only warns."""
 
 USUAL = {
     "calibration": 0.05,
@@ -46,47 +40,6 @@ def quality(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         yield bounded(draft, figure_of(measured.get(metric)), bound, bound)
     if not spec.gates.metrics:
         yield Finding("quality", "declared limits of test metrics are kept", "none is declared", passed=True, basis="watched")
-
-
-def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
-    """The deciding metric is surely better than each baseline's; than the table's where that is declared so."""
-    record = records.get("evaluation", {})
-    for name in ("constant", "table"):
-        requirement = f"{spec.metric} is surely better than the {name} baseline's"
-        gain = record.get("gain", {}).get(name, {}).get(spec.metric)
-        if gain is None or gain["low"] is None:
-            yield Finding("baselines", requirement, "the evaluation does not compare them", passed=False)
-            continue
-        told = f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {record['rows']:,} rows"
-        # means of a feature or two may be all there is to learn: only the user knows whether a model must tell more
-        only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= -_tolerated(spec, record)
-        basis: Basis = "watched" if only_warns else "required"
-        if name == "table" and spec.baseline.level == "warning" and not only_warns:
-            requirement = f"{spec.metric} is not surely and clearly worse than the {name} baseline's"
-        yield Finding("baselines", requirement, told, gain["low"] > 0, basis, remedy=more_rows(gain, record["rows"]))
-    if record.get("clusters", {}).get("are_too_few"):
-        yield Finding(
-            "baselines", "rows of enough days or groups judge the model",
-            f"they are {record['clusters']['of']}: intervals tell nothing of other ones", passed=False, basis="watched",
-            remedy="Bring rows of more of them.",
-        )  # fmt: skip
-    if (kept := record.get("kept_when_served")) is not None:
-        remedy = "The model is worse than others that were made as it was: train again."
-        if spec.split.by != "random":
-            remedy = (
-                "What was learnt does not hold for the latest rows: bring features that say what changed, or only later rows."
-            )
-        draft = Finding(
-            "baselines", "the share of the cross-fitted gain over the constant that the model itself has on the test rows", "",
-            passed=False, remedy=remedy,
-        )  # fmt: skip
-        yield limited(draft, figure_of(kept), low=LEAST_KEPT_WHEN_SERVED, as_share=True)
-
-
-def _tolerated(spec: ProductSpec, record: Mapping[str, Any]) -> float:
-    """By how much a model may be worse than a table of means that only warns."""
-    gain = record.get("gain", {}).get("constant", {}).get(spec.metric)
-    return TOLERATED_SHARE * max(0.0, gain["value"]) if gain else 0.0
 
 
 def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
@@ -226,6 +179,11 @@ GATE_RULES = Registry(
             "`warning`, the model must only not be surely worse than the table.",
             baselines,
             "baseline",
+        ),
+        GateRule(
+            "simple_models",
+            "The deciding metric is surely better than that of a linear and of an additive model; it only warns.",
+            simple_models,
         ),
         GateRule(
             "calibration",

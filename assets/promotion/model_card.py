@@ -16,7 +16,7 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json
 
 PAGE = "report.html"
-SECTIONS = ("evaluation", "leakage", "robustness", "explanations", "footprint")
+SECTIONS = ("evaluation", "simple_models", "leakage", "robustness", "explanations", "footprint")
 """The records that the page has sections for; of others it shows the figures, and a ``table`` of ``columns`` and ``rows``."""
 
 

@@ -20,7 +20,7 @@ STAGES = {
     "landing": ("data", "quality"),
     "snapshot": ("snapshot",),
     "training": ("model",),
-    "evaluation": ("evaluation", "explanations", "footprint", "leakage", "robustness"),
+    "evaluation": ("evaluation", "explanations", "footprint", "leakage", "robustness", "simple_models"),
     "promotion": ("challenger", "verdict", "champion", "report"),
     "serving": ("bento", "predictions", "sql", "wheel", "parity", "monitoring"),
 }
