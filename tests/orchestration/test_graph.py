@@ -29,6 +29,7 @@ DECLARED = (
     "/tuning",
     "/online_state",
     "/prequential",
+    "/federation",
     "/transfer",
     "/uncertainty",
     "/adapted_uncertainty",
