@@ -11,12 +11,14 @@ import pytest
 from assets.errors import DataError
 from assets.evaluation import uncertainty
 from assets.evaluation.coverage_history import history, made_until
-from assets.evaluation.examinations import examinations_of
+from assets.evaluation.examinations import examinations_of, examined
 from assets.features.snapshots import Snapshot
 from assets.methods import conformal
 from assets.promotion.gate_rules import rules_of
 from assets.promotion.uncertainty_rule import uncertainty as rule
 from assets.spec import ProductSpec
+from assets.spec.uncertainty import UncertaintySpec
+from assets.spec.ways_of_learning import LearningSpec
 from assets.storage.home import Home
 from assets.training import training
 from bentos.runtime import Model
@@ -40,6 +42,24 @@ def made(home: Home, frame: pd.DataFrame, **declared: Any) -> tuple[ProductSpec,
     snapshot = snapshot_of(home, spec, frame)
     done = training.train(home, spec, snapshot)
     return spec, snapshot, Model.load(done.folder, done.digest)
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "federated"])
+def test_a_version_that_was_made_otherwise_is_told(home: Home, name: str) -> None:
+    """What is asked of versions that a person wants to promote is declared now; a plain model has no answer to it."""
+    plain = product("churn", model={"estimator": "sklearn.linear_model.LogisticRegression"})
+    snapshot = snapshot_of(home, plain, customers())
+    digest = training.train(home, plain, snapshot).digest
+    learning = {"federated": {"by": "plan"}}
+    declared, told = {
+        "uncertainty": ({"uncertainty": UncertaintySpec()}, "the model does not say how sure it is, and 'uncertainty' is"),
+        "federated": (
+            {"model": plain.model.model_copy(update={"learning": LearningSpec.model_validate(learning)})},
+            "was learnt from its own rows at once, and by 'model.learning.federated' is declared",
+        ),
+    }[name]
+    with pytest.raises(DataError, match=told):
+        examined(home, plain.model_copy(update=declared), snapshot, digest)
 
 
 def test_following_the_labels_keeps_the_coverage_and_the_gate_sees_it(home: Home) -> None:
