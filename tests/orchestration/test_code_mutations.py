@@ -70,6 +70,8 @@ NO_CONTENT = {
     "assets.storage.disk_errors": "sentences of errors",
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.streaming": "checks and scores what arrives in folders of its own",
+    "assets.warehouse.parquet_relations": "compares what another engine built; nothing is made of it",
+    "assets.warehouse.spark_build": "builds relations into a folder of its own",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
 }
 """The modules in no asset's code, by the beginning of their names, with the reason."""
