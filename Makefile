@@ -232,8 +232,8 @@ evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on dr
 
 # a gigabyte, and Java
 .PHONY: spark
-spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and run the tests of streams and of translated SQL with it
-	$(BIN)/pytest -n 0 tests/assets/streaming tests/orchestration/operations/test_spark_engine.py -rs $(ARGS)
+spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and run the tests of streams, warehouse and translated SQL with it
+	$(BIN)/pytest -n 0 tests/assets/streaming tests/orchestration/operations/test_spark*.py -rs $(ARGS)
 	$(BIN)/pytest -n 0 tests/assets/serving/test_sql_export.py -k spark -rs $(ARGS)
 
 # another feature store, given the same rows, answers the same: half a gigabyte

@@ -12,7 +12,7 @@ from assets.scaffolding.question import Question
 from assets.scaffolding.yaml_writer import written
 from assets.spec.source import SOURCE_ROW
 
-STAGED = {"integer": "bigint", "number": "double", "text": "varchar", "timestamp": "timestamp", "boolean": "boolean"}
+STAGED = {"integer": "bigint", "number": "double", "text": "string", "timestamp": "timestamp", "boolean": "boolean"}
 
 
 def staging(
@@ -41,10 +41,10 @@ def staging(
     name, entity = question.name, roles.entity
     table = {"description": "One row of the file.", **source}
     given = {"name": name, "description": f"The rows of {profile.path.name}.", "folder": ".", "tables": {"data": table}}
-    wanted = {column.name: "varchar" if column.type == "text" else "double" for column in roles.features}
+    wanted = {column.name: "string" if column.type == "text" else "double" for column in roles.features}
     kept = {column.name: STAGED[roles.declared(column).type] for column in profile.columns if column.name not in wanted}
     columns = {**({} if entity else {SOURCE_ROW: "bigint"}), **kept, **wanted}
-    selected = "".join(f"        {column}::{kind} as {column},\n" for column, kind in columns.items())
+    selected = ",\n".join(f"        {column}::{kind} as {column}" for column, kind in columns.items())
     typed = [{"name": column, "data_type": kind} for column, kind in columns.items()]
     identity = entity.name if entity else SOURCE_ROW
     for column in typed:
@@ -65,7 +65,7 @@ def staging(
     model = (
         f"-- grain: one row of {profile.path.name}\n"
         f"with\n\nsource as (\n    select * from {{{{ source('{name}', 'data') }}}}\n),\n\n"
-        f"final as (\n    select\n{selected}    from source\n)\n\nselect * from final\n"
+        f"final as (\n    select\n{selected}\n    from source\n)\n\nselect * from final\n"
     )
     heading = f"The file, {profile.rows:,} rows. {reason}"
     return {

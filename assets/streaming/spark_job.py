@@ -6,10 +6,7 @@ who started it.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +14,8 @@ from typing import Any
 
 from assets.errors import LooplineError
 from assets.ingestion.forgotten import Forgotten
+from assets.processes.spark_session import session
+from assets.processes.told_lines import end_with_starter, tell
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.streaming import stream_metrics
@@ -25,7 +24,6 @@ from assets.streaming.checked_stream import CheckedStream
 from assets.streaming.judged_files import FileJudge
 from assets.streaming.labelled_predictions import LabelledPredictions
 from assets.streaming.served_model import followed
-from assets.streaming.spark_session import session
 from assets.streaming.stream_job import StreamJob
 
 EVERY_SECONDS = 1.0
@@ -34,7 +32,7 @@ EVERY_SECONDS = 1.0
 def main() -> None:
     """Read the job, and run it."""
     job = StreamJob.read(sys.stdin.readline())
-    threading.Thread(target=_end_with_starter, daemon=True).start()
+    end_with_starter()
     try:
         job.out.mkdir(parents=True, exist_ok=True)
         with exclusive(job.out / "stream.lock", on_wait=lambda process: tell(waiting=process)):
@@ -96,17 +94,6 @@ def publish(
         return tell_batch
 
     return told
-
-
-def tell(**what: Any) -> None:
-    """Tell who started this, a line."""
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_starter() -> None:
-    sys.stdin.read()
-    os._exit(0)
 
 
 if __name__ == "__main__":

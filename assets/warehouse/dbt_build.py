@@ -23,25 +23,12 @@ from assets.storage.manifest import remove
 from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.sql import parquet
 from assets.warehouse.column_lineage import Column, lineage
+from assets.warehouse.dbt_invocation import Node, made, node, run_dbt
 
 BUILT_FROM = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
 LANDED = "landed.json"
 LANDING = "landing_"
 """What the schema of a source's landed tables begins with."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """What dbt did with one node, a model, a seed, a data test or a unit test, and the nodes that it is about."""
-
-    unique_id: str
-    about: tuple[str, ...]
-    passed: bool
-    warns: bool
-    """Whether its failure is a warning, by the test's `severity`: the build goes on, and what it is about may be used."""
-    message: str
-    seconds: float
-    failures: int
 
 
 @dataclass(frozen=True)
@@ -190,23 +177,7 @@ def build(
         arguments += [] if models is None else ["--select", *models]
         arguments += [] if tests else ["--exclude-resource-type", "test", "unit_test"]
         results = _dbt(arguments, project, home.warehouse.parent / "target", parameters)
-        nodes = tuple(
-            Node(
-                result.node.unique_id,
-                tuple(result.node.depends_on.nodes) if "test" in str(result.node.resource_type) else (),
-                str(result.status) in ("success", "pass"),
-                str(result.status) == "warn",
-                " ".join(str(result.message or result.status).split()),
-                float(result.execution_time),
-                int(result.failures or 0),
-            )
-            for result in results
-        )
-        built = [
-            result.node
-            for result in results
-            if result.node.resource_type in ("model", "seed") and str(result.status) == "success"
-        ]
+        nodes, built = tuple(map(node, results)), made(results)
         with duckdb.connect(str(home.warehouse)) as connection:
             known = _columns(connection)
             relations = {node.unique_id: _relation(connection, node, known) for node in built}
@@ -276,25 +247,10 @@ def _relation(connection: Any, node: Any, known: list[tuple[Column, str]]) -> Re
 
 
 def _dbt(arguments: list[str], project: Path, target: Path, parameters: Mapping[str, Any]) -> Sequence[Any]:
-    """Run dbt in this process and let go of its connection, which would otherwise hold the warehouse's lock."""
-    import json
-
+    """Run dbt and let go of its connection, which would otherwise hold the warehouse's lock."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
 
     try:
-        done = dbtRunner().invoke(
-            [
-                "--quiet", "--log-level-file", "none", "--no-send-anonymous-usage-stats", *arguments,
-                "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
-                "--log-path", str(target),
-                "--vars", json.dumps(dict(parameters)),
-            ]
-        )  # fmt: skip
+        return run_dbt(arguments, project, target, parameters)
     finally:
         DuckDBConnectionManager.close_all_connections()
-    if done.exception is not None:
-        told = " ".join(str(done.exception).split())
-        raise WarehouseError(f"dbt {arguments[0]} could not run in {project.name}: {told}. Mend the project.")
-    results: Sequence[Any] = getattr(done.result, "results", ())
-    return results

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.engines import definitions, jobs, large_table, parity, scale, session, stream
+from benchmarks.engines import definitions, jobs, large_table, parity, scale, session, spark_warehouse, stream
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
@@ -17,6 +17,7 @@ SECTIONS: dict[str, ModuleType] = {
     "Products side by side": jobs,
     "A Spark session": session,
     "Streams": stream,
+    "The warehouse in Spark": spark_warehouse,
     "Definitions": definitions,
     "Ten million rows": large_table,
     "Cost model": scale,

@@ -3,7 +3,7 @@ select
     history,
     entity,
     known_utc,
-    count(*) as row_count,
+    count(*) as row_count
 from {{ ref('delay_history') }}
 group by all
 having count(*) > 1

@@ -2,6 +2,6 @@
 select *
 from {{ ref('flight_delay') }}
 where
-    predicted_utc > scheduled_departure_utc - to_minutes({{ var('prediction_horizon_minutes') }})
+    predicted_utc > {{ plus_minutes('scheduled_departure_utc', '-' ~ var('prediction_horizon_minutes')) }}
     or weather_known_utc > predicted_utc
     or label_known_utc <= predicted_utc

@@ -5,7 +5,7 @@ counts as (
     select
         (select count(*) from {{ ref('stg_flights') }}) as staged,
         (select count(*) from {{ ref('fct_flights') }}) as in_marts,
-        (select count(*) from {{ ref('flight_delay') }}) as in_features,
+        (select count(*) from {{ ref('flight_delay') }}) as in_features
 )
 
 select * from counts

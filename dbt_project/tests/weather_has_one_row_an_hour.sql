@@ -2,7 +2,7 @@
 select
     airport_code,
     observed_hour_utc,
-    count(*) as row_count,
+    count(*) as row_count
 from {{ ref('stg_weather') }}
 group by all
 having count(*) > 1

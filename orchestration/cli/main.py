@@ -38,6 +38,7 @@ from orchestration.cli import (
     store,
     stream,
     verification,
+    warehouse,
 )  # fmt: skip
 from orchestration.cli.errors import load_definitions, told
 from orchestration.cli.ports import UI, require_free
@@ -218,6 +219,7 @@ for command in (
     features.features,
     step.step,
     stream.stream,
+    warehouse.warehouse,
     plan.plan,
     export.export,
 ):

@@ -56,9 +56,40 @@ def run(job: StreamJob, environment: Mapping[str, str], python: Path) -> Iterato
     """
     _require_folders(job)
     job.out.mkdir(parents=True, exist_ok=True)
-    with (job.out / LOG).open("ab") as log:
+    yield from lines(
+        "assets.streaming.spark_job",
+        job.text(),
+        job.out / LOG,
+        environment=environment,
+        python=python,
+        what=f"{job.name}: the stream",
+    )
+
+
+def lines(
+    module: str, job: str, log_file: Path, *, environment: Mapping[str, str], python: Path, what: str
+) -> Iterator[dict[str, Any]]:
+    """Run a program in Spark's environment, and yield what it tells, the last time that it is done.
+
+    Parameters
+    ----------
+    module, job : str
+        The program, and what it is handed, in one line.
+    log_file : Path
+        Where Spark says what it does.
+    environment, python
+        Those of the program.
+    what : str
+        What it is called in errors.
+
+    Raises
+    ------
+    EngineError
+        With what went wrong.
+    """
+    with log_file.open("ab") as log:
         program = subprocess.Popen(
-            [python, "-m", "assets.streaming.spark_job"],
+            [python, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -69,7 +100,7 @@ def run(job: StreamJob, environment: Mapping[str, str], python: Path) -> Iterato
         given, told_by, ended = cast("IO[str]", program.stdin), cast("IO[str]", program.stdout), False
         try:
             with suppress(BrokenPipeError):  # it ended at once: its log says why
-                given.write(job.text() + "\n")
+                given.write(job + "\n")
                 given.flush()
             for line in told_by:
                 told = json.loads(line)
@@ -84,7 +115,7 @@ def run(job: StreamJob, environment: Mapping[str, str], python: Path) -> Iterato
             told_by.close()
             program.wait()
     if not ended:
-        raise EngineError(f"{job.name}: the stream ended by {program.returncode}: {_last_error(job.out / LOG)}")
+        raise EngineError(f"{what} ended by {program.returncode}: {_last_error(log_file)}")
 
 
 def _require_folders(job: StreamJob) -> None:

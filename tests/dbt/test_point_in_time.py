@@ -138,9 +138,9 @@ def gone_before_it_left(project: Path) -> None:
     """Whether a flight will leave at all is used before it is due."""
     path = project / "models" / "features" / "departure_backlog.sql"
     text = path.read_text()
-    assert "1 as change,\n    from flights" in text
+    assert "1 as change\n    from flights" in text
     path.write_text(
-        text.replace("1 as change,\n    from flights", "1 as change,\n    from flights\n    where departed_utc is not null", 1)
+        text.replace("1 as change\n    from flights", "1 as change\n    from flights\n    where departed_utc is not null", 1)
     )
 
 

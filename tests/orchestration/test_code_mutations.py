@@ -109,6 +109,8 @@ NO_CONTENT = {
     "assets.training.transfer_files": "none of these products declares a way of learning",
     "assets.training.transfer_problems": "none of these products declares a way of learning",
     "assets.training.transfer_source": "none of these products declares a way of learning",
+    "assets.warehouse.parquet_relations": "compares what another engine built; nothing is made of it",
+    "assets.warehouse.spark_build": "builds relations into a folder of its own",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
     "assets.training.ways_of_learning": "lists the ways of learning; none of these products declares one",
     "assets.training.weighted_source": "none of these products declares a way of learning",

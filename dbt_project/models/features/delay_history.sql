@@ -11,7 +11,7 @@ known as (
         '{{ history.name }}' as history,
         {{ history.entity }} as entity,
         {{ history.event }}_utc as known_utc,
-        {{ 'departure' if history.event == 'departed' else 'arrival' }}_delay_minutes as delay_minutes,
+        {{ 'departure' if history.event == 'departed' else 'arrival' }}_delay_minutes as delay_minutes
     from flights
     where {{ history.event }}_utc is not null and {{ history.entity }} is not null
     {{ "union all" if not loop.last }}
@@ -24,8 +24,8 @@ final as (
         entity,
         known_utc,
         sum(delay_minutes) over up_to_now as total_delay_minutes,
-        sum((delay_minutes >= {{ var('late_after_minutes') }})::int) over up_to_now as total_late,
-        count(*) over up_to_now as total_flights,
+        (sum((delay_minutes >= {{ var('late_after_minutes') }})::int) over up_to_now)::bigint as total_late,
+        count(*) over up_to_now as total_flights
     from known
     -- the default RANGE frame takes all events of one moment together; ROWS would order them arbitrarily
     window up_to_now as (partition by history, entity order by known_utc)

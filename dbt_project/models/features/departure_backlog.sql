@@ -10,20 +10,17 @@ changes as (
     select
         origin,
         scheduled_departure_utc as moment_utc,
-        1 as change,
+        1 as change
     from flights
     union all
     select
         origin,
-        -- one that leaves early was never due
+        -- one that leaves early was never due; one that has not left is given up, as `least` passes over nulls
         greatest(
             scheduled_departure_utc,
-            least(
-                coalesce(departed_utc, 'infinity'::timestamp),
-                scheduled_departure_utc + to_hours({{ var('short_window_hours') }})
-            )
+            least(departed_utc, {{ plus_hours('scheduled_departure_utc', var('short_window_hours')) }})
         ) as moment_utc,
-        -1 as change,
+        -1 as change
     from flights
 ),
 
@@ -31,7 +28,7 @@ final as (
     select distinct
         origin,
         moment_utc,
-        sum(change) over (partition by origin order by moment_utc) as overdue_flights,
+        (sum(change) over (partition by origin order by moment_utc))::bigint as overdue_flights
     from changes
 )
 

@@ -24,26 +24,55 @@ delay_history as (
 flights as (
     select
         *,
-        {{ plus_minutes('scheduled_departure_utc', '-' ~ var('prediction_horizon_minutes')) }} as predicted_utc,
+        {{ plus_minutes('scheduled_departure_utc', '-' ~ var('prediction_horizon_minutes')) }} as predicted_utc
     from fct_flights
 ),
 
 weather_known as (
     select
         *,
-        {{ plus_minutes('observed_hour_utc', var('weather_publication_delay_minutes')) }} as known_utc,
+        {{ plus_minutes('observed_hour_utc', var('weather_publication_delay_minutes')) }} as known_utc
     from stg_weather
 ),
 
 -- an observation that is too old says nothing about the weather now
+last_weather as (
+    {{ asof_join(
+        'flights',
+        'weather_known',
+        on={'origin': 'airport_code'},
+        at=('predicted_utc', 'known_utc'),
+        keep=['flight_id', 'predicted_utc'],
+        take={
+            'known_utc': 'known_utc',
+            'temperature_fahrenheit': 'temperature_fahrenheit',
+            'dew_point_fahrenheit': 'dew_point_fahrenheit',
+            'humidity_percent': 'humidity_percent',
+            'wind_direction_degrees': 'wind_direction_degrees',
+            'wind_speed_mph': 'wind_speed_mph',
+            'wind_gust_mph': 'wind_gust_mph',
+            'precipitation_inches': 'precipitation_inches',
+            'pressure_millibars': 'pressure_millibars',
+            'visibility_miles': 'visibility_miles',
+        }
+    ) }}
+),
+
 weather as (
-    select
-        flights.flight_id,
-        weather_known.*,
-    from flights
-    asof inner join weather_known
-        on flights.origin = weather_known.airport_code and flights.predicted_utc >= weather_known.known_utc
-    where weather_known.known_utc >= flights.predicted_utc - to_hours({{ var('weather_max_age_hours') }})
+    select *
+    from last_weather
+    where known_utc >= {{ plus_hours('predicted_utc', '-' ~ var('weather_max_age_hours')) }}
+),
+
+waiting as (
+    {{ asof_join(
+        'flights',
+        'backlog',
+        on={'origin': 'origin'},
+        at=('predicted_utc', 'moment_utc'),
+        keep=['flight_id'],
+        take={'overdue_flights': 'overdue_flights'}
+    ) }}
 ),
 
 {% for history in delay_histories() %}
@@ -52,7 +81,7 @@ weather as (
         flight_id,
         {{ history.entity }} as entity,
         predicted_utc,
-        predicted_utc - to_hours({{ history.hours }}) as window_start_utc,
+        {{ plus_hours('predicted_utc', '-' ~ history.hours) }} as window_start_utc
     from flights
 ),
 
@@ -62,17 +91,36 @@ weather as (
     where history = '{{ history.name }}'
 ),
 
+{{ history.name }}_by_now as (
+    {{ asof_join(
+        history.name ~ '_asked',
+        history.name ~ '_history',
+        on={'entity': 'entity'},
+        at=('predicted_utc', 'known_utc'),
+        keep=['flight_id', 'entity', 'window_start_utc'],
+        take={'total_flights': 'flights', 'total_delay_minutes': 'delay_minutes', 'total_late': 'late'}
+    ) }}
+),
+
+{{ history.name }}_by_start as (
+    {{ asof_join(
+        history.name ~ '_by_now',
+        history.name ~ '_history',
+        on={'entity': 'entity'},
+        at=('window_start_utc', 'known_utc'),
+        keep=['flight_id', 'flights', 'delay_minutes', 'late'],
+        take={'total_flights': 'flights_before', 'total_delay_minutes': 'delay_minutes_before', 'total_late': 'late_before'},
+        how='left'
+    ) }}
+),
+
 {{ history.name }} as (
     select
-        asked.flight_id,
-        by_now.total_flights - coalesce(by_start.total_flights, 0) as known_flights,
-        by_now.total_delay_minutes - coalesce(by_start.total_delay_minutes, 0) as known_delay_minutes,
-        by_now.total_late - coalesce(by_start.total_late, 0) as known_late,
-    from {{ history.name }}_asked as asked
-    asof inner join {{ history.name }}_history as by_now
-        on asked.entity = by_now.entity and asked.predicted_utc >= by_now.known_utc
-    asof left join {{ history.name }}_history as by_start
-        on asked.entity = by_start.entity and asked.window_start_utc >= by_start.known_utc
+        flight_id,
+        flights - coalesce(flights_before, 0) as known_flights,
+        delay_minutes - coalesce(delay_minutes_before, 0) as known_delay_minutes,
+        late - coalesce(late_before, 0) as known_late
+    from {{ history.name }}_by_start
 ),
 
 {% endfor %}
@@ -87,7 +135,7 @@ final as (
         flights.origin,
         flights.destination,
         flights.scheduled_departure_minute_local::double as scheduled_departure_minute_local,
-        isodow(flights.scheduled_departure_date_local)::double as day_of_week,
+        {{ iso_day_of_week('flights.scheduled_departure_date_local') }}::double as day_of_week,
         {{ minutes_between('flights.scheduled_departure_utc', 'flights.scheduled_arrival_utc') }}::double
             as scheduled_duration_minutes,
         flights.distance_miles::double as distance_miles,
@@ -105,7 +153,7 @@ final as (
         weather.pressure_millibars::double as pressure_millibars,
         weather.visibility_miles::double as visibility_miles,
 
-        backlog.overdue_flights::double as overdue_flights,
+        waiting.overdue_flights::double as overdue_flights,
         {% for history in delay_histories() %}
         ({{ history.name }}.known_delay_minutes / nullif({{ history.name }}.known_flights, 0))::double
             as {{ history.name }}_mean_delay_minutes,
@@ -117,11 +165,11 @@ final as (
         flights.arrival_delay_minutes >= {{ var('late_after_minutes') }} as is_late,
         flights.arrived_utc as label_known_utc,
         flights.is_cancelled,
-        flights.is_diverted,
+        flights.is_diverted
     from flights
     left join planes on flights.tail_number = planes.tail_number
     left join weather on flights.flight_id = weather.flight_id
-    asof left join backlog on flights.origin = backlog.origin and flights.predicted_utc >= backlog.moment_utc
+    left join waiting on flights.flight_id = waiting.flight_id
     {% for history in delay_histories() %}
     left join {{ history.name }} on flights.flight_id = {{ history.name }}.flight_id
     {% endfor %}

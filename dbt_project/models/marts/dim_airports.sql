@@ -13,7 +13,7 @@ final as (
     select
         coalesce(airports.airport_code, time_zones.airport_code) as airport_code,
         airports.airport_name,
-        coalesce(time_zones.time_zone, airports.time_zone) as time_zone,
+        coalesce(time_zones.time_zone, airports.time_zone) as time_zone
     from airports
     full join time_zones on airports.airport_code = time_zones.airport_code
 )

@@ -20,7 +20,7 @@ same_day as (
         airlines.airline_name,
         destinations.time_zone as destination_time_zone,
         {{ plus_minutes('flights.scheduled_departure_date_local::timestamp', 'flights.scheduled_arrival_minute_local') }}
-            as arrival_clock_local,
+            as arrival_clock_local
     from flights
     left join airports as destinations on flights.destination = destinations.airport_code
     left join airlines on flights.carrier = airlines.carrier
@@ -34,7 +34,7 @@ scheduled as (
             when {{ local_to_utc('arrival_clock_local', 'destination_time_zone') }} > scheduled_departure_utc
                 then {{ local_to_utc('arrival_clock_local', 'destination_time_zone') }}
             else {{ local_to_utc("arrival_clock_local + interval 1 day", 'destination_time_zone') }}
-        end as scheduled_arrival_utc,
+        end as scheduled_arrival_utc
     from same_day
 ),
 
@@ -57,7 +57,7 @@ final as (
         not has_departed as is_cancelled,
         has_departed and arrival_delay_minutes is null as is_diverted,
         {{ plus_minutes('scheduled_departure_utc', 'departure_delay_minutes') }} as departed_utc,
-        {{ plus_minutes('scheduled_arrival_utc', 'arrival_delay_minutes') }} as arrived_utc,
+        {{ plus_minutes('scheduled_arrival_utc', 'arrival_delay_minutes') }} as arrived_utc
     from scheduled
 )
 

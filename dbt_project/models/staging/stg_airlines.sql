@@ -8,7 +8,7 @@ source as (
 final as (
     select
         carrier,
-        name as airline_name,
+        name as airline_name
     from source
 )
 

@@ -11,7 +11,7 @@ final as (
         name as airport_name,
         lat as latitude_degrees,
         lon as longitude_degrees,
-        tzone as time_zone,
+        tzone as time_zone
     from source
 )
 

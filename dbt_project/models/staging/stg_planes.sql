@@ -11,7 +11,7 @@ final as (
         year as built_year,
         manufacturer,
         engines as engine_count,
-        seats as seat_count,
+        seats as seat_count
     from source
 )
 

@@ -17,7 +17,7 @@ final as (
         wind_gust as wind_gust_mph,
         precip as precipitation_inches,
         pressure as pressure_millibars,
-        visib as visibility_miles,
+        visib as visibility_miles
     from source
 )
 

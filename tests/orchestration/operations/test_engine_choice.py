@@ -85,7 +85,8 @@ def test_an_engine_that_is_not_set_up_is_told_with_its_target(
     planned: Preview, place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster always is."""
-    monkeypatch.setattr(engine_choice, "REPOSITORY", tmp_path)
+    none = {engine: (tmp_path / engine, target) for engine, (_, target) in engine_choice.SET_UP.items()}
+    monkeypatch.setattr(engine_choice, "SET_UP", none)
     told = {engine: chosen(engine, planned, place).set_up for engine in TITLES}
     assert told == {DAGSTER: None, AIRFLOW: "make airflow", KUBEFLOW: "make kubeflow", SPARK: "make spark"}
 

@@ -31,14 +31,7 @@ from orchestration import resources
 from orchestration.cli.main import loopline
 from orchestration.operations import spark_engine
 from tests.shop import AT_RANDOM, COLUMNS, customers, product, run_products
-
-
-def needs_spark() -> None:
-    """Skip a test where there is no Spark."""
-    try:
-        spark_engine.require_spark(resources.spark_environment())
-    except EngineError as error:
-        pytest.skip(f"{error}; it sets it up and runs this test")
+from tests.spark import needs_spark, seem_set_up
 
 
 def spoilt(rows: int = 2000) -> pd.DataFrame:
@@ -286,13 +279,7 @@ def test_the_command_refuses_in_one_sentence(
 ) -> None:
     """A name that is not declared, a product without a champion, outcomes of a table; nothing is written."""
     monkeypatch.setenv("LOOPLINE_HOME", str(home.root))
-    java, python = tmp_path / "java", tmp_path / "python"
-    java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.2\"' >&2\n")
-    java.chmod(0o755)
-    python.touch()
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(spark_engine, "PYTHON", python)
+    seem_set_up(tmp_path, monkeypatch)
     done = CliRunner().invoke(
         loopline, ["stream", *arguments, "--from", str(tmp_path), "--out", str(tmp_path / "out"), "--once"]
     )

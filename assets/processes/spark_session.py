@@ -17,7 +17,7 @@ def session(name: str, **settings: str) -> SparkSession:
     name : str
         What Spark calls the program.
     **settings
-        More of Spark's settings, with an underscore for each point.
+        More of Spark's settings, and others than these, by their names.
     """
     from pyspark.sql import SparkSession
 
@@ -38,7 +38,7 @@ def session(name: str, **settings: str) -> SparkSession:
         "spark.default.parallelism": cores,
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
-        **{key.replace("_", "."): value for key, value in settings.items()},
+        **settings,
     }
     builder = SparkSession.builder.master(f"local[{cores}]").appName(name)
     for key, value in chosen.items():
