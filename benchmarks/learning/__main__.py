@@ -9,10 +9,12 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import conformal, conformal_service, federated, online
+from benchmarks.learning import conformal, conformal_service, diamonds, federated, online, transfer
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
+    "Transfer": transfer,
+    "Transfer of another kind": diamonds,
     "Online": online,
     "Federated learning": federated,
     "Intervals and sets that follow the labels": conformal,
