@@ -141,9 +141,7 @@ def _sources(home: Home, champion: Entry) -> Iterator[Link]:
         yield Link("source", "a model file", digest)
     waiting, seen = [(champion.product, champion.model_digest)], set[tuple[str, str]]()
     while waiting:
-        for source in learnt_models.sources(home, *waiting.pop()).items():
-            if source in seen:
-                continue
+        for source in sorted(learnt_models.sources(home, *waiting.pop()).items() - seen):
             seen.add(source)
             waiting.append(source)
             yield from _source(home, *source)
