@@ -9,10 +9,10 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import online
+from benchmarks.learning import diamonds, online, transfer
 from benchmarks.measured_page import MeasuredPage
 
-SECTIONS: dict[str, ModuleType] = {"Online": online}
+SECTIONS: dict[str, ModuleType] = {"Transfer": transfer, "Transfer of another kind": diamonds, "Online": online}
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""
 PAGE = REPOSITORY / "docs" / "measured" / "learning.md"
 TOP = """# Ways of learning

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from assets.storage.upgrade import Upgraded
     from orchestration.operations.check import Checked
     from orchestration.operations.doctor import Finding
-    from orchestration.operations.lineage import Link
+    from orchestration.operations.lineage_links import Link
     from orchestration.operations.preview import PlannedAsset, Preview
     from orchestration.operations.status import ProductStatus, Status
     from orchestration.staleness.plan import Plan

@@ -121,12 +121,19 @@ def accept(product: str, finding: str, reason: str) -> None:
 @click.argument("version", type=int)
 @REASON
 def invalidate(product: str, version: int, reason: str) -> None:
-    """Bar VERSION of PRODUCT from ever being served; if it serves, the one before it does from now on."""
+    """Bar VERSION of PRODUCT from ever being served; if it serves, the one before it does from now on.
+
+    Versions of other products that were learnt from it are barred with it.
+    """
     with told():
         home, spec = _opened(product)
+        from orchestration.declarations import products
         from orchestration.operations import decisions
 
-        follow(home, product, decisions.invalidate(home, spec, version, actor=resources.actor(), reason=reason))
+        declared = [other for other, _ in products()]
+        made = decisions.invalidate(home, spec, version, actor=resources.actor(), reason=reason, products=declared)
+        for name in dict.fromkeys(entry.product for entry in made):
+            follow(home, name, [entry for entry in made if entry.product == name])
 
 
 @click.command()

@@ -5,7 +5,7 @@ One decision is made at a time, and none while a prune removes models.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
+from orchestration.operations import learnt_models
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -190,14 +191,46 @@ def accept(home: Home, product: str, finding: str, *, actor: str, reason: str) -
 
 
 @_alone
-def invalidate(home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str) -> list[Entry]:
+def invalidate(
+    home: Home, spec: ProductSpec, number: int, *, actor: str, reason: str, products: Sequence[ProductSpec] = ()
+) -> list[Entry]:
     """Bar a version for ever, and withdraw its bentos, wheels and SQL. If it serves, the one before does, or nobody.
+
+    Versions of other products that were learnt from it are barred with it, and those that were learnt from these.
+
+    Parameters
+    ----------
+    home, spec, number
+        The version of which product.
+    actor, reason : str
+        Who says so, and why.
+    products : sequence of ProductSpec
+        All that are declared.
+
+    Returns
+    -------
+    list of Entry
+        What was recorded, of this product and of others.
 
     Raises
     ------
     LedgerError
         If there is no such version, or it is invalid already.
     """
+    made = _invalidated(home, spec, number, actor, reason)
+    declared = {item.name: item for item in products}
+    barred = [registered_versions.version(home, spec.name, number)]
+    while barred:
+        source = barred.pop()
+        for child in learnt_models.children(home, source.product, source.model_digest):
+            if child.product in declared and child.model_digest not in ledger.trusted(home, child.product).invalid:
+                because = f"it was learnt from version {source.version} of {source.product}, which is invalid: {reason}"
+                made += _invalidated(home, declared[child.product], child.version, actor, because)
+                barred.append(child)
+    return made
+
+
+def _invalidated(home: Home, spec: ProductSpec, number: int, actor: str, reason: str) -> list[Entry]:
     version = registered_versions.version(home, spec.name, number)
     decision = Decision(number, version.model_digest, version.snapshot_digest, actor, reason, by_hand=True)
     ended = stages.ended_by_invalidation(home, ledger.trusted(home, spec.name), decision)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,7 @@ from assets.storage.digests import file_digest, folder_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from bentos.runtime import model_digest
-
-
-@dataclass(frozen=True)
-class Link:
-    """One link of the chain.
-
-    Parameters
-    ----------
-    stage, name, digest : str
-        What it is, and the digest by which the next link names it.
-    problem : str
-        What is wrong with it; empty if it is as it was published.
-    """
-
-    stage: str
-    name: str
-    digest: str
-    problem: str = ""
+from orchestration.operations.lineage_links import Link, changed, erased, sources
 
 
 def chain(home: Home, product: str) -> list[Link]:
@@ -52,8 +34,8 @@ def chain(home: Home, product: str) -> list[Link]:
     # one that stands in a ledger that was changed is shown, with what is wrong at the ledger's link
     champion = ledger.standing(home, product).champion or ledger.require_champion(home, product)
     steps: tuple[Callable[[Home, Entry], Iterator[Link]], ...] = (
-        _landed, _snapshot, _lake, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel, _sql,
-        _followed, _image,
+        _landed, _snapshot, _lake, sources, _model, _evidence, _verdict, _ledger, _registered, _bento, _predictions, _wheel,
+        _sql, _followed, _image,
     )  # fmt: skip
     return [link for step in steps for link in step(home, champion)]
 
@@ -85,37 +67,19 @@ def _landed(home: Home, champion: Entry) -> Iterator[Link]:
     for table, files in record["landed"].items():
         source, name = table.split(".")
         recorded = {record.file: record for record in landed_tables.records(home, source, name)}
-        problems = [told for file in files if (told := _changed(home, file))]
+        problems = [told for file in files if (told := changed(home, file))]
         replaced = sum(file not in recorded for file in files)
         told = f"{len(files)} files" + (f", {replaced} of them replaced since" if replaced else "")
-        told += "".join(sorted({_erased(home, file) for file in files}))
+        told += "".join(sorted({erased(home, file) for file in files}))
         if table in versions:
             told += f", from {versions[table]['table']} at version {versions[table]['version']}"
         yield Link("landing", f"{table}: {told}", value_digest(files), "; ".join(problems))
 
 
-def _changed(home: Home, file: str) -> str:
-    """What is wrong with a file that is named by its digest."""
-    path = home.root / file
-    if _erased(home, file):
-        return ""
-    if not path.exists():
-        return f"{file} is gone"
-    return "" if file_digest(path) == path.stem else f"{file} was changed"
-
-
-def _erased(home: Home, file: str) -> str:
-    """By which request a file has another digest than its name says, or is gone; empty if that is not so."""
-    path = home.root / file
-    found = file_digest(path) if path.exists() else None
-    request = None if found == path.stem else erasures.erased_file(path, found)
-    return "" if request is None else f" (erased by request {request})"
-
-
 def _snapshot(home: Home, champion: Entry) -> Iterator[Link]:
     digest = champion.snapshot_digest
     file = home.relative(home.snapshots / champion.product / f"{digest}.parquet")
-    yield Link("snapshot", f"{file}{_erased(home, file)}", digest, _changed(home, file))
+    yield Link("snapshot", f"{file}{erased(home, file)}", digest, changed(home, file))
 
 
 def _lake(home: Home, champion: Entry) -> Iterator[Link]:

@@ -23,6 +23,7 @@ from assets.storage import day_files
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from assets.warehouse import dbt_build
+from orchestration.operations import learnt_models
 
 DAY = 86_400.0
 
@@ -56,7 +57,7 @@ class Retention:
 
     @cached_property
     def models(self) -> set[str]:
-        """The models that are kept, by digest: champion, rollback window, challenger, and those too young to go."""
+        """The models that are kept: champion, rollback window, challenger, those too young to go, and sources of others."""
         home, product = self.home, self.spec.name
         standing = ledger.standing(home, product)
         served = dict.fromkeys(entry.model_digest for entry in reversed(standing.served))
@@ -72,7 +73,7 @@ class Retention:
             kept |= {found["challenger_digest"] for found in _record(verdict)}
         folders = (path for path in (home.models / product).glob("*") if path.is_dir())
         young = {path.name for path in folders if not self.is_over(path, self.spec.retention.refused_days)}
-        return (kept | (young - served.keys())) - {""}
+        return (kept | (young - served.keys()) | learnt_models.needed(home, product)) - {""}
 
     @cached_property
     def snapshots(self) -> set[str]:
