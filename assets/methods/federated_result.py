@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,10 @@ TOLD = ("rows", "failures", "distances", "epsilon", "against")
 def write_result(path: Path, found: Federated, seconds: float) -> None:
     """Write a model that was agreed on, and how long that took."""
     told = {name: getattr(found, name) for name in TOLD} | {"seconds": seconds}
+    arrays: dict[str, Any] = {"weights": found.weights, "told": np.array(json.dumps(told)), **found.encoding.as_message()}
     temporary = path.with_name(f"{path.name}.part")
     with temporary.open("wb") as file:
-        np.savez(file, weights=found.weights, told=np.array(json.dumps(told)), **found.encoding.as_message())
+        np.savez(file, **arrays)
     temporary.replace(path)
 
 

@@ -177,7 +177,7 @@ def _start_client(processes: Processes, files: Certified, client: Client, place:
     """A client's process, told the files of its own rows, key and plan."""
     own = processes.folder / f"client_{place}"
     own.mkdir()
-    rows = {"numbers": client.rows.numbers, "categories": client.rows.categories, "labels": client.rows.labels}
+    rows: dict[str, Any] = {"numbers": client.rows.numbers, "categories": client.rows.categories, "labels": client.rows.labels}
     np.savez(own / "rows.npz", **rows)
     (own / "noise.key").touch(mode=0o600)
     (own / "noise.key").write_bytes(client.noise_key)
