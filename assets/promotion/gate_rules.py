@@ -47,10 +47,10 @@ def calibration(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     record = records.get("evaluation", {})
     measured, gate = record.get("metrics", {}).get("model", {}), spec.gates.calibration
     if spec.kind == "regression":
-        what, figure = (
-            "the interval's miss of its coverage",
-            _missed(figure_of(measured.get("interval_coverage")), coverage_of(spec)),
-        )
+        # where answers follow the labels, that is what is served
+        follows = spec.uncertainty is not None and spec.uncertainty.adaptive and "uncertainty" in records
+        covered = records["uncertainty"]["coverage"] if follows else measured.get("interval_coverage")
+        what, figure = "the interval's miss of its coverage", _missed(figure_of(covered), coverage_of(spec))
     else:
         what, figure = "calibration_error", figure_of(measured.get("calibration_error"))
     remedy = "Validate on rows that are more like the test rows."

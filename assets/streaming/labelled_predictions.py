@@ -49,7 +49,7 @@ class LabelledPredictions:
 
     def predict(self, model: ServedModel, rows: DataFrame, draft: Path) -> tuple[dict[str, Any], dict[str, float]]:
         """Score a batch's good rows, and join the outcomes that are known already."""
-        scorer = RowScorer(str(model.folder), model.digest, model.version, self.kept)
+        scorer = RowScorer(str(model.folder), model.digest, model.version, self.kept, model.adapted)
         own = [f"{ROW}.{quoted(name)}" for name, _ in self.kept]
         features = [f"{ROW}.{quoted(name)}" for name in scorer.features]
         named = [f"{column} as c{place}" for place, column in enumerate([FILE, NUMBER, *own, *features])]

@@ -15,6 +15,7 @@ from assets.ingestion.csv_dialect import distinct_names
 from assets.serving.answer_columns import answer_columns
 from assets.streaming.judged_files import SPARK_TYPES, quoted
 from bentos.runtime import Model
+from bentos.uncertainty import ADAPTED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,9 +25,9 @@ STAMPS = ("model_version", "model_digest", "source_file", "source_row")
 
 
 @cache
-def model_in(folder: str, digest: str) -> Model:
-    """The model of a folder, loaded once a process."""
-    return Model.load(Path(folder), digest)
+def model_in(folder: str, digest: str, adapted: str | None = None) -> Model:
+    """The model of a folder, loaded once a process; with the thresholds of the record beside it that has this digest."""
+    return Model.load(Path(folder), digest).adapted_beside(Path(folder).parent, {ADAPTED: adapted})
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,25 @@ class RowScorer:
         The model's folder, its promised digest, and the version's number.
     kept : sequence of (str, str)
         The columns that are kept of a row, with their declared types: its entity and its moments.
+    adapted : str, optional
+        The digest of the record beside the model that followed the labels, if its service promises one.
     """
 
     folder: str
     digest: str
     version: int
     kept: tuple[tuple[str, str], ...]
+    adapted: str | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model as it answers."""
+        return model_in(self.folder, self.digest, self.adapted)
 
     @property
     def features(self) -> list[str]:
         """What the model is asked by."""
-        return list(model_in(self.folder, self.digest).signature["features"])
+        return list(self.model.signature["features"])
 
     def schema(self) -> str:
         """The schema of predictions, in Spark's words."""
@@ -75,7 +84,7 @@ class RowScorer:
         """
         import pyarrow as pa
 
-        model = model_in(self.folder, self.digest)
+        model = self.model
         begin = 2 + len(self.kept)
         for batch in batches:
             if not len(batch):
@@ -97,7 +106,7 @@ class RowScorer:
     def _no_outputs(self) -> tuple[Model, Any, dict[str, Any]]:
         import numpy as np
 
-        model = model_in(self.folder, self.digest)
+        model = self.model
         shape: Sequence[int] = (0, len(model.signature["classes"])) if model.kind == "multiclass" else (0,)
         return model, np.zeros(shape), dict.fromkeys(model.signature["features"], ())
 

@@ -6,14 +6,20 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from bentos.uncertainty import ADAPTED
+
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model folder, the digest that its bytes were promised to have, and the version's number."""
+    """A model folder, the digest that its bytes were promised to have, and the version's number.
+
+    And the digest of the record beside it that followed the labels, if one is promised.
+    """
 
     folder: Path
     digest: str
     version: int
+    adapted: str | None = None
 
 
 def followed(pointer: Path) -> ServedModel | None:
@@ -24,4 +30,4 @@ def followed(pointer: Path) -> ServedModel | None:
         return None
     folder = (pointer.parent / told["folder"]).resolve()
     promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
-    return ServedModel(folder / "model", promise["model_digest"], int(promise["model_version"]))
+    return ServedModel(folder / "model", promise["model_digest"], int(promise["model_version"]), promise.get(ADAPTED))

@@ -26,7 +26,7 @@ from assets.training.candidate_race import still_running
 from assets.training.candidates import choose, is_known, outputs_of_scores, raw_outputs
 from assets.training.decision_rule import fold_rule
 from assets.training.estimators import candidates, model_frame, threads_for
-from assets.training.learning import plainly
+from assets.training.learning import judges_by_folds, plainly
 from assets.training.uncertainty import HeldOut, latest_or_all
 from assets.training.way_of_learning import Learner
 from bentos.decisions import decide
@@ -81,8 +81,8 @@ class CrossFitted:
 
 
 def is_wanted(spec: ProductSpec, parts: Sequence[LabelledRows]) -> bool:
-    """Whether these training and validation rows are few enough, and can be cut into folds."""
-    are_few = sum(len(part.rows) for part in parts) < spec.evaluation.cross_fitted_below
+    """Whether these training and validation rows are few enough, and can be cut into folds that the way of learning allows."""
+    are_few = sum(len(part.rows) for part in parts) < spec.evaluation.cross_fitted_below and judges_by_folds(spec)
     return are_few and len(_usable(spec, joined(parts, "fitted"), spec.model.seed)) > 1
 
 

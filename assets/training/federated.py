@@ -75,7 +75,7 @@ def clients_of(spec: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.Dat
     names = owners.astype(str).to_numpy(dtype=str)
     known, counts = np.unique(names, return_counts=True)
     for problem in client_problems(spec, dict(zip(known.tolist(), counts.tolist(), strict=True))):
-        raise DataError(f"{spec.name}: {problem}")
+        raise DataError(f"{spec.name}: of {len(names)} rows to learn from, {problem}{_of_fold(spec, len(names))}")
     _require_private(plan, len(names), len(known))
     whole, found = client_rows(plan, frame, labels), {}
     for name in known.tolist():
@@ -83,6 +83,13 @@ def clients_of(spec: ProductSpec, frame: pd.DataFrame, labels: Any, rows: pd.Dat
         secret = hmac.digest(key, f"federated noise of {name}".encode(), hashlib.sha256)
         found[name] = Client(name, plan, ClientRows(whole.numbers[own], whole.categories[own], whole.labels[own]), secret)
     return found
+
+
+def _of_fold(spec: ProductSpec, rows: int) -> str:
+    """A hint where these may be the rows of a fold."""
+    if rows >= spec.evaluation.cross_fitted_below:
+        return ""
+    return " Models of folds learn from fewer rows: evaluation.cross_fitted_below 0 leaves them out."
 
 
 def client_rows(plan: Plan, frame: pd.DataFrame, labels: Any) -> ClientRows:

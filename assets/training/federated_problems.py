@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from assets.errors import LooplineError
 from assets.features import snapshots
+from assets.features.snapshots import LabelledRows
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.training import cross_fitting
 from assets.training.federated_declaration import PENALTIES, declared, plan_of
 from assets.training.federated_processes import require_flower
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]) -> Iterator[str]:  # noqa: ARG001 - as every way's
@@ -46,7 +52,7 @@ def _private(spec: ProductSpec) -> Iterator[str]:
     if spec.kind == "regression":
         yield f"{where} needs a target of classes: the values of a regression have no declared range. Remove it."
         return
-    if loose := [name for name, item in spec.columns.items() if item.type == "category" and item.values is None]:
+    if loose := [name for name, item in spec.columns.items() if item.type == "category" and item.values is None]:  # noqa: PD011
         yield f"{where} needs the 'values' of {', '.join(loose)} declared: clients must not tell which they have."
     if loose := [n for n, item in spec.columns.items() if item.type == "number" and (item.min is None or item.max is None)]:
         yield f"{where} needs 'min' and 'max' of {', '.join(loose)} declared: clients must not tell theirs."
@@ -72,9 +78,30 @@ def _clients(home: Home, spec: ProductSpec) -> Iterator[str]:
         snapshot = snapshots.current(home, spec.name)
     except LooplineError:
         return
-    rows = snapshots.labelled(spec, snapshots.read(snapshot))["train"].rows
-    if said.by in rows:
-        yield from client_problems(spec, rows[said.by].astype(str).value_counts().to_dict())
+    parts = snapshots.labelled(spec, snapshots.read(snapshot))
+    if said.by not in parts["train"].rows:
+        return
+    found = list(client_problems(spec, _counted(spec, parts["train"].rows)))
+    yield from found or _folds(spec, [parts["train"], parts["validate"]])
+
+
+def _folds(spec: ProductSpec, parts: list[LabelledRows]) -> Iterator[str]:
+    """Where few rows are judged by models of folds, each fold's clients have fewer still."""
+    if not cross_fitting.is_wanted(spec, parts):
+        return
+    rows = snapshots.joined(parts, "fitted")
+    for fold in cross_fitting.folds_of(spec, rows, spec.model.seed):
+        for problem in client_problems(spec, _counted(spec, rows.rows.iloc[fold.train])):
+            yield (
+                f"below {spec.evaluation.cross_fitted_below} rows ('evaluation.cross_fitted_below') models of folds judge, and "
+                f"in one of {len(fold.train)} rows: {problem} Or set evaluation.cross_fitted_below to 0."
+            )
+            return
+
+
+def _counted(spec: ProductSpec, rows: pd.DataFrame) -> dict[str, int]:
+    """The rows of each client."""
+    return {str(name): int(count) for name, count in rows[declared(spec).by].astype(str).value_counts().items()}
 
 
 def client_problems(spec: ProductSpec, counts: Mapping[str, int]) -> Iterator[str]:

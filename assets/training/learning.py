@@ -94,6 +94,12 @@ def modules_of(spec: ProductSpec) -> list[str]:
     return [] if way is None else [way.learner.__module__]
 
 
+def judges_by_folds(spec: ProductSpec) -> bool:
+    """Whether models of folds, by the declared way, may answer rows of the past."""
+    way = declared_way(spec)
+    return way is None or way.folds(spec)
+
+
 def distributions_of(spec: ProductSpec) -> tuple[str, ...]:
     """The libraries of the declared way."""
     way = declared_way(spec)

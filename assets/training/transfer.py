@@ -79,6 +79,11 @@ def _problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]
     return problems(home, spec, declared(spec), products)
 
 
+def _folds(spec: ProductSpec) -> bool:
+    """In order of time a fold is earlier than what the source has learnt; only single rows of it can be left out."""
+    return spec.split.by == "random" or declared(spec).how == "weights"
+
+
 TRANSFER = WayOfLearning(
     "transfer",
     "Learns from the champion of another product, or from a model file, for rows of which there are few.",
@@ -87,4 +92,5 @@ TRANSFER = WayOfLearning(
     _products,
     _files,
     ("lightgbm",),
+    _folds,
 )

@@ -63,6 +63,11 @@ def no_files(_: ProductSpec) -> tuple[Path, ...]:
     return ()
 
 
+def always(_: ProductSpec) -> bool:
+    """Models of folds may judge."""
+    return True
+
+
 @dataclass(frozen=True)
 class WayOfLearning:
     """One way of learning.
@@ -84,6 +89,9 @@ class WayOfLearning:
         The files that it learns from; likewise.
     distributions : tuple of str
         The libraries that it rests on, beside those of every training.
+    folds : callable
+        Whether models of folds may judge: they answer rows of the past, which what is learnt from must not have learnt, nor
+        what came after them.
     """
 
     name: str
@@ -93,3 +101,4 @@ class WayOfLearning:
     products: Callable[[ProductSpec], tuple[str, ...]] = no_products
     files: Callable[[ProductSpec], tuple[Path, ...]] = no_files
     distributions: tuple[str, ...] = ()
+    folds: Callable[[ProductSpec], bool] = always

@@ -188,6 +188,7 @@ def _carry_out(home: Home, request: Request) -> dict[str, Any]:
     if request.kept_because is None:
         _land_again(home, request)
     _replays(home, request)
+    _checkpoints(home, request)
     _experiment_reports(home, request)
     _warehouse(home, request)
     certificate = _certified(home, request)
@@ -214,6 +215,13 @@ def _land_again(home: Home, request: Request) -> None:
 def _replays(home: Home, request: Request) -> None:
     """Replays hold rows in homes of their own, and are played again."""
     folder = home.replays / request.product
+    if folder.exists():
+        manifest.remove(folder)
+
+
+def _checkpoints(home: Home, request: Request) -> None:
+    """States of an online learner, which holds values that no other row may have; the next run learns what is left anew."""
+    folder = home.learning / request.product
     if folder.exists():
         manifest.remove(folder)
 

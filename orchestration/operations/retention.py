@@ -123,6 +123,11 @@ class Retention:
         named = self._current_name(home.monitoring / product)
         records = (path for path in (home.monitoring / product).glob("v*.json") if path.name not in named)
         yield from _all("monitoring records", (path for path in records if self.is_over(path, rule.snapshots_days)))
+        states = (home.learning / product).glob("*.json")
+        yield from _all("states of online learning", (path for path in states if self.is_over(path, rule.snapshots_days)))
+        named = [current_artifacts.RECORD, *self._current_name(home.uncertainty / product)]
+        records = (path for path in (home.uncertainty / product).glob("v*.json") if path.name not in named)
+        yield from _all("records of uncertainty", (path for path in records if path.stem.rpartition("-")[2] not in short))
         if (days := rule.prediction_log_days) is not None:
             for kind, files in (
                 ("prediction log", day_files.before_last_day(home.served / product)),

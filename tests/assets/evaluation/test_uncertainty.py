@@ -11,12 +11,14 @@ import pytest
 from assets.errors import DataError
 from assets.evaluation import uncertainty
 from assets.evaluation.coverage_history import history, made_until
+from assets.evaluation.evaluation import evaluate
 from assets.evaluation.examinations import examinations_of, examined
 from assets.features.snapshots import Snapshot
 from assets.methods import conformal
-from assets.promotion.gate_rules import rules_of
+from assets.promotion.gate_rules import calibration, rules_of
 from assets.promotion.uncertainty_rule import uncertainty as rule
 from assets.spec import ProductSpec
+from assets.spec.gates import CalibrationGate
 from assets.spec.uncertainty import UncertaintySpec
 from assets.spec.ways_of_learning import LearningSpec
 from assets.storage.home import Home
@@ -68,7 +70,11 @@ def test_following_the_labels_keeps_the_coverage_and_the_gate_sees_it(home: Home
     for adaptive in (False, True):
         spec, snapshot, model = made(home, growing(), coverage=0.9, by=["plan"], adaptive=adaptive)
         record = uncertainty.look(home, spec, snapshot, model.digest).record
-        (finding,) = rule(spec, {"uncertainty": record})
+        strict = spec.gates.model_copy(update={"calibration": CalibrationGate(max_error=0.02)})
+        records = {"uncertainty": record, "evaluation": evaluate(home, spec, snapshot, model.digest).record}
+        (finding,) = rule(spec, records)
+        held = calibration(spec.model_copy(update={"gates": strict}), records)
+        assert any(item.refuses for item in held) is not adaptive
         found[adaptive] = (record, finding)
     static, adaptive = found[False][0], found[True][0]
     assert static["coverage"]["high"] < 0.88

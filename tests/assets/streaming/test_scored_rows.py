@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from assets.storage.digests import file_digest
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from assets.streaming.scored_rows import RowScorer, as_features, model_in
+from assets.streaming.served_model import followed
 from bentos.runtime import Model, TamperedModelError
+from bentos.uncertainty import ADAPTED, RECORD
 from tests.models import trained
 from tests.shop import customers
 
@@ -47,6 +53,25 @@ def test_answers_are_the_models_own(home: Home, name: str) -> None:
     assert set(scored["model_digest"].to_pylist()) == {model.digest}
     assert (scored["source_file"][0].as_py(), scored["source_row"].to_pylist()) == ("a.csv", list(range(300)))
     assert [part.split("`")[1] for part in scorer.schema().split(", ")] == scored.schema.names
+
+
+def test_a_record_that_followed_the_labels_is_answered_by(home: Home, tmp_path: Path) -> None:
+    """As in the service: the one that its promise names, and no other."""
+    model = trained(home, "spend", uncertainty={"coverage": 0.8})
+    shutil.copytree(home.models / "spend" / model.digest, tmp_path / "model")
+    record = write_json(tmp_path / RECORD, {"model_digest": model.digest, "threshold": 77.0, "slices": []})
+    promise = {"model_digest": model.digest, "model_version": 7, ADAPTED: file_digest(record)}
+    write_json(tmp_path / "promoted.json", promise)
+    served = followed(write_json(tmp_path / "champion.json", {"folder": "."}))
+    assert served is not None
+    scorer = RowScorer(str(served.folder), served.digest, served.version, (), served.adapted)
+    (scored,) = scorer.score(iter([asked(model)[0].drop_columns(["c2"])]))
+    reach = (scored["high"].to_numpy() - scored["low"].to_numpy()) / 2
+    np.testing.assert_allclose(reach, 77.0)
+    write_json(record, {"model_digest": model.digest, "threshold": 1.0, "slices": []})
+    model_in.cache_clear()
+    with pytest.raises(TamperedModelError, match="is not the record"):
+        next(scorer.score(iter([asked(model)[0].drop_columns(["c2"])])))
 
 
 def test_a_model_whose_bytes_were_changed_is_not_loaded(home: Home) -> None:

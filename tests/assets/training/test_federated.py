@@ -147,6 +147,21 @@ def test_clients_of_the_last_snapshot_are_counted_by_a_check(home: Home) -> None
     assert any("min_client_rows' is 500, but basic has" in problem for problem in problems(home, spec, {}))
 
 
+def test_clients_of_folds_are_counted_by_a_check(home: Home) -> None:
+    """A small product is judged by models of folds, the first of which learns from few rows."""
+    spec = federated("churn", min_client_rows=60)
+    spec = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"cross_fitted_below": 4000})})
+    snapshot = snapshot_of(home, spec, customers(1000))
+    write_json(home.snapshots / spec.name / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
+    (told,) = problems(home, spec, {})
+    assert "models of folds judge, and in one of" in told
+    assert "min_client_rows' is 60, but basic has" in told
+    with pytest.raises(
+        DataError, match=r"of \d+ rows to learn from, .* has \d+.* evaluation.cross_fitted_below 0 leaves them out"
+    ):
+        training.train(home, spec, snapshot)
+
+
 def test_a_column_that_is_no_feature_may_name_the_clients(home: Home) -> None:
     """The snapshot then holds it; a column that the source lacks is an error."""
     spec = federated("churn", by="household", min_client_rows=1)

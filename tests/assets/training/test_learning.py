@@ -10,18 +10,21 @@ from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
 from assets.errors import DataError
+from assets.evaluation.evaluation import evaluate
 from assets.evaluation.evidence import Case
+from assets.features import snapshots
+from assets.features.snapshots import LabelledRows, Snapshot
 from assets.methods.density_ratio import effective, held_out_chances, weights
 from assets.registries import registry
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import LearningSpec
 from assets.storage.home import Home
-from assets.training import learning, training
+from assets.training import cross_fitting, learning, training
 from assets.training.estimators import model_frame
 from assets.training.transfer_problems import problems
 from assets.training.weighted_source import source_rows
 from tests.models import snapshot_of
-from tests.shop import customers, product
+from tests.shop import AT_RANDOM, customers, product
 
 ESTIMATOR = {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "seed": 3, "parameters": {"max_iter": 20}}
 MANY = {"evaluation": {"bootstrap_replicates": 100, "cross_fitted_below": 0}}
@@ -76,6 +79,27 @@ def test_folds_are_learnt_from_the_same_source(home: Home) -> None:
     rows = case.learnt
     learnt = case.learner()(spec, *_taught(spec, rows), rows.rows)
     assert learnt.figures["source_rows"] == case.model.signature["learning"]["source_rows"]
+
+
+def test_a_source_that_learnt_the_rows_of_folds_does_not_judge_them(home: Home) -> None:
+    """Nothing can be learnt of labels that are noise, though the source knows those of its own rows by heart."""
+    frame = customers(1500)
+    frame["churned"] = np.where(np.random.default_rng(5).random(len(frame)) < 0.5, "yes", "no")
+    forest = {"estimator": "sklearn.ensemble.RandomForestClassifier", "seed": 3, "parameters": {"n_estimators": 40}}
+    source = product("churn", model=forest, **MANY)
+    made = training.train(home, source, snapshot_of(home, source, frame))
+    spec = child("features", evaluation={"bootstrap_replicates": 100})
+    snapshot = snapshot_of(home, spec, frame)
+    digest = training.train(home, spec, snapshot, {"churn": made.digest}).digest
+    found = evaluate(home, spec, snapshot, digest).record["metrics"]["model"]["roc_auc"]
+    assert found["low"] < 0.5 < found["high"]
+    assert cross_fitting.is_wanted(child("features", split=AT_RANDOM, evaluation={}), labelled_parts(spec, snapshot))
+
+
+def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> list[LabelledRows]:
+    """The rows to learn from and to choose by."""
+    parts = snapshots.labelled(spec, snapshots.read(snapshot))
+    return [parts["train"], parts["validate"]]
 
 
 def _taught(spec: ProductSpec, rows: Any) -> tuple[Any, Any]:

@@ -90,6 +90,7 @@ def plant(home: Home, folder: Path) -> None:
     (logs / "more.err").write_text(f"broken: {LAST}\n")
     for file in (home.replays / "churn" / "a" / "rows.json", home.experiments / "churn" / "trial-report.json"):
         write_json(file, [LAST])
+    write_json(home.learning / "churn" / "a.json", {"categories": {"note": {NOTE: [1, 0.2]}}})
     (home.root / "catalog.html").write_text(f"<td>{LAST}</td>")
     aside = home.root / "store" / "aside" / "2026-11-29" / "snapshots" / "churn"
     aside.mkdir(parents=True)
@@ -141,7 +142,7 @@ def named_in(home: Home, marks: tuple[bytes, ...] = MARKS) -> set[str]:
 
 
 def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world: tuple[Path, Home]) -> None:
-    """In thirteen kinds of places before, in none after; everybody else's rows are as they were."""
+    """In fourteen kinds of places before, in none after; everybody else's rows are as they were."""
     folder, home = world
     before = snapshots.read(snapshots.current(home, "churn"))
     places = {
@@ -156,13 +157,14 @@ def test_nothing_of_a_person_is_left_in_any_form_and_the_chain_is_verified(world
         "dagster",
         "replays",
         "experiments",
+        "learning",
         "catalog.html",
         "store",
     }
     assert {file.split("/")[0] for file in named_in(home)} == places
     request, raw = look(folder, home, LAST)
     untouched = verify(home, deep=True)
-    assert request.rows.keys() == places - {"replays", "experiments", "catalog.html", "store"}
+    assert request.rows.keys() == places - {"replays", "experiments", "learning", "catalog.html", "store"}
     assert raw == {folder / "customers.csv": [820, 901]}
     certificate = erasure.erase(home, request)
     assert named_in(home) == set()

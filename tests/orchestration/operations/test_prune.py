@@ -20,6 +20,7 @@ from assets.errors import DigestError
 from assets.monitoring import shadow_store
 from assets.promotion import ledger, registered_versions, registry_retention
 from assets.storage.home import REPOSITORY, Home
+from assets.storage.publishing import write_json
 from benchmarks.retention import RETENTION, declared, made, retrained, size
 from bentos.log_lines import TABLE
 from bentos.outcome_bodies import Outcome
@@ -113,6 +114,16 @@ def test_a_young_model_that_never_served_stays(copy: Home) -> None:
     assert not refused.exists()
 
 
+def test_states_of_online_learning_and_records_of_models_that_went_go(copy: Home) -> None:
+    """From a state another run only goes on; what follows the labels is of one model. A month's state is an asset's."""
+    digest = ledger.require_champion(copy, LAST.name).model_digest
+    state = write_json(copy.learning / LAST.name / "a.json", {})
+    month = write_json(copy.learning / LAST.name / "months" / "2024-01.json", {})
+    kept, gone = (write_json(copy.uncertainty / LAST.name / f"v1-{name}.json", {}) for name in (digest[:8], "0" * 8))
+    prune(copy, [LAST], [])
+    assert [path.exists() for path in (state, gone, month, kept)] == [False, False, True, True]
+
+
 def test_the_prediction_log_is_for_ever_unless_days_are_declared(kept: Path, copy: Home) -> None:
     """Its last day stays, so that the monitoring need not be made anew; days that are over become Parquet on the way.
 
@@ -147,6 +158,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from orchestration.operations import prune
 from tests.orchestration.operations.test_prune import SPARING
 where = prune.manifest if sys.argv[2] == "withdraw" else prune
