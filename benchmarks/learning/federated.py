@@ -94,8 +94,8 @@ def _lied_to(flights: Flights) -> Iterator[Row]:
     honest = flights.area(flights.scores(flights.federated(flights.plan)))
     members = flights.clients(flights.plan)
     without = [flights.federated(flights.plan, {n: one for n, one in members.items() if n not in liars}) for liars in drawn]
-    areas = [flights.area(flights.scores(found)) for found in without]
-    told = f"{np.mean(areas):.4f} on average, {min(areas):.4f} at worst; loses {honest - min(areas):.4f} at most"
+    absent = [flights.area(flights.scores(found)) for found in without]
+    told = f"{np.mean(absent):.4f} on average, {min(absent):.4f} at worst; loses {honest - min(absent):.4f} at most"
     yield "mean, these 4 of 16 are absent", told, ""
     hows: tuple[Robust, ...] = ("mean", "trimmed_mean", "krum")
     for how in hows:
