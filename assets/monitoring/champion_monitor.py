@@ -24,7 +24,7 @@ from assets.monitoring.alarms import TOLD, alarm, allowed_loss, let_stand
 from assets.monitoring.coverage_alarm import add_coverage
 from assets.monitoring.drift import drift_of
 from assets.monitoring.forecast_errors import forecast_errors
-from assets.monitoring.scored_rows import Monitored
+from assets.monitoring.scored_rows import Monitored, not_watched
 from assets.promotion import current_artifacts
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
@@ -112,8 +112,7 @@ def look(
         "snapshot_digest": snapshot.digest,
         "settings": spec.monitoring.model_dump(mode="json"),
     }
-    if spec.features.event_time is None:
-        told = "its features have no event_time, so there are no periods to watch"
+    if (told := not_watched(spec)) is not None:
         record |= {"not_watched": told, "periods": [], "alarms": []}
     else:
         rows = Monitored.load(home, spec, snapshot, champion.model_digest, as_of, last=last)

@@ -119,7 +119,7 @@ class Monitored:
         if as_of is None:
             moments = [times.max(), *([frame[known].max()] if known else [])]
             as_of = max(moment for moment in moments if not pd.isna(moment)).to_pydatetime(warn=False)
-        start, cut, end = (pd.Timestamp(text) for text in _bounds(model))
+        start, cut, end = (pd.Timestamp(text) for text in _bounds(model, spec.name))
         frame = frame[(times >= start) & (times <= as_of)]
         local = frame[time].dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.tz_localize(None).dt.normalize()
         if last is not None:
@@ -230,9 +230,25 @@ class Monitored:
         return pa.table(columns)
 
 
-def _bounds(model: Model) -> tuple[str, str, str]:
+def not_watched(spec: ProductSpec) -> str | None:
+    """Why the rows of a product make no periods to watch; None where they do."""
+    if spec.features.event_time is None:
+        return "its features have no event_time, so there are no periods to watch"
+    if spec.split.by == "random":
+        return (
+            "its split is random, so it learnt rows of every period, and none is later. Split by time to watch it"
+        )
+    return None
+
+
+def _bounds(model: Model, product: str) -> tuple[str, str, str]:
     """When the champion's training rows begin, when the rows begin that it was held against first, and when those end."""
     windows = model.signature["windows"]
+    if windows["train"] is None:
+        raise DataError(
+            f"{product}: the champion learnt from rows drawn at random, so no period is later than these. Train again "
+            f"(`loopline run {product}`) with the split that is declared now."
+        )
     held_out = windows.get("test", windows["validate"])
     return windows["train"][0], held_out[0], held_out[1]
 

@@ -11,7 +11,7 @@ from typing import Any
 from assets.errors import DataError
 from assets.features import snapshots
 from assets.monitoring import champion_monitor, evidently_report, monitor_page
-from assets.monitoring.scored_rows import Monitored
+from assets.monitoring.scored_rows import Monitored, not_watched
 from assets.promotion import ledger
 from assets.spec import ProductSpec
 from assets.storage import manifest
@@ -53,8 +53,8 @@ def second_opinion(home: Home, spec: ProductSpec) -> Path:
 
     if not EVIDENTLY.exists():
         raise DataError("Evidently is not set up. Run `make evidently`.")
-    if spec.features.event_time is None:
-        raise DataError(f"{spec.name}: its features have no event_time, so there are no periods to compare.")
+    if (told := not_watched(spec)) is not None:
+        raise DataError(f"{spec.name}: {told}.")
     rows = Monitored.load(home, spec, snapshots.current(home, spec.name), ledger.require_champion(home, spec.name).model_digest)
     last = [days & rows.later for days in rows.periods.values() if (days & rows.later).any()]
     if not last:

@@ -222,6 +222,19 @@ def test_rows_without_time_are_not_watched_and_it_is_said(home: Home) -> None:
     assert "no event_time" in record["not_watched"]
 
 
+def test_rows_that_were_drawn_at_random_are_not_watched_and_it_is_said(home: Home) -> None:
+    """They have times, but none is later than those that were learnt; a declaration that changed since is told, too."""
+    spec = product("churn", split=AT_RANDOM)
+    snapshot = snapshot_of(home, spec, customers())
+    made = training.train(home, spec, snapshot)
+    champion = champion_of(Model.load(made.folder, made.digest))
+    record = champion_monitor.look(home, spec, snapshot, champion)
+    assert "its split is random" in record["not_watched"]
+    assert monitor_page.write(home, record, []).exists()
+    with pytest.raises(DataError, match="drawn at random, so no period is later"):
+        champion_monitor.look(home, product("churn"), snapshot, champion)
+
+
 def test_the_asset_publishes_record_page_and_a_warning(ran: Home, ran_copy: Home, world: World) -> None:
     """In the small world's run; the page needs nothing but itself."""
     record = champion_monitor.recorded(ran, "flight_delay")
