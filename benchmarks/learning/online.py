@@ -1,7 +1,7 @@
 """Online learning of the real flights: each row once, in the order in which labels arrive.
 
 Logistic regression with rate 0.001, the best of six on January to March. River learns the first rows through dictionaries, by
-the same arithmetic. Each kill is of a process that learns 40,000 rows with a checkpoint after every 1,000, just after a random one;
+the same arithmetic. Each kill is of a process that learns 40,000 rows with a checkpoint after every 1,000, just after one;
 another then goes on to the end. The replay is by month, April to December: `monthly` trains on the first of each month on 84
 days, `online` learns each row when its label arrives. Trees are the product's; the batch logistic regression is scikit-learn's
 on the same encoding. Limits of latency are left out. A training costs 100 units. Intervals are at 95 %.
