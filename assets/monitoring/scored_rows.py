@@ -235,9 +235,7 @@ def not_watched(spec: ProductSpec) -> str | None:
     if spec.features.event_time is None:
         return "its features have no event_time, so there are no periods to watch"
     if spec.split.by == "random":
-        return (
-            "its split is random, so it learnt rows of every period, and none is later. Split by time to watch it"
-        )
+        return "its split is random, so it learnt rows of every period, and none is later. Split by time to watch it"
     return None
 
 
