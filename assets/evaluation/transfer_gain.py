@@ -73,7 +73,7 @@ def measure_gain(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest
 
     The record holds ``transfer``, ``scratch`` and ``untouched``, the deciding metric of each; ``gain`` over the other two,
     where positive is better; ``curve``, the same on fewer rows; and of the rows that the source was learnt from, how many are
-    test rows (``shared_entities``), and how many are later than the first of these (``later_source_rows``).
+    among the rows that judge (``shared_entities``), and how many are later than the first of these (``later_source_rows``).
     """
     case = Case.load(home, spec, snapshot, model_digest)
     sources = sources_in(case.model.signature)
@@ -199,10 +199,15 @@ def _some(part: LabelledRows, places: Any) -> LabelledRows:
 
 
 def _overlap(home: Home, case: Case, product: str, digest: str) -> dict[str, int]:
-    """Rows that the source was learnt from: how many are test rows, and how many are later than the first of these."""
+    """Rows that the source was learnt from: how many are among the rows that judge, and how many are later than the first.
+
+    Cross-fitting judges by rows of all parts.
+    """
     spec, signature = case.spec, Model.load(home.models / product / digest, digest).signature
     frame = snapshots.read(snapshots.opened(home, product, signature["snapshot_digest"]))
-    time, test = spec.features.event_time, case.parts["test"].rows
+    is_cross_fitted = case.model.signature["is_cross_fitted"]
+    time = spec.features.event_time
+    test = joined(list(case.parts.values()), "all").rows if is_cross_fitted else case.parts["test"].rows
     windows = [signature["windows"].get(name) for name in signature["fitted_on"]]
     if time in frame and all(windows):
         first, last = (np.datetime64(edge(window[place] for window in windows)[:19]) for place, edge in ((0, min), (1, max)))

@@ -1,4 +1,4 @@
-"""The rule on transfer: what was learnt from another model is no worse for it, and the other knew no test row."""
+"""The rule on transfer: what was learnt from another model is no worse for it, and the other knew no row that judges it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def transfer(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         remedy=f"Serve {source} for these rows, or learn with 'how: refit'.",
     )  # fmt: skip
     shared, later = record["shared_entities"], record["later_source_rows"]
-    told = [f"{shared:,} are" if shared else "", f"{later:,} rows are later than the first test row" if later else ""]
+    told = [f"{shared:,} are such rows" if shared else "", f"{later:,} rows are later than the first of these" if later else ""]
     yield Finding(
-        "transfer", f"no row that {source} was learnt from is a test row, or later than the first of them",
+        "transfer", f"no row that {source} was learnt from is one that judges, or later than the first of them",
         "; ".join(filter(None, told)) or "none is", not (shared or later),
         remedy=f"Let {source} be learnt from other and earlier rows: split both by the same months.",
     )  # fmt: skip

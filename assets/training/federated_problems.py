@@ -29,6 +29,8 @@ def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec])
     elif strange := sorted(set(spec.model.parameters).difference({PENALTIES[spec.model.estimator]})):
         allowed = PENALTIES[spec.model.estimator] or "none"
         yield f"{where}' takes no 'model.parameters' but {allowed}, got {', '.join(strange)}. Remove them."
+    if said.by == spec.target.column:
+        yield f"{where}.by' {said.by} is the target: each client would know one answer only. Give the column of its owner."
     if spec.privacy.get(said.by, "keep") != "keep":
         yield f"{where}.by' {said.by} names the clients in records and pages, but 'privacy' hides it. Give another."
     if said.privacy is not None:

@@ -89,6 +89,8 @@ def _show(request: Request, raw: dict[Path, list[int]], certificate: dict[str, A
         click.echo(f"delete from {path}: row {listed}. No landing takes them from now on; the home does not hold the file.")
     for model in request.models:
         version = f"version {model['version']}" if model["version"] else f"model {model['model_digest'][:12]}"
+        if (product := model.get("product", request.product)) != request.product:
+            version += f" of {product}"
         carries = ", and carries one of them to explain answers" if model["carries_row"] else ""
         parts = " and ".join(model["learnt_from_rows"])
         click.echo(f"{version} ({model['role']}) learnt from the rows ({parts}){carries}")

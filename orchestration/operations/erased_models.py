@@ -12,6 +12,7 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from assets.storage.row_eraser import Person
+from orchestration.operations import learnt_models
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,34 +57,63 @@ def models(home: Home, spec: ProductSpec, found: Learnt) -> list[dict[str, Any]]
     Returns
     -------
     list of dict
-        ``model_digest``, ``version``, ``role`` (champion, served before, challenger or neither), ``learnt_from_rows``, and
-        ``carries_row``: whether one of the rows is among those that it explains answers against.
+        ``product``, ``model_digest``, ``version``, ``role`` (champion, served before, challenger or neither),
+        ``learnt_from_rows`` (the parts of the split; of another product's model that was learnt from one of these: ``source``),
+        and ``carries_row``: whether one of the rows is among those that it explains answers against.
     """
-    standing = ledger.standing(home, spec.name)
-    numbers = {item.model_digest: item.version for item in registered_versions.versions(home, spec.name).values()}
-    challenger = registered_versions.holder(home, spec.name, registered_versions.CHALLENGER)
-    served = {entry.model_digest for entry in standing.served}
-    told = []
+    told, numbers = [], _numbers(home, spec.name)
     for path in sorted((home.models / spec.name).glob("*/model.json")):
         signature, digest = read_json(path), path.parent.name
         used = found.parts.get(signature["snapshot_digest"], set()) & {"train", "validate"}
         if not used:
             continue
-        is_challenger = challenger is not None and challenger.model_digest == digest
-        role = "challenger" if is_challenger else "neither"
-        role = "served before" if digest in served else role
-        role = "champion" if digest == standing.champion_digest else role
         carries = any(_is_like(row, own) for row in signature["background"] for own in found.features)
         told.append(
             {
+                "product": spec.name,
                 "model_digest": digest,
                 "version": numbers.get(digest),
-                "role": role,
+                "role": _role(home, spec.name, digest),
                 "learnt_from_rows": sorted(used),
                 "carries_row": carries,
             }
         )
-    return told
+    return told + _followers(home, told)
+
+
+def _followers(home: Home, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The models of other products that were learnt from these, however far."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    waiting = [(item["product"], item["model_digest"]) for item in told]
+    while waiting:
+        for version in learnt_models.children(home, *waiting.pop()):
+            key = (version.product, version.model_digest)
+            if key not in found:
+                waiting.append(key)
+                found[key] = {
+                    "product": version.product,
+                    "model_digest": version.model_digest,
+                    "version": version.version,
+                    "role": _role(home, *key),
+                    "learnt_from_rows": ["source"],
+                    "carries_row": False,
+                }
+    return list(found.values())
+
+
+def _numbers(home: Home, product: str) -> dict[str, int]:
+    return {item.model_digest: item.version for item in registered_versions.versions(home, product).values()}
+
+
+def _role(home: Home, product: str, digest: str) -> str:
+    """What a model is for now."""
+    standing = ledger.standing(home, product)
+    challenger = registered_versions.holder(home, product, registered_versions.CHALLENGER)
+    if digest == standing.champion_digest:
+        return "champion"
+    if digest in {entry.model_digest for entry in standing.served}:
+        return "served before"
+    return "challenger" if challenger is not None and challenger.model_digest == digest else "neither"
 
 
 def _parts(spec: ProductSpec, frame: pd.DataFrame, mask: Any) -> set[str]:

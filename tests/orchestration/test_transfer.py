@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from assets.evaluation import evidence
@@ -15,8 +16,9 @@ from assets.promotion.registry_retention import stored
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.storage.row_eraser import Person
 from bentos.runtime import read_signature
-from orchestration.operations import decisions, lineage
+from orchestration.operations import decisions, erased_models, lineage
 from orchestration.operations.retention import Retention
 from tests.shop import AT_RANDOM, COLUMNS, customers, product, run_products
 
@@ -109,6 +111,17 @@ def test_an_invalid_source_bars_what_was_learnt_from_it(home: Home, folder: Path
     assert made[1].reason == "it was learnt from version 1 of churn, which is invalid: its labels were wrong"
     assert ledger.standing(home, "new_shop").champion is None
     assert not [path for path in home.wheels.rglob("*") if links[0].digest[:8] in path.name]
+
+
+def test_a_certificate_of_erasure_names_what_was_learnt_from_a_model_of_the_rows(ran: Home) -> None:
+    """The rows are in its source, whose leaves it moved."""
+    snapshot = pq.read_table(next((ran.snapshots / "churn").glob("*.parquet"))).to_pandas()
+    named = (Person(str(key), ("customer_id",), is_number=False, pseudonym=None) for key in snapshot["customer_id"])
+    found = next(item for person in named if "train" in str((item := erased_models.learnt(ran, SOURCE, person)).parts))
+    source, follower = erased_models.models(ran, SOURCE, found)
+    assert (source["product"], source["role"], source["learnt_from_rows"]) == ("churn", "champion", ["train"])
+    assert (follower["product"], follower["role"], follower["learnt_from_rows"]) == ("new_shop", "champion", ["source"])
+    assert follower["model_digest"] == ledger.require_champion(ran, "new_shop").model_digest
 
 
 def test_a_prune_keeps_the_source_of_a_model(home: Home) -> None:

@@ -102,7 +102,19 @@ def test_a_source_that_was_learnt_from_test_rows_is_refused(home: Home) -> None:
     evidence = measure_gain(home, spec, snapshot, training.train(home, spec, snapshot, {"churn": made.digest}).digest)
     assert evidence.record["shared_entities"] > 0
     assert evidence.record["later_source_rows"] > 0
-    assert any("is a test row, or later than the first of them: not met" in told for told in refusals(spec, evidence))
+    assert any("is one that judges, or later than the first of them: not met" in told for told in refusals(spec, evidence))
+
+
+def test_where_all_rows_judge_a_source_may_know_none_of_them(home: Home) -> None:
+    """A source that learnt the product's training rows would answer their folds from memory."""
+    spec = child(split=AT_RANDOM, evaluation={"bootstrap_replicates": 100})
+    source = product("churn", evaluation=MANY, split=AT_RANDOM)
+    frame = customers(2000, seed=1)
+    made = training.train(home, source, snapshot_of(home, source, frame))
+    snapshot = snapshot_of(home, spec, frame.iloc[:400])
+    evidence = measure_gain(home, spec, snapshot, training.train(home, spec, snapshot, {"churn": made.digest}).digest)
+    assert evidence.record["rows"] == evidence.record["shared_entities"] == 400
+    assert any("is one that judges" in told for told in refusals(spec, evidence))
 
 
 def test_only_what_is_learnt_from_another_is_asked(home: Home) -> None:

@@ -130,6 +130,7 @@ def test_rows_that_no_model_can_be_agreed_on_are_an_error(home: Home, rows: Any,
         (federated("spend", privacy=PRIVATE), "privacy' needs a target of classes"),
         (federated("churn", privacy={"epsilon": 0.001, "delta": 1e-9}), "gives epsilon 0.001 at delta 1e-09 in 40 rounds of 3"),
         (federated("churn", privacy=PRIVATE, model={"refit": True}), "counts one training, but 'model.refit' trains twice"),
+        (federated("churn", by="churned"), "by' churned is the target: each client would know one answer only"),
         (federated("churn", by="household", min_client_rows=5), None),
     ],
 )
