@@ -29,7 +29,8 @@ class FeatureSpec(Declaration):
     known_at: Name | None = Field(default=None, examples=["reading_arrived_utc"])
     """Name the column with the moment the value became known (UTC); later than the prediction, it is a leak."""
     monotone: Literal["increasing", "decreasing"] | None = Field(default=None, examples=["increasing"])
-    """Give the direction in which predictions may move when this number grows and all else stays; left out, either."""
+    """Give the direction in which predictions may move when this number grows and all else stays; left out, either. Trees are
+    constrained to it where they can be, and the gate refuses a model that goes the other way."""
     description: str | None = Field(default=None, examples=["IATA code of the carrier"])
     """Say what it is, for the service's schema."""
 

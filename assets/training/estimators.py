@@ -18,6 +18,7 @@ import numpy as np
 from assets.errors import DataError, SpecificationError
 from assets.spec import ProductSpec
 from assets.training.column_encoding import encoding
+from assets.training.monotone_constraints import constrain
 from bentos.runtime import as_numbers, as_text
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def pipeline(spec: ProductSpec, columns: list[str], labels: Any = ()) -> Any:
     from sklearn.pipeline import Pipeline
 
     last = estimator(spec)
+    constrain(spec, last, columns)
     return Pipeline([("columns", encoding(spec, last, columns, labels)), ("estimator", last)])
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from assets.evaluation import explanations, robustness
 from assets.storage import pseudonym_key
+from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.training import training
 from bentos.pseudonyms import pseudonym
@@ -81,8 +82,27 @@ def test_a_feature_declared_monotone_must_be(home: Home, shop: Path) -> None:
     record = robustness.stressed(home, spec, snapshot, training.train(home, spec, snapshot).digest).record
     assert record["steps_against"]["visits"] < 0.2
     assert record["steps_against"]["age"] > 0.2
-    held = {"max_iter": 60, "monotonic_cst": [0, 1, 1]}  # the plan first: categories are encoded before numbers
-    spec = product("spend", features=features, model={**product("spend").model.model_dump(), "parameters": held})
+    by_hand = {"max_iter": 60, "monotonic_cst": [0, 1, 1]}  # the plan first: categories are encoded before numbers
+    digests = []
+    for held in (by_hand, {"max_iter": 60}):
+        spec = product("spend", features=features, model={**product("spend").model.model_dump(), "parameters": held})
+        trained = training.train(home, spec, snapshot)
+        record = robustness.stressed(home, spec, snapshot, trained.digest).record
+        assert record["steps_against"] == {"age": 0.0, "visits": 0.0}
+        digests.append(file_digest(trained.folder / "model.onnx"))
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "more"),
+    [("lightgbm.LGBMRegressor", {}), ("sklearn.ensemble.ExtraTreesRegressor", {"categories": "target_means"})],
+)
+def test_other_trees_hold_a_declared_direction_too(home: Home, shop: Path, estimator: str, more: dict[str, str]) -> None:
+    """By their own parameter, in the order of the encoded columns."""
+    groups = {"all": {"age": {"monotone": "decreasing"}, "plan": {}, "visits": {"max_missing": 0.3, "monotone": "increasing"}}}
+    features = {**product("spend").features.model_dump(), "groups": groups}
+    spec = product("spend", features=features, model={"estimator": estimator, "seed": 3, **more})
+    snapshot = published(home, shop, spec)
     record = robustness.stressed(home, spec, snapshot, training.train(home, spec, snapshot).digest).record
     assert record["steps_against"] == {"age": 0.0, "visits": 0.0}
 
