@@ -15,11 +15,11 @@ import numpy as np
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import LabelledRows, Snapshot
-from assets.methods.federated_client import Client
-from assets.methods.federated_encoding import ClientRows
-from assets.methods.federated_grid import LocalGrid
-from assets.methods.federated_plan import Plan
-from assets.methods.federated_rounds import Federated, federate
+from assets.methods.federated.client import Client
+from assets.methods.federated.encoding import ClientRows
+from assets.methods.federated.grid import LocalGrid
+from assets.methods.federated.plan import Plan
+from assets.methods.federated.rounds import Federated, federate
 from assets.methods.kinds import sign_of
 from assets.methods.paired import Gain, at_most, paired_bootstrap
 from assets.methods.ranking import Array
@@ -28,8 +28,8 @@ from assets.spec.applicability import learnt_by
 from assets.storage.home import Home
 from assets.training.candidates import FEWEST, choose, deciding_metric, outputs_of_scores
 from assets.training.estimators import model_frame
-from assets.training.federated import client_rows
-from assets.training.federated_declaration import declared, plan_of
+from assets.training.federated.declaration import declared, plan_of
+from assets.training.federated.way import client_rows
 
 ROUNDS = 300
 """The steps of a model that one place learns alone: with one client, they end in its best one."""

@@ -26,8 +26,8 @@ from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.publishing import publishing
 from assets.training.candidates import outputs_of_scores
-from assets.training.online import declared
-from assets.training.online_answers import answered_online
+from assets.training.online.answers import answered_online
+from assets.training.online.way import declared
 
 if TYPE_CHECKING:
     import pandas as pd

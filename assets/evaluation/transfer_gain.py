@@ -27,12 +27,12 @@ from assets.training import cross_fitting
 from assets.training.candidates import deciding_metric, is_known, outputs_of_scores, raw_outputs
 from assets.training.estimators import model_frame
 from assets.training.learning import plainly, sources_in
-from assets.training.transfer import declared, source_of
+from assets.training.transfer.way import declared, source_of
 from assets.training.way_of_learning import Learner
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
-    from assets.training.transfer_source import Source
+    from assets.training.transfer.source import Source
 
 SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 """The rows of the curve, beside all that there are."""

@@ -26,7 +26,7 @@ from assets.replay.settings import Replay
 from assets.spec.online_learning import OnlineLearningSpec
 from assets.training.candidates import FEWEST, choose, outputs_of_scores
 from assets.training.decision_rule import fold_rule
-from assets.training.online_answers import answered_online
+from assets.training.online.answers import answered_online
 from assets.training.uncertainty import HeldOut
 from bentos.decisions import decide
 

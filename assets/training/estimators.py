@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 TRUSTED = (
     "assets.methods.scaled.ScaledClassifier",
-    "assets.training.offset_trees.OffsetClassifier",
-    "assets.training.offset_trees.OffsetRegressor",
-    "assets.training.source_scores.SourceScores",
+    "assets.training.transfer.offset_trees.OffsetClassifier",
+    "assets.training.transfer.offset_trees.OffsetRegressor",
+    "assets.training.transfer.source_scores.SourceScores",
     "collections.OrderedDict",
     "functools.partial",
     "lightgbm.basic.Booster",

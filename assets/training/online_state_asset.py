@@ -16,8 +16,8 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training.candidates import deciding_metric, outputs_of_scores
-from assets.training.online import declared
-from assets.training.online_answers import answered_online
+from assets.training.online.answers import answered_online
+from assets.training.online.way import declared
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from assets.evaluation.federation import FEWEST_TESTED
-from assets.methods.federated_plan import Plan, Privacy, usual_clip
-from assets.methods.federated_rounds import Federated
+from assets.methods.federated.plan import Plan, Privacy, usual_clip
+from assets.methods.federated.rounds import Federated
 from assets.methods.paired import at_most
 from assets.methods.privacy_accountant import NoisySums, epsilon_of
 from assets.methods.robust_means import Robust
 from assets.storage.home import REPOSITORY, Home
-from assets.training.federated_processes import ENVIRONMENT, by_processes
+from assets.training.federated.processes import ENVIRONMENT, by_processes
 from benchmarks.learning.federated_flights import Flights, lying
 
 Row = tuple[str, str, str]

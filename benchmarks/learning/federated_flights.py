@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from assets.features import snapshots
-from assets.methods.federated_client import Client
-from assets.methods.federated_encoding import ClientRows, Message
-from assets.methods.federated_grid import LocalGrid
-from assets.methods.federated_plan import Plan
-from assets.methods.federated_rounds import Federated, federate
+from assets.methods.federated.client import Client
+from assets.methods.federated.encoding import ClientRows, Message
+from assets.methods.federated.grid import LocalGrid
+from assets.methods.federated.plan import Plan
+from assets.methods.federated.rounds import Federated, federate
 from assets.methods.paired import Gain, paired_bootstrap
 from assets.methods.ranking import Ranking
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.home import REPOSITORY
 from assets.training.estimators import model_frame
-from assets.training.federated import client_rows
-from assets.training.federated_declaration import plan_of
+from assets.training.federated.declaration import plan_of
+from assets.training.federated.way import client_rows
 from orchestration.resources import home_from_environment
 
 PRODUCT, BY = "flight_delay", "carrier"

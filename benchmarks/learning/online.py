@@ -31,8 +31,8 @@ from assets.spec.gates import GatesSpec
 from assets.spec.online_learning import ESTIMATORS, online_of
 from assets.storage.home import Home
 from assets.training.estimators import model_frame
-from assets.training.online_learning import learned_online
-from assets.training.online_stream import LabelStream, stream_of
+from assets.training.online.learning import learned_online
+from assets.training.online.stream import LabelStream, stream_of
 from benchmarks.learning import river_rows
 from orchestration.declarations import products
 from orchestration.resources import home_from_environment

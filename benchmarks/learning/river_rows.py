@@ -9,8 +9,8 @@ import numpy as np
 
 from assets.methods.online_linear import Asked, LinearState, learn
 from assets.spec.online_learning import OnlineLearningSpec
-from assets.training.online_learning import learning_of
-from assets.training.online_stream import LabelStream
+from assets.training.online.learning import learning_of
+from assets.training.online.stream import LabelStream
 
 
 def pace(online: OnlineLearningSpec, flights: LabelStream, count: int) -> float:

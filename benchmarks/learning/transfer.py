@@ -24,7 +24,7 @@ from assets.training import training
 from assets.training.candidates import deciding_metric, outputs_of_scores, raw_outputs
 from assets.training.estimators import model_frame
 from assets.training.learning import plainly
-from assets.training.weighted_source import SourceRows, weighted_fit
+from assets.training.transfer.weighted_source import SourceRows, weighted_fit
 from benchmarks.learning.flights import flights, home_with_flights, product, snapshot_of
 from benchmarks.learning.transfer_curve import TESTED, Curve, Row, some
 

@@ -16,7 +16,7 @@ from assets.storage.home import Home
 from assets.training.candidates import deciding_metric, outputs_of_scores, raw_outputs
 from assets.training.estimators import model_frame
 from assets.training.learning import learner_of, plainly
-from assets.training.transfer import source_of
+from assets.training.transfer.way import source_of
 
 DRAWS, REPLICATES, TESTED = 5, 200, 5_000
 SIDES = ("scratch", "untouched", "refit", "boost", "features")

@@ -15,7 +15,8 @@ from assets.ingestion import extracts, raw_files, row_validation
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
 from assets.storage.home import REPOSITORY, Home
-from assets.training import cross_fitting, estimators, federated_problems, learning, onnx_export, training
+from assets.training import cross_fitting, estimators, learning, onnx_export, training
+from assets.training.federated import problems as federated_problems
 from assets.training.uncertainty import require_rows
 from assets.warehouse import dbt_build
 from orchestration.declarations import DEFS, products, warehouses

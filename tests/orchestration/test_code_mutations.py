@@ -85,17 +85,13 @@ NO_CONTENT = {
     "assets.storage.upgrade": "puts aside what an earlier version of Loopline recorded",
     "assets.streaming": "checks and scores what arrives in folders of its own",
     "assets.training.online": "none of these products declares a way of learning",
-    "assets.training.offset_trees": "none of these products declares a way of learning",
-    "assets.training.source_learners": "none of these products declares a way of learning",
     "assets.training.federated": "none of these products declares a way of learning",
-    "assets.training.local_authority": "none of these products declares a way of learning",
+    "assets.training.online_state_asset": "none of these products declares a way of learning",
     "assets.training.transfer": "none of these products declares a way of learning",
     "assets.warehouse.parquet_relations": "compares what another engine built; nothing is made of it",
     "assets.warehouse.spark_build": "builds relations into a folder of its own",
     "assets.training.tuning_asset": "none of these products declares a search for parameters",
     "assets.training.ways_of_learning": "lists the ways of learning; none of these products declares one",
-    "assets.training.weighted_source": "none of these products declares a way of learning",
-    "assets.training.source_scores": "none of these products declares a way of learning",
 }
 """The modules in no asset's code, by the beginning of their names, with the reason."""
 MODULES = sorted(

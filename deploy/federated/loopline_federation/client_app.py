@@ -19,9 +19,9 @@ from flwr.clientapp import ClientApp
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
 from flwr.compat.common.recorddict_compat import fitres_to_recorddict, recorddict_to_fitins
 
-from assets.methods.federated_client import Client
-from assets.methods.federated_encoding import ClientRows
-from assets.methods.federated_plan import Plan
+from assets.methods.federated.client import Client
+from assets.methods.federated.encoding import ClientRows
+from assets.methods.federated.plan import Plan
 from loopline_federation.messages import packed, plan_digest, unpacked
 
 app = ClientApp()

@@ -9,7 +9,7 @@ from typing import Any
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 Told = dict[str, Any]
-"""Arrays by name, as `assets.methods.federated_encoding.Message`."""
+"""Arrays by name, as `assets.methods.federated.encoding.Message`."""
 
 
 def packed(task: str, plan: str, told: Told) -> RecordDict:

@@ -16,9 +16,9 @@ from flwr.app import Context, Message, MessageType
 from flwr.serverapp import Grid, ServerApp
 
 from assets.errors import DataError
-from assets.methods.federated_plan import Plan
-from assets.methods.federated_result import write_result
-from assets.methods.federated_rounds import federate
+from assets.methods.federated.plan import Plan
+from assets.methods.federated.result import write_result
+from assets.methods.federated.rounds import federate
 from loopline_federation.masked import MaskedRound, masked_mean
 from loopline_federation.messages import Told, packed, plan_digest, unpacked
 

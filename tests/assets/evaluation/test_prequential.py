@@ -93,7 +93,7 @@ def test_its_answers_are_those_of_a_learner_that_knew_no_more(home: Home, snapsh
     early = rows["known_at"] < case.parts["test"].window.start  # type: ignore[union-attr]
     known = rows[(rows["known_at"] < last["signed_up_at"].iloc[0]) & ~(late & early)]
     state = learned("churn", known, rate=0.05)
-    from assets.training.online_pipeline import as_pipeline
+    from assets.training.online.pipeline import as_pipeline
 
     fitted = as_pipeline(spec_of(), state.state, state.numbers, state.vocabulary)
     score = fitted.decision_function(last)[0]

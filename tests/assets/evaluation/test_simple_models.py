@@ -63,7 +63,8 @@ def test_a_linear_model_is_asked_nothing_and_a_missing_record_is_told(home: Home
     """A formula cannot be better than a formula."""
     spec = product("churn")
     linear = {"estimator": "sklearn.linear_model.LogisticRegression"}
-    assert not list(rule(spec, {"evaluation": linear}))
+    (told,) = rule(spec, {"evaluation": linear})
+    assert (told.passed, told.evidence) == (True, "it is a simple model")
     assert {finding.evidence for finding in rule(spec, {})} == {"it is not compared"}
 
 

@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
 from assets.errors import DataError
-from assets.methods.federated_client import Client
-from assets.methods.federated_encoding import ClientRows, Encoding, Message
-from assets.methods.federated_grid import LocalGrid
-from assets.methods.federated_plan import Plan, Privacy
-from assets.methods.federated_rounds import Federated, federate
+from assets.methods.federated.client import Client
+from assets.methods.federated.encoding import ClientRows, Encoding, Message
+from assets.methods.federated.grid import LocalGrid
+from assets.methods.federated.plan import Plan, Privacy
+from assets.methods.federated.rounds import Federated, federate
 
 CLIENTS = tuple(f"client_{number}" for number in range(8))
 SHARES = np.array([0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.05, 0.02])

@@ -10,17 +10,17 @@ import pytest
 
 from assets.errors import DataError
 from assets.evaluation.evidence import Case
-from assets.methods.federated_grid import LocalGrid
-from assets.methods.federated_rounds import federate
+from assets.methods.federated.grid import LocalGrid
+from assets.methods.federated.rounds import federate
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training import training
 from assets.training.estimators import model_frame
-from assets.training.federated import clients_of
-from assets.training.federated_declaration import plan_of
-from assets.training.federated_pipeline import pipeline_of
-from assets.training.federated_problems import problems
+from assets.training.federated.declaration import plan_of
+from assets.training.federated.pipeline import pipeline_of
+from assets.training.federated.problems import problems
+from assets.training.federated.way import clients_of
 from tests.models import snapshot_of
 from tests.shop import customers, product
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from assets.errors import EngineError
-from assets.methods.federated_client import Client
-from assets.methods.federated_grid import LocalGrid
-from assets.methods.federated_plan import Plan, Privacy
-from assets.methods.federated_result import read_result, write_result
-from assets.methods.federated_rounds import Federated, federate
+from assets.methods.federated.client import Client
+from assets.methods.federated.grid import LocalGrid
+from assets.methods.federated.plan import Plan, Privacy
+from assets.methods.federated.result import read_result, write_result
+from assets.methods.federated.rounds import Federated, federate
 from assets.storage.home import Home
-from assets.training.federated_processes import ENVIRONMENT, by_processes, require_flower
+from assets.training.federated.processes import ENVIRONMENT, by_processes, require_flower
 from tests.assets.methods.test_federated import CLIENTS, PLAN, PRIVATE, clients, world
 
 needs_flower = pytest.mark.skipif(not (ENVIRONMENT / "stamp").exists(), reason="no Flower: make flower")

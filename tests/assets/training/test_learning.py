@@ -21,8 +21,8 @@ from assets.spec.ways_of_learning import LearningSpec
 from assets.storage.home import Home
 from assets.training import cross_fitting, learning, training
 from assets.training.estimators import model_frame
-from assets.training.transfer_problems import problems
-from assets.training.weighted_source import source_rows
+from assets.training.transfer.problems import problems
+from assets.training.transfer.weighted_source import source_rows
 from tests.models import snapshot_of
 from tests.shop import AT_RANDOM, customers, product
 
@@ -68,7 +68,7 @@ def test_what_was_learnt_from_is_in_the_signature_and_so_in_the_digest(home: Hom
     assert told["source_rows"] == made.learning["source_rows"] > 1000
     assert 20 < made.learning["effective_source_rows"] <= told["source_rows"]
     assert training.train(home, child(), case.snapshot, told["sources"]).digest == made.digest
-    assert learning.modules_of(child()) == ["assets.training.transfer"]
+    assert learning.modules_of(child()) == ["assets.training.transfer.way"]
 
 
 def test_folds_are_learnt_from_the_same_source(home: Home) -> None:

@@ -19,10 +19,10 @@ from assets.spec import ProductSpec
 from assets.spec.online_learning import OnlineLearningSpec
 from assets.storage.home import Home
 from assets.training.estimators import model_frame
-from assets.training.online_learning import Learned, learned_online
-from assets.training.online_pipeline import as_pipeline
-from assets.training.online_state import as_record, from_record
-from assets.training.online_stream import LabelStream, stream_of
+from assets.training.online.learning import Learned, learned_online
+from assets.training.online.pipeline import as_pipeline
+from assets.training.online.state import as_record, from_record
+from assets.training.online.stream import LabelStream, stream_of
 from tests.shop import COLUMNS, customers, product
 
 ESTIMATORS = {"churn": "sklearn.linear_model.LogisticRegression", "spend": "sklearn.linear_model.LinearRegression"}

@@ -10,7 +10,7 @@ import pandas as pd
 from assets.features import snapshots
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from assets.training.online_state import state_digest
+from assets.training.online.state import state_digest
 from assets.training.online_state_asset import learn_months
 from orchestration import resources
 from tests.assets.training.test_online import product_of

@@ -22,8 +22,9 @@ from assets.serving import sql_export
 from assets.serving.row_graph import row_graph
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from assets.training import learning, training, transfer_source
+from assets.training import learning, training
 from assets.training.estimators import model_frame, outputs_of, trusted_types
+from assets.training.transfer import source as transfer_source
 from bentos.runtime import Model
 from tests.assets.serving.test_sql_export import answers, same
 from tests.models import champion_of, snapshot_of

@@ -14,7 +14,7 @@ from assets.methods.online_linear import Asked, Inputs, Taught
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.training.estimators import LARGEST
-from assets.training.online_state import Vocabulary
+from assets.training.online.state import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd

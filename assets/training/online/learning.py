@@ -18,8 +18,8 @@ from assets.spec import ProductSpec
 from assets.spec.online_learning import OnlineLearningSpec
 from assets.storage.code_version import code_version
 from assets.storage.digests import value_digest
-from assets.training.online_state import Vocabulary, as_record, chain, from_record, furthest, keep, state_digest
-from assets.training.online_stream import LabelStream, Questions
+from assets.training.online.state import Vocabulary, as_record, chain, from_record, furthest, keep, state_digest
+from assets.training.online.stream import LabelStream, Questions
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,6 @@ def learning_of(online: OnlineLearningSpec) -> Learning:
 
 def _beginning(spec: ProductSpec, online: OnlineLearningSpec) -> str:
     """What all checkpoints of a declaration begin with: how it is learned, the features, and the learner's code."""
-    code = code_version("assets.training.online_learning", distributions=("numpy", "river"))
+    code = code_version("assets.training.online.learning", distributions=("numpy", "river"))
     features = {name: feature.type for name, feature in spec.columns.items()}
     return value_digest([online.model_dump(mode="json"), features, spec.features.time_zone, code])

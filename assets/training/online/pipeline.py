@@ -14,7 +14,7 @@ from assets.errors import DataError
 from assets.methods.online_linear import LinearState
 from assets.spec import ProductSpec
 from assets.training.estimators import pipeline
-from assets.training.online_state import Vocabulary
+from assets.training.online.state import Vocabulary
 
 
 def as_pipeline(spec: ProductSpec, state: LinearState, numbers: list[str], vocabulary: Vocabulary) -> Any:

@@ -11,8 +11,8 @@ from assets.features.snapshots import LabelledRows
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training import cross_fitting
-from assets.training.federated_declaration import PENALTIES, declared, plan_of
-from assets.training.federated_processes import require_flower
+from assets.training.federated.declaration import PENALTIES, declared, plan_of
+from assets.training.federated.processes import require_flower
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.federated_encoding import ClientRows, Encoding, Message
-from assets.methods.federated_plan import BINS, Plan
+from assets.methods.federated.encoding import ClientRows, Encoding, Message
+from assets.methods.federated.plan import BINS, Plan
 from assets.methods.ranking import Array
 
 SMOOTHNESS = {"binary": 0.25, "multiclass": 0.5, "regression": 1.0}

@@ -21,8 +21,8 @@ from assets.storage.home import Home
 from assets.training import onnx_trees
 from assets.training.estimators import TRUSTED
 from assets.training.onnx_trees import Tree
-from assets.training.source_scores import SourceScores
-from assets.training.transfer_files import place
+from assets.training.transfer.files import place
+from assets.training.transfer.source_scores import SourceScores
 from bentos.runtime import OUTPUTS, Model, session_of
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.federated_rounds import Federated
+from assets.methods.federated.rounds import Federated
 from assets.spec import ProductSpec
-from assets.training.federated_declaration import columns_by_type, declared, plan_of
+from assets.training.federated.declaration import columns_by_type, declared, plan_of
 
 BACKGROUND = 32
 """How many rows are made up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assets.errors import SpecificationError
-from assets.methods.federated_plan import Plan, Privacy, usual_clip
+from assets.methods.federated.plan import Plan, Privacy, usual_clip
 from assets.spec import ProductSpec
 from assets.spec.federated import FederatedSpec
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.federated_encoding import Encoding
-from assets.methods.federated_rounds import Federated
+from assets.methods.federated.encoding import Encoding
+from assets.methods.federated.rounds import Federated
 
 TOLD = ("rows", "failures", "distances", "epsilon", "against")
 

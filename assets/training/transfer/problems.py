@@ -22,7 +22,7 @@ def problems(home: Home, spec: ProductSpec, transfer: TransferSpec, products: Ma
             lacks = "rows" if transfer.how == "weights" else "trees"
             yield f"{HOW} is {transfer.how}, and this file has no {lacks} to read. Give boost or features, or name a product."
             return
-        from assets.training.transfer_source import of_file  # which imports what trains
+        from assets.training.transfer.source import of_file  # which imports what trains
 
         source = of_file(spec, transfer.source)
         if spec.serving.sql == "required" and source.scores.is_single:

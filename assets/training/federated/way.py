@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.methods.federated_client import Client
-from assets.methods.federated_encoding import ClientRows
-from assets.methods.federated_grid import LocalGrid
-from assets.methods.federated_plan import Plan
-from assets.methods.federated_rounds import federate
+from assets.methods.federated.client import Client
+from assets.methods.federated.encoding import ClientRows
+from assets.methods.federated.grid import LocalGrid
+from assets.methods.federated.plan import Plan
+from assets.methods.federated.rounds import federate
 from assets.spec import ProductSpec
 from assets.storage import pseudonym_key
 from assets.storage.home import Home
-from assets.training.federated_declaration import declared, plan_of
-from assets.training.federated_pipeline import pipeline_of
-from assets.training.federated_problems import client_problems, problems
-from assets.training.federated_processes import by_processes, require_flower
-from assets.training.federated_record import background_of, record_of, vocabularies_of
+from assets.training.federated.declaration import declared, plan_of
+from assets.training.federated.pipeline import pipeline_of
+from assets.training.federated.problems import client_problems, problems
+from assets.training.federated.processes import by_processes, require_flower
+from assets.training.federated.record import background_of, record_of, vocabularies_of
 from assets.training.way_of_learning import Learner, Learnt, Sources, WayOfLearning
 
 if TYPE_CHECKING:

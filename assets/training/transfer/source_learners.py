@@ -18,9 +18,9 @@ from assets.spec import ProductSpec
 from assets.training import onnx_trees
 from assets.training.column_encoding import encoding
 from assets.training.estimators import estimator, threads_for
-from assets.training.offset_trees import OffsetClassifier, OffsetRegressor, reached, stored
 from assets.training.onnx_trees import Tree
-from assets.training.transfer_source import Source
+from assets.training.transfer.offset_trees import OffsetClassifier, OffsetRegressor, reached, stored
+from assets.training.transfer.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ from assets.features import snapshots
 from assets.spec import ProductSpec
 from assets.spec.online_learning import ESTIMATORS, KINDS, OnlineLearningSpec, unfit
 from assets.storage.home import Home
-from assets.training.online_learning import Learned, learned_online
-from assets.training.online_pipeline import as_pipeline
-from assets.training.online_stream import stream_of
+from assets.training.online.learning import Learned, learned_online
+from assets.training.online.pipeline import as_pipeline
+from assets.training.online.stream import stream_of
 from assets.training.way_of_learning import Learner, Learnt, Sources, WayOfLearning
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.spec.online_learning import OnlineLearningSpec
 from assets.training.estimators import model_frame
-from assets.training.online_learning import Learned, learned_online
-from assets.training.online_stream import stream_of
+from assets.training.online.learning import Learned, learned_online
+from assets.training.online.stream import stream_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from assets.errors import DataError, EngineError
-from assets.methods.federated_client import Client
-from assets.methods.federated_plan import Plan
-from assets.methods.federated_result import read_result
-from assets.methods.federated_rounds import Federated
+from assets.methods.federated.client import Client
+from assets.methods.federated.plan import Plan
+from assets.methods.federated.result import read_result
+from assets.methods.federated.rounds import Federated
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
-from assets.training.local_authority import Certified, certified
+from assets.training.federated.local_authority import Certified, certified
 
 ENVIRONMENT = REPOSITORY / ".venv-flower"
 APP = REPOSITORY / "deploy" / "federated"

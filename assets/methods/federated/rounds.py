@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from assets.errors import DataError
-from assets.methods.federated_client import SMOOTHNESS
-from assets.methods.federated_encoding import Encoding, Message, centres_and_scales
-from assets.methods.federated_plan import BINS, Plan
+from assets.methods.federated.client import SMOOTHNESS
+from assets.methods.federated.encoding import Encoding, Message, centres_and_scales
+from assets.methods.federated.plan import BINS, Plan
 from assets.methods.ranking import Array
 from assets.methods.robust_means import fewest, robust_mean, shortened
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.federated_rounds import Federated
+from assets.methods.federated.rounds import Federated
 from assets.spec import ProductSpec
 from assets.training.estimators import model_frame, pipeline
-from assets.training.federated_declaration import columns_by_type
+from assets.training.federated.declaration import columns_by_type
 
 
 def pipeline_of(spec: ProductSpec, found: Federated) -> Any:

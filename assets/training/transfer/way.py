@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import TransferSpec
 from assets.storage.home import Home
-from assets.training.transfer_files import place
-from assets.training.transfer_problems import problems
+from assets.training.transfer.files import place
+from assets.training.transfer.problems import problems
 from assets.training.way_of_learning import Learner, Learnt, Sources, WayOfLearning
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from assets.training.transfer_source import Source
+    from assets.training.transfer.source import Source
 
 
 def declared(spec: ProductSpec) -> TransferSpec:
@@ -31,7 +31,7 @@ def declared(spec: ProductSpec) -> TransferSpec:
 
 def source_of(home: Home, spec: ProductSpec, sources: Sources) -> Source:
     """The model that a product's is learnt from."""
-    from assets.training import transfer_source
+    from assets.training.transfer import source as transfer_source
 
     given = declared(spec).source
     if isinstance(given, str):
@@ -41,9 +41,9 @@ def source_of(home: Home, spec: ProductSpec, sources: Sources) -> Source:
 
 def learner(home: Home, spec: ProductSpec, sources: Sources) -> Learner:
     """Who learns from the source and a product's own rows."""
-    from assets.training.source_learners import LEARNERS
-    from assets.training.transfer_source import require_same_answers
-    from assets.training.weighted_source import source_rows, weighted_fit
+    from assets.training.transfer.source import require_same_answers
+    from assets.training.transfer.source_learners import LEARNERS
+    from assets.training.transfer.weighted_source import source_rows, weighted_fit
 
     how, product = declared(spec).how, declared(spec).product
     if how == "weights" and product is not None:

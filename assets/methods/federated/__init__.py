@@ -1,0 +1,1 @@
+"""Federated rounds: what clients and their coordinator compute, wherever they are."""

@@ -1,0 +1,1 @@
+"""Online learning: each row is learned once, when its label arrives."""

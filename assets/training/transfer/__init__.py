@@ -1,0 +1,1 @@
+"""Transfer learning: a model for few rows from a model of many."""
