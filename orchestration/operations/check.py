@@ -23,7 +23,7 @@ from orchestration.declarations import DEFS, products, warehouses
 
 MADE_UP = 200
 """The rows on which it is tried whether an estimator converts."""
-TYPES = {"category": {"varchar", "text"}, "number": {"double"}}
+TYPES = {"category": {"varchar", "text", "string"}, "number": {"double"}}
 
 
 @dataclass

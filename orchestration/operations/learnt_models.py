@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from assets.promotion import registered_versions
 from assets.promotion.registered_versions import Version
@@ -19,8 +20,7 @@ def sources(home: Home, product: str, digest: str) -> dict[str, str]:
 
 def file_of(home: Home, product: str, digest: str) -> str | None:
     """The digest of the model file that a model was learnt from."""
-    folder = home.models / product / digest
-    found = read_signature(folder).get(LEARNING, {}).get("file") if (folder / "model.json").exists() else None
+    found = _signature(home.models / product / digest).get(LEARNING, {}).get("file")
     return None if found is None else str(found)
 
 
@@ -40,4 +40,12 @@ def needed(home: Home, product: str) -> set[str]:
 
 
 def _sources(folder: Path) -> dict[str, str]:
-    return sources_in(read_signature(folder)) if (folder / "model.json").exists() else {}
+    return sources_in(_signature(folder))
+
+
+def _signature(folder: Path) -> dict[str, Any]:
+    """A model's signature; empty where it is gone or damaged, which is told by who verifies the model."""
+    try:
+        return read_signature(folder)
+    except (FileNotFoundError, ValueError):
+        return {}

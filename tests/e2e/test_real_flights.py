@@ -59,7 +59,7 @@ def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> No
     lines = re.findall(r"✓ (\S+) +(?:([\d,]+) rows)? +([\d.]+) s", first)
     assert lines[0][0] == "landing/flights/flights"
     assert ("landing/flights/flights", "336,776") in [(name, rows) for name, rows, _ in lines]
-    assert len(lines) == 72
+    assert len(lines) == 75
     summary = first[first.index("done") :]
     assert len(summary.splitlines()) <= 30
     for product in ("arrival_delay", "diamond_cut", "flight_delay"):
@@ -69,7 +69,7 @@ def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> No
 
 def test_the_second_run_executes_nothing_and_says_so(home: Path, product: dict[str, Any]) -> None:
     """Nothing changed."""
-    assert "nothing changed: 0 of 72 assets executed" in loopline(home, "run")
+    assert "nothing changed: 0 of 75 assets executed" in loopline(home, "run")
 
 
 def test_the_model_is_as_good_as_promised_and_not_too_good(product: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def test_every_link_from_the_landed_files_to_the_answers_is_whole(home: Path, pr
     """Recomputed, link by link, and nothing disagrees with the ledger."""
     told = loopline(home, "lineage", "flight_delay")
     assert "✗" not in told
-    assert len(re.findall(r"^✓ (?:landing|evidence) ", told, re.MULTILINE)) == 10
+    assert len(re.findall(r"^✓ (?:landing|evidence) ", told, re.MULTILINE)) == 11
     for stage in ("snapshot", "model", "verdict", "ledger", "registry", "bento", "predictions", "wheel", "sql", "services"):
         assert re.search(rf"^✓ {stage} ", told, re.MULTILINE), stage
     assert product["champion_digest"][:12] in told

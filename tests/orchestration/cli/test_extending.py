@@ -121,7 +121,7 @@ def test_a_rule_that_is_not_there_is_one_clear_error(
     path.write_text(text)
     assert told.returncode == 1
     assert re.search(
-        r"'gates\.rules' has 'flaged_share', which is no gate rule that takes a limit\. There are: flagged_share\. "
+        r"'gates\.rules' has 'flaged_share', which is no gate rule that takes a limit\. There are: uncertainty, flagged_share\. "
         r"Did you mean 'flagged_share'\? \(orchestration/defs/churn/defs\.yaml:\d+\)",
         told.stderr,
     )
