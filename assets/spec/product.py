@@ -85,7 +85,7 @@ class ProductSpec(Declaration):
     cost: CostSpec = Field(examples=[{"missed": 5.0, "false_alarm": 1.0}])
     """Declare the costs."""
     uncertainty: UncertaintySpec | None = Field(default=None, examples=[{"coverage": 0.9, "by": ["origin"]}])
-    """Declare that each answer says how sure it is; left out, only values do, by an interval of 90 %. See docs/uncertainty.md."""
+    """Declare that each answer says how sure it is; left out, only values do, by 90 % intervals. See docs/uncertainty.md."""
     abstain: AbstainSpec | None = Field(default=None, examples=[{"cost": 0.5}])
     """Declare what it costs that answers that are too uncertain are no decision; left out, every row is decided."""
     baseline: BaselineSpec = Field(examples=[{"by": {"carrier": None}}])

@@ -47,5 +47,5 @@ def _signature(folder: Path) -> dict[str, Any]:
     """A model's signature; empty where it is gone or damaged, which is told by who verifies the model."""
     try:
         return read_signature(folder)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
