@@ -284,6 +284,7 @@ def test_labels_count_from_the_moment_they_were_known(home: Home, shop: tuple[Sn
     snapshot = snapshot_of(home, spec, frame)
     moment = pd.Timestamp("2024-09-20")
     rows = scored_rows.Monitored.load(home, spec, snapshot, shop[1].digest, moment.to_pydatetime())
-    known = duckdb.execute(f"select count(*) from '{snapshot.path}' where known <= '{moment}'").fetchone()
+    with duckdb.connect() as connection:
+        known = connection.execute(f"select count(*) from '{snapshot.path}' where known <= '{moment}'").fetchone()
     assert known is not None
     assert (~np.isnan(rows.labels)).sum() == known[0]
