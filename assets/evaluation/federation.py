@@ -15,6 +15,7 @@ import numpy as np
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.features.snapshots import LabelledRows, Snapshot
+from assets.methods.calibration import of_two
 from assets.methods.federated.client import Client
 from assets.methods.federated.encoding import ClientRows
 from assets.methods.federated.grid import LocalGrid
@@ -105,7 +106,7 @@ def _scores(spec: ProductSpec, found: Federated, rows: ClientRows) -> Array:
     scores = found.encoding.matrix(rows) @ found.weights
     if spec.kind == "regression":
         return np.asarray(scores[:, 0] * found.encoding.label_scale + found.encoding.label_mean)
-    return np.column_stack([np.zeros(len(scores)), scores]) if spec.kind == "binary" else np.asarray(scores)
+    return of_two(scores) if spec.kind == "binary" else np.asarray(scores)
 
 
 def _compared(spec: ProductSpec, test: _Part, outputs: Mapping[str, Array], chosen: Any) -> dict[str, Any]:

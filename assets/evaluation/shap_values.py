@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.methods.calibration import Scaling, chances, log_chances
+from assets.methods.calibration import Scaling, chances, log_chances, of_two
 from assets.spec import ProductSpec
 from assets.training.estimators import model_frame
 
@@ -160,7 +160,7 @@ def _chances(spec: ProductSpec, sums: Any, scaling: Scaling | None, *, in_margin
     """From base plus contributions to the probabilities that are served: link, then calibration."""
     found = sums
     if in_margin:
-        scores = np.column_stack([np.zeros(len(sums)), sums]) if sums.shape[1] == 1 else sums
+        scores = of_two(sums) if sums.shape[1] == 1 else sums
         found = chances(scores) if scaling is None else scaling.apply(scores)
     elif scaling is not None:
         found = scaling.apply(log_chances(sums))

@@ -17,6 +17,7 @@ from assets.evaluation.examination import Examination
 from assets.features import snapshots
 from assets.features.snapshots import LabelledRows, Snapshot, joined
 from assets.methods.bootstrap import Array, cluster_weights, interval, replicate, widened
+from assets.methods.calibration import of_two
 from assets.methods.folds import widening
 from assets.methods.kinds import KINDS
 from assets.spec import ProductSpec
@@ -141,7 +142,7 @@ def _untouched(spec: ProductSpec, source: Source, asked: LabelledRows) -> Array:
     scores = np.asarray(source.scores.transform(model_frame(spec, asked.rows)))
     if spec.kind == "regression":
         return scores[:, 0]
-    return outputs_of_scores(spec, np.column_stack([np.zeros(len(scores)), scores]) if spec.kind == "binary" else scores, None)
+    return outputs_of_scores(spec, of_two(scores) if spec.kind == "binary" else scores, None)
 
 
 def _sides(spec: ProductSpec, labels: Array, answers: Mapping[str, Array], clusters: np.ndarray[Any, Any]) -> Sides:

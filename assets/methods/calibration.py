@@ -49,6 +49,11 @@ def chances(scores: Array) -> Array:
     return Scaling(1.0, (0.0,) * scores.shape[1]).apply(scores)
 
 
+def of_two(log_odds: Array) -> Array:
+    """The scores of two classes, shape (n_samples, 2): 0 and the log-odds."""
+    return np.column_stack([np.zeros(len(log_odds)), log_odds])
+
+
 def fit_scaling(labels: Array, scores: Array) -> Scaling:
     """The scaling with the least log loss.
 

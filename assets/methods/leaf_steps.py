@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.calibration import chances
+from assets.methods.calibration import chances, of_two
 from assets.methods.ranking import Array
 
 SHRINKAGES = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
@@ -34,7 +34,7 @@ def derivatives(kind: str, scores: Array, labels: Array) -> tuple[Array, Array]:
     if kind == "regression":
         return scores - labels[:, None], np.ones_like(scores)
     if kind == "binary":
-        chance = chances(np.column_stack([np.zeros(len(scores)), scores]))[:, 1:]
+        chance = chances(of_two(scores))[:, 1:]
         return chance - labels[:, None], np.maximum(chance * (1 - chance), 1e-6)
     chance = chances(scores)
     return chance - np.eye(scores.shape[1])[labels.astype(int)], np.maximum(chance * (1 - chance), 1e-6)
@@ -44,7 +44,7 @@ def losses(kind: str, scores: Array, labels: Array) -> Array:
     """The loss of each row, shape (n_samples,)."""
     if kind == "regression":
         return np.asarray((scores[:, 0] - labels) ** 2 / 2, dtype=np.float64)
-    whole = np.column_stack([np.zeros(len(scores)), scores]) if kind == "binary" else scores
+    whole = of_two(scores) if kind == "binary" else scores
     chance = np.maximum(chances(whole)[np.arange(len(labels)), labels.astype(int)], 1e-12)
     return np.asarray(-np.log(chance), dtype=np.float64)
 

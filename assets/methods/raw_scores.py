@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.methods.calibration import log_chances
+from assets.methods.calibration import log_chances, of_two
 
 ADDED_UP = ("HistGradientBoostingClassifier", "GradientBoostingClassifier", "LogisticRegression", "OffsetClassifier")
 """Classifiers whose probabilities are the logistic function, or softmax, of their ``decision_function``."""
@@ -43,4 +43,4 @@ def raw_scores(fitted: Any, frame: Any) -> Any:
     columns = fitted[:-1].transform(frame)
     scores = last.predict_proba(columns, raw_score=True) if is_lightgbm(last) else last.decision_function(columns)
     scores = np.asarray(scores, dtype=np.float64)
-    return np.column_stack([np.zeros(len(scores)), scores]) if scores.ndim == 1 else scores
+    return of_two(scores) if scores.ndim == 1 else scores

@@ -168,7 +168,7 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any, weights: Any = None
     columns = [name for name in frame.columns if frame[name].notna().any()]
     if not columns:
         raise DataError(f"{spec.name}: no feature has a value in the {len(frame)} rows to train on. Mend their source.")
-    _require_squares(spec, frame[columns])
+    require_squares(spec, frame[columns])
     with threads_for(frame), warnings.catch_warnings():
         if spec.model.categories == "target_means":  # some of its folds lack a rare class, which is fine
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
@@ -176,7 +176,7 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any, weights: Any = None
         return pipeline(spec, columns, labels).fit(frame, labels, **weighted)
 
 
-def _require_squares(spec: ProductSpec, frame: pd.DataFrame) -> None:
+def require_squares(spec: ProductSpec, frame: pd.DataFrame) -> None:
     """Refuse numbers that variances and weighted sums cannot hold, as a placeholder for a missing number may be."""
     numbers = frame.select_dtypes("number")
     if (numbers.abs() > LARGEST).to_numpy().any():  # asked of all columns at once: every fold of every candidate is fitted here

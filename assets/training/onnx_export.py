@@ -21,12 +21,8 @@ from assets.training import onnx_trees
 from assets.training.onnx_nodes import ML, Builder, alike, encoded, linear, probabilities
 from bentos.runtime import DOUBLE, OUTPUTS
 
-OPSETS = {"": 18, ML: 5}
 CONVERTED_OPSETS = {"": 18, ML: 3}
 """What skl2onnx is asked for: later versions of its operators for trees lack a converter."""
-
-IR_VERSION = 10
-"""The version of the file format; onnxruntime 1.18 and later read it."""
 
 Written = tuple[str, int]
 """The tensor of an estimator's raw scores or values, and how many it holds for a row."""
@@ -88,11 +84,7 @@ def _written(spec: ProductSpec, pipeline: Any, scaling: Scaling | None) -> Any |
         helper.make_tensor_value_info(name, TensorProto.STRING if feature.type == "category" else TensorProto.DOUBLE, [None, 1])
         for name, feature in spec.columns.items()
     ]
-    graph = helper.make_graph(builder.nodes, spec.name, inputs, [_output(spec)], builder.constants)
-    imports = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-    made = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="loopline")
-    helper.set_model_props(made, {**DOUBLE, **builder.properties})
-    return made
+    return builder.model(spec.name, inputs, _output(spec), DOUBLE)
 
 
 def _width(spec: ProductSpec) -> int:

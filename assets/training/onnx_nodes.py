@@ -6,12 +6,15 @@ stands in `onnx_trees`, how nodes become a graph in `onnx_export`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 ML = "ai.onnx.ml"
+OPSETS = {"": 18, ML: 5}
+IR_VERSION = 10
+"""The version of the file format; onnxruntime 1.18 and later read it."""
 SINGLE_SOURCE = {"source_precision": "single"}
 """What a graph says of itself where another model's part of it does not compute in double precision."""
 PACKET = 8
@@ -45,6 +48,26 @@ class Builder:
         array = array.astype(np.float64) if array.dtype.kind == "f" else array
         self.constants.append(numpy_helper.from_array(array, _own(name)))
         return _own(name)
+
+    def model(self, name: str, inputs: Sequence[Any], output: Any, properties: Mapping[str, str]) -> Any:
+        """All that was added as a model, with what it says of itself besides.
+
+        Parameters
+        ----------
+        name : str
+            The graph's.
+        inputs, output
+            What it takes and gives (onnx.ValueInfoProto).
+        properties : mapping of str to str
+            In its metadata, with the builder's own.
+        """
+        from onnx import helper
+
+        graph = helper.make_graph(self.nodes, name, inputs, [output], self.constants)
+        imports = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        made = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="loopline")
+        helper.set_model_props(made, {**properties, **self.properties})
+        return made
 
     def double(self, tensor: str, name: str) -> str:
         """A tensor as double."""

@@ -144,11 +144,7 @@ def scoring_graph(names: Sequence[str], trees: Sequence[Tree], outputs: int, *, 
     inputs = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in names]
     width = 1 if kind == "regression" else max(outputs, 2)
     output = helper.make_tensor_value_info(OUTPUTS, TensorProto.DOUBLE, [None, width])
-    graph = helper.make_graph(builder.nodes, "trees", inputs, [output], builder.constants)
-    imports = [helper.make_opsetid("", 18), helper.make_opsetid(ML, 5)]
-    made = helper.make_model(graph, opset_imports=imports, ir_version=10, producer_name="loopline")
-    helper.set_model_props(made, DOUBLE)
-    content: bytes = made.SerializeToString(deterministic=True)
+    content: bytes = builder.model("trees", inputs, output, DOUBLE).SerializeToString(deterministic=True)
     return content
 
 

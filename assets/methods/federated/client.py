@@ -148,13 +148,12 @@ class Client:
             weights = self._stepped(weights, start, settings, number * self.plan.local_steps + step)
         return {"update": weights - start}
 
-    def _encoded(self, told: Message) -> Any:
-        """The rows as columns; computed once for each encoding."""
+    def _encoded(self, told: Message) -> None:
+        """Keep the rows as columns; computed once for each encoding."""
         message = {name: told[name] for name in told if name.startswith("vocabulary") or name in ENCODING}
         if self._encoding is None or not _are_equal(self._encoding.as_message(), message):
             self._encoding = Encoding.of(message)
             self._matrix, self._largest = self._encoding.matrix(self.rows), None
-        return self._matrix
 
     def _stepped(self, weights: Array, start: Array, settings: tuple[float, float], number: int) -> Array:
         """One step down the gradient: of all rows, or of drawn ones with noise."""

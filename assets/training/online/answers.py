@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from assets.features.snapshots import LabelledRows
+from assets.methods.calibration import of_two
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.spec.online_learning import OnlineLearningSpec
@@ -50,4 +49,4 @@ def answered_online(
 
 def as_raw_outputs(spec: ProductSpec, scores: Array) -> Array:
     """Scores in the form of `candidates.raw_outputs`: values, or 0 beside the log-odds."""
-    return scores if spec.kind == "regression" else np.column_stack([np.zeros(len(scores)), scores])
+    return scores if spec.kind == "regression" else of_two(scores)

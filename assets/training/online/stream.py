@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.errors import DataError
 from assets.methods.label_order import Places, arrived_before, label_order
 from assets.methods.online_linear import Asked, Inputs, Taught
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
-from assets.training.estimators import LARGEST
+from assets.training.estimators import require_squares
 from assets.training.online.state import Vocabulary
 
 if TYPE_CHECKING:
@@ -121,11 +120,11 @@ def stream_of(spec: ProductSpec, frame: pd.DataFrame, labels: Array, rows: pd.Da
     DataError
         If a label arrived before its row was predicted, or the square of a number is beyond double precision.
     """
+    require_squares(spec, frame)
     known = _moments(rows[str(spec.target.known_at)])
     keys = rows[spec.features.entity].astype(str).to_numpy().astype(str)
     order = label_order(_moments(rows[_predicted_at(spec)]), known, keys)
     numbers, texts = _features(spec, frame, order)
-    _require_squares(spec, numbers)
     taught = np.asarray(labels, dtype=np.float64)[order]
     days = _local_days(spec, rows[str(spec.target.known_at)])[order]
     return LabelStream(_names(spec, "number"), numbers, texts, taught, days, known[order], keys[order])
@@ -165,15 +164,3 @@ def _local_days(spec: ProductSpec, moments: pd.Series) -> np.ndarray[Any, Any]:
     """The number of the local day of each moment (UTC)."""
     local = moments.dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.tz_localize(None)
     return np.asarray(local.to_numpy(dtype="datetime64[D]").astype(np.int64))
-
-
-def _require_squares(spec: ProductSpec, numbers: Array) -> None:
-    """Refuse numbers that a variance cannot hold, as a placeholder for a missing number may be."""
-    largest = np.nanmax(np.abs(numbers), axis=0, initial=0.0) if len(numbers) else np.zeros(0)
-    for name, value in zip(_names(spec, "number"), largest, strict=False):
-        if value > LARGEST:
-            raise DataError(
-                f"{spec.name}: feature '{name}' holds {value:g}, whose square is beyond double precision, so nothing can be "
-                "learned from it. If it stands for a missing value, add it to the column's 'null_values'; if it is an error, "
-                "declare the column's 'max', and its row goes to quarantine."
-            )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from assets.methods.calibration import chances
+from assets.methods.calibration import chances, of_two
 from assets.training.onnx_nodes import Builder
 from assets.training.onnx_trees import LEAF, Tree, ensemble
 
@@ -102,7 +102,7 @@ class OffsetClassifier(ClassifierMixin, OffsetTrees):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's signature
         """The probabilities, shape (n_samples, n_classes)."""
         found = self.raw(X)
-        return chances(np.column_stack([np.zeros(len(found)), found]) if self.outputs == 1 else found)
+        return chances(of_two(found) if self.outputs == 1 else found)
 
     def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's signature
         """The likeliest class, shape (n_samples,)."""

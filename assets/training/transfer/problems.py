@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from assets.spec import ProductSpec
-from assets.spec.ways_of_learning import TransferSpec
+from assets.spec.ways_of_learning import OnnxFileSpec, TransferSpec
 from assets.storage.home import Home
 from assets.training.estimators import estimator
 
@@ -18,7 +18,7 @@ def problems(home: Home, spec: ProductSpec, transfer: TransferSpec, products: Ma
     """Each as a sentence: what, what is allowed, what to do."""
     yield from _estimator(spec, transfer)
     if not isinstance(transfer.source, str):
-        if transfer.how == "weights" or (transfer.how == "refit" and hasattr(transfer.source, "onnx")):
+        if transfer.how == "weights" or (transfer.how == "refit" and isinstance(transfer.source, OnnxFileSpec)):
             lacks = "rows" if transfer.how == "weights" else "trees"
             yield f"{HOW} is {transfer.how}, and this file has no {lacks} to read. Give boost or features, or name a product."
             return

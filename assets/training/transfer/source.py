@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import DataError, SpecificationError
-from assets.methods.calibration import chances
+from assets.methods.calibration import chances, of_two
 from assets.spec import ProductSpec
 from assets.spec.ways_of_learning import LightgbmFileSpec, OnnxFileSpec
 from assets.storage.digests import file_digest
@@ -150,9 +150,8 @@ def _lightgbm(spec: ProductSpec, path: Path, digest: str) -> Source:
             f"{spec.name}: {path.name} takes {', '.join(strange)}, which are no numbers among this product's features. "
             f"Numbers: {numbers}. Declare the features that it was trained on, by the same names."
         )
-    kinds = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
     found = onnx_trees.of_lightgbm(dump)
-    if kinds.get(dump["objective"].split()[0]) != spec.kind or found is None or found[1] != outputs_of(spec):
+    if dump["objective"].split()[0] != spec.kind or found is None or found[1] != outputs_of(spec):
         raise SpecificationError(
             f"{spec.name}: {path.name} has the objective {dump['objective']}, and this product is {spec.kind}. Give a model "
             "with the plain objective of this kind, that splits by numbers alone."
@@ -179,7 +178,7 @@ def require_same_answers(spec: ProductSpec, source: Source, frame: Any) -> None:
     answers = np.asarray(alone.run([source.scores.output], feeds)[0], dtype=np.float64).reshape(len(some), -1)
     scores = source.scores.transform(some)
     if spec.kind != "regression":
-        scores = chances(np.column_stack([np.zeros(len(scores)), scores]) if spec.kind == "binary" else scores)
+        scores = chances(of_two(scores) if spec.kind == "binary" else scores)
     if not np.abs(scores - answers).max() <= 1e-5 * max(1.0, float(np.abs(answers).max())):
         raise DataError(
             f"{spec.name}: the source's graph answers otherwise within the served one. Export it for opset 18, ai.onnx.ml 5."

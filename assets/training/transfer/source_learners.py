@@ -6,6 +6,7 @@ out, so that few rows change little.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +38,10 @@ def refitted(
     figures : dict
         ``shrinkage``: how strongly leaves were held, None where they stayed.
     """
+    from sklearn.base import clone
     from sklearn.compose import ColumnTransformer
 
-    steps = [(name, step if isinstance(step, str) else _unfitted(step), used) for name, step, used in source.steps]
+    steps = [(name, step if isinstance(step, str) else clone(step), used) for name, step, used in source.steps]
     columns = ColumnTransformer([*steps, ("source", source.scores, list(source.scores.names))])
     columns.fit(frame, labels)
     known = {name: step for name, step, _ in source.steps if not isinstance(step, str)}
@@ -53,10 +55,7 @@ def refitted(
     shrinkage = leaf_steps.chosen_shrinkage(taught, folds_of(spec, rows))
     moved: list[Tree] = []
     if shrinkage is not None:
-        moved = [
-            Tree(tree.feature, tree.threshold, tree.left, tree.right, tree.missing_left, values)
-            for tree, values in zip(trees, leaf_steps.steps(taught, shrinkage), strict=True)
-        ]
+        moved = [replace(tree, values=values) for tree, values in zip(trees, leaf_steps.steps(taught, shrinkage), strict=True)]
     return _pipeline(spec, source, columns, moved), {"shrinkage": shrinkage}
 
 
@@ -130,12 +129,6 @@ def _pipeline(spec: ProductSpec, source: Source, columns: Any, trees: list[Tree]
 
     kind = OffsetRegressor if spec.kind == "regression" else OffsetClassifier
     return Pipeline([("columns", columns), ("estimator", kind(stored(trees), source.outputs))])
-
-
-def _unfitted(step: Any) -> Any:
-    from sklearn.base import clone
-
-    return clone(step)
 
 
 Part = tuple[Any, Any, Any]

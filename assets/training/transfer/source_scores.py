@@ -13,11 +13,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from assets.methods.calibration import SMALLEST
-from assets.training.onnx_nodes import ML, SINGLE_SOURCE, Builder, alike
+from assets.training.onnx_nodes import SINGLE_SOURCE, Builder, alike
 from bentos.runtime import DOUBLE, as_numbers, as_text, session_of
 
-OPSETS = {"": 18, ML: 5}
-IR_VERSION = 10
 PREFIX = "/source"
 """What the names of the source's tensors begin with in the graph that is served."""
 
@@ -57,10 +55,6 @@ class SourceScores(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for item in self._session.get_inputs()
         }
         return np.asarray(self._session.run(None, feeds)[0], dtype=np.float64)
-
-    def get_feature_names_out(self, input_features: Any = None) -> Any:  # noqa: ARG002 - scikit-learn's signature
-        """A name for each score."""
-        return np.array([f"source_{number}" for number in range(getattr(self, "outputs_", 1))], dtype=object)
 
     def __getstate__(self) -> Any:
         """Everything but the session."""
@@ -143,7 +137,5 @@ class SourceScores(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for name in self.names
         ]
         output = helper.make_tensor_value_info(scores, TensorProto.DOUBLE, [None, None])
-        graph = helper.make_graph(builder.nodes, "source", inputs, [output], builder.constants)
-        imports = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-        content: bytes = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION).SerializeToString()
+        content: bytes = builder.model("source", inputs, output, {}).SerializeToString()
         return content
