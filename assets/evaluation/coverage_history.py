@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import LabelledRows, Snapshot
+from assets.features.snapshots import LabelledRows, Snapshot, last_known
 from assets.methods import conformal
 from assets.methods.adaptive_conformal import Followed, follow
 from assets.methods.conformal import Slice
@@ -121,8 +121,7 @@ def history(spec: ProductSpec, model: Model, snapshot: Snapshot, as_of: datetime
         raise DataError(f"{spec.name}: the model needs {', '.join(lacking)}, which the snapshot lacks. Promote another.")
     frame = pq.read_table(snapshot.path, columns=list(wanted)).to_pandas()
     if as_of is None:
-        moments = [frame[time].max(), *([frame[known_at].max()] if known_at else [])]
-        as_of = max(moment for moment in moments if not pd.isna(moment)).to_pydatetime(warn=False)
+        as_of = last_known(frame, time, known_at)
     frame = frame[(frame[time] >= pd.Timestamp(made_until(model))) & (frame[time] <= as_of)]
     if frame.empty:
         raise DataError(

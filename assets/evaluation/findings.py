@@ -69,6 +69,11 @@ class Finding:
         return f"{self.requirement}: not met, {self.evidence}"
 
 
+def told_gain(gain: Mapping[str, float], rows: int) -> str:
+    """A gain with its interval, and the rows that it rests on."""
+    return f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {rows:,} rows"
+
+
 def more_rows(gain: Mapping[str, float], rows: int) -> str:
     """About how many rows would make a gain of this size sure: its error falls with the square root of the rows."""
     if gain["value"] <= 0:

@@ -63,12 +63,9 @@ def go_on(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) 
     case = Case.load(home, spec, snapshot, model_digest)
     part, labels = case.parts["test"], case.labels("test")
     outputs = {"served": case.model.predict(case.columns("test")), "learning_on": _outputs(case)}
-    metrics = dict.fromkeys((spec.metric, COST))
-    functions = {
-        f"{metric} {name}": case.metrics_of(labels, given, case.tested_rule(given))[metric]
-        for name, given in outputs.items()
-        for metric in metrics
-    }
+    metrics, rules = dict.fromkeys((spec.metric, COST)), {name: case.tested_rule(given) for name, given in outputs.items()}
+    measured = {name: case.metrics_of(labels, given, rules[name]) for name, given in outputs.items()}
+    functions = {f"{metric} {name}": of[metric] for name, of in measured.items() for metric in metrics}
     clusters, ones = part.clusters(spec), np.ones(len(labels))
     weights = cluster_weights(clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
     drawn = replicate(functions, clusters, weights)
@@ -83,7 +80,11 @@ def go_on(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) 
         gain = interval(sign * (values["learning_on"] - values["served"]), gains, spec.evaluation.confidence)
         record[metric] = {**values, **{f"gain_{end}": value for end, value in vars(gain).items()}}
     months = part.local_times(spec).dt.strftime("%Y-%m").to_numpy()
-    record["months"] = [_month(case, labels, outputs, months == month, str(month)) for month in sorted(set(months))]
+    record["months"] = []
+    for month in sorted(set(months)):
+        inside = months == month
+        some = {name: (given[inside], of_rows(rules[name], inside)) for name, given in outputs.items()}
+        record["months"].append({"month": str(month), **_metrics(case, labels[inside], some)})
     record["table"] = {
         "columns": ["month", "rows", f"{spec.metric} as served", f"{spec.metric} learning on"],
         "rows": [[item["month"], item["rows"], *(_shown(item[name]) for name in outputs)] for item in record["months"]],
@@ -91,12 +92,11 @@ def go_on(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) 
     return case.publish(home, EXAMINATION.name, record)
 
 
-def _month(case: Case, labels: Array, outputs: Mapping[str, Array], inside: Any, month: str) -> dict[str, Any]:
-    """The deciding metric of a month; None where the month does not define it."""
-    found: dict[str, Any] = {"month": month, "rows": int(inside.sum())}
-    for name, given in outputs.items():
-        rule = of_rows(case.tested_rule(given), inside)
-        value = case.metrics_of(labels[inside], given[inside], rule)[case.spec.metric](np.ones(found["rows"]))
+def _metrics(case: Case, labels: Array, answers: Mapping[str, tuple[Array, dict[str, Any]]]) -> dict[str, Any]:
+    """The deciding metric of some rows, by outputs and rule of each; None where they do not define it."""
+    found: dict[str, Any] = {"rows": len(labels)}
+    for name, (given, rule) in answers.items():
+        value = case.metrics_of(labels, given, rule)[case.spec.metric](np.ones(len(labels)))
         found[name] = float(value) if np.isfinite(value) else None
     return found
 

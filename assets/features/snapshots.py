@@ -24,6 +24,8 @@ from assets.storage.home import Home
 from assets.storage.publishing import published
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
 PARTS = ("train", "validate", "test")
@@ -165,6 +167,15 @@ def _dealt(keys: pd.Series, seed: int) -> np.ndarray[Any, Any]:
     groups = np.empty(len(names), dtype=np.int64)
     groups[np.argsort(uniform(names, seed), kind="stable")] = np.arange(len(names)) % CLUSTERS
     return np.asarray(groups[numbers])
+
+
+def last_known(frame: pd.DataFrame, time: str, known_at: str | None) -> datetime:
+    """The last moment of any row or of any label's arrival (UTC, without a zone)."""
+    import pandas as pd
+
+    moments = [frame[time].max(), *([frame[known_at].max()] if known_at else [])]
+    found: datetime = max(moment for moment in moments if not pd.isna(moment)).to_pydatetime(warn=False)
+    return found
 
 
 def windows_of(spec: ProductSpec, frame: pd.DataFrame) -> Windows | None:

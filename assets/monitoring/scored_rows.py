@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot
+from assets.features.snapshots import Snapshot, last_known
 from assets.methods.ranking import Array
 from assets.monitoring import histograms
 from assets.monitoring.histograms import Counts
@@ -117,8 +117,7 @@ class Monitored:
         frame = pq.read_table(snapshot.path, columns=list(wanted)).to_pandas()
         times = frame[time]
         if as_of is None:
-            moments = [times.max(), *([frame[known].max()] if known else [])]
-            as_of = max(moment for moment in moments if not pd.isna(moment)).to_pydatetime(warn=False)
+            as_of = last_known(frame, time, known)
         start, cut, end = (pd.Timestamp(text) for text in _bounds(model, spec.name))
         frame = frame[(times >= start) & (times <= as_of)]
         local = frame[time].dt.tz_localize("UTC").dt.tz_convert(spec.features.time_zone).dt.tz_localize(None).dt.normalize()

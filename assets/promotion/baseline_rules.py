@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assets.evaluation.findings import Basis, Finding, figure_of, limited, more_rows
+from assets.evaluation.findings import Basis, Finding, figure_of, limited, more_rows, told_gain
 from assets.methods.simple_models import SIMPLE_MODELS
 from assets.promotion.gate_rule import Records
 from assets.spec import ProductSpec
@@ -28,7 +28,7 @@ def baselines(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         if gain is None or gain["low"] is None:
             yield Finding("baselines", requirement, "the evaluation does not compare them", passed=False)
             continue
-        told = f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {record['rows']:,} rows"
+        told = told_gain(gain, record["rows"])
         # means of a feature or two may be all there is to learn: only the user knows whether a model must tell more
         only_warns = name == "table" and spec.baseline.level == "warning" and gain["high"] >= -_tolerated(spec, record)
         basis: Basis = "watched" if only_warns else "required"
@@ -72,7 +72,7 @@ def simple_models(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         if gain is None or gain["low"] is None:
             yield Finding("simple_models", requirement, "it is not compared", passed=False, basis="watched")
             continue
-        told = f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {record['rows']:,} rows"
+        told = told_gain(gain, record["rows"])
         remedy = (
             f"The {name} model ({SIMPLE_MODELS[name][spec.kind != 'regression'][0]}) may do: declare it in 'model' and compare."
         )

@@ -69,12 +69,13 @@ def judge(
     findings = [_same_rows(case, records), _may_stand(challenger_digest, standing, by_hand=by_hand)]
     champion = _runnable(home, spec, standing.champion_digest)
     known = records | (_known_of_champion(home, spec, standing) if champion else {})
-    findings += [finding for rule in rules_of(spec).values() if rule.findings for finding in rule.findings(spec, known)]
+    rules = rules_of(spec)
+    findings += [finding for rule in rules.values() if rule.findings for finding in rule.findings(spec, known)]
     rival = _rival(case, standing.champion_digest, champion)
     level = _level(home, case, standing) if isinstance(rival, champion_challenger.Rival) and champion is not None else None
     findings += _compared(case, records, standing.champion_digest, rival, level)
-    findings += prequential(case, rival, evidence.get(RULE), TOLERATED_COST) if RULE in rules_of(spec) else []
-    findings += _unasked(findings, list(rules_of(spec)))
+    findings += prequential(case, rival, evidence.get(RULE), TOLERATED_COST) if RULE in rules else []
+    findings += _unasked(findings, list(rules))
     findings = [_accepted(finding, challenger_digest, standing) for finding in findings]
     digests = {stage: item.digest for stage, item in sorted(evidence.items())}
     return Verdict(spec.name, challenger_digest, standing.champion_digest, snapshot.digest, digests, tuple(findings), level)

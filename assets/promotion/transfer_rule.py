@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from assets.evaluation.findings import Finding, more_rows
+from assets.evaluation.findings import Finding, more_rows, told_gain
 from assets.promotion.gate_rule import Records
 from assets.spec import ProductSpec
 
@@ -15,19 +14,19 @@ def transfer(spec: ProductSpec, records: Records) -> Iterator[Finding]:
     if (record := records.get("transfer")) is None:
         yield Finding("transfer", "it gains by its source", "nobody compared it with scratch and with the source", passed=False)
         return
-    source, gains = record["source"], record["gain"]
-    yield _not_worse(
-        record, spec.metric, "the same estimator's from scratch", gains["scratch"], f"Remove 'model.learning': {source} harms."
-    )
-    surely = gains["scratch"]
+    source, rows = record["source"], record["rows"]
+    scratch, untouched = record["gain"]["scratch"], record["gain"]["untouched"]
     yield Finding(
-        "transfer", f"{spec.metric} is surely better than the same estimator's from scratch", _told(surely, record["rows"]),
-        surely["low"] > 0, basis="watched", remedy=more_rows(surely, record["rows"]),
+        "transfer", f"{spec.metric} is not surely worse than the same estimator's from scratch", told_gain(scratch, rows),
+        scratch["high"] >= 0, key="transfer:negative", remedy=f"Remove 'model.learning': {source} harms.",
     )  # fmt: skip
     yield Finding(
-        "transfer", f"{spec.metric} is not surely worse than that of {source} as it is",
-        _told(gains["untouched"], record["rows"]), gains["untouched"]["high"] >= 0, basis="watched",
-        remedy=f"Serve {source} for these rows, or learn with 'how: refit'.",
+        "transfer", f"{spec.metric} is surely better than the same estimator's from scratch", told_gain(scratch, rows),
+        scratch["low"] > 0, basis="watched", remedy=more_rows(scratch, rows),
+    )  # fmt: skip
+    yield Finding(
+        "transfer", f"{spec.metric} is not surely worse than that of {source} as it is", told_gain(untouched, rows),
+        untouched["high"] >= 0, basis="watched", remedy=f"Serve {source} for these rows, or learn with 'how: refit'.",
     )  # fmt: skip
     shared, later = record["shared_entities"], record["later_source_rows"]
     told = [f"{shared:,} are such rows" if shared else "", f"{later:,} rows are later than the first of these" if later else ""]
@@ -36,14 +35,3 @@ def transfer(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         "; ".join(filter(None, told)) or "none is", not (shared or later),
         remedy=f"Let {source} be learnt from other and earlier rows: split both by the same months.",
     )  # fmt: skip
-
-
-def _not_worse(record: Mapping[str, Any], metric: str, whose: str, gain: Mapping[str, float], remedy: str) -> Finding:
-    requirement = f"{metric} is not surely worse than {whose}"
-    return Finding(
-        "transfer", requirement, _told(gain, record["rows"]), gain["high"] >= 0, key="transfer:negative", remedy=remedy
-    )
-
-
-def _told(gain: Mapping[str, float], rows: int) -> str:
-    return f"gain {gain['value']:.4g} [{gain['low']:.4g}, {gain['high']:.4g}] on {rows:,} rows"
