@@ -80,17 +80,23 @@ def ended(command: Sequence[str], folder: Path, variables: Mapping[str, str], *,
     return Ended(process.returncode, seconds, processor, max(together), max(largest), out)
 
 
+def sample(pid: int, seen: dict[int, float]) -> list[psutil.Process]:
+    """Note the processor seconds of a process and of all below it so far, by their numbers; those that are there now."""
+    family = [root := psutil.Process(pid), *root.children(recursive=True)]
+    for process in family:
+        times = process.cpu_times()
+        seen[process.pid] = times.user + times.system
+    return family
+
+
 def _look(pid: int, together: list[float], largest: list[float], sampled: dict[int, float], is_done: threading.Event) -> None:
     while not is_done.wait(PAUSE):
         own, resident = [], []
         try:
-            root = psutil.Process(pid)
-            for process in (root, *root.children(recursive=True)):
+            for process in sample(pid, sampled):
                 memory = process.memory_full_info()
                 own.append(memory.uss)
                 resident.append(memory.rss)
-                times = process.cpu_times()
-                sampled[process.pid] = times.user + times.system
         except psutil.Error:
             continue
         together.append(sum(own) / 1e6)

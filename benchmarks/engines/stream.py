@@ -30,6 +30,7 @@ from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage.home import REPOSITORY, Home
 from assets.streaming.stream_job import StreamJob, of_product
+from benchmarks.engines.processes import sample
 from benchmarks.faults.small_product import DECLARED, write_customers
 from benchmarks.measured_page import section
 from orchestration import resources
@@ -154,12 +155,8 @@ def ended(program: subprocess.Popen[str]) -> float:
     """Wait for a program; the processor seconds of it and of all that it started."""
     seen: dict[int, float] = {}
     while program.poll() is None:
-        try:
-            for process in [own := psutil.Process(program.pid), *own.children(recursive=True)]:
-                times = process.cpu_times()
-                seen[process.pid] = times.user + times.system
-        except psutil.Error:
-            pass
+        with suppress(psutil.Error):
+            sample(program.pid, seen)
         time.sleep(0.1)
     if program.returncode:
         raise RuntimeError(f"the stream ended by {program.returncode}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from assets.errors import LooplineError
 from assets.features.snapshots import PARTS, parts_of
 from assets.promotion import ledger, registered_versions
+from assets.promotion.ledger_state import Standing
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
@@ -61,59 +62,63 @@ def models(home: Home, spec: ProductSpec, found: Learnt) -> list[dict[str, Any]]
         ``learnt_from_rows`` (the parts of the split; of another product's model that was learnt from one of these: ``source``),
         and ``carries_row``: whether one of the rows is among those that it explains answers against.
     """
-    told, numbers = [], _numbers(home, spec.name)
+    product, told = _Product.of(home, spec.name), []
     for path in sorted((home.models / spec.name).glob("*/model.json")):
-        signature, digest = read_json(path), path.parent.name
+        signature = read_json(path)
         used = found.parts.get(signature["snapshot_digest"], set()) & {"train", "validate"}
-        if not used:
-            continue
-        carries = any(_is_like(row, own) for row in signature["background"] for own in found.features)
-        told.append(
-            {
-                "product": spec.name,
-                "model_digest": digest,
-                "version": numbers.get(digest),
-                "role": _role(home, spec.name, digest),
-                "learnt_from_rows": sorted(used),
-                "carries_row": carries,
-            }
-        )
+        if used:
+            carries = any(_is_like(row, own) for row in signature["background"] for own in found.features)
+            told.append(product.told(path.parent.name, sorted(used), carries_row=carries))
     return told + _followers(home, told)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """The models of a product: their versions, and what each is for now."""
+
+    name: str
+    standing: Standing
+    challenger: str | None
+    numbers: dict[str, int]
+
+    @classmethod
+    def of(cls, home: Home, name: str) -> _Product:
+        challenger = registered_versions.holder(home, name, registered_versions.CHALLENGER)
+        numbers = {item.model_digest: item.version for item in registered_versions.versions(home, name).values()}
+        return cls(name, ledger.standing(home, name), None if challenger is None else challenger.model_digest, numbers)
+
+    def told(self, digest: str, learnt_from: list[str], *, carries_row: bool) -> dict[str, Any]:
+        """What a model has to do with the rows."""
+        return {
+            "product": self.name,
+            "model_digest": digest,
+            "version": self.numbers.get(digest),
+            "role": self._role(digest),
+            "learnt_from_rows": learnt_from,
+            "carries_row": carries_row,
+        }
+
+    def _role(self, digest: str) -> str:
+        if digest == self.standing.champion_digest:
+            return "champion"
+        if digest in {entry.model_digest for entry in self.standing.served}:
+            return "served before"
+        return "challenger" if digest == self.challenger else "neither"
 
 
 def _followers(home: Home, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The models of other products that were learnt from these, however far."""
+    products: dict[str, _Product] = {}
     found: dict[tuple[str, str], dict[str, Any]] = {}
     waiting = [(item["product"], item["model_digest"]) for item in told]
     while waiting:
         for version in learnt_models.children(home, *waiting.pop()):
-            key = (version.product, version.model_digest)
-            if key not in found:
-                waiting.append(key)
-                found[key] = {
-                    "product": version.product,
-                    "model_digest": version.model_digest,
-                    "version": version.version,
-                    "role": _role(home, *key),
-                    "learnt_from_rows": ["source"],
-                    "carries_row": False,
-                }
+            name, digest = version.product, version.model_digest
+            if (name, digest) not in found:
+                waiting.append((name, digest))
+                product = products.get(name) or products.setdefault(name, _Product.of(home, name))
+                found[name, digest] = product.told(digest, ["source"], carries_row=False)
     return list(found.values())
-
-
-def _numbers(home: Home, product: str) -> dict[str, int]:
-    return {item.model_digest: item.version for item in registered_versions.versions(home, product).values()}
-
-
-def _role(home: Home, product: str, digest: str) -> str:
-    """What a model is for now."""
-    standing = ledger.standing(home, product)
-    challenger = registered_versions.holder(home, product, registered_versions.CHALLENGER)
-    if digest == standing.champion_digest:
-        return "champion"
-    if digest in {entry.model_digest for entry in standing.served}:
-        return "served before"
-    return "challenger" if challenger is not None and challenger.model_digest == digest else "neither"
 
 
 def _parts(spec: ProductSpec, frame: pd.DataFrame, mask: Any) -> set[str]:
