@@ -91,7 +91,12 @@ def scored(
     table = batch_predictions.Scorer(replay.shared, spec, snapshot, by, start.replace(tzinfo=UTC)).between(start, end)
     if table is None:
         return None
-    model = Model.load(replay.shared.models / spec.name / by.model_digest, by.model_digest)
+    return of_answers(replay, Model.load(replay.shared.models / spec.name / by.model_digest, by.model_digest), table, came)
+
+
+def of_answers(replay: Replay, model: Model, table: pd.DataFrame, came: pd.DataFrame) -> ScoredRows:
+    """What a table of a model's answers comes to, given what came."""
+    spec = replay.spec
     outputs, keys, moments = (
         batch_predictions.outputs_in(table, model),
         table[spec.features.entity],

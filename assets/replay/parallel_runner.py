@@ -6,16 +6,17 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from assets.errors import HomeError
 from assets.processes import settings
-from assets.replay import shared_results
+from assets.replay import hindsight, shared_results
 from assets.replay.history import landed, prepare
 from assets.replay.online_runner import player
 from assets.replay.policies import Policy
@@ -78,12 +79,17 @@ def _refuse(replay: Replay, process: str) -> None:
     )
 
 
+def in_hindsight(replay: Replay, models: Mapping[int, str], workers: int | None = None) -> None:
+    """Let each model that was trained answer the rows of the steps after it, as far as it has not; see `hindsight`."""
+    with _processes(replay, workers) as pool:
+        given = {step: [digest for taken, digest in models.items() if taken < step] for step in replay.steps}
+        for future in [pool.submit(hindsight.score_step, replay, step, digests) for step, digests in given.items()]:
+            future.result()
+
+
 def _play(replay: Replay, on_progress: Callable[[Progress], None], workers: int | None) -> None:
     pace = _Pace(replay)
-    settings.leave_cores_to_workers()
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_settle_worker)
-    try:
+    with _processes(replay, workers) as pool:
         waiting: set[Future[Any]] = {pool.submit(_prepared, replay, step) for step in range(len(replay.bounds))}
         # who listens to alarms takes longest, then who trains always
         ordered = sorted(replay.policies, key=lambda policy: (not policy.listens, not _trains_always(policy)))
@@ -93,6 +99,16 @@ def _play(replay: Replay, on_progress: Callable[[Progress], None], workers: int 
             for future in done:
                 future.result()
             on_progress(pace.progress())
+
+
+@contextmanager
+def _processes(replay: Replay, workers: int | None) -> Iterator[ProcessPoolExecutor]:
+    """A process for each core, or so many."""
+    settings.leave_cores_to_workers()
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_settle_worker)
+    try:
+        yield pool
     except BrokenProcessPool as error:
         raise HomeError(
             f"a process that played {replay.folder} was killed, for its memory perhaps. What was played is kept: run the same "

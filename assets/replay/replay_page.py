@@ -10,7 +10,7 @@ import numpy as np
 
 from assets.rendering import html_page
 from assets.rendering.plotting import INK, MUTED, figure, legend, svg
-from assets.replay import experiment_plot
+from assets.replay import experiment_plot, hindsight_page
 
 PAGE, RECORD = "replay.html", "replay.json"
 COLORS = ("#8a97a6", "#0b6e99", "#c2571a", "#2e7d4f", "#8a4fa3", "#b8963e", "#5a6b7b", "#a33b52")
@@ -30,6 +30,8 @@ def write(folder: Path, record: Mapping[str, Any]) -> Path:
     from markupsafe import Markup
 
     drawn = {"Money": _money(record, folder), "Metric": _metric(record, folder), "Events": _events(record, folder)}
+    if "hindsight" in record:
+        drawn["Hindsight"] = hindsight_page.fewer_trainings(record, folder)
     plots = {title: Markup(plot) for title, plot in drawn.items()}  # noqa: S704 - drawn by us, of numbers
     experiments = {
         item["name"]: Markup(experiment_plot.intervals(item, record["unit"], folder))  # noqa: S704 - as above
@@ -38,7 +40,9 @@ def write(folder: Path, record: Mapping[str, Any]) -> Path:
         if item["looks"]
     }
     template = Path(__file__).with_name("replay.html.j2")
-    return html_page.write(folder / PAGE, template, record=record, plots=plots, experiments=experiments)
+    hindsight = hindsight_page.sentences(record["hindsight"], record["unit"]) if "hindsight" in record else []
+    told = {"record": record, "plots": plots, "experiments": experiments, "hindsight": hindsight}
+    return html_page.write(folder / PAGE, template, **told)
 
 
 def _money(record: Mapping[str, Any], folder: Path) -> str:

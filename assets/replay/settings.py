@@ -80,6 +80,10 @@ class Replay:
         """The folder of a policy's states, one for each step."""
         return self.folder / "policies" / policy.folder
 
+    def hindsight_of(self, step: int, digest: str) -> Path:
+        """The record of what a model's answers to the rows of a step would have cost."""
+        return self.folder / "hindsight" / f"{step:03d}-{digest[:16]}.json"
+
 
 def settings(
     home: Home,

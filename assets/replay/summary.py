@@ -11,6 +11,7 @@ import numpy as np
 from assets.errors import DataError
 from assets.methods.kinds import KINDS, sign_of
 from assets.methods.policies import PolicyCost, costs_of
+from assets.methods.ranking import Array
 from assets.monitoring.alarms import allowed_loss
 from assets.replay.experiment_arms import TREATMENT
 from assets.replay.experiment_summary import summarised_experiments
@@ -41,11 +42,10 @@ def summarised(
     DataError
         If no row that was played has a label.
     """
-    days = sorted({day for journal in journals.values() for step in journal[1:] for day in step["answers"]["days"]})
+    days, daily = daily_costs(journals)
     if not days:
         raise DataError(f"{spec.name}: no row that was played has a label, so no policy has a cost. Play others.")
-    daily = np.array([[_daily(journal).get(day, 0.0) for day in days] for journal in journals.values()])
-    trainings = [sum(step.get("trained") is not None for step in journal[1:]) for journal in journals.values()]
+    trainings = [trainings_of(journal) for journal in journals.values()]
     fixed = np.array(trainings) * spec.replay.training_cost
     found = costs_of(
         daily, fixed, block=BLOCK, replicates=REPLICATES, confidence=spec.promotion.confidence, seed=spec.model.seed
@@ -69,6 +69,18 @@ def summarised(
         "recommendation": _recommendation(list(journals), found, trainings, spec.cost.unit),
         **about,
     }
+
+
+def daily_costs(journals: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[str], Array]:
+    """The days that have a cost, and what each cost under each policy, of shape (n_policies, n_days)."""
+    days = sorted({day for journal in journals.values() for step in journal[1:] for day in step["answers"]["days"]})
+    costs = [_daily(journal) for journal in journals.values()]
+    return days, np.array([[of_days.get(day, 0.0) for day in days] for of_days in costs])
+
+
+def trainings_of(journal: Sequence[Mapping[str, Any]]) -> int:
+    """How often was trained; the first training, which all share, aside."""
+    return sum(step.get("trained") is not None for step in journal[1:])
 
 
 def _daily(journal: Sequence[Mapping[str, Any]]) -> dict[str, float]:

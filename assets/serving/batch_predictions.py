@@ -203,14 +203,10 @@ class Scorer:
         """A piece's keys and moments, the answers, and by whom and when they were given."""
         import pyarrow as pa
 
-        columns = {name: rows[name].to_numpy() for name in model.signature["features"]}
-        outputs = model.predict(columns)
-        count, entity = len(rows), self.spec.features.entity
+        count = len(rows)
         table = pa.table(
             {
-                entity: rows[entity].cast(pa.string()),
-                **{name: rows[name].cast(pa.timestamp("us")) for name in self.spec.moments},
-                **answer_columns(model, outputs, columns),
+                **keyed_answers(self.spec, model, rows),
                 "model_version": pa.array([self.champion.version] * count, pa.int32()),
                 "model_digest": pa.array([self.champion.model_digest] * count).dictionary_encode(),
                 "snapshot_digest": pa.array([self.snapshot.digest] * count).dictionary_encode(),
@@ -218,6 +214,18 @@ class Scorer:
             }
         )
         return table.replace_schema_metadata(self.stamps)
+
+
+def keyed_answers(spec: ProductSpec, model: Model, rows: pa.Table) -> dict[str, Any]:
+    """The keys and moments of rows, as text and as they are, and what a model says of them, by column."""
+    import pyarrow as pa
+
+    columns = {name: rows[name].to_numpy() for name in model.signature["features"]}
+    return {
+        spec.features.entity: rows[spec.features.entity].cast(pa.string()),
+        **{name: rows[name].cast(pa.timestamp("us")) for name in spec.moments},
+        **answer_columns(model, model.predict(columns), columns),
+    }
 
 
 def outputs_in(predictions: pd.DataFrame, model: Model) -> Array:

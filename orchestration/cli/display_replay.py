@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from assets.replay import parallel_runner
+from assets.replay import hindsight_page, parallel_runner
 from orchestration.cli.console import terminal
 
 
@@ -57,8 +57,25 @@ def show_policies(record: dict[str, Any]) -> None:
     console.print(table)
     for item in [item for policy in record["policies"] for item in policy["experiments"]]:
         console.print(f"\n{item['name']}: {_decided(item, record['unit'])}")
+    if "hindsight" in record:
+        _show_hindsight(console, record)
     taken = record["recommendation"]
     console.print(f"\nTake {taken['policy']}. {taken['because']}. {taken['sure']}.")
+
+
+def _show_hindsight(console: Console, record: dict[str, Any]) -> None:
+    """The best course in hindsight, what each policy costs beyond it, and what keeps within a budget."""
+    found, unit = record["hindsight"], record["unit"]
+    for sentence in hindsight_page.sentences(found, unit):
+        console.print(f"\n{sentence}")
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("policy", overflow="fold", min_width=14)
+    table.add_column(f"beyond the oracle, {unit}", justify="right", no_wrap=True)
+    for name, item in found["policies"].items():
+        told = f"{item['regret']:,.0f} [{item['low']:,.0f}, {item['high']:,.0f}]"
+        table.add_row(Text(name), Text(told if item["is_bound"] else f"{told} (not bound by it)"))
+    console.print()
+    console.print(table)
 
 
 def _decided(experiment: dict[str, Any], unit: str) -> str:

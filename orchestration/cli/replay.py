@@ -28,6 +28,13 @@ FIVE = "never,monthly,on_drift,on_performance,always"
 @click.option(
     "--what-if", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A YAML file of what goes otherwise."
 )
+@click.option("--oracle", is_flag=True, help="Find the best course in hindsight, and what each policy costs beyond it.")
+@click.option(
+    "--training-budget", type=click.FloatRange(min=0), metavar="UNITS", help="What trainings may cost in a year; see --oracle."
+)
+@click.option(
+    "--loss-budget", type=click.FloatRange(min=0), metavar="UNITS", help="What a policy may cost beyond the oracle in a year."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead, and open nothing.")
 @click.option("--path", "only_path", is_flag=True, help="Print the page's path and open nothing.")
 def replay(product: str, *, as_json: bool, only_path: bool, **asked: Any) -> None:

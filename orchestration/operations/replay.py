@@ -9,7 +9,7 @@ from typing import Any
 
 from assets.errors import SpecificationError
 from assets.features import snapshots
-from assets.replay import parallel_runner, replay_page, summary
+from assets.replay import hindsight, parallel_runner, replay_page, summary
 from assets.replay.policy_runner import journal
 from assets.replay.settings import Step, settings
 from assets.spec import read_declaration
@@ -30,6 +30,9 @@ def played(
     policies: str,
     sweeps: tuple[str, ...] = (),
     what_if: Path | None = None,
+    oracle: bool = False,
+    training_budget: float | None = None,
+    loss_budget: float | None = None,
     on_progress: Callable[[parallel_runner.Progress], None] = lambda _: None,
 ) -> tuple[dict[str, Any], Path]:
     """Play what was not played yet, and write record, page and pictures.
@@ -47,7 +50,11 @@ def played(
     policies : str
         Names, between commas.
     sweeps, what_if, on_progress
-        See `settings` and `conductor.play`.
+        See `settings` and `parallel_runner.play`.
+    oracle : bool
+        Whether to find the best course in hindsight; a budget needs it, too.
+    training_budget, loss_budget : float, optional
+        See `summarised_hindsight`.
 
     Returns
     -------
@@ -78,7 +85,13 @@ def played(
     told = {policy.name: policy.told for policy in replay.policies}
     about = declared.model_dump(mode="json") if declared else None
     record = summary.summarised(replay.spec, told, journals, months=[first, last], step=step, what_if=about)
-    folder = replay.folder / "pages" / value_digest(sorted(journals))[:8]
+    asked: list[Any] = sorted(journals)
+    if oracle or training_budget is not None or loss_budget is not None:
+        parallel_runner.in_hindsight(replay, hindsight.trained_models(replay, journals))
+        budgets = {"training_budget": training_budget, "loss_budget": loss_budget}
+        record["hindsight"] = hindsight.summarised_hindsight(replay, journals, **budgets)
+        asked.append(budgets)
+    folder = replay.folder / "pages" / value_digest(asked)[:8]
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / replay_page.RECORD, record)
     return record, replay_page.write(folder, record)

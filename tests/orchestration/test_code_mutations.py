@@ -44,6 +44,7 @@ NO_CONTENT = {
     "assets.methods.leaf_steps": "none of these products declares a way of learning",
     "assets.methods.linear_parts": "guesses for a new declaration",
     "assets.methods.policies": "compares policies of retraining in a replay",
+    "assets.methods.hindsight": "finds the best course in a replay",
     "assets.methods.privacy_accountant": "none of these products declares a way of learning",
     "assets.methods.robust_means": "none of these products declares a way of learning",
     "assets.methods.sample_size": "designs experiments; nothing is made of it",
