@@ -28,7 +28,7 @@ def prepare(replay: Replay) -> None:
     order = ", ".join(identifier(name) for name in (str(replay.spec.features.event_time), replay.spec.features.entity))
     with duckdb.connect() as connection:
         connection.execute(f"create temp table {publish.CANDIDATE} as {query} order by {order}")
-        write_json(replay.folder / KEEPS, not data_contract.check(publish.table(connection), _as_published(replay)))
+        write_json(replay.folder / KEEPS, not data_contract.check(publish.table(connection), as_published(replay.spec)))
         with publishing(replay.history) as temporary:
             connection.execute(f"copy {publish.CANDIDATE} to {literal(str(temporary))} (format parquet, compression zstd)")
 
@@ -47,7 +47,7 @@ def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
 def _cut(replay: Replay, step: int) -> dict[str, Any]:
     import duckdb
 
-    spec = _as_published(replay)
+    spec = as_published(replay.spec)
     hidden = ""
     if (known := spec.target.known_at) is not None:
         later = f"{identifier(known)} > timestamp '{replay.clock(step)}'"
@@ -64,6 +64,6 @@ def _cut(replay: Replay, step: int) -> dict[str, Any]:
     return {"breaks": [str(item) for item in breaks], "digest": digest}
 
 
-def _as_published(replay: Replay) -> ProductSpec:
+def as_published(spec: ProductSpec) -> ProductSpec:
     """The product as it reads its own snapshot: what that holds is a label already."""
-    return replay.spec.model_copy(update={"target": replay.spec.target.model_copy(update={"positive": None})})
+    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None})})

@@ -65,6 +65,40 @@ class InjectionSpec(Declaration):
         return self
 
 
+class RawInjectionSpec(Declaration):
+    """One thing that goes otherwise in a raw file, before it is landed."""
+
+    kind: Literal["rows_lost", "rows_doubled", "unit_changes", "rows_late"] = Field(examples=["rows_lost"])
+    """Give what happens to the rows: they never come, come a second time, come in another unit, or are delivered late."""
+    table: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", examples=["flights.weather"])
+    """Name the table, as source.table; a product's own file is product.data."""
+    start: date | None = Field(default=None, examples=["2013-07-04"])
+    """Give the first day, by the table's 'partition.day'; left out, from its first row on."""
+    end: date | None = Field(default=None, examples=["2013-07-05"])
+    """Give the first day on which all is as it was; left out, it stays so."""
+    where: str | None = Field(default=None, examples=["origin = 'JFK'"])
+    """Give an SQL condition over the table's typed columns; left out, it happens to all rows between the days."""
+    columns: tuple[Name, ...] = Field(default=(), strict=False, examples=[["temp", "dewp"]])
+    """Name the columns whose unit changes, as they are called from the landing on."""
+    factor: float | None = Field(default=None, examples=[0.5556])
+    """Give what they are multiplied by."""
+    offset: float = Field(default=0.0, examples=[-17.78])
+    """Give what is added afterwards."""
+    delivered: date | None = Field(default=None, examples=["2013-07-12"])
+    """Give the day at whose beginning late rows come; until then features are as if they did not exist."""
+
+    @model_validator(mode="after")
+    def _says_what_it_needs(self) -> RawInjectionSpec:
+        needs = {"unit_changes": ("columns", "factor"), "rows_late": ("delivered",)}.get(self.kind, ())
+        if lacking := [name for name in needs if not getattr(self, name)]:
+            raise ValueError(f"is {self.kind} and needs {' and '.join(lacking)}. Give it")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"ends on {self.end}, not after its start {self.start}. Correct them")
+        if self.delivered is not None and self.end is not None and self.delivered < self.end:
+            raise ValueError(f"is delivered on {self.delivered}, before its end {self.end}. Correct them")
+        return self
+
+
 class WhatIfSpec(Declaration):
     """What went otherwise than it did, for a replay."""
 
@@ -72,7 +106,19 @@ class WhatIfSpec(Declaration):
     """Give a name for the page and the folder."""
     description: str = Field(examples=["The wind sensor fails for two weeks in July."])
     """Say what happens, for people."""
-    injections: tuple[InjectionSpec, ...] = Field(
-        strict=False, min_length=1, examples=[[{"kind": "labels_late", "start": "2013-07-01", "days": 30}]]
+    raw: tuple[RawInjectionSpec, ...] = Field(
+        default=(), strict=False, examples=[[{"kind": "rows_lost", "table": "flights.weather", "start": "2013-07-04"}]]
     )
-    """List what happens, in order."""
+    """List what happens to raw files, in order; they are landed, checked and turned into features anew."""
+    injections: tuple[InjectionSpec, ...] = Field(
+        default=(), strict=False, examples=[[{"kind": "labels_late", "start": "2013-07-01", "days": 30}]]
+    )
+    """List what happens to features and labels, in order, after all that happens to raw files."""
+
+    @model_validator(mode="after")
+    def _happens(self) -> WhatIfSpec:
+        if not self.raw and not self.injections:
+            raise ValueError("changes nothing. Give 'injections', or 'raw'")
+        if sum(item.kind == "rows_late" for item in self.raw) > 1:
+            raise ValueError("has more than one delivery that is late. Keep one of them")
+        return self

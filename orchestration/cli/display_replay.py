@@ -45,6 +45,8 @@ def show_policies(record: dict[str, Any]) -> None:
     """The table of policies, and which to take."""
     console = terminal(markup=False)  # what is swept stands between brackets
     console.print(f"Cost in {record['unit']}, over {record['days']} days; regret: dearer than the best in hindsight.\n")
+    for told in (record["what_if"] or {}).get("landings", ()):
+        console.print(told)
     table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     table.add_column("policy", overflow="fold", min_width=14)
     for name in ("cost", "regret", "best in", "trained", "promoted"):

@@ -17,7 +17,8 @@ from assets.spec.replay import WhatIfSpec
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
-from orchestration.declarations import products
+from orchestration.declarations import products, sources_of
+from orchestration.operations import raw_what_if
 
 
 def played(
@@ -70,10 +71,13 @@ def played(
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
             raise SpecificationError(f"'{month}' is no month. Write it as 2013-04.")
     declared = None if what_if is None else read_declaration(what_if, WhatIfSpec, whole=True)
+    (spec, declared_in), snapshot, landings = products(product)[0], snapshots.current(home, product), list[str]()
+    if declared is not None and declared.raw:
+        snapshot, landings = raw_what_if.altered_history(home, spec, sources_of(spec, declared_in), snapshot, declared)
     replay = settings(
         home,
-        products(product)[0][0],
-        snapshots.current(home, product),
+        spec,
+        snapshot,
         months=(first, last),
         step=step,
         policies=[name.strip() for name in policies.split(",")],
@@ -83,7 +87,7 @@ def played(
     parallel_runner.play(replay, on_progress)
     journals = {policy.name: journal(replay, policy) for policy in replay.policies}
     told = {policy.name: policy.told for policy in replay.policies}
-    about = declared.model_dump(mode="json") if declared else None
+    about = {**declared.model_dump(mode="json"), "landings": landings} if declared else None
     record = summary.summarised(replay.spec, told, journals, months=[first, last], step=step, what_if=about)
     asked: list[Any] = sorted(journals)
     if oracle or training_budget is not None or loss_budget is not None:
