@@ -123,7 +123,7 @@ def taken(home: Home, spec: ProductSpec, sources: list[tuple[SourceSpec, Path]],
             checkout = stack.enter_context(draft_folder(home)) / "data"
             _check_out(folder, revision, checkout)
             folder = checkout
-        record = _record(folder, spec.name)
+        record, parameters = _record(folder, spec.name), _parameters(folder, spec.name)
         known = {f"{source.name}/{table}": (source, spec_of, place) for source, table, spec_of, place in _tables(sources)}
         if missing := sorted(known.keys() - record["files"].keys()):
             raise SpecificationError(
@@ -137,7 +137,7 @@ def taken(home: Home, spec: ProductSpec, sources: list[tuple[SourceSpec, Path]],
                 raise SourceError(f"{folder / file} is not there. Bring it: `dvc pull` in {folder}.")
         places = {raw_files.place(*known[key]): folder / record["files"][key] for key in known}
         stack.enter_context(raw_files.taken_from(places))
-        stack.enter_context(overlaid({spec.name: _parameters(folder, spec.name)}))
+        stack.enter_context(overlaid({spec.name: parameters}))
         yield
 
 
