@@ -79,7 +79,7 @@ def write(
         raise SpecificationError(f"{source.name}.{name} is a table elsewhere; only files can be altered. Land it as a file.")
     path = raw_files.locate(source, table, declared_in)
     with raw_files.readable(path, table, home) as read, duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
+        connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         row_validation.load(connection, read, f"{source.name}.{name}")
         found = row_validation.columns(connection)
         connection.execute("create table altered as from raw; drop view raw; alter table altered rename to raw")

@@ -27,14 +27,18 @@ def sentences(found: Mapping[str, Any], unit: str) -> list[str]:
     cost = f"{found['total']:,.0f} {unit} [{found['low']:,.0f}, {found['high']:,.0f}]"
     told = [f"The oracle, which knows all outcomes, {taken}: {cost}, of {found['models']} models that were trained. {BOUND}"]
     if (budget := found.get("training_budget")) is not None:
-        pays = f"{budget['units_a_year']:,.0f} {unit} a year pay for {budget['trainings']} trainings"
+        pays = f"{budget['units_a_year']:,.0f} {unit} a year pay for {_counted(budget['trainings'])}"
         told.append(f"{pays}: {_to_take(budget)}. With so many the oracle costs {budget['total']:,.0f}.")
     if (budget := found.get("loss_budget")) is not None:
         allows = f"{budget['units_a_year']:,.0f} {unit} a year beyond the oracle are {budget['allowed']:,.0f} over these days"
         sure = f" Surely within: {', '.join(budget['surely_within']) or 'none'}." if budget["within"] else ""
-        needs = f"The oracle needs {budget['fewest_trainings']} trainings for that."
+        needs = f"The oracle needs {_counted(budget['fewest_trainings'])} for that."
         told.append(f"{allows}: {_to_take(budget)}.{sure} {needs}")
     return told
+
+
+def _counted(trainings: int) -> str:
+    return "1 training" if trainings == 1 else f"{trainings} trainings"
 
 
 def _to_take(budget: Mapping[str, Any]) -> str:

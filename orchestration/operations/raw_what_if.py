@@ -107,8 +107,10 @@ def _made(home: Home, shared: Home, spec: ProductSpec, sources: Sources, raw: Se
         rows, told = _rows(whole, spec, sources, in_time)
         query = f"select * from {parquet(str(rows.path))}"
         with duckdb.connect() as connection:
+            connection.execute("set enable_progress_bar = false")
             if late is not None:
-                lacking, _ = _rows(Home(scratch / "lacking").prepare(), spec, sources, raw)
+                lacking, told_of_lacking = _rows(Home(scratch / "lacking").prepare(), spec, sources, raw)
+                told += [line for line in told_of_lacking if line.startswith(f"{late.table}: {late.kind} ")]
                 told.append(f"{late.table}: what is late is delivered on {late.delivered}")
                 query = _as_delivered(spec, late, rows, lacking)
             connection.execute(f"create temp view {publish.CANDIDATE} as {query}")
