@@ -16,6 +16,7 @@ from assets.storage.home import REPOSITORY
 from orchestration import resources
 from orchestration.cli import (
     catalog,
+    certification,
     data,
     database,
     dvc,
@@ -206,6 +207,7 @@ for command in (
     *data.COMMANDS,
     *keeping.COMMANDS,
     *verification.COMMANDS,
+    *certification.COMMANDS,
     *erasure.COMMANDS,
     new.new,
     key.key,
