@@ -1,4 +1,4 @@
-"""`loopline certify`: a signed bundle that proves what serves and why, to whoever has the key."""
+"""`loopline certify` and `governance`: what serves and why, as a signed bundle, and as documents for people."""
 
 from __future__ import annotations
 
@@ -34,4 +34,24 @@ def certify(product: str, file: Path | None) -> None:
     click.echo(f"signed by {made.key}: give this key to whoever verifies, by another way than the bundle")
 
 
-COMMANDS: tuple[click.Command, ...] = (certify,)
+@click.command()
+@click.argument("product")
+@click.option("--out", "folder", type=click.Path(path_type=Path), help="A new or empty folder; left out, blanks are listed.")
+def governance(product: str, folder: Path | None) -> None:
+    """Write the technical file (EU AI Act, Annex IV) and the data sheet of PRODUCT's champion, filled from evidence."""
+    with told():
+        home = resources.home_from_environment().prepare()
+        from orchestration.declarations import products
+        from orchestration.operations.exported_files import write
+        from orchestration.operations.governance import documents
+
+        found = documents.documents(home, products(product)[0][0])
+        if folder is not None:
+            write(folder, documents.files(found), "governance")
+    for document in found:
+        click.echo(f"{document.name}: {document.filled}")
+        for answer in document.blanks:
+            click.echo(f"  blank: {answer.asked}: {answer.declare}")
+
+
+COMMANDS: tuple[click.Command, ...] = (certify, governance)

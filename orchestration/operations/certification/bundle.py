@@ -26,6 +26,7 @@ from bentos.runtime import FILES, read_signature
 from orchestration.operations.certification import bill_of_materials, standalone, statement
 from orchestration.operations.certification.verifier.archive import packed
 from orchestration.operations.certification.verifier.envelope import ENVELOPE, STATEMENT
+from orchestration.operations.governance import documents
 from orchestration.operations.lineage import chain
 
 KEY_FILE = "public-key.txt"
@@ -37,6 +38,7 @@ statement.dsse.json  in-toto statement with SLSA provenance v1, in a DSSE envelo
 ledger.json          the entries of the product, with proofs that they are in the signed ledger (RFC 9162)
 verdict.json         what the gate found; evidence/ holds the records that it read, lineage.json the chain of digests
 model-card.html      the same for people; sbom.cdx.json lists the locked packages (CycloneDX 1.5)
+governance/          technical file (after Annex IV of the EU AI Act) and data sheet, blanks shown as blanks
 
 Verify it with Python 3.10 or later and nothing else:
 
@@ -80,6 +82,7 @@ def certify(home: Home, spec: ProductSpec) -> Certificate:
         **_evidence(home, champion),
         "lineage.json": _json([asdict(link) for link in links]),
         "model-card.html": _card(home, champion),
+        **{f"governance/{name}": text.encode() for name, text in documents.files(documents.documents(home, spec)).items()},
         "sbom.cdx.json": json.dumps(bill, separators=(",", ":")).encode(),
         KEY_FILE: f"{key.verifier(name)}\n".encode(),
         standalone.FILE: standalone.source().encode(),

@@ -176,6 +176,7 @@ def swapped(files: Files) -> Files:
 MEMBERS = (
     "ledger.json", "verdict.json", "evidence/evaluation.json", "evidence/explanations.json", "evidence/footprint.json",
     "evidence/leakage.json", "evidence/robustness.json", "lineage.json", "model-card.html", "sbom.cdx.json", KEY_FILE,
+    "governance/technical-file.md", "governance/technical-file.html", "governance/data-sheet.md", "governance/data-sheet.html",
     standalone.FILE, "README.txt", STATEMENT,
 )  # fmt: skip
 ANY = "the archive"
