@@ -82,8 +82,9 @@ format: .venv/dev.stamp ## Format the code
 	$(BIN)/sqlfluff fix --quiet --processes 2 dbt_project
 
 .PHONY: reference
-reference: .venv/core.stamp ## Write docs/product-spec.md, docs/registries.md and docs/schema anew from the code
+reference: .venv/core.stamp ## Write docs/product-spec.md, docs/registries.md, docs/schema and deploy/verify_certificate.py anew from the code
 	@$(BIN)/python -m orchestration.operations.reference_docs
+	@$(BIN)/python -m orchestration.operations.certification.standalone
 
 .PHONY: alerts
 alerts: .venv/dev.stamp ## Write deploy/monitoring anew: alert rules, Prometheus, Alertmanager, dashboards

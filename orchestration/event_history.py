@@ -155,6 +155,32 @@ def last_made(home: Home, keys: Iterable[Iterable[str]]) -> datetime | None:
     return (made if isinstance(made, datetime) else datetime.fromisoformat(made)).replace(tzinfo=UTC)
 
 
+def evaluated(home: Home) -> list[tuple[tuple[str, ...], str, str, bool]]:
+    """Checks that were evaluated, in order: the asset's key, the check, the run, and whether it passed."""
+    query = (
+        "select asset_key, check_name, run_id, execution_status from asset_check_executions "
+        "where execution_status in ('SUCCEEDED', 'FAILED') order by id"
+    )
+    found = _read(home, Part.EVENTS, query)
+    return [(tuple(json.loads(key)), check, run, state == "SUCCEEDED") for key, check, run, state in found]
+
+
+def made(home: Home, key: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
+    """The materializations of an asset, in order: the run, and the tags with the versions of code, inputs and output."""
+    query = (
+        "select run_id, event from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION' and asset_key = ? order by id"
+    )
+    rows = _read(home, Part.EVENTS, query, [json.dumps(list(key))])
+    events = [(run, json.loads(event)["dagster_event"]["event_specific_data"]) for run, event in rows]
+    return [(run, event["materialization"]["tags"] or {}) for run, event in events]
+
+
+def started_by_themselves(home: Home) -> list[str]:
+    """The runs that a schedule or a sensor started."""
+    query = "select distinct run_id from run_tags where key in ('dagster/schedule_name', 'dagster/sensor_name')"
+    return [run for (run,) in _read(home, Part.RUNS, query)]
+
+
 def _read(home: Home, part: Part, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
     try:
         return metadata.read(home, part, query, values)

@@ -12,6 +12,7 @@ from assets.spec.declared_columns import Declared, columns_of
 from assets.spec.experiments import ExperimentSpec, require_distinct
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
+from assets.spec.governance import CardSpec, GovernanceSpec
 from assets.spec.judging import (
     DECIDING,
     METRICS,
@@ -42,15 +43,6 @@ class ScheduleSpec(Declaration):
     """Give five fields: minute, hour, day of month, month, day of week."""
     time_zone: str = Field(default="UTC", examples=["America/New_York"])
     """Give the IANA time zone of the cron fields."""
-
-
-class CardSpec(Declaration):
-    """What the model card says beside figures."""
-
-    use: str | None = Field(default=None, examples=["Warn passengers an hour before departure."])
-    """Say what the predictions are for, and for whom."""
-    limits: tuple[str, ...] = Field(default=(), strict=False, examples=[["Knows only flights from New York."]])
-    """List what it must not be used for, and what it does not know."""
 
 
 class ProductSpec(Declaration):
@@ -133,6 +125,8 @@ class ProductSpec(Declaration):
     """Declare when the product's job looks for something to do."""
     card: CardSpec = Field(default=CardSpec(), examples=[{"limits": ["Knows only flights from New York."]}])
     """Declare what the model card says beside figures."""
+    governance: GovernanceSpec = Field(default=GovernanceSpec(), examples=[{"risk_class": "minimal"}])
+    """Declare what only people know: purpose, risks, oversight, data. Nothing that is made depends on it."""
 
     @model_validator(mode="after")
     def _features_come_from_one_place(self) -> ProductSpec:
@@ -219,6 +213,8 @@ class ProductSpec(Declaration):
         require_distinct(self.experiments, kind)
         if unknown := sorted(set(self.monitoring.drift.ignore).difference(self.columns)):
             raise ValueError(f"ignores the drift of {unknown}, which are not features. Features: {', '.join(self.columns)}")
+        if unknown := sorted(set(self.governance.protected).difference(self.columns)):
+            raise ValueError(f"protects {unknown}, which are not features. Features: {', '.join(self.columns)}")
         if unknown := sorted(set(self.gates.leakage.known).difference(self.columns)):
             raise ValueError(f"knows why {unknown} are strong, but they are not features. Features: {', '.join(self.columns)}")
         return self

@@ -90,6 +90,7 @@ UNRECORDED = {
     ".*.[0-9]*.tmp": "drafts",
     "*/.*.[0-9]*.tmp": "drafts",
     "catalog.html": "a page about the other files, which `loopline catalog` writes",
+    "maturity.html": "a page about the other files, which `loopline maturity` writes",
     "run.lock": "a lock",
     "decision.lock": "a lock",
     "erasures/pending.json": "an erasure that is going on, and which the next command finishes",

@@ -1,4 +1,4 @@
-"""How `loopline verify` looks in a terminal."""
+"""How `loopline verify` looks in a terminal, of a home and of a certificate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.markup import escape
 from orchestration.cli.console import terminal
 
 if TYPE_CHECKING:
+    from orchestration.operations.certification.trust import VerifiedCertificate
     from orchestration.operations.verify import Problem, Verified
 
 
@@ -34,3 +35,16 @@ def show_verified(found: Verified) -> None:
     console.print(f"[dim]head[/] {found.head}")
     if found.recorded_since is not None:
         console.print(f"[dim]    [/] {found.recorded_since:,} files were recorded since the given head", soft_wrap=True)
+
+
+def show_certificate(found: VerifiedCertificate) -> None:
+    """Show what of a certificate is not as it was signed, or what it certifies."""
+    console = terminal()
+    for problem in found.problems:
+        console.print(f"[red]✗[/] [bold]{escape(problem['place'])}[/]: {escape(problem['told'])}", soft_wrap=True)
+    if found.problems:
+        console.print(f"[red]✗[/] {escape(found.file)}: not what {escape(found.key)} signed", soft_wrap=True)
+        return
+    for line in found.certified:
+        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+    console.print(f"[green]✓[/] {escape(found.file)}: as it was signed by {escape(found.key)}", soft_wrap=True)

@@ -16,6 +16,7 @@ from assets.storage.home import REPOSITORY
 from orchestration import resources
 from orchestration.cli import (
     catalog,
+    certification,
     data,
     database,
     dvc,
@@ -26,6 +27,7 @@ from orchestration.cli import (
     keeping,
     key,
     ledger,
+    maturity,
     monitoring,
     new,
     outcomes,
@@ -206,6 +208,8 @@ for command in (
     *data.COMMANDS,
     *keeping.COMMANDS,
     *verification.COMMANDS,
+    *certification.COMMANDS,
+    *maturity.COMMANDS,
     *erasure.COMMANDS,
     new.new,
     key.key,

@@ -1,9 +1,10 @@
-"""`loopline verify`: whether a home holds what was published in it, and nothing else."""
+"""`loopline verify`: whether a home holds what was published in it, and nothing else; or whether a certificate is as signed."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -12,14 +13,25 @@ from orchestration.cli.errors import told
 
 
 @click.command()
+@click.argument("certificate", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", help="Of a certificate: the issuer's public key, or a file that holds it [the home's].")
 @click.option("--deep", is_flag=True, help="Read every file again; left out, larger ones than 1 MiB are compared by size only.")
 @click.option("--head", help="The manifest's head as an earlier look printed it: the manifest must still hold it.")
 @click.option(
     "--accept", is_flag=True, help="First record the files as they are now: accept what is changed, missing or unknown."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the documented JSON instead.")
-def verify(head: str | None, *, deep: bool, accept: bool, as_json: bool) -> None:
-    """Hold every file of the home against the manifest and the ledger: changed, missing and unknown ones are named."""
+def verify(certificate: Path | None, key: str | None, head: str | None, *, deep: bool, accept: bool, as_json: bool) -> None:
+    """Hold every file of the home against the manifest and the ledger, or a CERTIFICATE against the key that signed it.
+
+    Changed, missing and unknown files are named.
+    """
+    if certificate is not None:
+        if head or deep or accept:
+            raise click.UsageError("--head, --deep and --accept are of a home, not of a certificate.")
+        sys.exit(_certificate(certificate, key, as_json=as_json))
+    if key is not None:
+        raise click.UsageError("--key is of a certificate: name its file too.")
     from orchestration.cli.display_verification import show_accepted, show_verified
 
     with told():
@@ -41,6 +53,22 @@ def verify(head: str | None, *, deep: bool, accept: bool, as_json: bool) -> None
         show_accepted(accepted)
         show_verified(found)
     sys.exit(bool(found.problems))
+
+
+def _certificate(file: Path, told_key: str | None, *, as_json: bool) -> int:
+    """Verify a certificate; nothing of a home is needed but the key, where none is told."""
+    from orchestration.cli.display_verification import show_certificate
+
+    with told():
+        from orchestration.operations.certification import trust
+
+        key = trust.key_of(resources.named_home() if told_key is None else None, told_key)
+        found = trust.verify(file, key)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        show_certificate(found)
+    return found.exit_code
 
 
 COMMANDS: tuple[click.Command, ...] = (verify,)

@@ -1,0 +1,104 @@
+"""Probes of the repository: version control, tests, continuous integration, alert rules, documents."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from orchestration.operations.maturity.scene import Evidence, Scene, read_text
+
+CI_FILES = (
+    ".ci/run",
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    ".gitlab-ci.yml",
+    "Jenkinsfile",
+    "azure-pipelines.yml",
+)
+RUNS_TESTS = re.compile(r"\bpytest\b|\bmake test\b|\btox\b|\bnox\b")
+REVIEWED = re.compile(r"^(Reviewed|Approved|Acked)-by: .+", re.MULTILINE | re.IGNORECASE)
+
+
+def git(scene: Scene, *words: str) -> str:
+    """What git says; nothing where it cannot be asked."""
+    try:
+        done = subprocess.run(
+            [shutil.which("git") or "git", "-C", str(scene.repository), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def version_control(scene: Scene) -> list[Evidence]:
+    """The commit that is checked out."""
+    commit = git(scene, "rev-parse", "HEAD").strip()
+    return [Evidence(f"commit {commit[:12]}", "the code is under version control", commit)] if commit else []
+
+
+def reviewed_declaration(scene: Scene) -> list[Evidence]:
+    """The commit of the declaration as it is now, and whether it says that somebody else reviewed it."""
+    path = str(scene.folder / "defs.yaml")
+    if git(scene, "status", "--porcelain", "--", path).strip():
+        return []
+    commit, _, message = git(scene, "log", "-1", "--format=%H%n%B", "--", path).partition("\n")
+    if not commit:
+        return []
+    found = [Evidence(f"commit {commit[:12]}", "the declaration is committed as it is", commit)]
+    if (review := REVIEWED.search(message)) is not None:
+        found.append(Evidence(f"commit {commit[:12]}", review[0], f"{commit} {review[0]}"))
+    return found
+
+
+def ci(scene: Scene) -> list[Evidence]:
+    """Files by which continuous integration runs the tests."""
+    found = [path for pattern in CI_FILES for path in sorted(scene.repository.glob(pattern))]
+    return [scene.file(path, "runs the tests") for path in found if RUNS_TESTS.search(read_text(path))]
+
+
+def tests_in(folder: str, scene: Scene) -> list[Evidence]:
+    """Test files that name the product, and what of continuous integration runs them; each counts once."""
+    named = [
+        path
+        for path in sorted((scene.repository / folder).rglob("test_*.py"))
+        if re.search(rf"\b{scene.product}\b", read_text(path))
+    ]
+    if not named:
+        return []
+    return [scene.file(named[0], f"one of {len(named)} test files that name {scene.product}"), *ci(scene)[:1]]
+
+
+def unit_tests(scene: Scene) -> list[Evidence]:
+    """Tests that name the product."""
+    return tests_in("tests", scene)
+
+
+def integration_tests(scene: Scene) -> list[Evidence]:
+    """Tests of the whole loop that name the product."""
+    return tests_in("tests/e2e", scene)
+
+
+def alerts(scene: Scene) -> list[Evidence]:
+    """Alert rules that name the product or its sources, and a receiver of alerts."""
+    rules, receivers = (scene.repository / "deploy" / "monitoring" / name for name in ("rules.yml", "alertmanager.yml"))
+    names = [scene.product, *{table.partition(".")[0] for table in scene.tables}]
+    if not any(re.search(rf"\b{name}\b", read_text(rules)) for name in names):
+        return []
+    found = [scene.file(rules, f"alert rules of {scene.product}")]
+    if re.search(r"_configs:\s*\n\s*- ", read_text(receivers)):
+        found.append(scene.file(receivers, "alerts have a receiver"))
+    return found
+
+
+def document(scene: Scene, test: str) -> list[Evidence]:
+    """The document that `governance.reviews` names for a test, where there is one."""
+    named = scene.spec.governance.reviews.get(test)
+    places: list[Path] = [] if named is None else [scene.folder / named, scene.repository / named]
+    found = next((path for path in places if path.is_file()), None)
+    return [] if found is None else [scene.file(found, "examined by hand, as `governance.reviews` declares")]
