@@ -190,6 +190,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) requirements/airflow.in -o requirements/airflow.txt
 	$(COMPILE) requirements/kubeflow.in -o requirements/kubeflow.txt
 	$(COMPILE) requirements/flower.in -o requirements/flower.txt
+	$(COMPILE) -c requirements/core.txt requirements/notebook.in -o requirements/notebook.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
@@ -251,6 +252,11 @@ feast: .venv/dev.stamp .venv-feast/stamp ## Set up Feast, and hold what it reads
 kubeflow: .venv/dev.stamp .venv-kubeflow/stamp ## Set up Kubeflow Pipelines' compiler and local runner, and run a pipeline whole
 	$(BIN)/pytest tests/orchestration/operations/test_kubeflow_export.py -rs $(ARGS)
 
+# JupyterLab and its kernel have the core's pins, so that a notebook's digests are production's
+.PHONY: notebook
+notebook: .venv/core.stamp .venv-notebook/stamp ## Open JupyterLab on PRODUCT's notebook (flight_delay), in an environment of its own
+	@$(BIN)/loopline notebook $(or $(PRODUCT),flight_delay)
+
 # Flower needs protobuf before 7
 .PHONY: flower
 flower: .venv/dev.stamp .venv-flower/stamp ## Set up Flower, and train with clients that are processes of their own
@@ -271,14 +277,15 @@ airflow-test: .venv/dev.stamp .venv-airflow/stamp ## Set up Airflow, and hold wh
 	$(BIN)/pytest -n 0 tests/orchestration/operations/test_airflow.py -rs $(ARGS)
 
 # every engine that has an environment of its own; a test whose program is missing is named as skipped
-ENGINES := airflow dvc feast flower kubeflow spark
+ENGINES := airflow dvc feast flower kubeflow notebook spark
 ENGINE_TESTS := tests/orchestration/operations/test_airflow.py tests/orchestration/operations/test_airflow_export.py \
 	tests/orchestration/operations/test_kubeflow_export.py tests/orchestration/operations/test_dvc_repository.py \
 	tests/assets/ingestion/test_dvc_files.py tests/assets/features/test_feast_repository.py \
-	tests/assets/training/test_federated_processes.py tests/assets/serving/test_sql_export.py $(wildcard tests/assets/streaming tests/orchestration/operations/test_spark*.py tests/dbt/test_spark*.py)
+	tests/assets/training/test_federated_processes.py tests/assets/serving/test_sql_export.py \
+	tests/orchestration/operations/test_notebooks.py $(wildcard tests/assets/streaming tests/orchestration/operations/test_spark*.py tests/dbt/test_spark*.py)
 
 .PHONY: test-engines
-test-engines: .venv/dev.stamp $(ENGINES:%=.venv-%/stamp) .java ## Set up Airflow, DVC, Feast, Flower, Kubeflow and Spark, run their tests, and name what was skipped
+test-engines: .venv/dev.stamp $(ENGINES:%=.venv-%/stamp) .java ## Set up Airflow, DVC, Feast, Flower, JupyterLab, Kubeflow and Spark, run their tests, and name what was skipped
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs $(ENGINE_TESTS) $(ARGS)
 
 # an engine that clashes with ours, or is too large for it, has an environment of its own

@@ -37,7 +37,8 @@ product with a file of its own goes from ingestion to snapshot without the wareh
 The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`,
 `object_store` (publishes a home to a bucket), `storage`, the declaration (`spec`), statistics (`methods`) and `registries` (how
 extensions add to a list); beside them `scaffolding` (drafts a product for someone new), `observability` (metrics, alert rules,
-dashboards), `replay`, and `streaming` (rows that keep arriving, checked and scored in Spark). A stage imports only those below
+dashboards), `replay`, `streaming` (rows that keep arriving, checked and scored in Spark), and `research` (variants of a
+declaration, tried in notebooks). A stage imports only those below
 it (`pyproject.toml`); `orchestration` says when each runs.
 `tests/orchestration/test_graph.py` holds this map against the asset graph.
 """

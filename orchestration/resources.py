@@ -175,6 +175,11 @@ def service_environment(home: Home, product: str, pointer: Path) -> dict[str, st
     }
 
 
+def notebook_environment(home: Home) -> dict[str, str]:
+    """The environment of JupyterLab and its kernels: they find this checkout, and this home."""
+    return {**os.environ, **SETTINGS, "PYTHONPATH": str(REPOSITORY), HOME_VARIABLE: str(home.root)}
+
+
 def spark_environment() -> dict[str, str]:
     """The environment of a program in Spark's own; another Spark that the machine has is not taken for it."""
     own = {"PYTHONPATH": str(REPOSITORY), "SPARK_LOCAL_IP": "127.0.0.1"}

@@ -16,7 +16,7 @@ from tests.forks import Forked
 
 def copied(copy: Path) -> Path:
     """Copy what a user's clone needs to run."""
-    for name in ("assets", "bentos", "dbt_project", "deploy", "orchestration", "requirements"):
+    for name in ("assets", "bentos", "dbt_project", "deploy", "loopline", "orchestration", "requirements"):
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "logs"))
     shutil.copy(REPOSITORY / "pyproject.toml", copy)
     return copy

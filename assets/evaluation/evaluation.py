@@ -39,10 +39,17 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
     """
     case = Case.load(home, spec, snapshot, model_digest)
     rows = judged(case)
-    labels = rows.labels
+    evidence = case.publish(home, "evaluation", measured(case, rows))
+    plots.draw(evidence.path.with_name(plots.PLOTS), evidence.record, rows.labels, rows.outputs)
+    return evidence
+
+
+def measured(case: Case, rows: JudgedRows) -> dict[str, Any]:
+    """What is found out about a model by the rows that judge it."""
+    spec, labels = case.spec, rows.labels
     weights = cluster_weights(rows.clusters, spec.evaluation.bootstrap_replicates, spec.model.seed)
     estimates = Estimates(spec, rows, weights)
-    record = {
+    return {
         "description": spec.description,
         "kind": spec.kind,
         "classes": list(spec.target.classes or ()),
@@ -85,9 +92,6 @@ def evaluate(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: st
         "slices": [_measured(case, rows, item, weights) for item in slices.declared(spec, rows.rows.rows)],
         "weak_slices": [] if rows.are_cross_fitted else [_measured(case, rows, item, weights) for item in slices.weak(case)],
     }
-    evidence = case.publish(home, "evaluation", record)
-    plots.draw(evidence.path.with_name(plots.PLOTS), evidence.record, labels, rows.outputs)
-    return evidence
 
 
 def _limits(spec: ProductSpec) -> list[str]:

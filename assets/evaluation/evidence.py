@@ -139,10 +139,14 @@ class Case:
         """The model's rule for the test rows, by its outputs for them."""
         return decision_rule(self.model, outputs, self.columns("test"))
 
+    def recorded(self, found: dict[str, Any]) -> dict[str, Any]:
+        """What was found out, with the model, the snapshot and the test rows that it is of."""
+        subject = (self.spec.name, self.model.digest, self.snapshot.digest, self.parts["test"].digest(self.spec))
+        return {**dict(zip(SUBJECT, subject, strict=True)), **found}
+
     def publish(self, home: Home, stage: str, found: dict[str, Any]) -> Evidence:
         """Write a stage's record; an earlier one that differs is kept beside it, as a verdict may rest on it."""
-        subject = (self.spec.name, self.model.digest, self.snapshot.digest, self.parts["test"].digest(self.spec))
-        record = {**dict(zip(SUBJECT, subject, strict=True)), **found}
+        record = self.recorded(found)
         folder = home.report_folder(self.spec.name, self.model.digest, self.snapshot.digest)
         path = folder / f"{stage}.json"
         before = _read(path) if path.exists() else None

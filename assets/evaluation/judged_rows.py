@@ -6,7 +6,7 @@ They are the test rows; or, where the model was fitted with cross-fitting, all r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,14 @@ class JudgedRows:
 def judged(case: Case) -> JudgedRows:
     """The rows by which a model is judged, as its signature says that it was fitted."""
     return _cross_fitted(case) if case.model.signature["is_cross_fitted"] else tested(case)
+
+
+def validated(case: Case) -> JudgedRows:
+    """Rows that are no test rows: those of validation, or where the model was fitted on them all that a fold left out."""
+    if case.has_learnt_validation:
+        return _cross_fitted(replace(case, parts={name: case.parts[name] for name in ("train", "validate")}))
+    found = tested(replace(case, parts={**case.parts, "test": case.parts["validate"]}))
+    return replace(found, told={"method": "validation rows"})
 
 
 def tested(case: Case) -> JudgedRows:

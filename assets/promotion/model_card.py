@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assets.evaluation import evidence, plots
+from assets.evaluation import evidence, holdout_looks, plots
 from assets.promotion import ledger
 from assets.promotion.error_budget import before, error_budget
 from assets.rendering import html_page
@@ -46,6 +46,7 @@ def report(home: Home, spec: ProductSpec, verdict: Mapping[str, Any]) -> Path:
         tables={name: record["table"] for name, record in others.items() if "table" in record},
         verdict=verdict,
         budget=error_budget(home, spec, before(ledger.entries(home, spec.name), value_digest(verdict))),
+        reuse=holdout_looks.reuse(home, spec.name, records["evaluation"]["rows_digest"], spec.evaluation.confidence),
         refusing=[item for item in verdict["findings"] if item["refuses"]],
         gates=spec.gates,
         names={metric: name for metric, name in plots.NAMES.items() if metric in measured},

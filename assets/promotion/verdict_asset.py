@@ -11,11 +11,9 @@ from assets.features import snapshots
 from assets.promotion import gate, ledger, model_registry, verdicts
 from assets.promotion.gate_rules import GATE_RULES, rules_of
 from assets.spec import ProductSpec
+from assets.spec.phases import PHASE
 from assets.storage.asset_result import AssetResult, CheckResult, Link, Markdown
 from assets.storage.home import Home
-
-PHASE = "crisp_ml_q/phase"
-"""The metadata of a check that name the phase of CRISP-ML(Q) that its rule belongs to."""
 
 
 def judge_challenger(home: Home, spec: ProductSpec) -> AssetResult:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from assets.features import data_contract, publish
+from assets.features.known_rows import as_published, known_rows
 from assets.features.snapshots import Snapshot, opened
 from assets.replay.once import once
 from assets.replay.settings import Replay
 from assets.replay.what_if import injected
-from assets.spec import ProductSpec
 from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.sql import identifier, literal, parquet
 
@@ -48,22 +48,9 @@ def _cut(replay: Replay, step: int) -> dict[str, Any]:
     import duckdb
 
     spec = as_published(replay.spec)
-    hidden = ""
-    if (known := spec.target.known_at) is not None:
-        later = f"{identifier(known)} > timestamp '{replay.clock(step)}'"
-        masked = [spec.target.column, known, *spec.target.unlabelled_because]
-        hidden = ", ".join(f"case when {later} then null else {identifier(name)} end as {identifier(name)}" for name in masked)
+    known = known_rows(spec, parquet(str(replay.history)), before=replay.bounds[step], clock=replay.clock(step))
     with duckdb.connect() as connection:
-        connection.execute(
-            f"create temp table {publish.CANDIDATE} as select *{f' replace ({hidden})' if hidden else ''} "
-            f"from {parquet(str(replay.history))} "
-            f"where {identifier(str(spec.features.event_time))} < timestamp '{replay.bounds[step]}'"
-        )
+        connection.execute(f"create temp table {publish.CANDIDATE} as {known}")
         breaks = data_contract.check(publish.table(connection), spec, rows_keep=bool(read_json(replay.folder / KEEPS)))
         digest = publish.write(replay.shared.prepare(), spec, connection).digest
     return {"breaks": [str(item) for item in breaks], "digest": digest}
-
-
-def as_published(spec: ProductSpec) -> ProductSpec:
-    """The product as it reads its own snapshot: what that holds is a label already."""
-    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None})})

@@ -57,18 +57,18 @@ def printable(text: str) -> str:
 
 
 def _lines(key: str, value: Any, indent: int, *, is_column: bool = False) -> list[str]:
-    pad, name, remark = " " * indent, _inline(key), ""
+    pad, name, remark = " " * indent, inline(key), ""
     if isinstance(value, Remarked):
         value, remark = value.value, f"  # {printable(value.remark)}"
     if isinstance(value, dict) and key in NESTED and not is_column:
         within = (_lines(inner, item, indent + 2, is_column=key == "columns") for inner, item in value.items())
         return [f"{pad}{name}:{remark}", *(line for lines in within for line in lines)]
     if len(name) > LONGEST_KEY:
-        return [f"{pad}? {name}", f"{pad}: {_inline(escaped(value))}{remark}"]
-    return [f"{pad}{name}: {_inline(escaped(value))}{remark}"]
+        return [f"{pad}? {name}", f"{pad}: {inline(escaped(value))}{remark}"]
+    return [f"{pad}{name}: {inline(escaped(value))}{remark}"]
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
     """A value on one line."""
     if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in WORDS:
         return value

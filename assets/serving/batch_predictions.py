@@ -183,6 +183,11 @@ class Scorer:
         digest = self.champion.model_digest
         model = Model.load(self.home.models / self.spec.name / digest, digest, threads=os.cpu_count() or 1)
         model = adapted_uncertainty.adapted(self.home, self.spec.name, model)
+        known = pq.read_schema(self.snapshot.path).names
+        if lacking := [name for name in model.signature["features"] if name not in known]:
+            raise DataError(
+                f"{self.spec.name}: the champion needs {', '.join(lacking)}, which the snapshot lacks. Promote another."
+            )
         columns = dict.fromkeys((self.spec.features.entity, *self.spec.moments, *model.signature["features"]))
         rows = start = 0
         with publishing(path) as temporary:

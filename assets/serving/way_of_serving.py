@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from assets.storage.asset_result import AssetResult
 from assets.storage.home import Home
 from bentos.runtime import Model
 
+Mode = Literal["on request", "ahead"]
 Rows = list[dict[str, Any]]
 Answers = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]
 """Outputs of shape (n_rows,) or (n_rows, n_classes), decisions of shape (n_rows,), and by name what they say of their own
@@ -68,6 +69,9 @@ class WayOfServing:
         The files that it copies.
     withdraw : callable, optional
         Removes what was made of a model, by product and digest, when that is declared invalid.
+    mode : {"on request", "ahead"}
+        Whether it answers when it is asked (service mode), or what is to come is answered before, by the schedule (operating
+        mode).
     """
 
     name: str
@@ -82,6 +86,7 @@ class WayOfServing:
     inputs: tuple[str, ...] = ("champion",)
     files: Callable[[], Sequence[Path]] = tuple
     withdraw: Callable[[Home, str, str], object] | None = None
+    mode: Mode = "on request"
 
 
 def answers_of_program(spec: ProductSpec, way: str, arguments: list[str], folder: Path, rows: Rows) -> Any:

@@ -119,6 +119,7 @@ WAYS_OF_SERVING = Registry(
             kinds=frozenset(("parquet", "onnx")),
             distributions=("onnxruntime",),
             inputs=("champion", "snapshot"),
+            mode="ahead",
         ),
         WayOfServing(
             "embedded",
@@ -143,6 +144,7 @@ WAYS_OF_SERVING = Registry(
             kinds=frozenset(("sql", "duckdb")),
             distributions=("sqlglot",),
             withdraw=sql_export.withdraw,
+            mode="ahead",
         ),
         WayOfServing(
             "service",

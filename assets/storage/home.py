@@ -139,6 +139,11 @@ class Home:
         return self.root / "replays"
 
     @property
+    def research(self) -> Path:
+        """What notebooks tried and how often they looked at test rows, by product."""
+        return self.root / "research"
+
+    @property
     def streams(self) -> Path:
         """What came row by row, by source and table: one SQLite file each."""
         return self.root / "streams"

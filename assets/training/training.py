@@ -56,10 +56,13 @@ class Trained:
     learning: dict[str, Any]
 
 
-def train(home: Home, spec: ProductSpec, snapshot: Snapshot, sources: Sources | None = None) -> Trained:
+def train(
+    home: Home, spec: ProductSpec, snapshot: Snapshot, sources: Sources | None = None, *, is_current: bool = True
+) -> Trained:
     """Learn, calibrate, convert, compare, choose the decision rule and publish.
 
-    The same specification, snapshot and sources give the same digest.
+    The same specification, snapshot and sources give the same digest. A model that is not to be the current one is only tried:
+    no stage takes it up.
 
     Raises
     ------
@@ -69,7 +72,11 @@ def train(home: Home, spec: ProductSpec, snapshot: Snapshot, sources: Sources | 
         If the estimator cannot be built from its parameters, or does not convert.
     """
     parts = labelled(spec, read(snapshot))
-    return train_on(home, spec, snapshot, parts["train"], parts["validate"], following=parts["test"], sources=sources)
+    following = parts["test"]
+    made = train_on(home, spec, snapshot, parts["train"], parts["validate"], following=following, sources=sources)
+    if is_current:
+        write_json(home.models / spec.name / "current.json", {"digest": made.digest, "snapshot_digest": snapshot.digest})
+    return made
 
 
 def train_on(
@@ -137,7 +144,6 @@ def train_on(
             manifest.publish(draft, folder)
         elif model_digest(folder) != digest:
             raise DigestError(f"{folder} was changed after it was published. Delete it and run `loopline run` again.")
-    write_json(home.models / spec.name / "current.json", {"digest": digest, "snapshot_digest": snapshot.digest})
     return Trained(
         folder,
         digest,

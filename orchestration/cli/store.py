@@ -19,6 +19,7 @@ READS = frozenset({
     "ledger key show", "experiment design", "experiment status", "experiment report", "catalog", "database status",
     "dvc metrics", "dvc model", "features get", "features skew", "features export feast",
     "certify", "governance", "maturity",
+    "notebook", "adopt", "phases",
     "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""

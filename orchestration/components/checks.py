@@ -12,9 +12,9 @@ from assets.features.snapshot_asset import CONTRACT
 from assets.monitoring.feature_skew_asset import SKEW
 from assets.monitoring.monitoring_asset import ALARMS
 from assets.promotion.gate_rules import rules_of
-from assets.promotion.verdict_asset import PHASE
 from assets.serving.parity_asset import PARITY
 from assets.spec import ProductSpec
+from assets.spec.phases import PHASE, phase_of
 
 
 def contract_check(product: str) -> dg.AssetCheckSpec:
@@ -23,6 +23,7 @@ def contract_check(product: str) -> dg.AssetCheckSpec:
         CONTRACT,
         asset=dg.AssetKey([product, "snapshot"]),
         blocking=True,
+        metadata={PHASE: phase_of("features").name},
         description="Types, ranges, vocabularies, missing shares, key, and rules over two columns.",
     )
 
@@ -46,6 +47,7 @@ def parity_check(product: str) -> dg.AssetCheckSpec:
         PARITY,
         asset=dg.AssetKey([product, "parity"]),
         blocking=True,
+        metadata={PHASE: phase_of("serving").name},
         description="Outputs within 1e-12 of the model's own (1e-6 for a graph in single precision), and the same decisions.",
     )
 
@@ -55,6 +57,7 @@ def alarms_check(product: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         ALARMS,
         asset=dg.AssetKey([product, "monitoring"]),
+        metadata={PHASE: phase_of("monitoring").name},
         description="No alarm stands: volume, drift of data, model and concept, quality before and after labels.",
     )
 
@@ -65,6 +68,7 @@ def read_back_check(product: str) -> dg.AssetCheckSpec:
         READ_BACK,
         asset=dg.AssetKey([product, "online_features"]),
         blocking=True,
+        metadata={PHASE: phase_of("features").name},
         description="Keys that are read back give what the offline store says as of the moment of the filling.",
     )
 
@@ -74,6 +78,7 @@ def skew_check(product: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         SKEW,
         asset=dg.AssetKey([product, "feature_skew"]),
+        metadata={PHASE: phase_of("monitoring").name},
         description="All logged rows were answered with the features that the offline store says of their moment.",
     )
 
@@ -83,6 +88,7 @@ def unharmed_check(product: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         UNHARMED,
         asset=dg.AssetKey([product, "experiment"]),
+        metadata={PHASE: phase_of("experiments").name},
         description="No arm of the running experiment is surely harmful, and units reach the arms in their shares.",
     )
 
@@ -92,6 +98,7 @@ def fit_check(product: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         FIT,
         asset=dg.AssetKey([product, "shadow"]),
+        metadata={PHASE: phase_of("experiments").name},
         description="The shadow answered enough requests without errors, and decides much as the champion does.",
     )
 
@@ -101,5 +108,6 @@ def overlap_check(product: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         OVERLAP,
         asset=dg.AssetKey([product, "off_policy"]),
+        metadata={PHASE: phase_of("experiments").name},
         description="The log is worth 50 rows of the rule's own, and at most 5 % of its decisions were never taken.",
     )

@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from assets.spec import WarehouseSpec
+from assets.spec.phases import PHASE, PHASES, phase_of
 from assets.storage.code_version import code_version
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.publishing import read_json, write_json
@@ -39,6 +40,7 @@ def specs(manifest: Node, spec: WarehouseSpec, project: Path) -> Specs:
             str(project),
             [version("dagster"), version("dagster-dbt")],
             [file_digest(Path(__file__).with_name(f"{name}.py")) for name in ("dbt_nodes", "dbt_translator")],
+            [[phase.name, phase.crisp_dm, phase.stages] for phase in PHASES],
         ]
     )
     if "dagster_dbt" not in sys.modules and kept.exists() and (found := read_json(kept))["stamp"] == stamp:
@@ -81,7 +83,7 @@ def _told(manifest: Node, assets: Sequence[dg.AssetSpec], checks: Sequence[dg.As
                 "additional_deps": sorted(list(dep.asset_key.path) for dep in check.additional_deps),
                 "description": check.description or manifest["nodes"][check.metadata[UNIQUE_ID]]["description"] or None,
                 "blocking": check.blocking,
-                "metadata": dict(check.metadata),
+                "metadata": {**check.metadata, PHASE: phase_of("warehouse").name},
             }
             for check in checks
         ],

@@ -13,6 +13,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from dagster_dbt.asset_utils import build_dbt_specs
 
+from assets.spec.phases import tags_of
+
 Node = Mapping[str, Any]
 
 
@@ -45,7 +47,7 @@ class Translator(DagsterDbtTranslator):
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
         """Dbt's tags, and the stage."""
-        return {**super().get_tags(dbt_resource_props), "stage": _stage(dbt_resource_props)}
+        return {**super().get_tags(dbt_resource_props), **tags_of(_stage(dbt_resource_props))}
 
     def get_code_version(self, dbt_resource_props: Node) -> None:
         """None: `dbt_nodes.code_version_of` knows macros and parameters, which dagster-dbt's checksum of the file does not."""

@@ -11,6 +11,7 @@ from assets.serving.predictions_asset import score_months
 from assets.spec import ProductSpec
 from assets.spec.base import MonthsSpec
 from assets.spec.online_learning import learns_online
+from assets.spec.phases import tags_of
 from assets.storage.asset_result import ROWS
 from assets.storage.home import Home
 from assets.training.online_state_asset import learn_months
@@ -57,7 +58,7 @@ def monthly_assets(product: ProductSpec, months: MonthsSpec) -> list[dg.AssetsDe
         deps=[[product.name, "champion"], [product.name, "snapshot"]],
         description="The champion's predictions of whole months, made when asked for; `loopline run` leaves them alone.",
         kinds={"parquet", "onnx"},
-        tags={"stage": "serving"},
+        tags=tags_of("serving"),
         code_version=product_code_version(product, ["assets.serving.predictions_asset"], ("onnxruntime",), reads={"features"}),
     )
     made = [_monthly(product, months, predictions, score_months)]
@@ -67,7 +68,7 @@ def monthly_assets(product: ProductSpec, months: MonthsSpec) -> list[dg.AssetsDe
             deps=[[product.name, "snapshot"]],
             description="The online learner's state after each month's labels, and how it answered the month's rows.",
             kinds={"json"},
-            tags={"stage": "training"},
+            tags=tags_of("training"),
             code_version=product_code_version(
                 product, ["assets.training.online_state_asset"], ("numpy", "river"), reads={"features", "target", "model"}
             ),

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.spec import ProductSpec
+from assets.spec.phases import tags_of
 from assets.storage.asset_result import AssetResult
 from assets.storage.code_version import code_version, estimator_version
 from assets.storage.digests import file_digest
@@ -47,7 +48,7 @@ def product_asset(
         description=description,
         kinds=kinds,
         owners=[product.owner],
-        tags={"product": product.name, "stage": stage}
+        tags={"product": product.name, **tags_of(stage)}
         | ({ON_DEMAND: "true"} if on_demand else {})
         | ({TRIGGERED: "true"} if product.retrain.triggers and name in trained() else {}),
         metadata=asset_metadata,
@@ -89,7 +90,7 @@ def external_assets(product: ProductSpec) -> list[dg.AssetSpec]:
             description=description,
             kinds={"sqlite"},
             owners=[product.owner],
-            tags={"product": product.name, "stage": stage},
+            tags={"product": product.name, **tags_of(stage)},
             metadata={known_by: product.name},
         )
         for name, stage, known_by, description in (

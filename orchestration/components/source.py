@@ -14,6 +14,7 @@ from assets.ingestion import raw_files
 from assets.ingestion.landing_asset import land_months, land_table, month_result
 from assets.ingestion.quality_asset import measure_quality
 from assets.spec import SourceSpec, TableSpec
+from assets.spec.phases import tags_of
 from assets.spec.source import PartitionSpec
 from assets.storage.asset_result import ROWS
 from assets.storage.code_version import code_version
@@ -32,7 +33,7 @@ class Source(DeclaredComponent[SourceSpec]):
 
     declaration = SourceSpec
     group = "landing"
-    tags: Mapping[str, str] = MappingProxyType({"stage": "ingestion"})
+    tags: Mapping[str, str] = MappingProxyType(tags_of("ingestion"))
 
     def build_defs(self, context: dg.ComponentLoadContext | None) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """For each table the raw file, as an external asset, and its landing."""
@@ -135,4 +136,4 @@ class OwnSource(Source):
     def __init__(self, spec: SourceSpec, folder: Path) -> None:
         super().__init__(spec, folder)
         self.group = spec.name
-        self.tags = {"stage": "ingestion", "product": spec.name}
+        self.tags = {**tags_of("ingestion"), "product": spec.name}

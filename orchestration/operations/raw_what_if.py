@@ -13,10 +13,10 @@ from typing import Any
 
 from assets.errors import SpecificationError, WarehouseError
 from assets.features import publish
+from assets.features.known_rows import as_published
 from assets.features.snapshots import Snapshot, opened
 from assets.ingestion import altered_file, landed_tables, landing, raw_files
 from assets.ingestion.altered_file import Alteration
-from assets.replay.history import as_published
 from assets.replay.once import once
 from assets.replay.what_if import midnight
 from assets.spec import ProductSpec, SourceSpec

@@ -29,7 +29,9 @@ HEAVY = (
     "skops",
 )
 MODULES = sorted(
-    path for name in ("assets", "bentos", "orchestration", "benchmarks") for path in (REPOSITORY / name).rglob("*.py")
+    path
+    for name in ("assets", "bentos", "loopline", "orchestration", "benchmarks")
+    for path in (REPOSITORY / name).rglob("*.py")
 )
 
 
