@@ -123,6 +123,10 @@ bench-drift: .venv/dev.stamp .venv-evidently/stamp ## Measure false alarms and w
 bench-replay: .venv/dev.stamp ## Measure replays and what the policies come to, for docs/replay.md (about 10 minutes)
 	@$(BIN)/python -m benchmarks.replay
 
+.PHONY: bench-review
+bench-review: .venv/dev.stamp ## Measure reviews of changes of flights, for docs/measured/review.md (about 10 minutes)
+	@$(BIN)/python -m benchmarks.review $(ARGS)
+
 .PHONY: bench-tables
 bench-tables: .venv/dev.stamp .venv-tables/stamp ## Run strangers' tables, for docs/measured/tables.md (hours; ARGS="--sample 40" takes some)
 	@$(BIN)/python -m benchmarks.tables $(ARGS)

@@ -30,6 +30,7 @@
     ├── ContainerError         no container engine, or it could not build or run the image
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
     ├── AccessError            a key, a certificate or an address by which a service is reached cannot be used
+    ├── ReviewError            two revisions cannot be compared: one is unknown, does not load or fails
     ├── UpstreamError          something this step rests on failed its check
     ├── GateRefusedError       no version is good enough to be served
     ├── CompanionError         the process beside this one ended, or its answer cannot be handed over
@@ -108,6 +109,10 @@ class OverlapError(DataError):
 
 class DigestError(LooplineError):
     """A stored file's bytes differ from those its digest was taken of."""
+
+
+class ReviewError(LooplineError):
+    """Two revisions of the repository cannot be compared."""
 
 
 class BackupError(LooplineError):

@@ -123,6 +123,11 @@ def declares_product(path: Path) -> bool:
     return _declares("ModelProduct", path)
 
 
+def declares_source(path: Path) -> bool:
+    """Whether a file declares a source."""
+    return _declares("Source", path)
+
+
 def is_changed_by_dagster(path: Path) -> bool:
     """Whether Dagster changes the assets of a file once they are made (`post_processing`)."""
     return re.search(r"^post_processing:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.resources import files
@@ -185,6 +185,21 @@ def spark_environment() -> dict[str, str]:
     own = {"PYTHONPATH": str(REPOSITORY), "SPARK_LOCAL_IP": "127.0.0.1"}
     given = {name: value for name, value in os.environ.items() if name not in ("SPARK_HOME", "PYSPARK_SUBMIT_ARGS")}
     return {**given, **SETTINGS, **own}
+
+
+def git_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a git that writes nothing into the repository that it reads."""
+    return {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **more}
+
+
+def revision_environment(tree: Path, home: Home) -> dict[str, str]:
+    """The environment of a process with the code of another tree in a home of its own.
+
+    What leads to places outside of that home is left out: a store, a database, a gateway, a Redis.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOPLINE_", "DAGSTER_", "MLFLOW_"))}
+    own = {HOME_VARIABLE: str(home.root), "PYTHONPATH": str(tree), "COLUMNS": "200", "NO_COLOR": "1"}
+    return {**kept, **SETTINGS, **own}
 
 
 def instance_folder(home: Home) -> Path:

@@ -232,7 +232,7 @@ class _Objects:
             is_database = is_written_to and stream.read(len(SQLITE)) == SQLITE
         if is_database:
             draft.unlink(missing_ok=True)
-            _copy_database(path, draft)
+            copy_database(path, draft)
         source = draft if is_database else path
         digest, size = file_digest(source), source.stat().st_size
         target = object_path(self.folder, digest)
@@ -270,7 +270,7 @@ def _copy(path: Path, draft: Path) -> tuple[str, int]:
     return hashed.hexdigest(), size
 
 
-def _copy_database(path: Path, draft: Path) -> None:
+def copy_database(path: Path, draft: Path) -> None:
     """Copy a SQLite database as of one moment, with what its log holds, while others write to it."""
     with contextlib.closing(sqlite3.connect(path, timeout=60)) as source, contextlib.closing(sqlite3.connect(draft)) as target:
         try:

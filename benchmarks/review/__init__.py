@@ -1,0 +1,1 @@
+"""What reviews of a change of flights take, for docs/measured/review.md."""
