@@ -139,6 +139,10 @@ bench-retention: .venv/dev.stamp ## Measure how a home grows over 60 retrainings
 bench-verify: .venv/dev.stamp ## Verify a home after each step of a year, for docs/measured/verify.md (about 5 minutes)
 	@$(BIN)/python -m benchmarks.verify_year
 
+.PHONY: bench-newcomer
+bench-newcomer: .venv/dev.stamp ## Time a newcomer's path from a clean clone, for docs/measured/newcomer.md (about 5 minutes)
+	@$(BIN)/python -m benchmarks.newcomer $(ARGS)
+
 .PHONY: bench-experiments
 bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/experiments.md (about a minute, and the reports of 10 million rows; ARGS="canary" takes one section)
 	@$(BIN)/python -m benchmarks.experiments $(ARGS)
