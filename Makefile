@@ -190,6 +190,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt --no-emit-package uv requirements/serving_arrow.in -o requirements/serving_arrow.txt
 	$(COMPILE) -c requirements/core.txt -c requirements/stores.txt --no-emit-package uv requirements/serving_redis.in -o requirements/serving_redis.txt
 	$(COMPILE) -c requirements/core.txt -c requirements/stores.txt --no-emit-package uv requirements/serving_arrow_redis.in -o requirements/serving_arrow_redis.txt
+	$(COMPILE) -c requirements/core.txt requirements/boosters.in -o requirements/boosters.txt
 	$(COMPILE) -c requirements/core.txt requirements/evidently.in -o requirements/evidently.txt
 	$(COMPILE) -c requirements/core.txt requirements/tables.in -o requirements/tables.txt
 	$(COMPILE) -c requirements/core.txt requirements/spark.in -o requirements/spark.txt
@@ -234,6 +235,16 @@ stores: .venv/stores.stamp ## Set up what a home needs whose data lies elsewhere
 .venv/stores.stamp: .venv/core.stamp requirements/stores.txt
 	@echo "setting up .venv from requirements/stores.txt"
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/stores.txt
+	@touch $@
+
+# 290 MB for two estimators: only who declares them needs their libraries
+.PHONY: boosters
+boosters: .venv/dev.stamp .venv/boosters.stamp ## Set up XGBoost and CatBoost, and hold ONNX and SQL of their models against what they answer
+	$(BIN)/pytest tests/assets/training/test_boosters.py -rs $(ARGS)
+
+.venv/boosters.stamp: .venv/core.stamp requirements/boosters.txt
+	@echo "setting up .venv from requirements/boosters.txt"
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes -r requirements/boosters.txt
 	@touch $@
 
 # Evidently's import takes longer than a whole look of ours, so it has an environment of its own

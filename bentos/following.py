@@ -16,6 +16,7 @@ from typing import Any
 
 from bentos.served import Served
 from bentos.split import Split
+from bentos.updated_state import updated
 
 SECONDS = 0.5
 """How often the pointer is looked at."""
@@ -70,12 +71,13 @@ class Follower:
         content: Any = None
         try:
             with contextlib.suppress(FileNotFoundError):
-                content = self.pointer.read_bytes()
+                content = self._named()
             if content == self.seen or (content == self.failed and time.monotonic() < self.due):
                 return
             # in a thread: a model takes a while to load, and the one before goes on answering meanwhile
             found = None if content is None else await asyncio.to_thread(self._load, content)
             self.switch(found)
+            self.seen = object()  # what was followed before is so no more, also where this cannot be as a whole
             problem = None if found is None else found.problem
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one answers on
             problem = error
@@ -92,10 +94,25 @@ class Follower:
             await self.look()
             await asyncio.sleep(SECONDS)
 
-    def _load(self, content: bytes) -> Followed:
-        told, beside = json.loads(content), self.pointer.parent
+    def _named(self) -> tuple[bytes, bytes | None]:
+        """What the pointer says, and what is said of the champion's updates."""
+        pointer, updates = self.pointer.read_bytes(), None
+        if b'"updates"' in pointer:
+            # a pointer that cannot be read is told by who loads it
+            with contextlib.suppress(FileNotFoundError, ValueError, LookupError, TypeError):
+                updates = (self.pointer.parent / json.loads(pointer)["updates"]).read_bytes()
+        return pointer, updates
+
+    def _load(self, content: tuple[bytes, bytes | None]) -> Followed:
+        told, beside = json.loads(content[0]), self.pointer.parent
         champion = Served.load(beside / told["folder"])
         split, shadow, problem = None, told.get("shadow"), None
+        # while arms are compared, none of them changes
+        if content[1] is not None and "split" not in told:
+            try:
+                champion = updated(champion, json.loads(content[1]), (beside / told["updates"]).parent)
+            except Exception as error:  # noqa: BLE001 - the promoted state answers until the other can be loaded
+                problem = error
         try:
             split = None if "split" not in told else Split.load(told["split"], beside, champion)
         except Exception as error:  # noqa: BLE001 - the champion answers all until its arms can be loaded

@@ -22,6 +22,7 @@ create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
     model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
     entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text, looked_up text,
+    state_digest text,
     primary key (request_id, row_number)
 ) strict
 """
@@ -37,6 +38,7 @@ LATER = {
     "output": "real",
     "decision": "text",
     "looked_up": "text",
+    "state_digest": "text",
 }
 """Columns that the file of a day lacks which an earlier version of the service began."""
 
@@ -62,6 +64,7 @@ class Line(NamedTuple):
     output: float | None = None
     decision: str | None = None
     looked_up: str | None = None
+    state_digest: str | None = None
 
 
 INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
@@ -74,17 +77,19 @@ class Answering(NamedTuple):
     model_version: int
     model_digest: str
     features: tuple[str, ...]
+    state: str | None = None
 
     @classmethod
     def of(cls, served: Served) -> Answering:
         """What is said of a served model."""
-        return cls(served.promise["model_version"], served.model.digest, tuple(served.model.signature["features"]))
+        features = tuple(served.model.signature["features"])
+        return cls(served.promise["model_version"], served.model.digest, features, served.state)
 
     @classmethod
     def read(cls, text: str) -> Answering:
         """What `text` holds."""
-        version, digest, features = json.loads(text)
-        return cls(version, digest, tuple(features))
+        version, digest, features, *state = json.loads(text)
+        return cls(version, digest, tuple(features), *state)
 
     @property
     def text(self) -> str:
@@ -103,7 +108,7 @@ def begin(connection: sqlite3.Connection) -> None:
 
 def lines_of(answering: Answering, hidden: str | None, entries: Iterable[Entry]) -> list[Line]:
     """The lines of entries of which nothing is private any more; `hidden` says what was done to some columns, as JSON."""
-    version, digest, features = answering
+    version, digest, features, state = answering
     found = []
     for entry in entries:
         moment = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
@@ -119,7 +124,7 @@ def lines_of(answering: Answering, hidden: str | None, entries: Iterable[Entry])
                     entry.request_id, entry.first + place, moment, version, digest, to_json(named).decode(),
                     to_json(answer).decode(), entry.caller, hidden, None, entry.entity,
                     inputs_digest(named) if entry.digests is None else entry.digests[place],
-                    experiment, arm, propensity, output, decision, looked_up,
+                    experiment, arm, propensity, output, decision, looked_up, state,
                 )
             )  # fmt: skip
     return found

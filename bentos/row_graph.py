@@ -7,16 +7,18 @@ is the model's own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .runtime import OUTPUTS, Model, session_of
+from .runtime import OUTPUTS, Model, TamperedModelError, session_of
 
 FILE = "row.onnx"
 ROW, CODE = "/row", "/row_code"
@@ -118,6 +120,20 @@ class RowGraph:
         binding.bind_ortvalue_output(OUTPUTS, OrtValue.ortvalue_from_numpy(outputs))
         self._memory[rows] = _Memory(list(blocks.values()), codes.T, outputs, binding)
         return self._memory[rows]
+
+
+def row_graph_in(folder: Path, promise: Mapping[str, Any], model: Model) -> RowGraph | None:
+    """The graph for single rows, if the promise names one."""
+    promised = promise.get("row_graph_digest")
+    if promised is None:
+        return None
+    content = (folder / FILE).read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != promised:
+        raise TamperedModelError(
+            f"{folder / FILE} has digest {found[:12]}, promised was {promised[:12]}. It is not loaded: package the champion "
+            "again."
+        )
+    return RowGraph(content, model)
 
 
 def _picked(places: Sequence[int]) -> Any:

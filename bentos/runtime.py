@@ -217,9 +217,10 @@ class Model:
 
     @cached_property
     def known(self) -> dict[str, frozenset[str | None]]:
-        """The categories seen in training, by feature, and None for a missing one."""
+        """The categories seen in training, by feature, and None for a missing one; of texts none is told."""
         features = self.signature["features"].items()
-        return {name: frozenset([*feature["known"], None]) for name, feature in features if feature["type"] == "category"}
+        categories = {name: item for name, item in features if item["type"] == "category" and not item.get("is_text")}
+        return {name: frozenset([*item["known"], None]) for name, item in categories.items()}
 
 
 def as_text(values: Sequence[Any]) -> np.ndarray[Any, Any]:

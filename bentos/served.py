@@ -19,8 +19,11 @@ from bentos.contributions import contributions
 from bentos.keyed_bodies import KeyedBodies
 from bentos.pseudonyms import Treatment
 from bentos.refusals import RefusedError
-from bentos.row_graph import FILE, MOST_ROWS, RowGraph
-from bentos.runtime import Model, TamperedModelError
+from bentos.row_graph import MOST_ROWS, RowGraph, row_graph_in
+from bentos.runtime import Model
+
+UPDATED = "updated"
+"""What a promise says of the state that labels have taught the model since."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,17 @@ class Served:
         """
         promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
         model = Model.load(folder / "model", promise["model_digest"]).adapted_beside(folder, promise)
-        served = cls(promise, model, _row_graph(folder, promise, model))
+        served = cls(promise, model, row_graph_in(folder, promise, model))
         served.warm()
         return served
+
+    @cached_property
+    def state(self) -> str | None:
+        """The digest of the state that answers, of a model that labels go on teaching."""
+        if UPDATED in self.promise:
+            return str(self.promise[UPDATED]["state"])
+        learning = self.model.signature.get("learning", {})
+        return str(learning["state"]) if "updates" in learning else None
 
     def warm(self) -> None:
         """Make everything that requests need, so that the first one finds it."""
@@ -126,6 +137,8 @@ class Served:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The stamp of every response, answers and refusals alike."""
         stamp = {"x-model-version": self.version, "x-model-digest": self.model.digest}
+        if self.state is not None:
+            stamp["x-model-state"] = self.state
         # a checkpoint's second and third line: how many entries the ledger had, and their root hash
         head = str(self.promise.get("ledger_head") or "").split("\n")
         if len(head) > 2:
@@ -217,6 +230,7 @@ class Served:
         """The model's signature without the rows it carries, and since when the ledger lets it serve."""
         told = {name: value for name, value in self.model.signature.items() if name != "background"}
         told |= {} if self.model.adapted is None else {"adapted_uncertainty": self.model.adapted}
+        told |= {UPDATED: self.promise[UPDATED]} if UPDATED in self.promise else {}
         return {**told, **self.stamp, "champion_since_utc": self.promise["champion_since_utc"], "limits": self.limits}
 
     def _fields(
@@ -261,17 +275,3 @@ class Served:
 def in_rows(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Columns of answers as one answer for each row."""
     return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
-
-
-def _row_graph(folder: Path, promise: Mapping[str, Any], model: Model) -> RowGraph | None:
-    """The graph for single rows, if the promise names one."""
-    promised = promise.get("row_graph_digest")
-    if promised is None:
-        return None
-    content = (folder / FILE).read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != promised:
-        raise TamperedModelError(
-            f"{folder / FILE} has digest {found[:12]}, promised was {promised[:12]}. It is not loaded: package the champion "
-            "again."
-        )
-    return RowGraph(content, model)

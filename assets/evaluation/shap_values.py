@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.methods.calibration import Scaling, chances, log_chances, of_two
+from assets.methods.raw_scores import is_boosted
 from assets.spec import ProductSpec
 from assets.training.estimators import model_frame
 
@@ -101,7 +102,7 @@ def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) ->
             warnings.simplefilter("ignore", UserWarning)  # on the shape of LightGBM's values, which is looked at here
             values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
         # boosted trees add up log-odds, forests and single trees probabilities
-        return values, explainer.expected_value, "trees", hasattr(estimator, "learning_rate")
+        return values, explainer.expected_value, "trees", hasattr(estimator, "learning_rate") or is_boosted(estimator)
     if isinstance(estimator, (LinearModel, LogisticRegression)):
         coefficients = np.atleast_2d(estimator.coef_)
         middle = background.mean(axis=0)
@@ -179,6 +180,8 @@ def _owners(transformer: Any) -> list[str]:
             owners += [feature for feature, known in zip(used, step.categories_, strict=True) for _ in known]
         elif name == "target_means":
             owners += [feature for feature in used for _ in np.atleast_1d(step.target_mean_)]
+        elif name == "texts":
+            owners += [feature for feature, size in zip(used, step.sizes, strict=True) for _ in range(size)]
         elif name in ("categories", "numbers"):
             owners += list(used)
     return owners

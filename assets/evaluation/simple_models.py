@@ -76,7 +76,10 @@ def _answers(simple: ProductSpec, learnt: pd.DataFrame, asked: pd.DataFrame, lab
 
 def _width(spec: ProductSpec, rows: pd.DataFrame) -> int:
     """The columns of a linear model's encoding, at most."""
-    return sum(rows[name].nunique() + 1 if item.type == "category" else 1 for name, item in spec.columns.items())
+    sizes = {name: 0 if item.ngrams is None else item.ngrams.size for name, item in spec.columns.items()}
+    return sum(
+        sizes[name] or (rows[name].nunique() + 1 if item.type == "category" else 1) for name, item in spec.columns.items()
+    )
 
 
 def _some(count: int, most: int, random: np.random.Generator) -> np.ndarray[Any, Any]:

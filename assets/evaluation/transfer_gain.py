@@ -69,12 +69,16 @@ class Sides:
         return replicate(self.metrics, self.clusters, whole)
 
 
+OVERLAPS = ("shared_entities", "later_source_rows", "shared_validation_entities")
+
+
 def measure_gain(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -> Evidence:
     """Compare, and write the record.
 
     The record holds ``transfer``, ``scratch`` and ``untouched``, the deciding metric of each; ``gain`` over the other two,
     where positive is better; ``curve``, the same on fewer rows; and of the rows that the source was learnt from, how many are
-    among the rows that judge (``shared_entities``), and how many are later than the first of these (``later_source_rows``).
+    among the rows that judge (``shared_entities``), how many are later than the first of these (``later_source_rows``), and how
+    many are validation rows (``shared_validation_entities``).
     """
     case = Case.load(home, spec, snapshot, model_digest)
     sources = sources_in(case.model.signature)
@@ -93,7 +97,7 @@ def measure_gain(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest
         **found,
         "curve": curve,
         "table": _table(spec, curve),
-        **(_overlap(home, case, product, sources[product]) if product else {"shared_entities": 0, "later_source_rows": 0}),
+        **(_overlap(home, case, product, sources[product]) if product else dict.fromkeys(OVERLAPS, 0)),
     }
     return case.publish(home, "transfer", record)
 
@@ -202,7 +206,8 @@ def _some(part: LabelledRows, places: Any) -> LabelledRows:
 def _overlap(home: Home, case: Case, product: str, digest: str) -> dict[str, int]:
     """Rows that the source was learnt from: how many are among the rows that judge, and how many are later than the first.
 
-    Cross-fitting judges by rows of all parts.
+    Cross-fitting judges by rows of all parts. Of a product with rows enough, validation rows choose calibration and decision
+    rule (``shared_validation_entities``); a source whose rows are weighted takes none of them.
     """
     spec, signature = case.spec, Model.load(home.models / product / digest, digest).signature
     frame = snapshots.read(snapshots.opened(home, product, signature["snapshot_digest"]))
@@ -215,7 +220,9 @@ def _overlap(home: Home, case: Case, product: str, digest: str) -> dict[str, int
         frame = frame[(frame[time] >= first) & (frame[time] < last)]
     shared = frame[spec.features.entity].isin(test[spec.features.entity]).sum() if spec.features.entity in frame else 0
     later = (frame[time] >= test[time].min()).sum() if time in frame and spec.split.by != "random" else 0
-    return {"shared_entities": int(shared), "later_source_rows": int(later)}
+    choosing = case.parts["validate"].rows.iloc[: 0 if is_cross_fitted or declared(spec).how == "weights" else None]
+    known = frame[spec.features.entity].isin(choosing[spec.features.entity]).sum() if spec.features.entity in frame else 0
+    return {"shared_entities": int(shared), "later_source_rows": int(later), "shared_validation_entities": int(known)}
 
 
 def _table(spec: ProductSpec, curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def joined(
         A row for each answered row: ``unit`` (the entity as it is kept, or null), ``request_id``, ``row_number``,
         ``answered_at`` (UTC), ``experiment``, ``arm``, ``propensity``, ``model_version``, ``model_digest``, ``output`` (the
         probability of yes, the largest of all classes', or the value), ``decision`` (text), ``outcome`` (1 or 0, a number, or a
-        class as text; null where none was told), ``observed_at`` (UTC) and ``is_late``.
+        class as text; null where none was told), ``observed_at``, ``told_at`` (UTC) and ``is_late``.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def answered(
         connection.execute(
             f"create temp view answered as "
             f"select l.entity as unit, l.request_id, l.row_number, l.answered_at, l.experiment, l.arm, l.propensity, "
-            f"l.model_version, l.model_digest, l.output, l.decision, o.outcome, o.observed_at, "
+            f"l.model_version, l.model_digest, l.output, l.decision, o.outcome, o.observed_at, o.told_at, "
             f"o.observed_at > l.answered_at + {_late_after(spec)} as is_late, l.prediction, l.answered_at_utc{more} "
             f"from (select {KEYED}{marked} from log) l left join (select {KEYED} from firsts) o using (key, more_key)"
         )
@@ -265,13 +265,13 @@ def _resolve(connection: duckdb.DuckDBPyConnection, told: str) -> None:
 def _firsts(connection: duckdb.DuckDBPyConnection) -> None:
     """The view ``firsts``: of each row the outcome that was told first."""
     _resolve(connection, "told")
-    columns = "request_id, row_number, outcome, observed_at"
+    columns = "request_id, row_number, outcome, observed_at, told_at"
     if not repeated(connection, "resolved", KEY, "repeated"):
         connection.execute(f"create temp view firsts as select {columns} from resolved")
         return
     connection.execute(
         f"create temp view firsts as select {columns} from resolved where {KEY} not in (from repeated) union all "
-        "select request_id, row_number, (first).outcome, (first).observed_at from ("
+        "select request_id, row_number, (first).outcome, (first).observed_at, (first).told_at from ("
         "select request_id, row_number, min({'told_at': told_at, 'observed_at': observed_at, 'outcome': outcome}) as first "
         f"from resolved where {KEY} in (from repeated) group by all)"
     )

@@ -35,3 +35,9 @@ def transfer(spec: ProductSpec, records: Records) -> Iterator[Finding]:
         "; ".join(filter(None, told)) or "none is", not (shared or later),
         remedy=f"Let {source} be learnt from other and earlier rows: split both by the same months.",
     )  # fmt: skip
+    known = record.get("shared_validation_entities", 0)
+    yield Finding(
+        "transfer", f"no row that {source} was learnt from is one that chose calibration and decision rule",
+        f"{known:,} are such rows" if known else "none is", not known,
+        remedy=f"Remove 'model.refit' of {source}, or let it be learnt from other rows.",
+    )  # fmt: skip

@@ -28,7 +28,7 @@ from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
 from bentos.row_graph import FILE
-from bentos.runtime import FILES, Model, model_digest
+from bentos.runtime import FILES, Model, model_digest, read_signature
 from bentos.uncertainty import ADAPTED
 
 if TYPE_CHECKING:
@@ -194,6 +194,8 @@ def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
     named = {"folder": folder, "tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
     if (adapted := promise(home, tag).get(ADAPTED)) is not None:
         named[ADAPTED] = str(adapted)  # so that services that follow the pointer read it anew
+    if "updates" in read_signature(bento_folder(home, tag) / "src" / "bentos" / "model").get("learning", {}):
+        named["updates"] = os.path.relpath(home.updates(product) / "current.json", pointer(home, product).parent)
     if standing.champion == champion and (stage := experiment_records.running(home, standing)) is not None:
         return {**named, **_dealt(home, product, stage)}
     return named

@@ -33,10 +33,13 @@ def row_graph(model: Model, content: bytes) -> bytes | None:
     Returns
     -------
     bytes or None
-        None if it does not give exactly the model's outputs: onnxruntime may then compute the larger graph in another order.
+        None if it does not give exactly the model's outputs: onnxruntime may then compute the larger graph in another order;
+        or where a feature is a text.
     """
     import onnx
 
+    if any(feature.get("is_text") for feature in model.signature["features"].values()):
+        return None  # no table holds all texts
     graph = _Single(model, onnx.load_from_string(content)).made()
     made: bytes = graph.SerializeToString()
     return made if _is_exact(model, made) else None

@@ -24,7 +24,8 @@ from bentos.runtime import Model
 
 DIALECTS = ("duckdb", "postgres", "spark")
 TRANSLATED = (
-    "DecisionTree*, RandomForest*, ExtraTrees*, HistGradientBoosting* and LightGBM's classifiers and regressors; "
+    "DecisionTree*, RandomForest*, ExtraTrees*, HistGradientBoosting*, LightGBM's, XGBoost's and "
+    "CatBoost's classifiers and regressors; "
     "LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet, and what converts to the same ONNX operators"
 )
 """The estimators whose graphs have a translation."""

@@ -13,6 +13,15 @@ Kind = Literal["binary", "multiclass", "regression"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class NgramsSpec(Declaration):
+    """How a text is read: how often it has each of the word n-grams that most training rows have."""
+
+    size: int = Field(default=200, ge=1, le=5000, examples=[200])
+    """Give how many n-grams are counted: those that most training rows have, two at least."""
+    length: int = Field(default=1, ge=1, le=4, examples=[2])
+    """Give the most words of an n-gram; words stand between spaces, with capitals as they come."""
+
+
 class FeatureSpec(Declaration):
     """One column that the model sees."""
 
@@ -31,6 +40,8 @@ class FeatureSpec(Declaration):
     monotone: Literal["increasing", "decreasing"] | None = Field(default=None, examples=["increasing"])
     """Give the direction in which predictions may move when this number grows and all else stays; left out, either. Trees are
     constrained to it where they can be, and the gate refuses a model that goes the other way."""
+    ngrams: NgramsSpec | None = Field(default=None, examples=[{"size": 200, "length": 2}])
+    """Declare it for a category whose values are texts: the model sees the words that they have, not which text it is."""
     description: str | None = Field(default=None, examples=["IATA code of the carrier"])
     """Say what it is, for the service's schema."""
 
@@ -40,6 +51,8 @@ class FeatureSpec(Declaration):
             raise ValueError("has min or max, which a category cannot have. Use 'values', or remove it")
         if self.type == "category" and self.monotone is not None:
             raise ValueError("is monotone, which only a number can be. Remove it")
+        if self.type == "number" and self.ngrams is not None:
+            raise ValueError("has ngrams, which only a category can have. Remove it")
         if self.type == "number" and self.values is not None:
             raise ValueError("has values, which only a category can have. Use min and max")
         if self.min is not None and self.max is not None and self.min > self.max:

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, Name
 
+PROXIMAL, LIAR_SHARE = 0.1, 0.25
+"""What they are where they are left out. None stands for that, so that a declaration that was written out is read again."""
+
 
 class FederatedPrivacySpec(Declaration):
     """Differential privacy of training rows: each client shortens its rows' gradients and adds noise to their sum."""
@@ -33,12 +36,12 @@ class FederatedSpec(Declaration):
     """Give how often the clients are asked for a better model."""
     local_steps: int = Field(default=3, ge=1, le=1000, examples=[3])
     """Give the steps that a client takes each time; more need fewer rounds, and drift where clients differ."""
-    proximal: Annotated[float, Field(gt=0)] = Field(default=0.1, examples=[0.1])
-    """Give how strongly fedprox holds a client to the common model."""
+    proximal: Annotated[float, Field(gt=0)] | None = Field(default=None, examples=[0.1])
+    """Give how strongly fedprox holds a client to the common model; left out, 0.1."""
     robust: Literal["mean", "trimmed_mean", "krum"] = Field(default="mean", examples=["trimmed_mean"])
     """Give trimmed_mean or krum to survive clients that lie; each client then counts alike, however many rows it has."""
-    liar_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(default=0.25, examples=[0.25])
-    """Give the share of clients that may lie, where 'robust' is no plain mean."""
+    liar_share: Annotated[float, Field(gt=0, lt=0.5)] | None = Field(default=None, examples=[0.25])
+    """Give the share of clients that may lie, where 'robust' is no plain mean; left out, 0.25."""
     min_client_rows: int = Field(default=20, ge=1, examples=[100])
     """Give the training rows that each client must have."""
     processes: bool = Field(default=False, examples=[True])
@@ -52,9 +55,9 @@ class FederatedSpec(Declaration):
 
     @model_validator(mode="after")
     def _fields_fit_the_strategy(self) -> FederatedSpec:
-        if self.strategy != "fedprox" and "proximal" in self.model_fields_set:
+        if self.strategy != "fedprox" and self.proximal is not None:
             raise ValueError(f"gives 'proximal', which only fedprox has, not {self.strategy}. Remove it")
-        if self.robust == "mean" and "liar_share" in self.model_fields_set:
+        if self.robust == "mean" and self.liar_share is not None:
             raise ValueError("gives 'liar_share', but a plain mean survives no liar. Declare robust: trimmed_mean or krum")
         if self.secure_aggregation and not self.processes:
             raise ValueError("masks updates, but one process hides nothing from itself. Declare processes: true")

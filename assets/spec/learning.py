@@ -128,9 +128,9 @@ class ModelSpec(Declaration):
 
 
 def _require_numeric_splits(parameters: dict[str, Any]) -> None:
-    if "categorical_features" in parameters:
+    if native := sorted({"categorical_features", "cat_features", "enable_categorical"} & parameters.keys()):
         raise ValueError(
-            "sets categorical_features: native categorical splits give wrong ONNX and SHAP values (docs/decisions/0004). "
+            f"sets {native[0]}: native categorical splits give wrong ONNX and SHAP values (docs/decisions/0004). "
             "Remove it; categories are encoded inside the pipeline"
         )
 

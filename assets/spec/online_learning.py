@@ -18,6 +18,15 @@ KINDS = {"logistic": "binary", "linear": "regression"}
 """The kind of target of each model."""
 
 
+class UpdatesSpec(Declaration):
+    """Updates in the service: the labels of answered requests go on teaching the champion (`loopline learn-online`)."""
+
+    rows: int = Field(default=1000, ge=1, le=20_000, examples=[1000])
+    """Give the labels after which the state is kept, and served from then on."""
+    confidence: float = Field(default=0.99, ge=0.8, lt=1, examples=[0.99])
+    """Give how sure it must be that the updated states do worse than the promoted one before that one answers again."""
+
+
 class OnlineLearningSpec(Declaration):
     """Online learning: each row is learned once, in the order in which labels arrive (`target.known_at`)."""
 
@@ -37,6 +46,8 @@ class OnlineLearningSpec(Declaration):
     """Give reset to begin with new weights after a change, faster to learn at four times the rate for two weeks."""
     checkpoint_rows: int = Field(default=20_000, ge=100, examples=[20000])
     """Give the rows after which the state is kept: from there a run goes on that was cut off, or that has new labels."""
+    updates: UpdatesSpec | None = Field(default=None, examples=[{"rows": 1000}])
+    """Declare it to let labels of answered requests update what the service answers by, between promotions."""
 
     @model_validator(mode="after")
     def _warms_up_for_something(self) -> OnlineLearningSpec:

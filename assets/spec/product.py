@@ -13,15 +13,7 @@ from assets.spec.experiments import ExperimentSpec, require_distinct
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
 from assets.spec.governance import CardSpec, GovernanceSpec
-from assets.spec.judging import (
-    DECIDING,
-    METRICS,
-    PRICES,
-    BaselineSpec,
-    CostSpec,
-    EvaluationSpec,
-    PromotionSpec,
-)
+from assets.spec.judging import DECIDING, METRICS, PRICES, BaselineSpec, CostSpec, EvaluationSpec, PromotionSpec
 from assets.spec.learning import ModelSpec, SplitSpec, TuneSpec
 from assets.spec.monitoring import MonitoringSpec, RetrainSpec
 from assets.spec.online import require_online
@@ -30,6 +22,7 @@ from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
 from assets.spec.serving import ServingSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
+from assets.spec.texts import require_texts
 from assets.spec.uncertainty import AbstainSpec, UncertaintySpec, require_uncertainty
 
 DATA = "data"
@@ -179,6 +172,7 @@ class ProductSpec(Declaration):
         if self.serving.months is not None and self.features.event_time is None:
             raise ValueError("has serving.months without features.event_time. Name it, or remove the months")
         require_online(self)
+        require_texts(self)
         require_uncertainty(self)
         known = self.snapshot_columns
         require_columns(self.privacy, (*known, *(self.source.landed_columns if self.source else ())))

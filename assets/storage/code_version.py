@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -52,10 +53,11 @@ def estimator_version(path: str) -> str:
     own = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
     if own.is_file():
         return file_digest(own)
-    try:
-        return _installed(module.split(".", maxsplit=1)[0])
-    except PackageNotFoundError:
-        return ""
+    top = module.split(".", maxsplit=1)[0]
+    for distribution in (top, f"{top}-cpu"):  # a wheel without what a graphics card needs, such as XGBoost's
+        with suppress(PackageNotFoundError):
+            return _installed(distribution)
+    return ""
 
 
 @cache

@@ -123,6 +123,10 @@ class Home:
         """Checkpoints of online learners, by product: where the next training goes on."""
         return self.root / "learning"
 
+    def updates(self, product: str) -> Path:
+        """What labels of answered requests have taught the champion since it was promoted."""
+        return self.learning / product / "updates"
+
     @property
     def reports(self) -> Path:
         """Evaluations and verdicts, by product."""

@@ -43,6 +43,9 @@ KINDS = {
     "online/*": Kind("the features that a service looks up by key", AGAIN.replace("1", "2")),
     "models/*": Kind("what is served, and every figure of this model", f"{BACKUP}, or roll back to another version"),
     "tuning/*": Kind("the parameters that a search found", AGAIN.replace("1", "2")),
+    "learning/*/updates/*": Kind(
+        "the state that services answer by between promotions", "delete {3} and run `loopline learn-online PRODUCT`"
+    ),
     "learning/*": Kind(
         "the state that online learning goes on from", "delete {2} and run `loopline run`: all is learned again"
     ),
@@ -114,6 +117,8 @@ UNRECORDED = {
     "served/*.sqlite*": "databases: what services were asked and answered, until the day is over",
     "served/*.lock": "locks",
     "streams/*": "databases: what came row by row",
+    "learning/*/updates/*.sqlite*": "databases: which labels a champion learned since it was promoted, and its states",
+    "learning/*.lock": "locks",
     "tuning/*.journal": "logs of searches",
     "tuning/*.journal.lock": "locks",
     "lake/*": "tables with logs of their own, whose versions name the digests of what was published",
@@ -139,6 +144,7 @@ PUBLISHED = (
     "served/*.sqlite",
     "streams/*.db",
     "tuning/*.journal",
+    "learning/*/updates/*.sqlite",
 )
 """Those of them that are published to a store all the same; the others are of this machine only, or made again."""
 _UNRECORDED = re.compile("|".join(map(translate, UNRECORDED)))

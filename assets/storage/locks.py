@@ -72,6 +72,13 @@ def warehouse_lock(home: Home) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def updates_lock(home: Home, product: str) -> Iterator[None]:
+    """Be the only process that changes what labels have taught a champion: that learns, or erases it."""
+    with exclusive(home.learning / f"{product}.lock"):
+        yield
+
+
+@contextlib.contextmanager
 def warehouse_connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse under its lock and close it whatever happens."""
     import duckdb

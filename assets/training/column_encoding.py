@@ -11,9 +11,7 @@ import numpy as np
 
 from assets.errors import SpecificationError
 from assets.spec import ProductSpec
-
-TAKING_MISSING = ("sklearn.ensemble._hist_gradient_boosting", "lightgbm")
-"""The modules of estimators whose treatment of missing numbers survives the conversion to ONNX."""
+from assets.training.boosters import TAKING_MISSING
 
 
 def encoding(spec: ProductSpec, last: Any, columns: list[str], labels: Any = ()) -> Any:
@@ -49,7 +47,8 @@ def encoding(spec: ProductSpec, last: Any, columns: list[str], labels: Any = ())
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
     from sklearn.utils import get_tags
 
-    categories = [name for name in columns if spec.columns[name].type == "category"]
+    texts = [name for name in columns if spec.columns[name].ngrams is not None]
+    categories = [name for name in columns if spec.columns[name].type == "category" and name not in texts]
     numbers = [name for name in columns if spec.columns[name].type == "number"]
     encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float64)
     scaler: Any = SimpleImputer(strategy="median")
@@ -59,6 +58,8 @@ def encoding(spec: ProductSpec, last: Any, columns: list[str], labels: Any = ())
         encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float64)
         scaler = Pipeline([("missing", scaler), ("scale", StandardScaler())])
     steps = [("categories", encoder, categories), ("numbers", scaler, numbers)]
+    if texts:
+        steps.append(("texts", _ngrams(spec, texts), texts))
     if spec.model.categories == "target_means":
         if isinstance(encoder, OneHotEncoder):
             raise SpecificationError(
@@ -67,6 +68,14 @@ def encoding(spec: ProductSpec, last: Any, columns: list[str], labels: Any = ())
             )
         steps.append(("target_means", _target_means(spec, labels), categories))
     return ColumnTransformer([(name, step, used) for name, step, used in steps if used])
+
+
+def _ngrams(spec: ProductSpec, texts: list[str]) -> Any:
+    """Counts of the n-grams of texts."""
+    from assets.training.text_ngrams import TextNgrams
+
+    declared = [item for name in texts if (item := spec.columns[name].ngrams) is not None]
+    return TextNgrams([item.size for item in declared], [item.length for item in declared])
 
 
 def _target_means(spec: ProductSpec, labels: Any) -> Any:

@@ -27,7 +27,7 @@ from assets.training.candidates import choose, is_known, outputs_of_scores, raw_
 from assets.training.decision_rule import fold_rule
 from assets.training.estimators import candidates, model_frame, threads_for
 from assets.training.learning import judges_by_folds, plainly
-from assets.training.uncertainty import HeldOut, latest_or_all
+from assets.training.uncertainty import HeldOut, latest_or_all, require_rows
 from assets.training.way_of_learning import Learner
 from bentos.decisions import decide
 
@@ -180,6 +180,29 @@ def cross_fit(spec: ProductSpec, parts: Mapping[str, LabelledRows], learn: Learn
     )
 
 
+def require_choosing_rows(spec: ProductSpec, parts: Mapping[str, LabelledRows]) -> None:
+    """Refuse rows that are too few for the width of answers: the model's, or a fold's by which abstaining is judged."""
+    in_time, seed = spec.split.by != "random", spec.model.seed
+    fitted = folds_of(spec, joined([parts["train"], parts["validate"]], "fitted"), seed)
+    require_rows(spec, _choosing(spec, fitted, in_time=in_time))
+    for number in range(0 if spec.abstain is None else 1 if in_time else REPEATS):
+        folds = folds_of(spec, joined(list(parts.values()), "all"), seed + number)
+        found = [others for place in range(len(folds)) if (others := _others(folds, place, in_time=in_time))]
+        require_rows(spec, min(_choosing(spec, others, in_time=in_time) for others in found), of_fold=True)
+
+
+def _others(folds: Sequence[Fold], number: int, *, in_time: bool) -> list[Fold]:
+    """The folds by whose answers a fold is judged: in order of time those before it."""
+    return list(folds[:number]) if in_time else [*folds[:number], *folds[number + 1 :]]
+
+
+def _choosing(spec: ProductSpec, folds: Sequence[Fold], *, in_time: bool) -> int:
+    """How many of the rows that these folds answered choose a width."""
+    places = np.concatenate([fold.test for fold in folds])
+    latest = np.isin(places, folds[-1].test) if in_time else None
+    return int(latest_or_all(spec, latest, len(places)).sum())
+
+
 def metric_functions(spec: ProductSpec, found: CrossFitted) -> Functions:
     """All metrics as functions of the rows' weights: the mean over the repeats."""
     by_repeat = [functions(spec, found.labels, item.outputs, item.rules) for item in found.repeats]
@@ -234,7 +257,7 @@ def _answers(
     outputs, rules = np.full_like(outputs_of_scores(spec, scores[0], None), np.nan), []
     said = np.zeros(len(labels), dtype=int) if spec.kind != "regression" else np.full(len(labels), np.nan)
     for number, fold in enumerate(folds):
-        others = folds[:number] if in_time else [*folds[:number], *folds[number + 1 :]]
+        others = _others(folds, number, in_time=in_time)
         if not others:
             continue
         places = np.concatenate([item.test for item in others])
@@ -243,7 +266,7 @@ def _answers(
         choice = choose(spec, labels[places], [given[places] for given in scores], numbered, latest)
         outputs[fold.test] = choice.outputs(spec, [given[fold.test] for given in scores])
         said[fold.test] = decide(spec.kind, outputs[fold.test], choice.decision)
-        held_out = HeldOut(rows.rows.iloc[places], labels[places], latest_or_all(latest, len(places)))
+        held_out = HeldOut(rows.rows.iloc[places], labels[places], latest_or_all(spec, latest, len(places)))
         rules.append((fold.test, fold_rule(spec, choice, held_out, outputs[fold.test], rows.rows.iloc[fold.test])))
     return Answers(outputs, said, tuple(rules))
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from assets.errors import DataError, SpecificationError
 from assets.spec import ProductSpec
+from assets.training import boosters
 from assets.training.column_encoding import encoding
 from assets.training.monotone_constraints import constrain
 from bentos.runtime import as_numbers, as_text
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TRUSTED = (
     "assets.methods.scaled.ScaledClassifier",
+    "assets.training.text_ngrams.TextNgrams",
     "assets.training.transfer.offset_trees.OffsetClassifier",
     "assets.training.transfer.offset_trees.OffsetRegressor",
     "assets.training.transfer.source_scores.SourceScores",
@@ -40,6 +42,7 @@ TRUSTED = (
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
+    "xgboost.core.Booster",
 )
 """The only types, beside scikit-learn's own and numpy's and the declared estimator's, that a stored pipeline may hold."""
 
@@ -78,8 +81,7 @@ def resolved(spec: ProductSpec) -> type:
     except (ImportError, AttributeError, OSError) as error:
         system = " On Debian: apt-get install libgomp1." if "libgomp" in str(error) else ""
         raise SpecificationError(
-            f"{spec.name}: 'model.estimator' {path} cannot be imported ({error}). Install what holds it, or correct the "
-            f"path.{system}"
+            f"{spec.name}: 'model.estimator' {path} cannot be imported ({error}). {boosters.install(path)}.{system}"
         ) from error
     if not inspect.isclass(kind):
         raise SpecificationError(f"{spec.name}: 'model.estimator' {path} is no class. Give the class of an estimator.")
@@ -95,7 +97,7 @@ def estimator(spec: ProductSpec) -> Any:
         If it does not fit the target's kind, or does not take its parameters.
     """
     kind, given = resolved(spec), spec.model.parameters
-    allowed = inspect.signature(kind).parameters
+    allowed = boosters.defaults(kind)
     unknown = sorted(set(given).difference(allowed))
     if unknown:
         raise SpecificationError(
@@ -103,14 +105,7 @@ def estimator(spec: ProductSpec) -> Any:
             f"{', '.join(sorted(allowed))}."
         )
     _require_like_defaults(spec, kind, allowed)
-    # one job, and quiet: a forest on every core, or a LightGBM that prints, is nobody's wish
-    usual = {"random_state": spec.model.seed, "n_jobs": 1}
-    if kind.__module__.startswith("sklearn.linear_model"):
-        del usual["n_jobs"]  # deprecated there, and without effect
-    fixed: dict[str, Any] = {name: value for name, value in usual.items() if name in allowed}
-    if kind.__module__.startswith("lightgbm"):
-        fixed["verbosity"] = -1
-    built = kind(**{**fixed, **given})
+    built = kind(**{**boosters.fixed(kind, given, spec.model.seed), **given})
     _require_right_kind(spec, built)
     if getattr(built, "_parameter_constraints", None):
         try:
@@ -122,7 +117,7 @@ def estimator(spec: ProductSpec) -> Any:
 
 def parameters_of(spec: ProductSpec) -> set[str]:
     """The names of the parameters that the declared estimator takes."""
-    return set(inspect.signature(resolved(spec)).parameters)
+    return set(boosters.defaults(resolved(spec)))
 
 
 def pipeline(spec: ProductSpec, columns: list[str], labels: Any = ()) -> Any:
@@ -259,12 +254,12 @@ def _require_right_kind(spec: ProductSpec, built: Any) -> None:
         )
 
 
-def _require_like_defaults(spec: ProductSpec, kind: type, allowed: Any) -> None:
+def _require_like_defaults(spec: ProductSpec, kind: type, allowed: dict[str, Any]) -> None:
     """Where an estimator does not check its parameters itself, each must be of its default's type."""
     if getattr(kind, "_parameter_constraints", None):
         return
     for name, value in spec.model.parameters.items():
-        default = allowed[name].default
+        default = allowed[name]
         if not isinstance(default, (bool, int, float, str)) or isinstance(value, type(default)):
             continue
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):

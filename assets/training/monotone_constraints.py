@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from assets.spec import ProductSpec
+from assets.training.boosters import MONOTONE, constraints, library
 
 SIGNS = {"increasing": 1, "decreasing": -1, None: 0}
 
@@ -20,7 +21,7 @@ def constrain(spec: ProductSpec, last: Any, columns: list[str]) -> None:
     spec : ProductSpec
         The specification.
     last : estimator
-        Unfitted; with the parameter ``monotonic_cst`` (scikit-learn's trees) or ``monotone_constraints`` (LightGBM).
+        Unfitted; with the parameter ``monotonic_cst`` (scikit-learn's trees) or ``monotone_constraints`` (LightGBM and others).
     columns : list of str
         The features that are used, in order.
     """
@@ -28,14 +29,15 @@ def constrain(spec: ProductSpec, last: Any, columns: list[str]) -> None:
     used = [spec.columns[column] for column in columns]
     if name is None or name in spec.model.parameters or not any(item.monotone for item in used):
         return
-    categories = [item for item in used if item.type == "category"]
+    categories = [item for item in used if item.type == "category" and item.ngrams is None]
     signs = [0] * len(categories) + [SIGNS[item.monotone] for item in used if item.type == "number"]
+    signs += [0] * sum(item.ngrams.size for item in used if item.ngrams is not None)
     if spec.model.categories == "target_means":
         signs += [0] * len(categories)
-    last.set_params(**{name: signs})
+    last.set_params(**{name: constraints(type(last), signs)})
 
 
 def _parameter(last: Any) -> str | None:
-    if type(last).__module__.startswith("lightgbm"):
+    if library(type(last)) in MONOTONE:
         return "monotone_constraints"
     return "monotonic_cst" if "monotonic_cst" in last.get_params(deep=False) else None

@@ -1,9 +1,9 @@
 """From a fitted pipeline to the ONNX graph that is served, the same bytes in every process.
 
-The usual estimators (boosted histograms, LightGBM, exact trees and forests, linear models) are written here in double
-precision, so that the graph answers as the pipeline does to the last digits. Any other is skl2onnx's affair, which converts
-in single precision; LightGBM's converter is registered for what is not written here, and a class derived from a convertible
-one converts like its base.
+The usual estimators (boosted histograms, LightGBM, XGBoost, CatBoost, exact trees and forests, linear models) are written here
+in double precision, so that the graph answers as the pipeline does to the last digits. Any other is skl2onnx's affair, which
+converts in single precision; LightGBM's converter is registered for what is not written here, and a class derived from a
+convertible one converts like its base.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from assets.errors import SpecificationError
 from assets.methods.calibration import SMALLEST, Scaling
 from assets.methods.raw_scores import has_margin, is_lightgbm
 from assets.spec import ProductSpec
-from assets.training import onnx_trees
+from assets.training import booster_trees, onnx_trees
+from assets.training.boosters import library
 from assets.training.onnx_nodes import ML, Builder, alike, encoded, linear, probabilities
 from bentos.runtime import DOUBLE, OUTPUTS
 
@@ -210,8 +211,15 @@ def _linear(builder: Builder, columns: str, last: Any) -> Written | None:
     return raw, np.atleast_2d(last.coef_).shape[0]
 
 
+def _boosters(builder: Builder, columns: str, last: Any) -> Written | None:
+    """XGBoost's and CatBoost's."""
+    read = {"xgboost": booster_trees.of_xgboost, "catboost": booster_trees.of_catboost}.get(library(type(last)))
+    found = None if read is None else read(last)
+    return None if found is None else (onnx_trees.ensemble(builder, _single(builder, columns), *found), found[1])
+
+
 WRITERS: tuple[Callable[[Builder, str, Any], Written | None], ...] = (
-    _histograms, _lightgbm, _boosted, _forest, _linear,
+    _histograms, _lightgbm, _boosters, _boosted, _forest, _linear,
     lambda builder, columns, last: last.written(builder, columns) if hasattr(last, "written") else None,
 )  # fmt: skip
 """Who writes an estimator in double precision; the first that can does."""

@@ -31,6 +31,7 @@ class Builder:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.properties: dict[str, str] = {}
+        self.operators = OPSETS[""]
 
     def add(self, operator: str, inputs: Sequence[str], name: str, *, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output, named so."""
@@ -64,10 +65,23 @@ class Builder:
         from onnx import helper
 
         graph = helper.make_graph(self.nodes, name, inputs, [output], self.constants)
-        imports = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        versions = {**OPSETS, "": self.operators}
+        imports = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
         made = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="loopline")
         helper.set_model_props(made, {**properties, **self.properties})
         return made
+
+    def require_operators(self, version: int) -> None:
+        """Ask for a later version of the usual operators than other graphs need."""
+        self.operators = max(self.operators, version)
+
+    def split(self, tensor: str, name: str) -> str:
+        """The words of texts between spaces, shape (n_rows, most words), filled up with empty ones."""
+        from onnx import helper
+
+        name = _own(name)
+        self.nodes.append(helper.make_node("StringSplit", [tensor], [name, f"{name}_count"], name=name, delimiter=" "))
+        return name
 
     def double(self, tensor: str, name: str) -> str:
         """A tensor as double."""
@@ -155,7 +169,15 @@ def _source(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:  # 
     return [step.written(builder)]
 
 
-ENCODINGS = {"categories": _categories, "numbers": _numbers, "target_means": _target_means, "source": _source}
+def _texts(builder: Builder, step: Any, names: Sequence[str]) -> list[str]:
+    """Counts of n-grams, whose nodes the step writes."""
+    found: list[str] = step.written(builder, names)
+    return found
+
+
+ENCODINGS = {
+    "categories": _categories, "numbers": _numbers, "target_means": _target_means, "source": _source, "texts": _texts,
+}  # fmt: skip
 """Who writes which step of the pipeline's transformer."""
 
 

@@ -16,6 +16,7 @@ from assets.errors import DataError, DigestError, SpecificationError
 from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
+from assets.methods.raw_scores import adds_in_single
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.drafts import draft_folder
@@ -111,6 +112,8 @@ def train_on(
         draft = scratch / "model"
         draft.mkdir()
         (draft / "model.onnx").write_bytes(onnx_export.convert(chosen, fitted, scaling))
+        for name, content in made.files.items():
+            write_json(draft / name, content)
         signature = {
             **_signature(chosen, snapshot, learnt, (train_part, validate_part), made),
             "calibration": choice.calibration,
@@ -126,7 +129,8 @@ def train_on(
         columns = {name: validate_part.rows[name].to_numpy() for name in spec.columns}
         model = Model.load(draft, model_digest(draft))
         outputs = model.predict(columns)
-        difference = _require_parity(chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=model.is_double)
+        is_exact = model.is_double and not adds_in_single(fitted.steps[-1][1])
+        difference = _require_parity(chosen, outputs, _expected(spec, fitted, scaling, asked), is_double=is_exact)
         # the rows that the model was fitted on say nothing of how it does on others
         answers = choice.answers if is_of_both else outputs
         decision = choice.decision
@@ -180,7 +184,7 @@ def _by_cross_fitting(spec: ProductSpec, rows: LabelledRows, learn: Learner) -> 
     clusters = np.unique(rows.clusters(spec)[judged], return_inverse=True)[1]
     latest = None if spec.split.by == "random" else np.isin(judged, folds[-1].test)
     choice = choose(spec, labels[judged], [given[judged] for given in scores], clusters, latest)
-    return None, choice, HeldOut(rows.rows.iloc[judged], labels[judged], latest_or_all(latest, len(judged)))
+    return None, choice, HeldOut(rows.rows.iloc[judged], labels[judged], latest_or_all(spec, latest, len(judged)))
 
 
 def _candidates(spec: ProductSpec, choice: Choice) -> list[dict[str, Any]]:
@@ -234,7 +238,10 @@ def _signature(
             "max": feature.max,
             "description": feature.description or "",
         }
-        if feature.type == "category":
+        if feature.ngrams is not None:
+            # texts are no vocabulary, and may be of single persons
+            entry |= {"known": [], "is_text": True}
+        elif feature.type == "category":
             entry["known"] = vocabularies.get(name) or sorted({str(value) for value in learnt.rows[name].dropna().unique()})
         features[name] = entry
     return {

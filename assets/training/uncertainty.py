@@ -96,7 +96,7 @@ def calibrated(spec: ProductSpec, labels: Array, outputs: Array, rows: pd.DataFr
     }
 
 
-def require_rows(spec: ProductSpec, rows: int) -> None:
+def require_rows(spec: ProductSpec, rows: int, *, of_fold: bool = False) -> None:
     """Refuse rows that are too few for the declared coverage.
 
     Raises
@@ -106,14 +106,16 @@ def require_rows(spec: ProductSpec, rows: int) -> None:
     """
     coverage = coverage_of(spec)
     if rows < (least := conformal.least_rows(coverage)):
+        where = " in one of the folds by which 'abstain' is judged" if of_fold else ""
+        remedy = "Bring more rows, set evaluation.cross_fitted_below to 0" if of_fold else "Validate on more rows"
         raise DataError(
-            f"{spec.name}: {rows} rows choose the width of its answers; a coverage of {coverage:g} needs at least {least}, or "
-            "no finite width covers enough. Validate on more rows, or lower uncertainty.coverage."
+            f"{spec.name}: {rows} rows choose the width of its answers{where}; a coverage of {coverage:g} needs at least "
+            f"{least}, or no finite width covers enough. {remedy}, or lower uncertainty.coverage."
         )
 
 
-def latest_or_all(latest: np.ndarray[Any, Any] | None, rows: int) -> np.ndarray[Any, Any]:
+def latest_or_all(spec: ProductSpec, latest: np.ndarray[Any, Any] | None, rows: int) -> np.ndarray[Any, Any]:
     """Which of the rows of cross-fitting choose the width: the latest where they are enough, as errors change in time."""
-    if latest is not None and latest.sum() >= conformal.FEWEST:
+    if latest is not None and latest.sum() >= max(conformal.FEWEST, conformal.least_rows(coverage_of(spec))):
         return latest
     return np.ones(rows, dtype=bool)

@@ -37,6 +37,8 @@ class Learnt:
         The known values of each category, where it is not told which the rows have.
     background : list of dict, optional
         What is usual, as a client would send it, where no row may be shown.
+    files : dict of dict
+        More files of the model's folder, as JSON, by name; the signature names their digests.
     """
 
     fitted: Any
@@ -44,6 +46,7 @@ class Learnt:
     figures: dict[str, Any] = field(default_factory=dict)
     vocabularies: dict[str, list[str]] | None = None
     background: list[dict[str, Any]] | None = None
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 Learner = Callable[[ProductSpec, "pd.DataFrame", Any, "pd.DataFrame"], Learnt]

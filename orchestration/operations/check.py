@@ -107,7 +107,7 @@ def _try_to_convert(spec: ProductSpec, found: Checked) -> None:
         found.remarks.append(
             f"{name} is served in single precision: answers may differ from the fitted pipeline's in the sixth digit, and "
             f"a model that differs by more than {training.PARITY[False]:g} is not published. Exact are boosted histograms, "
-            "LightGBM, trees, forests and linear models with their usual objectives"
+            "LightGBM, CatBoost, trees, forests and linear models with their usual objectives"
         )
 
 
@@ -134,7 +134,9 @@ def _uncertainty(spec: ProductSpec, home: Home) -> Iterator[str]:
     if spec.uncertainty is not None and (home.snapshots / spec.name / "current.json").exists():
         parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
         choosing = [parts[name] for name in ("train", "validate")]
-        if not cross_fitting.is_wanted(spec, choosing):
+        if cross_fitting.is_wanted(spec, choosing):
+            cross_fitting.require_choosing_rows(spec, parts)
+        else:
             require_rows(spec, len(parts["validate"].rows))
     return iter(())
 

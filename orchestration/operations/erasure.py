@@ -223,7 +223,10 @@ def _checkpoints(home: Home, request: Request) -> None:
     """States of an online learner, which holds values that no other row may have; the next run learns what is left anew."""
     folder = home.learning / request.product
     if folder.exists():
-        manifest.remove(folder)
+        from assets.storage.locks import updates_lock
+
+        with updates_lock(home, request.product):
+            manifest.remove(folder)
 
 
 def _experiment_reports(home: Home, request: Request) -> None:

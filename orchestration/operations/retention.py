@@ -125,6 +125,8 @@ class Retention:
         yield from _all("monitoring records", (path for path in records if self.is_over(path, rule.snapshots_days)))
         states = (home.learning / product).glob("*.json")
         yield from _all("states of online learning", (path for path in states if self.is_over(path, rule.snapshots_days)))
+        journals = home.updates(product).glob("*.sqlite*")
+        yield from _all("labels that champions learned", (path for path in journals if path.name[:64] not in self.models))
         named = [current_artifacts.RECORD, *self._current_name(home.uncertainty / product)]
         records = (path for path in (home.uncertainty / product).glob("v*.json") if path.name not in named)
         yield from _all("records of uncertainty", (path for path in records if path.stem.rpartition("-")[2] not in short))

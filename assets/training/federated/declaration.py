@@ -5,7 +5,7 @@ from __future__ import annotations
 from assets.errors import SpecificationError
 from assets.methods.federated.plan import Plan, Privacy, usual_clip
 from assets.spec import ProductSpec
-from assets.spec.federated import FederatedSpec
+from assets.spec.federated import LIAR_SHARE, PROXIMAL, FederatedSpec
 
 PENALTIES = {
     "sklearn.linear_model.LogisticRegression": "C",
@@ -61,10 +61,10 @@ def plan_of(spec: ProductSpec) -> Plan:
         vocabularies=tuple(tuple(spec.columns[name].values or ()) for name in categories),
         rounds=said.rounds,
         local_steps=said.local_steps,
-        proximal=said.proximal if said.strategy == "fedprox" else 0.0,
+        proximal=(said.proximal or PROXIMAL) if said.strategy == "fedprox" else 0.0,
         penalty=penalty_of(spec),
         robust=said.robust,
-        liar_share=said.liar_share,
+        liar_share=said.liar_share or LIAR_SHARE,
         seed=spec.model.seed,
         privacy=privacy,
         is_masked=said.secure_aggregation,

@@ -86,7 +86,7 @@ def learned_online(
     names: list[str] = []
     done, record = 0, None
     if folder is not None:
-        names = chain(_beginning(spec, online), [stream.content(slice(start, start + size)) for start in starts[:-1]])
+        names = chain(beginning(spec, online), [stream.content(slice(start, start + size)) for start in starts[:-1]])
         is_asked = questions is not None and len(questions.places)
         before = int(questions.places[0]) // size if questions is not None and is_asked else len(names)
         done, record = furthest(folder, names[:before])
@@ -121,8 +121,8 @@ def learning_of(online: OnlineLearningSpec) -> Learning:
     )
 
 
-def _beginning(spec: ProductSpec, online: OnlineLearningSpec) -> str:
+def beginning(spec: ProductSpec, online: OnlineLearningSpec) -> str:
     """What all checkpoints of a declaration begin with: how it is learned, the features, and the learner's code."""
     code = code_version("assets.training.online.learning", distributions=("numpy", "river"))
     features = {name: feature.type for name, feature in spec.columns.items()}
-    return value_digest([online.model_dump(mode="json"), features, spec.features.time_zone, code])
+    return value_digest([online.model_dump(mode="json", exclude={"updates"}), features, spec.features.time_zone, code])

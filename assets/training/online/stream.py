@@ -130,6 +130,14 @@ def stream_of(spec: ProductSpec, frame: pd.DataFrame, labels: Array, rows: pd.Da
     return LabelStream(_names(spec, "number"), numbers, texts, taught, days, known[order], keys[order])
 
 
+def arrived(spec: ProductSpec, frame: pd.DataFrame, labels: Array, known: pd.Series, keys: np.ndarray[Any, Any]) -> LabelStream:
+    """Labelled rows that are in the order in which their labels arrived already, at the moments `known` (UTC)."""
+    order = np.arange(len(frame))
+    numbers, texts = _features(spec, frame, order)
+    taught = np.asarray(labels, dtype=np.float64)
+    return LabelStream(_names(spec, "number"), numbers, texts, taught, _local_days(spec, known), _moments(known), keys)
+
+
 def _predicted_at(spec: ProductSpec) -> str:
     return spec.features.predicted_at or str(spec.features.event_time)
 

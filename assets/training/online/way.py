@@ -9,6 +9,7 @@ from assets.errors import DataError
 from assets.features import snapshots
 from assets.spec import ProductSpec
 from assets.spec.online_learning import ESTIMATORS, KINDS, OnlineLearningSpec, unfit
+from assets.spec.privacy import hidden
 from assets.storage.home import Home
 from assets.training.online.learning import Learned, learned_online
 from assets.training.online.pipeline import as_pipeline
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIELD = "'model.learning.online"
+UPDATES, STATE = "updates", "state.json"
+"""What a signature says of updates, and the file of the model's folder that they go on from."""
 DAYS = {"days": 1.0, "months": 30.0}
 """How many days what a split counts has at least."""
 
@@ -39,7 +42,12 @@ def learner(home: Home, spec: ProductSpec, _: Sources) -> Learner:
         _require_warm(chosen, online, found)
         fitted = as_pipeline(chosen, found.state, found.numbers, found.vocabulary)
         told = {"state": found.digest, "rows": found.state.rows, "changes": found.state.changes}
-        return Learnt(fitted, {"model": online.model, **told}, {**told, "rows_of_checkpoint": found.resumed})
+        figures, files = {**told, "rows_of_checkpoint": found.resumed}, {}
+        signed: dict[str, Any] = {"model": online.model, **told}
+        if online.updates is not None:
+            # what updates go on from: its digest is the state's, which the signature names
+            signed, files = {**signed, UPDATES: online.updates.model_dump(mode="json")}, {STATE: found.record}
+        return Learnt(fitted, signed, figures, files=files)
 
     return learn
 
@@ -67,6 +75,11 @@ def _problems(home: Home, spec: ProductSpec, _: Mapping[str, ProductSpec]) -> It
         yield f"'model.parameters' has {named}, but {FIELD}' has its own ('rate', 'l2', 'clip'). Remove 'parameters'."
     if spec.model.categories != "codes":
         yield f"'model.categories' is {spec.model.categories}, but {FIELD}' learns a weight for each value. Remove it."
+    if online.updates is not None and (names := sorted(hidden(spec.privacy, spec.columns))):
+        yield (
+            f"{FIELD}.updates' learns from the prediction log, which does not keep {', '.join(names)} as asked ('privacy'). "
+            "Remove 'updates', or keep these features."
+        )
     if spec.tune is not None:
         yield f"'tune' searches parameters of the estimator, which {FIELD}' does not have. Remove it."
     days = None if found else _days(home, spec)

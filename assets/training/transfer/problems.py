@@ -42,7 +42,7 @@ def problems(home: Home, spec: ProductSpec, transfer: TransferSpec, products: Ma
     declared = products[name]
     yield from _kinds(spec, declared)
     yield from _features(spec, declared, transfer)
-    yield from _rows(spec, declared) if transfer.how == "weights" else _trees(declared, transfer)
+    yield from _rows(home, spec, declared) if transfer.how == "weights" else _known(home, spec, declared, transfer)
     if not list((home.models / name).glob("*/model.json")):
         yield f"{FROM} is '{name}', of which there is no champion to learn from. Run `loopline run {name}` first."
 
@@ -104,14 +104,27 @@ def _features(spec: ProductSpec, source: ProductSpec, transfer: TransferSpec) ->
             yield f"'{name}' is a {feature.type} here and a {source.columns[name].type} in '{source.name}'. Declare it alike."
 
 
-def _rows(spec: ProductSpec, source: ProductSpec) -> Iterator[str]:
-    """The source's snapshot holds what its rows are read by."""
+def _known(home: Home, spec: ProductSpec, source: ProductSpec, transfer: TransferSpec) -> Iterator[str]:
+    """The source has what is learnt from, and knows no row that chooses here."""
+    from assets.training.transfer.shared_rows import known_validation_rows
+
+    yield from _trees(source, transfer)
+    yield from known_validation_rows(home, spec, source)
+
+
+def _rows(home: Home, spec: ProductSpec, source: ProductSpec) -> Iterator[str]:
+    """The source's snapshot holds what its rows are read by, and no row that judges here."""
     wanted = [name for name in (spec.target.column, spec.target.known_at, spec.features.event_time) if name is not None]
     if lacking := [name for name in wanted if name not in source.snapshot_columns]:
         yield (
             f"{HOW} is weights, which learns from rows of '{source.name}', and its snapshot has no {', '.join(lacking)}. Name "
             "the columns alike."
         )
+    elif (home.snapshots / source.name / "current.json").exists():
+        from assets.features import snapshots
+        from assets.training.transfer.shared_rows import require_other_rows
+
+        require_other_rows(home, spec, source.name, snapshots.current(home, source.name))
 
 
 def _trees(source: ProductSpec, transfer: TransferSpec) -> Iterator[str]:

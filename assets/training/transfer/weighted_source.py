@@ -18,6 +18,7 @@ from assets.methods.density_ratio import effective, held_out_chances, weights
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training.estimators import fit, model_frame, threads_for
+from assets.training.transfer.shared_rows import require_other_rows
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ def source_rows(home: Home, spec: ProductSpec, product: str, digest: str) -> Sou
     Raises
     ------
     DataError
-        If they lack a column that this product declares.
+        If they lack a column that this product declares, or may be the very rows that judge.
     """
     snapshot = snapshots.opened(home, product, Model.load(home.models / product / digest, digest).signature["snapshot_digest"])
+    require_other_rows(home, spec, product, snapshot)
     frame = snapshots.read(snapshot)
     wanted = [*spec.columns, spec.target.column, *spec.moments, *([spec.target.known_at] if spec.target.known_at else [])]
     if lacking := sorted(set(wanted).difference(frame.columns)):

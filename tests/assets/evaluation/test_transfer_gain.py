@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.errors import DataError
 from assets.evaluation.evidence import Evidence
 from assets.evaluation.transfer_gain import EXAMINATION, measure_gain
 from assets.promotion.gate_rules import rules_of
 from assets.promotion.transfer_rule import transfer
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from assets.training import training
+from assets.storage.publishing import write_json
+from assets.training import learning, training
 from tests.models import snapshot_of
-from tests.shop import AT_RANDOM, customers, product
+from tests.shop import AT_RANDOM, BY_TIME, customers, product
 
 MANY = {"bootstrap_replicates": 100, "cross_fitted_below": 0}
 TREES = {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "seed": 3, "parameters": {"max_iter": 40}}
@@ -103,6 +105,44 @@ def test_a_source_that_was_learnt_from_test_rows_is_refused(home: Home) -> None:
     assert evidence.record["shared_entities"] > 0
     assert evidence.record["later_source_rows"] > 0
     assert any("is one that judges, or later than the first of them: not met" in told for told in refusals(spec, evidence))
+
+
+def test_a_source_that_was_refitted_knows_no_validation_row(home: Home) -> None:
+    """It is told at check, and refused; a source that was fitted on training rows alone knows none."""
+    spec, frame = child(), customers(600, seed=1)
+    for refit in (False, True):
+        source = product("churn", evaluation=MANY, model={**TREES, "refit": refit})
+        snapshots = [snapshot_of(home, each, frame) for each in (source, spec)]
+        for each, snapshot in zip((source, spec), snapshots, strict=True):
+            write_json(home.snapshots / each.name / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
+        made = training.train(home, source, snapshots[0])
+        told = list(learning.problems(home, spec, {"churn": source, "child": spec}))
+        assert len(told) == refit
+    assert "which declares 'model.refit', so it learns its validation rows too" in told[0]
+    digest = training.train(home, spec, snapshots[1], {"churn": made.digest}).digest
+    evidence = measure_gain(home, spec, snapshots[1], digest)
+    assert evidence.record["shared_validation_entities"] > 0
+    assert any("is one that chose calibration and decision rule: not met" in text for text in refusals(spec, evidence))
+
+
+def test_weighted_rows_that_may_judge_are_refused(home: Home) -> None:
+    """Where the split is at random: at check, and in a training; rows of others are taken, and so are earlier rows."""
+    source, frame = product("churn", evaluation=MANY), customers(1500, seed=1)
+    made = training.train(home, source, snapshot_of(home, source, frame))
+    write_json(home.snapshots / "churn" / "current.json", {"digest": snapshot_of(home, source, frame).digest, "rows": 1500})
+    others = frame.assign(customer_id="S" + frame["customer_id"])
+    for rows, split, shared in ((frame[700:], AT_RANDOM, True), (others, AT_RANDOM, False), (frame[700:], BY_TIME, False)):
+        spec = child("weights", split=split)
+        snapshot = snapshot_of(home, spec, rows)
+        write_json(home.snapshots / "child" / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
+        if shared:
+            with pytest.raises(DataError, match=r"800 rows of 'churn' have the customer_id of a row of this product"):
+                list(learning.problems(home, spec, {"churn": source, "child": spec}))
+            with pytest.raises(DataError, match="they may be the very rows that judge. Split by time"):
+                training.train(home, spec, snapshot, {"churn": made.digest})
+        else:
+            assert list(learning.problems(home, spec, {"churn": source, "child": spec})) == []
+            training.train(home, spec, snapshot, {"churn": made.digest})
 
 
 def test_where_all_rows_judge_a_source_may_know_none_of_them(home: Home) -> None:

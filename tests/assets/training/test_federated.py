@@ -171,6 +171,15 @@ def test_a_column_that_is_no_feature_may_name_the_clients(home: Home) -> None:
         federated("churn", by="region")
 
 
+@pytest.mark.parametrize("said", [{}, {"strategy": "fedprox"}, {"robust": "krum"}])
+def test_a_declaration_that_was_written_out_is_read_again(said: dict[str, Any]) -> None:
+    """As a replay does, whatever was left out."""
+    spec = federated("churn", **said)
+    assert ProductSpec.model_validate(spec.model_dump()) == spec
+    given = {"strategy": "fedprox", "robust": "krum", "proximal": 0.1, "liar_share": 0.25}
+    assert plan_of(federated("churn", **given)) == plan_of(federated("churn", strategy="fedprox", robust="krum"))
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

@@ -57,6 +57,19 @@ def test_a_cross_fitted_model_has_the_thresholds_of_rows_left_out(home: Home, na
     assert abs(inside.mean() - 0.8) < 0.04
 
 
+def test_the_latest_rows_choose_only_where_they_are_enough_for_the_coverage(home: Home) -> None:
+    """A high coverage asks for more than a hundred, which all rows together may have."""
+    spec = product("spend", uncertainty={"coverage": 0.997})
+    made = training.train(home, spec, snapshot_of(home, spec, customers()))
+    model = Model.load(made.folder, made.digest)
+    told = model.signature["uncertainty"]
+    assert model.signature["is_cross_fitted"]
+    assert told["rows"] >= conformal.least_rows(0.997) == 333
+    lower = product("spend", uncertainty={"coverage": 0.9})
+    made = training.train(home, lower, snapshot_of(home, lower, customers()))
+    assert conformal.FEWEST <= Model.load(made.folder, made.digest).signature["uncertainty"]["rows"] < told["rows"]
+
+
 def test_it_is_part_of_the_digest_and_absent_where_it_is_not_declared(home: Home) -> None:
     """A product without it has the signature that it had; another coverage is another model."""
     plain, sure, surer = (

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assets.errors import DataError
+from assets.evaluation.evaluation import evaluate
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
+from assets.training import training
 from orchestration import declarations
 from orchestration.operations.check import Checked, check
 from tests.models import snapshot_of
-from tests.shop import customers, product
+from tests.shop import AT_RANDOM, customers, product
 from tests.world import DEFS, changed, small_product
 
 
@@ -85,6 +89,32 @@ def test_too_few_rows_for_a_coverage_are_found_once_rows_are_there(home: Home, t
     assert check(home, asked[0], tmp_path).problems == []
     (problem,) = check(home, asked[1], tmp_path).problems
     assert "405 rows choose the width of its answers; a coverage of 0.999 needs at least 999" in problem
+
+
+@pytest.mark.parametrize("split", [None, AT_RANDOM])
+def test_folds_of_too_few_rows_for_abstaining_are_found_before_an_evaluation_fails(
+    home: Home, tmp_path: Path, split: dict[str, Any] | None
+) -> None:
+    """Each fold is judged by thresholds of the others; without abstaining the model's own are enough."""
+    customers(400).to_csv(tmp_path / "customers.csv", index=False)
+    parts: dict[str, Any] = {"uncertainty": {"coverage": 0.99 if split is None else 0.996}}
+    parts |= {} if split is None else {"split": split}
+    plain, abstaining = product("churn", **parts), product("churn", **parts, abstain={"cost": 0.3})
+    snapshot = snapshot_of(home, plain, customers(400))
+    write_json(home.snapshots / "churn" / "current.json", {"digest": snapshot.digest, "rows": snapshot.rows})
+    assert check(home, plain, tmp_path).problems == []
+    found = check(home, abstaining, tmp_path).problems
+    made = training.train(home, abstaining, snapshot)
+    if split is None:
+        (problem,) = found
+        assert re.search(
+            r"churn: 6\d rows choose .* in one of the folds by which 'abstain' is judged; .* needs at least 99", problem
+        )
+        with pytest.raises(DataError, match="in one of the folds|rows choose the width"):
+            evaluate(home, abstaining, snapshot, made.digest)
+    else:
+        assert found == []
+        assert evaluate(home, abstaining, snapshot, made.digest).record["judged_by"]["method"] == "cross-fitting"
 
 
 def test_features_without_bounds_are_remarked(home: Home) -> None:

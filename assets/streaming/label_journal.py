@@ -1,0 +1,152 @@
+"""Label journal: in which order the labels of a champion's answers were learned, and the states that they came to.
+
+A label is written down before it is learned, so that its place never changes; a state is written in one transaction with the
+number of labels that it has learned. Whoever was killed in between learns the labels since the last state again, in the same
+order. The journal holds no feature and no outcome: these stay in the logs, encrypted where those are.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+TABLES = """
+create table if not exists told (name text primary key, value text not null) strict;
+create table if not exists labels (
+    place integer primary key, request_id text not null, row_number integer not null, told_at_ms integer not null,
+    unique (request_id, row_number)
+) strict;
+create table if not exists states (
+    rows integer primary key, place integer not null, name text not null, digest text not null, content text
+) strict;
+"""
+
+
+class Label(NamedTuple):
+    """A label by the row of the request that it belongs to, and when it was told."""
+
+    request_id: str
+    row_number: int
+    told_at_ms: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A state that was kept.
+
+    Parameters
+    ----------
+    rows : int
+        The labels that it has learned.
+    place : int
+        The place of the last of them.
+    name : str
+        A digest over where learning began and all labels so far, with their features.
+    digest : str
+        The state's own.
+    content : dict
+        ``state`` and ``guard``; ``stopped`` says why updates ended with it, or is None.
+    """
+
+    rows: int
+    place: int
+    name: str
+    digest: str
+    content: dict[str, Any]
+
+
+class LabelJournal:
+    """The journal of one champion.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        To its file.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        connection.executescript(TABLES)
+
+    def begin(self, beginning: str, since: str) -> str:
+        """Begin, or go on; where learning begins otherwise than it did, all labels are learned again in their order.
+
+        Parameters
+        ----------
+        beginning : str
+            A digest of the promoted state, the declaration and the learner's code.
+        since : str
+            The first day (UTC) whose answers are learned; who goes on keeps to that of the first time.
+
+        Returns
+        -------
+        str
+            The first day.
+        """
+        told = dict(self.connection.execute("select name, value from told"))
+        with self.connection:
+            if told.get("beginning") != beginning:
+                self.connection.execute("delete from states")
+            first: str = told.get("since", since)
+            given = {"beginning": beginning, "since": first}
+            self.connection.executemany("insert or replace into told values (?, ?)", given.items())
+        return first
+
+    def known(self) -> Iterator[tuple[str, int]]:
+        """The rows that have a place."""
+        yield from self.connection.execute("select request_id, row_number from labels")
+
+    def take(self, labels: Sequence[Label]) -> None:
+        """Give labels their places, in this order; who has one keeps it."""
+        with self.connection:
+            self.connection.executemany(
+                "insert or ignore into labels (request_id, row_number, told_at_ms) values (?, ?, ?)", labels
+            )
+
+    def after(self, place: int, most: int) -> list[tuple[int, Label]]:
+        """The labels behind a place, with theirs, in order."""
+        found = self.connection.execute("select * from labels where place > ? order by place limit ?", (place, most))
+        return [(number, Label(*label)) for number, *label in found]
+
+    def drop(self, places: Sequence[int]) -> None:
+        """Forget labels that were never learned, and whose answers are in the log no more."""
+        with self.connection:
+            self.connection.executemany("delete from labels where place = ?", [(place,) for place in places])
+
+    def keep(self, kept: Kept) -> None:
+        """Keep a state; of earlier ones only the digests stay."""
+        with self.connection:
+            self.connection.execute("update states set content = null")
+            content = json.dumps(kept.content, sort_keys=True)
+            given = (kept.rows, kept.place, kept.name, kept.digest, content)
+            self.connection.execute("insert into states values (?, ?, ?, ?, ?)", given)
+
+    def last(self) -> Kept | None:
+        """The last state that was kept."""
+        found = self.connection.execute("select * from states order by rows desc limit 1").fetchone()
+        if found is None:
+            return None
+        rows, place, name, digest, content = found
+        return Kept(rows, place, name, digest, json.loads(content))
+
+    def digests(self) -> list[tuple[int, str, str]]:
+        """Of each state that was kept: the labels it has learned, its name and its digest."""
+        return list(self.connection.execute("select rows, name, digest from states order by rows"))
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[LabelJournal]:
+    """The journal of a file, which is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path)
+    try:
+        # what was committed outlives a power cut too
+        connection.execute("pragma synchronous = full")
+        yield LabelJournal(connection)
+    finally:
+        connection.close()

@@ -1,0 +1,78 @@
+"""Learn the labels of churn's answers, killed again and again: ``python -m tests.assets.streaming.updates_until_killed HOME KILLS``.
+
+Prints what was found as JSON: how often it was killed, how many states there were then, and what it ended with each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets.storage.home import Home
+from assets.storage.publishing import read_json
+from assets.streaming.label_journal import journal
+from assets.streaming.online_updates import CURRENT, OnlineUpdates
+from tests.assets.streaming.update_world import champion_in, updating
+
+
+def look(root: Path, seconds: float | None = None) -> int:
+    """Learn in a child, which is killed after so many seconds if it has not ended by then; its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        if seconds is not None:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        OnlineUpdates(Home(root), updating(), champion_in(Home(root))).look()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def states(root: Path) -> list[tuple[int, str, str]]:
+    """The states that were kept."""
+    found = list(Home(root).updates("churn").glob("*.sqlite"))
+    if not found:
+        return []
+    with journal(found[0]) as kept:
+        return kept.digests()
+
+
+def main() -> None:
+    """Kill it so often; every fourth time what is left is gone on with to the end, and all begins anew."""
+    fresh, kills = Path(sys.argv[1]), int(sys.argv[2])
+    root, chance = fresh.with_name("killed"), np.random.default_rng(5)
+    shutil.copytree(fresh, root)
+    began = time.perf_counter()
+    assert look(root) == 0
+    seconds = time.perf_counter() - began
+    found: dict[str, Any] = {"killed": 0, "between": [], "ended": []}
+
+    def begin_anew() -> None:
+        shutil.rmtree(root)
+        shutil.copytree(fresh, root)
+
+    begin_anew()
+    while found["killed"] < kills:
+        code = look(root, float(chance.uniform(0, seconds)))
+        assert code in (0, -signal.SIGKILL), code
+        found["killed"] += code == -signal.SIGKILL
+        found["between"].append(states(root))
+        if code == 0 or found["killed"] % 4 == 0:
+            assert look(root) == 0
+            found["ended"].append([states(root), read_json(Home(root).updates("churn") / CURRENT)])
+            if found["killed"] < kills:
+                begin_anew()
+    sys.stdout.write(json.dumps(found))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
