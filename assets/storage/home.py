@@ -124,6 +124,11 @@ class Home:
         return self.root / "learning"
 
     @property
+    def textbook(self) -> Path:
+        """Which topics of the textbook were done, and when."""
+        return self.root / "textbook"
+
+    @property
     def reports(self) -> Path:
         """Evaluations and verdicts, by product."""
         return self.root / "reports"

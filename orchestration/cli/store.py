@@ -18,7 +18,7 @@ READS = frozenset({
     "metrics", "quality", "quarantine", "backup", "restore", "verify", "new", "registries", "key list", "ledger checkpoint",
     "ledger key show", "experiment design", "experiment status", "experiment report", "catalog", "database status",
     "dvc metrics", "dvc model", "features get", "features skew", "features export feast",
-    "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse",
+    "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse", "evidence",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""
 
