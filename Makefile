@@ -47,6 +47,36 @@ ui: .venv/core.stamp ## Open the Dagster UI on http://127.0.0.1:3000, with the p
 test: .venv/dev.stamp .venv/containers.stamp .postgresql .redis .prometheus .engine ## Run all tests: unit, dbt, contract, component, service, end to end
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# its commands run in a home of their own, made anew from the real data
+.PHONY: textbook
+textbook: .venv/core.stamp ## Run the textbook's commands on a fresh home, write what they print into its pages, and the map (about five minutes)
+	@rm -rf build/textbook && LOOPLINE_HOME=build/textbook $(BIN)/loopline run >/dev/null
+	@LOOPLINE_HOME=build/textbook $(BIN)/loopline predict flight_delay --month 2013-11
+	@LOOPLINE_HOME=build/textbook $(BIN)/python -m orchestration.operations.textbook_pages record
+	@$(BIN)/python -m orchestration.operations.textbook_pages map
+
+.PHONY: textbook-map
+textbook-map: .venv/core.stamp ## Write docs/textbook.md anew from the textbook's pages
+	@$(BIN)/python -m orchestration.operations.textbook_pages map
+
+# MkDocs builds every page; a dead link or an unknown anchor is an error
+.PHONY: docs
+docs: .venv-docs/stamp ## Build the site of textbook and reference into site/
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --clean
+	@echo "site/index.html: open it by make docs-serve, as the search needs a server"
+
+.PHONY: docs-serve
+docs-serve: docs ## Serve the site on http://127.0.0.1:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
+
+.PHONY: test-docs
+test-docs: .venv/dev.stamp .venv-docs/stamp .chromium ## Build the site, and look at every page in Chromium: links, requests, contrast, a phone
+	$(BIN)/pytest -n 0 tests/docs -rs $(ARGS)
+
+.PHONY: .chromium
+.chromium:
+	$(call debian,$(call have,chromium),chromium,No Chromium: its tests are skipped.)
+
 # the tests start a PostgreSQL of their own and compare its answers
 .PHONY: .postgresql
 .postgresql:
@@ -195,6 +225,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -c requirements/core.txt requirements/tables.in -o requirements/tables.txt
 	$(COMPILE) -c requirements/core.txt requirements/spark.in -o requirements/spark.txt
 	$(COMPILE) requirements/dvc.in -o requirements/dvc.txt
+	$(COMPILE) requirements/docs.in -o requirements/docs.txt
 	$(COMPILE) requirements/feast.in -o requirements/feast.txt
 	$(COMPILE) requirements/airflow.in -o requirements/airflow.txt
 	$(COMPILE) requirements/kubeflow.in -o requirements/kubeflow.txt
@@ -203,7 +234,7 @@ lock: $(UV) ## Compile the hash-pinned locks anew from requirements/*.in
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data/ stays
-	rm -rf .venv .venv-* build *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build site *.egg-info dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(UV): | requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

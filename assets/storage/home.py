@@ -128,6 +128,11 @@ class Home:
         return self.learning / product / "updates"
 
     @property
+    def textbook(self) -> Path:
+        """Which topics of the textbook were done, and when."""
+        return self.root / "textbook"
+
+    @property
     def reports(self) -> Path:
         """Evaluations and verdicts, by product."""
         return self.root / "reports"

@@ -20,7 +20,7 @@ READS = frozenset({
     "dvc metrics", "dvc model", "features get", "features skew", "features export feast",
     "certify", "governance", "maturity",
     "notebook", "adopt", "phases",
-    "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse", "review",
+    "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse", "review", "evidence",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""
 

@@ -18,6 +18,7 @@ import pytest
 
 from assets.storage.home import REPOSITORY
 from tests.bentos.serving import until_ready
+from tests.clones import python
 from tests.ports import free_port
 
 
@@ -144,6 +145,12 @@ def test_a_month_is_scored_and_a_flight_looked_up(home: Path, product: dict[str,
     key = duckdb.execute(f"select flight_id from '{first.split(': ')[1].strip()}' limit 1").fetchall()[0][0]
     (found,) = json.loads(loopline(home, "lookup", "flight_delay", key))
     assert (found["flight_id"], found["model_digest"]) == (key, product["champion_digest"])
+
+
+def test_the_textbook_shows_what_its_commands_print(home: Path, product: dict[str, Any]) -> None:
+    """After a month was scored, of every page, within the tolerance that it declares; `make textbook` records them anew."""
+    done = python("orchestration.operations.textbook_pages", "check", home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_champion_is_served_by_a_command_and_stops_when_told(home: Path, product: dict[str, Any]) -> None:

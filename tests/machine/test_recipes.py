@@ -18,6 +18,7 @@ PROGRAMS = {
     ".redis": ("redis-server",),
     ".engine": ("buildah", "podman", "mmdebstrap"),
     ".java": ("java",),
+    ".chromium": ("chromium",),
 }
 """What each recipe looks for."""
 OF_MAKE_TEST = (".postgresql", ".redis", ".prometheus", ".engine")
