@@ -112,7 +112,8 @@ class Reuse:
     @property
     def told(self) -> str:
         """Count and cost, in a sentence."""
-        counted = f"{self.shown} models of notebooks were shown all figures on these test rows, {self.left} more may be"
+        models = "1 model of notebooks was" if self.shown == 1 else f"{self.shown} models of notebooks were"
+        counted = f"{models} shown all figures on these test rows, {self.left} more may be"
         asked = f"; the Ladder answered {len(self.ladder)} times" if self.ladder else ""
         if self.shown < 2:
             return f"{counted}{asked}"

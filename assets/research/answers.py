@@ -57,7 +57,8 @@ class Evaluation:
 
     def __str__(self) -> str:
         shown = [f"model {self.model_digest[:12]} on {self.rows:,} {_rows(self.rests_on)}"]
-        for name, found in self.metrics.items():
+        for name in sorted(self.metrics, key=lambda name: (name != self.deciding, name)):
+            found = self.metrics[name]
             shown.append(
                 f"  {name:<20} {number_text(found['value'])}  [{number_text(found['low'])}, {number_text(found['high'])}]"
             )

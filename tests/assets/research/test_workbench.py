@@ -10,7 +10,7 @@ import pytest
 from assets.errors import DataError, SpecificationError
 from assets.evaluation import evidence, holdout_looks
 from assets.features import snapshots
-from assets.promotion import ledger
+from assets.promotion import ledger, model_card, verdicts
 from assets.research.workbench import Workbench
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
@@ -105,6 +105,8 @@ def test_looks_are_counted_once_a_model_and_end_with_the_budget(home: Home, benc
     assert bench.compare(fourth, bench.variant()).rests_on == "validation rows"
     assert bench.reuse.shown == 3
     assert fourth.evaluate(beyond_budget=True).is_of_test_rows
+    page = model_card.report(home, churn(), verdicts.current(home, "churn").as_json()).read_text(encoding="utf-8")
+    assert "4 models of notebooks were shown all figures on these test rows" in page
     looks = holdout_looks.reuse(home, "churn", bench.split["test"].digest(bench.spec), 0.95).looks
     assert [item.is_beyond for item in looks if item.kind == "evaluation"] == [False, False, False, True]
     assert {item.actor for item in looks} == {"tester"}
