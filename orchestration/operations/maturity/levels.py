@@ -50,6 +50,13 @@ MICROSOFT = (
     ),
     Criterion("alerting", LEVEL_4, "Metrics raise alerts", repository.alerts, "`make alerts`"),
     Criterion(
+        "tuned_alarms",
+        LEVEL_4,
+        "Alarms are tuned to the product",
+        history.tuned_alarms,
+        "declare thresholds of its own in `monitoring`, as docs/drift.md says how often they err",
+    ),
+    Criterion(
         "triggered_retraining",
         LEVEL_4,
         "Production metrics start a training by themselves",

@@ -21,6 +21,7 @@ from assets.monitoring.retraining_triggers import Event
 from assets.promotion import ledger
 from assets.promotion.ledger_state import Decision
 from assets.spec.governance import GovernanceSpec
+from assets.spec.monitoring import MonitoringSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from orchestration import event_history
@@ -252,6 +253,10 @@ PLANTED: dict[str, tuple[Plant, set[str]]] = {
         )(scene, run),
         {"ml_test_score.online_metrics"},
     ),
+    "thresholds of alarms": (
+        record(f"monitoring/{NAME}/v{{run}}.json", {"metric": "roc_auc", "periods": [], "settings": {"debounce": 3}}),
+        {"microsoft.tuned_alarms"},
+    ),
     "replay": (record(f"replays/{NAME}/{{run}}/pages/a/replay.json", {"policies": []}), {"ml_test_score.staleness_impact"}),
     "figures by group": (
         record(f"reports/{NAME}/{{run}}/evaluation.json", {"slices": [{"name": "age = 1"}]}),
@@ -284,6 +289,10 @@ NOTHING: dict[str, Plant] = {
     "another product's erasure": record("erasures/0001.json", {"product": "other", "request": 1}),
     "a period without labels": record(
         f"monitoring/{NAME}/v1.json", {"metric": "roc_auc", "periods": [{**period("2024-01"), "realised": None}]}
+    ),
+    "thresholds that are the defaults": record(
+        f"monitoring/{NAME}/v1.json",
+        {"metric": "roc_auc", "periods": [], "settings": MonitoringSpec().model_dump(mode="json")},
     ),
     "figures by another column": record(f"reports/{NAME}/1/evaluation.json", {"slices": [{"name": "plan = pro"}]}),
     "tests of another product": text("tests/test_other.py", "NAME = 'churning'\n"),
@@ -430,7 +439,9 @@ def test_a_level_needs_all_below_it(scene: Scene) -> None:
     assert planted(scene, ["commit", "CI", "landing", "bento"]).microsoft == 1
     found = planted(scene, ["repeated training", "evaluation"])
     assert (found.microsoft, found.google) == (3, 0)
-    found = planted(scene, ["alarms", "alerts", "alarm that started a training", "schedule", "contract", "gate"])
+    found = planted(
+        scene, ["alarms", "alerts", "thresholds of alarms", "alarm that started a training", "schedule", "contract", "gate"]
+    )
     assert (found.microsoft, found.google) == (4, 2)
     assert level([]) == 0
 
