@@ -107,6 +107,13 @@ def tuned_alarms(scene: Scene) -> list[Evidence]:
     return found
 
 
+def watched(scene: Scene) -> list[Evidence]:
+    """Runs in which alarms were looked for; none of a product that has no periods to watch."""
+    records = scene.records(f"monitoring/{scene.product}/v*.json")
+    is_watched = any(record.get("periods") for _, record in records)
+    return scene.checked(f"{scene.product}/monitoring", "alarms") if is_watched else []
+
+
 def replays(scene: Scene) -> list[Evidence]:
     """Histories that were played again under several policies of retraining."""
     found = scene.records(f"replays/{scene.product}/*/pages/*/replay.json")

@@ -205,6 +205,13 @@ def period(name: str) -> dict[str, Any]:
     return {"name": name, "expected": {"roc_auc": {"value": 0.7}}, "realised": {"roc_auc": {"value": 0.69}}}
 
 
+def alarms(scene: Scene, run: int) -> None:
+    """Alarms that were looked for in a run, of a period without labels yet."""
+    check("monitoring", "alarms")(scene, run)
+    unlabelled = {**period("2024-01"), "realised": None}
+    record(f"monitoring/{NAME}/v1.json", {"metric": "roc_auc", "periods": [unlabelled]})(scene, run)
+
+
 PROMOTION = {"microsoft.model_management", "google.metadata"}
 BY_GATE = {"ml_test_score.validated", "microsoft.automated_release", "google.registry"}
 PARITY = {"ml_test_score.no_skew", "microsoft.scoring_tests", "google.features_published"}
@@ -223,7 +230,7 @@ PLANTED: dict[str, tuple[Plant, set[str]]] = {
     "robustness": (check("verdict", "robustness"), {"ml_test_score.numerically_stable"}),
     "latency": (check("verdict", "latency"), {"ml_test_score.performance"}),
     "gate": (check("verdict", "quality"), {"google.model_validation"}),
-    "alarms": (check("monitoring", "alarms"), WATCHED),
+    "alarms": (alarms, WATCHED),
     "parity": (check("parity", "parity"), PARITY),
     "explanations": (made(NAME, "explanations"), {"ml_test_score.debuggable"}),
     "tuning": (made(NAME, "tuning"), {"ml_test_score.tuned"}),
@@ -284,6 +291,7 @@ NOTHING: dict[str, Plant] = {
         scene.home, "index.db", "asset_check_executions",
         asset_key=json.dumps([NAME, "snapshot"]), check_name="contract", run_id="r", execution_status="PLANNED",
     ),
+    "alarms of what has no periods": check("monitoring", "alarms"),
     "a feature that moves nothing": record(f"reports/{NAME}/1/explanations.json", {"importance": {"age": 0.0, "plan": 1.0}}),
     "a service that hides nothing": record(f"bentos/bentos/{NAME}/v1/src/bentos/promoted.json", {"privacy": {}}),
     "another product's erasure": record("erasures/0001.json", {"product": "other", "request": 1}),
