@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ from orchestration.operations.maturity.levels import GOOGLE, MICROSOFT
 from orchestration.operations.maturity.ml_test_score import ML_TEST_SCORE, SECTIONS
 from orchestration.operations.maturity.scene import Scene
 from orchestration.operations.maturity.score import Maturity, level, score
+from orchestration.operations.verify import verify
 from tests.two_versions import churn
 
 SPEC = churn().model_copy(update={"governance": GovernanceSpec(protected=("age",))})
@@ -454,7 +456,7 @@ def test_a_level_needs_all_below_it(scene: Scene) -> None:
     assert level([]) == 0
 
 
-def test_every_evidence_of_a_real_home_can_be_found(twice: Home, tmp_path: Path) -> None:
+def test_every_evidence_of_a_real_home_can_be_found(twice: Home, twice_copy: Home, tmp_path: Path) -> None:
     """Runs, entries and files that are named exist, and the page shows them."""
     folder = tmp_path / "defs"
     folder.mkdir()
@@ -478,6 +480,11 @@ def test_every_evidence_of_a_real_home_can_be_found(twice: Home, tmp_path: Path)
     shown = page.write(home, [found], datetime.now(UTC)).read_text()
     assert all(item.title.split(",")[0].split("'")[0] in shown for items in found.criteria.values() for item in items)
     assert entries["ledger entry 2"][:12] in shown
+    page.write(twice_copy, [found], datetime.now(UTC))
+    followed = re.findall(r'href="([^"]+)"', (twice_copy.root / page.PAGE).read_text())
+    assert followed
+    assert all((twice_copy.root / file).is_file() for file in followed)
+    assert verify(twice_copy).problems == []
 
 
 def test_the_command_shows_every_product_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
