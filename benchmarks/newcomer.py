@@ -31,6 +31,8 @@ ASKED_SECONDS = 600
 PRODUCT, FILE, TARGET, TIME = "inspection", "readings.csv", "failed", "measured_at"
 CHANGE = ("max_iter: 100", "max_iter: 400")
 """The parameter of the drafted model that is changed; the readings need more trees than a draft has."""
+OF_THIS_PROCESS = ("LOOPLINE_HOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV")
+"""What of this process's environment is not a newcomer's."""
 TOP = """# A newcomer's path
 
 From a clean clone to the first own change that is promoted, by `make bench-newcomer`. The CSV is made up: 12,000 parts with 12
@@ -97,10 +99,8 @@ class Newcomer:
 
     def type_in(self, told: str, shown: str, command: Sequence[str], *, is_setup: bool = False, cwd: Path | None = None) -> str:
         """Type a command, which must succeed, and time it."""
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("LOOPLINE_HOME", "PYTHONDONTWRITEBYTECODE")
-        }
-        environment["PYTHONPATH"] = str(self.clone) if self.is_installed else ""
+        environment = {name: value for name, value in os.environ.items() if name not in OF_THIS_PROCESS}
+        environment |= {"PYTHONPATH": str(self.clone)} if self.is_installed else {}
         started = time.perf_counter()
         done = subprocess.run(
             command,

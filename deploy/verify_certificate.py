@@ -236,7 +236,7 @@ def statement_of(raw: bytes, copy: bytes | None, key: Key) -> tuple[bytes | None
             "payloadType": told[0],
             "signatures": [{"keyid": told[1], "sig": _base64(signature)}],
         }
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
         return copy, [(ENVELOPE, "it is no envelope any more: its JSON or base64 was changed")]
     problems = [] if canonical(form) == raw else [(ENVELOPE, "it is written otherwise than it was signed")]
     if told[0] != PAYLOAD_TYPE:
@@ -268,7 +268,7 @@ def envelope_of(data: bytes) -> bytes:
     try:
         envelope, size = json.JSONDecoder().raw_decode(data[start:].decode("latin-1"))
         is_found = isinstance(envelope, dict) and "payload" in envelope
-    except ValueError:
+    except (ValueError, RecursionError):
         size, is_found = struct.unpack("<I", data[22:26].ljust(4, b"\0"))[0], False
     return dict(walked(data)).get(ENVELOPE, data[start : start + size]) if not is_found else data[start : start + size]
 
@@ -357,13 +357,13 @@ def examine(data: bytes, key: Key) -> tuple[Any, list[Problem]]:
         statement = json.loads(payload or b"")
         for item in statement["predicate"]["runDetails"]["byproducts"]:
             signed[item["name"]] = item["annotations"]["size"], item["digest"]["sha256"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None, [*problems, (STATEMENT, "it cannot be read, so nothing says what the other files were")]
     try:
         problems += archive_problems(data, files, signed)
         return statement, problems or list(record_problems(dict(files), statement, key))
-    except (ValueError, TypeError, KeyError) as error:
-        return statement, [(STATEMENT, f"what it names cannot be read: {error!r}")]
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, struct.error) as error:
+        return statement, [*problems, (STATEMENT, f"what it names cannot be read: {error!r}")]
 
 
 def signed_by_another(problems: list[Problem]) -> bool:

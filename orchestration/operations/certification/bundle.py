@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from orchestration.operations.certification.verifier.archive import packed
 from orchestration.operations.certification.verifier.envelope import ENVELOPE, STATEMENT
 from orchestration.operations.governance import documents
 from orchestration.operations.lineage import chain
+from orchestration.operations.lineage_links import Link
 
 KEY_FILE = "public-key.txt"
 DECLARED = ("estimator", "parameters", "seed", "fitted_on", "windows")
@@ -88,8 +90,11 @@ def certify(home: Home, spec: ProductSpec) -> Certificate:
         standalone.FILE: standalone.source().encode(),
         "README.txt": READ_ME.format(product=spec.name, version=champion.version, digest=champion.model_digest).encode(),
     }
-    told = {field: value for field, value in read_signature(models).items() if field in DECLARED}
-    inputs = _inputs(home, champion) | {f"requirements/{path.name}": file_digest(path) for path in locks.values()}
+    signature = read_signature(models)
+    told = {field: value for field, value in signature.items() if field in DECLARED}
+    inputs = _inputs(home, champion, signature["snapshot_digest"], links) | {
+        f"requirements/{path.name}": file_digest(path) for path in locks.values()
+    }
     payload = statement.statement(champion, name, declared=told, subjects=subjects, inputs=inputs, files=files)
     signed = {ENVELOPE: statement.envelope(payload, key, name), STATEMENT: payload}
     return Certificate(champion, key.verifier(name), packed({**signed, **files}))
@@ -130,11 +135,15 @@ def _evidence(home: Home, champion: Entry) -> dict[str, bytes]:
     return files
 
 
-def _inputs(home: Home, champion: Entry) -> dict[str, str]:
-    """The landed files and the snapshot that it was judged on, by the digests that they had."""
-    rests_on = read_json(origin(home, champion.product, champion.snapshot_digest))["landed"]
-    landed = {file: Path(file).stem for files in rests_on.values() for file in files}
-    return {**landed, f"snapshots/{champion.product}/{champion.snapshot_digest}.parquet": champion.snapshot_digest}
+def _inputs(home: Home, champion: Entry, trained_on: str, links: Sequence[Link]) -> dict[str, str]:
+    """The snapshots that it was trained and judged on, their landed files, and the models it was learnt from, by digest."""
+    found: dict[str, str] = {}
+    for snapshot in dict.fromkeys((trained_on, champion.snapshot_digest)):
+        record = origin(home, champion.product, snapshot)
+        files = [file for named in read_json(record)["landed"].values() for file in named] if record.exists() else []
+        found |= {file: Path(file).stem for file in files}
+        found[f"snapshots/{champion.product}/{snapshot}.parquet"] = snapshot
+    return found | {link.name: link.digest for link in links if link.stage == "source"}
 
 
 def _card(home: Home, champion: Entry) -> bytes:

@@ -11,7 +11,7 @@ from assets.promotion import signing_key
 from assets.promotion.checkpoint import origin_of
 from assets.promotion.ledger_database import recorded
 from assets.storage.home import Home
-from orchestration.operations.certification.verifier.command import examine, signed_by_another, told_of
+from orchestration.operations.certification.verifier.command import examine, model_problems, signed_by_another, told_of
 from orchestration.operations.certification.verifier.envelope import Key
 
 SCHEMA = 1
@@ -79,7 +79,7 @@ def key_of(home: Home | None, told: str | None) -> Key:
     return Key(found.verifier(origin_of(entries)))
 
 
-def verify(file: Path, key: Key) -> VerifiedCertificate:
+def verify(file: Path, key: Key, model: Path | None = None) -> VerifiedCertificate:
     """Hold a certificate against a key; nothing is changed.
 
     Parameters
@@ -88,8 +88,12 @@ def verify(file: Path, key: Key) -> VerifiedCertificate:
         The certificate.
     key : Key
         The key that must have signed it.
+    model : Path, optional
+        A folder whose model must be the certified one.
     """
     statement, problems = examine(file.read_bytes(), key)
+    if model is not None and statement is not None:
+        problems += model_problems(model, statement)
     return VerifiedCertificate(
         str(file),
         key.keyid,

@@ -70,7 +70,7 @@ def _composition(facts: Facts) -> list[Answer]:
         ),
         Answer(
             "Are there recommended splits?",
-            (f"by {spec.split.by}: {facts.signature.get('windows') or 'no windows'}",),
+            (f"by {spec.split.by}: {spec.split.train:g} train, {spec.split.validation:g} validate, {spec.split.test:g} test",),
             ("declared: split", facts.model_file),
         ),
         Answer("Are there errors, noise or repetitions?", tuple(quality), ("landing", "quarantine"), run(facts)),
@@ -78,7 +78,7 @@ def _composition(facts: Facts) -> list[Answer]:
             "Does it hold what is confidential, or identifies people?",
             tuple(private),
             ("declared: privacy",),
-            "declare `privacy`, or say in `governance.dataset.consent` that no row is about a person",
+            "declare `privacy`, where a column is confidential",
         ),
         Answer(
             "Does it tell subpopulations apart?",
@@ -91,8 +91,7 @@ def _composition(facts: Facts) -> list[Answer]:
 
 def _collection(facts: Facts) -> list[Answer]:
     spec, stated = facts.spec, facts.spec.governance.dataset
-    windows = facts.signature.get("windows") or {}
-    moments = [moment for window in windows.values() for moment in window]
+    moments = [moment for window in facts.windows.values() for moment in window]
     files = [f"{table}: {len(items)} files" for table, items in facts.rests_on.items()]
     return [
         declared("How was it collected, and how were rows chosen?", stated.collection, "governance.dataset.collection"),
@@ -167,8 +166,13 @@ def _served(facts: Facts) -> list[Entry]:
 
 
 def _label(facts: Facts) -> tuple[str, ...]:
-    mean = facts.evaluation.get("label_mean")
-    return () if not isinstance(mean, (int, float)) else (f"mean of the label on the test rows: {mean:.4g}",)
+    """The mean of the label on the test rows, or of several classes the rows of each."""
+    evaluation = facts.evaluation
+    if classes := evaluation.get("classes"):
+        counts = evaluation["confusion"]["counts"]
+        return tuple(f"{name}: {sum(row):,} test rows" for name, row in zip(classes, counts, strict=True))
+    mean = evaluation.get("label_mean")
+    return () if mean is None else (f"mean of the label on the test rows: {mean:.4g}",)
 
 
 def _share(items: list[Landed]) -> str:

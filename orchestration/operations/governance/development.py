@@ -58,7 +58,7 @@ def general(facts: Facts) -> list[Answer]:
 def development(facts: Facts) -> list[Answer]:
     """How it was developed: point 2 of Annex IV."""
     spec, signature = facts.spec, facts.signature
-    windows = [f"{part}: {first} to {last}" for part, (first, last) in (signature.get("windows") or {}).items()]
+    windows = [f"{part}: {first} to {last}" for part, (first, last) in facts.windows.items()]
     rows = [f"{part}: {item['count']:,} rows, digest {item['digest'][:12]}" for part, item in signature["rows"].items()]
     sources = facts.link("source")
     logic = [

@@ -56,6 +56,12 @@ class Facts:
         return read_signature(self.home.models / self.spec.name / self.champion.model_digest)
 
     @property
+    def windows(self) -> dict[str, tuple[str, str]]:
+        """From when to when the rows of training and validation are, by part; nothing of a split that has no windows."""
+        told = self.signature.get("windows") or {}
+        return {part: (window[0], window[1]) for part, window in told.items() if window}
+
+    @property
     def model_file(self) -> str:
         """The path of what the model says of itself."""
         return f"models/{self.spec.name}/{self.champion.model_digest[:12]}…/model.json"

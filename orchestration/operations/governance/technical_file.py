@@ -99,16 +99,18 @@ def _changes(facts: Facts) -> Answer:
 
 
 def _post_market(facts: Facts) -> Answer:
-    record = facts.monitoring
+    record, asked = facts.monitoring, "9 System by which performance is watched (Article 72)"
     if not record:
-        return Answer("9 System by which performance is watched (Article 72)", (), (), run(facts))
+        return Answer(asked, (), (), run(facts))
+    if "not_watched" in record:
+        return Answer(asked, (), (), f"{record['not_watched']}; declare `features.event_time`")
     standing = [f"alarm stands: {item['what']}: {item['told']}" for item in record["alarms"] if item["stands"]]
     told = [
         f"each {record['period']}, as of {record['as_of'][:10]}: volume, drift of data, model and concept, quality",
         f"{sum(1 for item in record['periods'] if item.get('realised'))} of {len(record['periods'])} periods have labels",
         *(standing or ["no alarm stands"]),
     ]
-    return Answer("9 System by which performance is watched (Article 72)", tuple(told), (f"monitoring/{facts.spec.name}",))
+    return Answer(asked, tuple(told), (f"monitoring/{facts.spec.name}",))
 
 
 def _range(item: dict[str, object]) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from assets.monitoring import retraining_decisions
+from assets.spec.monitoring import MonitoringSpec
 from assets.storage.digests import value_digest
 from orchestration import event_history
 from orchestration.operations.maturity.scene import Evidence, Scene, entry_evidence, record_evidence
@@ -95,6 +96,22 @@ def labelled_periods(scene: Scene) -> list[Evidence]:
                 told = f"{record['metric']} in {period['name']}: foretold {foretold:.4g}, realised {realised:.4g}"
                 found[period["name"]] = Evidence(f"{file} {period['name']}", told, value_digest(period))
     return list(found.values())
+
+
+def tuned_alarms(scene: Scene) -> list[Evidence]:
+    """Monitoring by other thresholds than the defaults."""
+    usual, found = MonitoringSpec().model_dump(mode="json"), []
+    for file, record in scene.records(f"monitoring/{scene.product}/v*.json"):
+        if other := sorted(name for name, value in record.get("settings", {}).items() if value != usual.get(name)):
+            found.append(record_evidence(file, record, f"its own {', '.join(other)}"))
+    return found
+
+
+def watched(scene: Scene) -> list[Evidence]:
+    """Runs in which alarms were looked for; none of a product that has no periods to watch."""
+    records = scene.records(f"monitoring/{scene.product}/v*.json")
+    is_watched = any(record.get("periods") for _, record in records)
+    return scene.checked(f"{scene.product}/monitoring", "alarms") if is_watched else []
 
 
 def replays(scene: Scene) -> list[Evidence]:

@@ -45,10 +45,15 @@ MICROSOFT = (
         repository.integration_tests,
         "see `integration_tests` of the ML Test Score",
     ),
-    Criterion(
-        "production_metrics", LEVEL_4, "Deployed models give verbose, central metrics", checked("monitoring", "alarms"), RUN
-    ),
+    Criterion("production_metrics", LEVEL_4, "Deployed models give verbose, central metrics", history.watched, RUN),
     Criterion("alerting", LEVEL_4, "Metrics raise alerts", repository.alerts, "`make alerts`"),
+    Criterion(
+        "tuned_alarms",
+        LEVEL_4,
+        "Alarms are tuned to the product",
+        history.tuned_alarms,
+        "declare thresholds of its own in `monitoring`, as docs/drift.md says how often they err",
+    ),
     Criterion(
         "triggered_retraining",
         LEVEL_4,
@@ -91,6 +96,6 @@ GOOGLE = (
     ),
     Criterion("continuous_delivery", LEVEL_2, "Validated models are delivered as services automatically", made("bento"), RUN),
     Criterion("registry", LEVEL_2, "A model registry", history.promoted_by_the_gate, "let the gate promote"),
-    Criterion("performance_monitoring", LEVEL_2, "Models in production are monitored", checked("monitoring", "alarms"), RUN),
+    Criterion("performance_monitoring", LEVEL_2, "Models in production are monitored", history.watched, RUN),
 )
 """Google's levels 0 to 2 (MLOps: continuous delivery and automation pipelines in machine learning); level 0 asks nothing."""

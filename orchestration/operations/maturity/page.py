@@ -10,7 +10,8 @@ from typing import Any
 
 from assets.rendering import html_page
 from assets.storage.home import Home
-from orchestration.operations.maturity.score import Judged, Maturity
+from orchestration.operations.maturity.scene import Evidence
+from orchestration.operations.maturity.score import Maturity
 
 PAGE = "maturity.html"
 TITLES = {
@@ -37,7 +38,7 @@ def write(home: Home, found: Sequence[Maturity], now: datetime) -> Path:
         Path(__file__).with_name("maturity.html.j2"),
         home=str(home.root),
         written=f"{now:%Y-%m-%d %H:%M} UTC",
-        products=[{**asdict(item), "days": _days(item, now), "models": _models(item)} for item in found],
+        products=[{**asdict(item), "days": _days(item, now), "models": _models(home, item)} for item in found],
     )
 
 
@@ -45,14 +46,21 @@ def _days(item: Maturity, now: datetime) -> int | None:
     return None if item.champion is None else (now - datetime.fromisoformat(item.champion["since"])).days
 
 
-def _models(item: Maturity) -> dict[str, tuple[str, dict[str, list[dict[str, Any]]]]]:
-    return {name: (title, _groups(item, name, item.criteria[name])) for name, title in TITLES.items()}
+def _models(home: Home, item: Maturity) -> dict[str, tuple[str, dict[str, list[dict[str, Any]]]]]:
+    return {name: (title, _groups(home, item, name)) for name, title in TITLES.items()}
 
 
-def _groups(item: Maturity, model: str, criteria: Sequence[Judged]) -> dict[str, list[dict[str, Any]]]:
+def _groups(home: Home, item: Maturity, model: str) -> dict[str, list[dict[str, Any]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
-    for one in criteria:
+    for one in item.criteria[model]:
         points = item.sections.get(one.group)
         title = f"Level {one.group}" if model != "ml_test_score" else f"{one.group.capitalize()}: {points:g} of 7"
-        groups.setdefault(title, []).append(asdict(one))
+        evidence = [{**asdict(found), "file": _file(home, found)} for found in one.evidence]
+        groups.setdefault(title, []).append({**asdict(one), "evidence": evidence})
     return groups
+
+
+def _file(home: Home, evidence: Evidence) -> str | None:
+    """The file of the home that a piece of evidence is, to be followed from the page, which lies in the home."""
+    named = evidence.place.split()[0]
+    return named if (home.root / named).is_file() else None

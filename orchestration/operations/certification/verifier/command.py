@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ def examine(data: bytes, key: Key) -> tuple[Any, list[Problem]]:
         statement = json.loads(payload or b"")
         for item in statement["predicate"]["runDetails"]["byproducts"]:
             signed[item["name"]] = item["annotations"]["size"], item["digest"]["sha256"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None, [*problems, (STATEMENT, "it cannot be read, so nothing says what the other files were")]
     try:
         problems += archive_problems(data, files, signed)
         return statement, problems or list(record_problems(dict(files), statement, key))
-    except (ValueError, TypeError, KeyError) as error:
-        return statement, [(STATEMENT, f"what it names cannot be read: {error!r}")]
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, struct.error) as error:
+        return statement, [*problems, (STATEMENT, f"what it names cannot be read: {error!r}")]
 
 
 def signed_by_another(problems: list[Problem]) -> bool:

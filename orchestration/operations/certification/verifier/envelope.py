@@ -62,7 +62,7 @@ def statement_of(raw: bytes, copy: bytes | None, key: Key) -> tuple[bytes | None
             "payloadType": told[0],
             "signatures": [{"keyid": told[1], "sig": _base64(signature)}],
         }
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
         return copy, [(ENVELOPE, "it is no envelope any more: its JSON or base64 was changed")]
     problems = [] if canonical(form) == raw else [(ENVELOPE, "it is written otherwise than it was signed")]
     if told[0] != PAYLOAD_TYPE:
@@ -94,6 +94,6 @@ def envelope_of(data: bytes) -> bytes:
     try:
         envelope, size = json.JSONDecoder().raw_decode(data[start:].decode("latin-1"))
         is_found = isinstance(envelope, dict) and "payload" in envelope
-    except ValueError:
+    except (ValueError, RecursionError):
         size, is_found = struct.unpack("<I", data[22:26].ljust(4, b"\0"))[0], False
     return dict(walked(data)).get(ENVELOPE, data[start : start + size]) if not is_found else data[start : start + size]

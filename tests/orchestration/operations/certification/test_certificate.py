@@ -280,6 +280,51 @@ def test_no_byte_can_be_changed_unnoticed(made: Certificate) -> None:
             assert len(found) == 1
 
 
+def test_whatever_is_given_is_judged_and_not_choked_on(made: Certificate) -> None:
+    """Cut, doubled, exchanged and overwritten parts, JSON without end, and another file altogether: no error of ours."""
+    drawn, size = random.Random(23), len(made.content)  # noqa: S311
+    for _ in range(40):
+        first, last = sorted(drawn.randrange(size) for _ in range(2))
+        part, junk = made.content[first:last], drawn.randbytes(drawn.randrange(1, 60))
+        place = drawn.randrange(20_000)
+        for content in (
+            made.content[:first] + made.content[last:],
+            made.content[:last] + part + made.content[last:],
+            made.content[:place] + junk + made.content[place:],
+            made.content[:place] + junk + made.content[place + len(junk) :],
+        ):
+            assert content == made.content or problems(content, made.key)
+    for content in (b"PK\3\4", b"[" * 200_000, packed({ENVELOPE: b"[" * 200_000}), packed({ENVELOPE: b"{}"}), b"\0" * 1000):
+        assert problems(content, made.key)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda told: told["predicate"]["runDetails"].update(byproducts=[]),
+        lambda told: told["predicate"]["runDetails"].update(byproducts=[1]),
+        lambda told: told["predicate"]["runDetails"]["byproducts"][0]["annotations"].update(size=-5),
+        lambda told: told["predicate"]["runDetails"]["byproducts"][0]["annotations"].update(size="5"),
+        lambda told: told["predicate"]["runDetails"]["byproducts"].extend(
+            [{"name": "é" * 9, "digest": {"sha256": ""}, "annotations": {"size": 2**70}}]
+        ),
+        lambda told: told.update(predicate=[]),
+        lambda told: told.update(subject=[{}]),
+    ],
+)
+def test_statements_that_make_no_sense_are_named(
+    claim: Callable[[Any], None], signed_home: Home, files: Files, made: Certificate
+) -> None:
+    """Though the right key signed them."""
+    told, signer = json.loads(files[STATEMENT]), signing_key.registered(signed_home)
+    claim(told)
+    assert signer is not None
+    payload = json.dumps(told).encode()
+    rest = {name: content for name, content in files.items() if name not in (ENVELOPE, STATEMENT)}
+    name = Key(made.key).name
+    assert problems(packed({ENVELOPE: statement.envelope(payload, signer, name), STATEMENT: payload, **rest}), made.key)
+
+
 # --- what a signer cannot claim
 
 
@@ -376,6 +421,10 @@ def test_a_bundle_of_another_key_is_refused_unless_the_key_is_told(
     code, told = verified("--key", made.key, "--json")
     assert (code, json.loads(told)["problems"]) == (0, [])
     assert verified("--key", "no key")[0] == 1
+    model = other.models / SPEC.name
+    assert verified("--key", made.key, "--model", str(model / made.champion.model_digest))[0] == 0
+    code, told = verified("--key", made.key, "--model", str(model))
+    assert (code, "it is not the certified model's" in " ".join(told.split())) == (1, True)
     assert verified("--deep")[0] == 2
     mine = certify(other, SPEC)
     assert trust.verify(file, Key(mine.key)).is_of_another_key

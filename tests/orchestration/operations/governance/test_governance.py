@@ -16,9 +16,11 @@ from assets.spec import ProductSpec
 from assets.spec.governance import DatasetSpec, GovernanceSpec
 from assets.storage.home import Home
 from orchestration.cli.main import loopline
+from orchestration.operations.governance.data_sheet import data_sheet
 from orchestration.operations.governance.document import Answer, Document
 from orchestration.operations.governance.documents import documents, files
 from orchestration.operations.governance.facts import Facts
+from orchestration.operations.governance.technical_file import technical_file
 from tests.shop import product
 from tests.two_versions import churn
 
@@ -128,6 +130,45 @@ def test_what_is_gone_is_a_blank(twice: Home, written: list[Document], tmp_path:
     shutil.rmtree(copy.landing)
     found = blanks(documents(copy, SPEC)) - blanks(written) - found
     assert found == {"Are there errors, noise or repetitions?", "Was it cleaned?", "Is the raw data kept?"}
+
+
+def test_a_random_split_and_several_classes_are_told_as_such(twice: Home) -> None:
+    """No windows, no periods to watch, and the rows of each class."""
+    facts = Facts.of(twice, SPEC)
+    signature = {**facts.signature, "windows": {"train": None, "validate": None}}
+    counts = {
+        "classes": ["a", "b"],
+        "confusion": {"counts": [[3, 1], [0, 2000]]},
+        "label_mean": None,
+        "unlabelled": {"lost": 3},
+    }
+    told = {
+        "signature": signature,
+        "evaluation": {**facts.evaluation, **counts},
+        "monitoring": {"not_watched": "its features have no event_time", "periods": []},
+    }
+    facts.__dict__.update(told)
+    found = asked([technical_file(facts), data_sheet(facts)])
+    assert found["How often is the label the one or the other?"].told == ("a: 4 test rows", "b: 2,000 test rows")
+    assert found["Over what time?"].blank == "not stated: declare `features.event_time`"
+    assert found["Is something missing from rows?"].told == ("3 test rows have no label: lost",)
+    watched = found["9 System by which performance is watched (Article 72)"]
+    assert watched.blank == "not stated: its features have no event_time; declare `features.event_time`"
+
+
+def test_without_evidence_its_questions_are_blank(twice: Home) -> None:
+    """An evaluation that is gone leaves no figure behind."""
+    facts = Facts.of(twice, SPEC)
+    facts.__dict__.update(evaluation={}, promise={})
+    found = asked([technical_file(facts), data_sheet(facts)])
+    for name in (
+        "3 Overall accuracy",
+        "3 Accuracy for groups and slices",
+        "3 Limitations: where it is weakest",
+        "1(g) User interface",
+    ):
+        assert found[name].told == ()
+    assert found["2(d) Labels that are missing, and why"].blank == "not stated: `loopline run churn`"
 
 
 def test_the_command_writes_four_files_into_an_empty_folder(ran: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from assets.monitoring.retraining_triggers import Event
 from assets.promotion import ledger
 from assets.promotion.ledger_state import Decision
 from assets.spec.governance import GovernanceSpec
+from assets.spec.monitoring import MonitoringSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from orchestration import event_history
@@ -30,6 +32,7 @@ from orchestration.operations.maturity.levels import GOOGLE, MICROSOFT
 from orchestration.operations.maturity.ml_test_score import ML_TEST_SCORE, SECTIONS
 from orchestration.operations.maturity.scene import Scene
 from orchestration.operations.maturity.score import Maturity, level, score
+from orchestration.operations.verify import verify
 from tests.two_versions import churn
 
 SPEC = churn().model_copy(update={"governance": GovernanceSpec(protected=("age",))})
@@ -204,6 +207,13 @@ def period(name: str) -> dict[str, Any]:
     return {"name": name, "expected": {"roc_auc": {"value": 0.7}}, "realised": {"roc_auc": {"value": 0.69}}}
 
 
+def alarms(scene: Scene, run: int) -> None:
+    """Alarms that were looked for in a run, of a period without labels yet."""
+    check("monitoring", "alarms")(scene, run)
+    unlabelled = {**period("2024-01"), "realised": None}
+    record(f"monitoring/{NAME}/v1.json", {"metric": "roc_auc", "periods": [unlabelled]})(scene, run)
+
+
 PROMOTION = {"microsoft.model_management", "google.metadata"}
 BY_GATE = {"ml_test_score.validated", "microsoft.automated_release", "google.registry"}
 PARITY = {"ml_test_score.no_skew", "microsoft.scoring_tests", "google.features_published"}
@@ -222,7 +232,7 @@ PLANTED: dict[str, tuple[Plant, set[str]]] = {
     "robustness": (check("verdict", "robustness"), {"ml_test_score.numerically_stable"}),
     "latency": (check("verdict", "latency"), {"ml_test_score.performance"}),
     "gate": (check("verdict", "quality"), {"google.model_validation"}),
-    "alarms": (check("monitoring", "alarms"), WATCHED),
+    "alarms": (alarms, WATCHED),
     "parity": (check("parity", "parity"), PARITY),
     "explanations": (made(NAME, "explanations"), {"ml_test_score.debuggable"}),
     "tuning": (made(NAME, "tuning"), {"ml_test_score.tuned"}),
@@ -252,6 +262,10 @@ PLANTED: dict[str, tuple[Plant, set[str]]] = {
         )(scene, run),
         {"ml_test_score.online_metrics"},
     ),
+    "thresholds of alarms": (
+        record(f"monitoring/{NAME}/v{{run}}.json", {"metric": "roc_auc", "periods": [], "settings": {"debounce": 3}}),
+        {"microsoft.tuned_alarms"},
+    ),
     "replay": (record(f"replays/{NAME}/{{run}}/pages/a/replay.json", {"policies": []}), {"ml_test_score.staleness_impact"}),
     "figures by group": (
         record(f"reports/{NAME}/{{run}}/evaluation.json", {"slices": [{"name": "age = 1"}]}),
@@ -279,11 +293,16 @@ NOTHING: dict[str, Plant] = {
         scene.home, "index.db", "asset_check_executions",
         asset_key=json.dumps([NAME, "snapshot"]), check_name="contract", run_id="r", execution_status="PLANNED",
     ),
+    "alarms of what has no periods": check("monitoring", "alarms"),
     "a feature that moves nothing": record(f"reports/{NAME}/1/explanations.json", {"importance": {"age": 0.0, "plan": 1.0}}),
     "a service that hides nothing": record(f"bentos/bentos/{NAME}/v1/src/bentos/promoted.json", {"privacy": {}}),
     "another product's erasure": record("erasures/0001.json", {"product": "other", "request": 1}),
     "a period without labels": record(
         f"monitoring/{NAME}/v1.json", {"metric": "roc_auc", "periods": [{**period("2024-01"), "realised": None}]}
+    ),
+    "thresholds that are the defaults": record(
+        f"monitoring/{NAME}/v1.json",
+        {"metric": "roc_auc", "periods": [], "settings": MonitoringSpec().model_dump(mode="json")},
     ),
     "figures by another column": record(f"reports/{NAME}/1/evaluation.json", {"slices": [{"name": "plan = pro"}]}),
     "tests of another product": text("tests/test_other.py", "NAME = 'churning'\n"),
@@ -430,12 +449,14 @@ def test_a_level_needs_all_below_it(scene: Scene) -> None:
     assert planted(scene, ["commit", "CI", "landing", "bento"]).microsoft == 1
     found = planted(scene, ["repeated training", "evaluation"])
     assert (found.microsoft, found.google) == (3, 0)
-    found = planted(scene, ["alarms", "alerts", "alarm that started a training", "schedule", "contract", "gate"])
+    found = planted(
+        scene, ["alarms", "alerts", "thresholds of alarms", "alarm that started a training", "schedule", "contract", "gate"]
+    )
     assert (found.microsoft, found.google) == (4, 2)
     assert level([]) == 0
 
 
-def test_every_evidence_of_a_real_home_can_be_found(twice: Home, tmp_path: Path) -> None:
+def test_every_evidence_of_a_real_home_can_be_found(twice: Home, twice_copy: Home, tmp_path: Path) -> None:
     """Runs, entries and files that are named exist, and the page shows them."""
     folder = tmp_path / "defs"
     folder.mkdir()
@@ -459,6 +480,11 @@ def test_every_evidence_of_a_real_home_can_be_found(twice: Home, tmp_path: Path)
     shown = page.write(home, [found], datetime.now(UTC)).read_text()
     assert all(item.title.split(",")[0].split("'")[0] in shown for items in found.criteria.values() for item in items)
     assert entries["ledger entry 2"][:12] in shown
+    page.write(twice_copy, [found], datetime.now(UTC))
+    followed = re.findall(r'href="([^"]+)"', (twice_copy.root / page.PAGE).read_text())
+    assert followed
+    assert all((twice_copy.root / file).is_file() for file in followed)
+    assert verify(twice_copy).problems == []
 
 
 def test_the_command_shows_every_product_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
