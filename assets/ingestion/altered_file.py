@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import SpecificationError
-from assets.ingestion import raw_files, row_rules, row_validation
+from assets.ingestion import forgotten, raw_files, row_rules, row_validation
 from assets.spec import SourceSpec, TableSpec
 from assets.storage.home import Home
 from assets.storage.sql import identifier, literal
@@ -81,6 +81,7 @@ def write(
     with raw_files.readable(path, table, home) as read, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         row_validation.load(connection, read, f"{source.name}.{name}")
+        forgotten.leave_out(home, connection, source.name, name, table)
         found = row_validation.columns(connection)
         connection.execute("create table altered as from raw; drop view raw; alter table altered rename to raw")
         chosen = [_alter(connection, table, f"{source.name}.{name}", found, item) for item in alterations]

@@ -23,7 +23,7 @@ from assets.spec import ProductSpec, SourceSpec
 from assets.spec.product import DATA
 from assets.spec.replay import RawInjectionSpec, WhatIfSpec
 from assets.storage.code_version import code_version
-from assets.storage.digests import value_digest
+from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.sql import identifier, parquet
@@ -87,6 +87,8 @@ def altered_history(
             if table.stored is None
         ],
         [{name: node["checksum"] for name, node in manifest["nodes"].items()} for manifest in manifests],
+        [source.model_dump(mode="json") for source, _ in sources],
+        [file_digest(path) for path in sorted((home.keys / "forgotten").glob("*.json"))],
         code_version(*MODULES),
     ]
     folder = home.replays / spec.name / f"{what_if.name}-raw-{value_digest(rests_on)[:8]}"
@@ -102,14 +104,14 @@ def _made(home: Home, shared: Home, spec: ProductSpec, sources: Sources, raw: Se
     shared.prepare()
     late = next((item for item in raw if item.kind == "rows_late"), None)
     with draft_folder(home) as scratch:
-        whole = Home(scratch / "whole").prepare()
+        whole = _empty_home(home, scratch / "whole")
         in_time = [item for item in raw if item is not late]
         rows, told = _rows(whole, spec, sources, in_time)
         query = f"select * from {parquet(str(rows.path))}"
         with duckdb.connect() as connection:
             connection.execute("set enable_progress_bar = false")
             if late is not None:
-                lacking, told_of_lacking = _rows(Home(scratch / "lacking").prepare(), spec, sources, raw)
+                lacking, told_of_lacking = _rows(_empty_home(home, scratch / "lacking"), spec, sources, raw)
                 told += [line for line in told_of_lacking if line.startswith(f"{late.table}: {late.kind} ")]
                 told.append(f"{late.table}: what is late is delivered on {late.delivered}")
                 query = _as_delivered(spec, late, rows, lacking)
@@ -138,23 +140,7 @@ def _as_delivered(spec: ProductSpec, late: RawInjectionSpec, whole: Snapshot, la
 
 def _rows(home: Home, spec: ProductSpec, sources: Sources, raw: Sequence[RawInjectionSpec]) -> tuple[Snapshot, list[str]]:
     """The product's rows, made in an empty home of altered files, and what their landings say."""
-    altered, told = dict[Path, Path](), list[str]()
-    for source, folder in sources:
-        for name, table in source.tables.items():
-            if items := [item for item in raw if item.table == f"{source.name}.{name}"]:
-                target = home.temporary / f"{source.name}.{name}.parquet"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                chosen = altered_file.write(home, source, name, folder, [_alteration(item) for item in items], target=target)
-                altered[raw_files.place(source, table, folder)] = target
-                told += [f"{item.table}: {item.kind} for {rows:,} rows" for item, rows in zip(items, chosen, strict=True)]
-    landed: dict[tuple[str, str], list[Path]] = {}
-    with raw_files.taken_from(altered):
-        for source, folder in sources:
-            for name in source.tables:
-                records = landing.land(home, source, name, folder)
-                landed[source.name, name] = [home.root / record.file for record in records if record.partition != "unassigned"]
-                if any(item.table == f"{source.name}.{name}" for item in raw):
-                    told += _quarantined(f"{source.name}.{name}", records)
+    landed, told = landed_altered(home, sources, raw)
     own = spec.source is not None
     if not own:
         for house in warehouses():
@@ -163,6 +149,36 @@ def _rows(home: Home, spec: ProductSpec, sources: Sources, raw: Sequence[RawInje
                 raise WarehouseError(dbt_build.explain(build.failed))
     with publish.candidate(home, spec, landed[spec.name, DATA] if own else None) as connection:
         return publish.write(home, spec, connection), told
+
+
+def landed_altered(
+    home: Home, sources: Sources, raw: Sequence[RawInjectionSpec]
+) -> tuple[dict[tuple[str, str], list[Path]], list[str]]:
+    """Land every table, the altered ones from files written for it alone: others may be read from the same raw file."""
+    told, landed = list[str](), dict[tuple[str, str], list[Path]]()
+    for source, folder in sources:
+        for name, table in source.tables.items():
+            items = [item for item in raw if item.table == f"{source.name}.{name}"]
+            elsewhere = dict[Path, Path]()
+            if items:
+                target = home.temporary / f"{source.name}.{name}.parquet"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                chosen = altered_file.write(home, source, name, folder, [_alteration(item) for item in items], target=target)
+                elsewhere = {raw_files.place(source, table, folder): target}
+                told += [f"{item.table}: {item.kind} for {rows:,} rows" for item, rows in zip(items, chosen, strict=True)]
+            with raw_files.taken_from(elsewhere):
+                records = landing.land(home, source, name, folder)
+            landed[source.name, name] = [home.root / record.file for record in records if record.partition != "unassigned"]
+            told += _quarantined(f"{source.name}.{name}", records) if items else []
+    return landed, told
+
+
+def _empty_home(home: Home, at: Path) -> Home:
+    """A home without rows that lands none of the entities whose rows were erased from the product's."""
+    made = Home(at).prepare()
+    if home.keys.exists():
+        made.keys.symlink_to(home.keys.resolve(), target_is_directory=True)
+    return made
 
 
 def _alteration(item: RawInjectionSpec) -> Alteration:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,12 @@ import pytest
 from assets.errors import SpecificationError
 from assets.features import snapshots
 from assets.features.snapshots import Snapshot, read
-from assets.spec import ProductSpec, read_declaration
+from assets.ingestion import forgotten
+from assets.spec import ProductSpec, SourceSpec, read_declaration
+from assets.spec.product import DATA
 from assets.spec.replay import WhatIfSpec
 from assets.storage.home import Home
-from orchestration.operations.raw_what_if import altered_history
+from orchestration.operations.raw_what_if import altered_history, landed_altered
 from orchestration.operations.verify import verify
 from tests.models import snapshot_of
 from tests.orchestration.test_replay import everyone, spec_of
@@ -118,6 +123,64 @@ def test_it_is_made_once_and_verifies(home: Home, altered: Any) -> None:
     altered(injection)
     assert {path: path.stat().st_mtime_ns for path in home.replays.rglob("*.parquet")} == made
     assert verify(home, deep=True).problems == []
+
+
+def test_erased_people_do_not_come_back(snapshot: Snapshot, home: Home, spec: ProductSpec, folder: Path, altered: Any) -> None:
+    """Their rows are in the raw file still, and neither counted nor landed; what was made before is not read."""
+    injection = {"kind": "rows_lost", "table": "churn.data", "where": "visits > 11"}
+    rows, _ = altered(injection)
+    key, own = str(rows["customer_id"].iloc[0]), spec.as_source()
+    assert own is not None
+    column = forgotten.KeyColumn.of("churn", DATA, own.tables[DATA], "customer_id")
+    assert column is not None
+    other = Home(folder / "other").prepare()
+    shutil.copytree(home.snapshots, other.snapshots, dirs_exist_ok=True)
+    before, _ = altered_history(other, spec, [(own, folder)], snapshot, what_if(injection))
+    assert key in set(read(before)["customer_id"])
+    forgotten.remember(other, column, key)
+    after, told = altered_history(other, spec, [(own, folder)], snapshot, what_if(injection))
+    assert set(rows["customer_id"]) - set(read(after)["customer_id"]) == {key}
+    of_hers = what_if({"kind": "rows_lost", "table": "churn.data", "where": f"customer_id = '{key}'"})
+    assert altered_history(other, spec, [(own, folder)], snapshot, of_hers)[1] == ["churn.data: rows_lost for 0 rows"]
+    assert (other.keys / "pseudonym.key").exists()
+    assert list(other.temporary.glob("*")) == [], told
+
+
+def test_a_changed_contract_makes_it_anew(spec: ProductSpec, snapshot: Snapshot, home: Home, folder: Path) -> None:
+    """Though the real rows keep the old and the new one, those that are altered may not."""
+    own = spec.as_source()
+    assert own is not None
+    other = what_if({"kind": "unit_changes", "table": "churn.data", "columns": ["age"], "factor": 2.0})
+    strict, _ = altered_history(home, spec, [(own, folder)], snapshot, other)
+    table = own.tables[DATA]
+    wider = {**table.columns, "age": table.columns["age"].model_copy(update={"max": 1000.0})}
+    loose = own.model_copy(update={"tables": {DATA: table.model_copy(update={"columns": wider})}})
+    made, told = altered_history(home, spec, [(loose, folder)], snapshot, other)
+    assert made.rows == snapshot.rows > strict.rows
+    assert told == [f"churn.data: unit_changes for {snapshot.rows:,} rows"]
+
+
+def test_tables_of_one_file_are_altered_apart(tmp_path: Path) -> None:
+    """What happens to one table of a database happens to no other."""
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database, database:
+        for name, numbers in {"orders": (1, 2, 3), "returns": (7, 8)}.items():
+            database.execute(f"create table {name} (id integer)")
+            database.executemany(f"insert into {name} values (?)", [(number,) for number in numbers])
+    tables = {
+        name: {"description": name, "file": "shop.db", "relation": name, "key": ["id"], "columns": {"id": {"type": "integer"}}}
+        for name in ("orders", "returns")
+    }
+    source = SourceSpec.model_validate(
+        {"name": "shop", "folder": ".", "description": "A shop.", "owner": "team:shop", "tables": tables}
+    )
+    lost = what_if(
+        {"kind": "rows_lost", "table": "shop.orders", "where": "id = 2"},
+        {"kind": "rows_lost", "table": "shop.returns", "where": "id = 8"},
+    )
+    landed, told = landed_altered(Home(tmp_path / "home").prepare(), [(source, tmp_path)], lost.raw)
+    ids = {name: sorted(pd.read_parquet(files)["id"]) for (_, name), files in landed.items()}
+    assert ids == {"orders": [1, 3], "returns": [7]}
+    assert told == ["shop.orders: rows_lost for 1 rows", "shop.returns: rows_lost for 1 rows"]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
