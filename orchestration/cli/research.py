@@ -45,6 +45,11 @@ def adopt(notebook: str, name: str | None) -> None:
 
         done = adopted(home, notebook, name=name)
     click.echo(f"{done.branch}: {done.commit[:12]} changes {done.file}")
+    if done.lost:
+        click.echo(
+            f"note: the champion needs {', '.join(done.lost)}, so the gate cannot compare the two, and a run's predictions and "
+            "monitoring fail until another version is promoted by hand"
+        )
     click.echo(f"next: git switch {done.branch} && loopline run {done.record.product}")
 
 

@@ -13,24 +13,40 @@ from pathlib import Path
 
 from assets.errors import AdoptionError, SpecificationError
 from assets.features import snapshots
+from assets.promotion import ledger
 from assets.rendering.number_text import number_text
 from assets.research.records import Recorded, declaration_digest, recorded
 from assets.scaffolding.yaml_edit import edited
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
+from assets.storage.publishing import read_json
 from orchestration.declarations import DEFS, products
 from orchestration.operations.notebooks import product_of
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """The branch that holds the change, its commit, and the file that it changes."""
+    """A variant as a commit.
+
+    Parameters
+    ----------
+    branch, commit : str
+        The branch that holds the change, and its commit.
+    file : Path
+        The declaration that it changes.
+    record : Recorded
+        The variant.
+    lost : tuple of str
+        Features that the champion needs and that are no more declared: the gate cannot compare the two, and the champion cannot
+        answer the rows of the new snapshot.
+    """
 
     branch: str
     commit: str
     file: Path
     record: Recorded
+    lost: tuple[str, ...]
 
 
 def adopt(home: Home, notebook: str, *, name: str | None = None, defs: Path = DEFS) -> Adopted:
@@ -65,7 +81,15 @@ def adopt(home: Home, notebook: str, *, name: str | None = None, defs: Path = DE
         )
     text = _edited(home, spec, record, file, changed)
     branch = f"adopt/{spec.name}-{record.name}"
-    return Adopted(branch, _committed(place, file, text, branch, record), file, record)
+    return Adopted(branch, _committed(place, file, text, branch, record), file, record, _lost(home, changed))
+
+
+def _lost(home: Home, changed: ProductSpec) -> tuple[str, ...]:
+    champion = ledger.standing(home, changed.name).champion_digest
+    if champion is None:
+        return ()
+    signature = read_json(home.models / changed.name / champion / "model.json")
+    return tuple(name for name in signature["features"] if name not in changed.columns)
 
 
 def _require_sound(home: Home, spec: ProductSpec, record: Recorded) -> ProductSpec:

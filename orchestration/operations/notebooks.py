@@ -153,8 +153,8 @@ def jupyter_lab(file: Path) -> list[str]:
     """
     if not PROGRAM.exists():
         raise EngineError(f"JupyterLab is not set up, as {PROGRAM.parent.parent} is not there. Run `make notebook`.")
-    quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None")
-    return [str(PROGRAM), "lab", *quiet, str(file)]
+    asks_nobody = ("check_for_updates_class=jupyterlab.NeverCheckForUpdate", "news_url=None", "extension_manager=readonly")
+    return [str(PROGRAM), "lab", *(f"--LabApp.{setting}" for setting in asks_nobody), str(file)]
 
 
 def _cell(number: int, source: str) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def test_a_run_of_the_branch_gives_the_digests_of_the_notebook(
     message = git(clone, "show", "--no-patch", "--format=%B", done.branch)
     told = (variant.digest, variant.snapshot.digest, str(seen.digest), "Smaller trees.", str(compared).splitlines()[1])
     assert all(item in message for item in told)
+    assert done.lost == ()
     assert git(clone, "diff", "--numstat", before, done.branch).split() == ["1", "1", "defs/churn/defs.yaml"]
 
     git(clone, "switch", "--quiet", done.branch)
@@ -99,6 +100,7 @@ def test_features_are_adopted_too(home: Home, defs: Path, shop_files: Path) -> N
     variant.record("Nobody keeps visits.")
     done = adopt(home, "churn", defs=defs)
     assert git(clone, "diff", "--numstat", "HEAD", done.branch).split() == ["0", "2", "defs/churn/defs.yaml"]
+    assert done.lost == ("visits",)
     git(clone, "switch", "--quiet", done.branch)
     spec = products("churn", defs)[0][0]
     with resources.instance(home) as instance:
