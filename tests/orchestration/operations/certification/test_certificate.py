@@ -471,6 +471,13 @@ def test_evidence_of_which_rows_were_erased_is_still_certified(signed_home: Home
     change = {"digest_before": value_digest(before), "digest_after": value_digest(read_json(record))}
     path = erasures.folder(copy.root) / "0001.json"
     write_json(path, {"request": 1, "completed_at": "2026-11-29T10:00:00", "files": [], "records": [change]})
+    other = {
+        "request": 2,
+        "completed_at": "2026-11-29T11:00:00",
+        "files": [],
+        "records": [{"digest_before": "1", "digest_after": "2"}],
+    }
+    write_json(path.with_name("0002.json"), other)
     unnamed = certify(copy, SPEC)
     assert [place for place, _ in problems(unnamed.content, unnamed.key)] == ["evidence/explanations.json"]
     finding = erasures.finding(1, value_digest(read_json(path)))
@@ -478,3 +485,4 @@ def test_evidence_of_which_rows_were_erased_is_still_certified(signed_home: Home
     told = certify(copy, SPEC)
     assert problems(told.content, told.key) == []
     assert file_digest(path) == sha256(dict(walked(told.content))["erasures/0001.json"])
+    assert "erasures/0002.json" not in dict(walked(told.content))
