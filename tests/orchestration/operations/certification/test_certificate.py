@@ -78,7 +78,9 @@ def test_it_is_the_same_each_time_and_any_tool_reads_it(made: Certificate, files
         assert {name: archive.read(name) for name in archive.namelist()} == files
 
 
-def test_its_statement_is_in_toto_with_provenance_and_names_every_file(made: Certificate, files: Files, home: Home) -> None:
+def test_its_statement_is_in_toto_with_provenance_and_names_every_file(
+    made: Certificate, files: Files, signed_home: Home
+) -> None:
     """What is said of the model is what lies in the home, and DSSE's envelope holds the same statement."""
     told, envelope = json.loads(files[STATEMENT]), json.loads(files[ENVELOPE])
     assert base64.b64decode(envelope["payload"]) == files[STATEMENT]
@@ -88,7 +90,14 @@ def test_its_statement_is_in_toto_with_provenance_and_names_every_file(made: Cer
         name: sha256(content) for name, content in files.items() if name not in (ENVELOPE, STATEMENT)
     }
     assert definition["externalParameters"]["parameters"] == SPEC.model.parameters
-    assert any(item["name"].startswith("landing/") for item in definition["resolvedDependencies"])
+    snapshot = f"snapshots/churn/{made.champion.snapshot_digest}"
+    landed = read_json(signed_home.root / f"{snapshot}.json")["landed"]["churn.data"]
+    rests_on = {item["name"]: item["digest"]["sha256"] for item in definition["resolvedDependencies"]}
+    assert rests_on.keys() == {*landed, f"{snapshot}.parquet", "requirements/serving.txt", "requirements/core.txt"}
+    for file in (*landed, f"{snapshot}.parquet"):
+        assert rests_on[file] == file_digest(signed_home.root / file)
+    for item in told["subject"]:
+        assert item["digest"]["sha256"] == file_digest(signed_home.root / item["name"])
     assert details["metadata"]["invocationId"] == made.champion.digest
     assert all(re.fullmatch("[0-9a-f]{64}", item["digest"]["sha256"]) for item in told["subject"])
 
