@@ -31,7 +31,7 @@ from orchestration.operations.governance import documents
 from orchestration.operations.lineage import chain
 from orchestration.operations.lineage_links import Link
 
-KEY_FILE = "public-key.txt"
+KEY_FILE, ERASURES = "public-key.txt", "erasures/"
 DECLARED = ("estimator", "parameters", "seed", "fitted_on", "windows")
 """What of a model's signature was asked for."""
 READ_ME = """A signed certificate of a model that serves: {product} version {version}, model {digest}.
@@ -79,9 +79,10 @@ def certify(home: Home, spec: ProductSpec) -> Certificate:
     subjects = {home.relative(models / file): file_digest(models / file) for file in FILES}
     locks = {"serving": service_requirements.lock(spec), "training": service_requirements.LOCKS / "core.txt"}
     bill = bill_of_materials.bill(champion, subjects, locks)
+    evidence = _evidence(home, champion)
     files = {
-        "ledger.json": _json(_proofs(home, champion)),
-        **_evidence(home, champion),
+        "ledger.json": _json(_proofs(home, champion, erased=[int(Path(file).stem) for file in evidence if ERASURES in file])),
+        **evidence,
         "lineage.json": _json([asdict(link) for link in links]),
         "model-card.html": _card(home, champion),
         **{f"governance/{name}": text.encode() for name, text in documents.files(documents.documents(home, spec)).items()},
@@ -100,14 +101,14 @@ def certify(home: Home, spec: ProductSpec) -> Certificate:
     return Certificate(champion, key.verifier(name), packed({**signed, **files}))
 
 
-def _proofs(home: Home, champion: Entry) -> dict[str, Any]:
-    """The product's entries and those about the ledger and erasures, each with its way to the root of the checkpoint."""
+def _proofs(home: Home, champion: Entry, erased: Sequence[int]) -> dict[str, Any]:
+    """The entries about the product, the ledger and these erasures, each with its way to the root of the checkpoint."""
     entries = recorded(home).entries
     hashes = leaves(entries)
     wanted = [
         entry
         for entry in entries
-        if entry.product in (champion.product, LEDGER) or erasures.request_of(entry.finding) is not None
+        if entry.product in (champion.product, LEDGER) or erasures.request_of(entry.finding) in erased
     ]
     return {
         "checkpoint": ledger.checkpoint(home, len(entries)).note,
@@ -129,9 +130,13 @@ def _evidence(home: Home, champion: Entry) -> dict[str, bytes]:
     files = {"verdict.json": place.read_bytes()}
     for stage, digest in sorted(verdict["evidence"].items()):
         files[f"evidence/{stage}.json"] = read_by(place.parent, stage, digest).read_bytes()
-    for number in erasures.certificates(home.root):
-        path = erasures.folder(home.root) / f"{number:04}.json"
-        files[f"erasures/{path.name}"] = path.read_bytes()
+    known = set(verdict["evidence"].values())
+    for number, certificate in erasures.certificates(home.root).items():
+        changed = {item["digest_after"] for item in certificate["records"] if item["digest_before"] in known}
+        if changed:
+            path = erasures.folder(home.root) / f"{number:04}.json"
+            files[f"{ERASURES}{path.name}"] = path.read_bytes()
+        known |= changed
     return files
 
 

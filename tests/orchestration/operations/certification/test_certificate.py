@@ -78,7 +78,9 @@ def test_it_is_the_same_each_time_and_any_tool_reads_it(made: Certificate, files
         assert {name: archive.read(name) for name in archive.namelist()} == files
 
 
-def test_its_statement_is_in_toto_with_provenance_and_names_every_file(made: Certificate, files: Files, home: Home) -> None:
+def test_its_statement_is_in_toto_with_provenance_and_names_every_file(
+    made: Certificate, files: Files, signed_home: Home
+) -> None:
     """What is said of the model is what lies in the home, and DSSE's envelope holds the same statement."""
     told, envelope = json.loads(files[STATEMENT]), json.loads(files[ENVELOPE])
     assert base64.b64decode(envelope["payload"]) == files[STATEMENT]
@@ -88,7 +90,14 @@ def test_its_statement_is_in_toto_with_provenance_and_names_every_file(made: Cer
         name: sha256(content) for name, content in files.items() if name not in (ENVELOPE, STATEMENT)
     }
     assert definition["externalParameters"]["parameters"] == SPEC.model.parameters
-    assert any(item["name"].startswith("landing/") for item in definition["resolvedDependencies"])
+    snapshot = f"snapshots/churn/{made.champion.snapshot_digest}"
+    landed = read_json(signed_home.root / f"{snapshot}.json")["landed"]["churn.data"]
+    rests_on = {item["name"]: item["digest"]["sha256"] for item in definition["resolvedDependencies"]}
+    assert rests_on.keys() == {*landed, f"{snapshot}.parquet", "requirements/serving.txt", "requirements/core.txt"}
+    for file in (*landed, f"{snapshot}.parquet"):
+        assert rests_on[file] == file_digest(signed_home.root / file)
+    for item in told["subject"]:
+        assert item["digest"]["sha256"] == file_digest(signed_home.root / item["name"])
     assert details["metadata"]["invocationId"] == made.champion.digest
     assert all(re.fullmatch("[0-9a-f]{64}", item["digest"]["sha256"]) for item in told["subject"])
 
@@ -471,6 +480,13 @@ def test_evidence_of_which_rows_were_erased_is_still_certified(signed_home: Home
     change = {"digest_before": value_digest(before), "digest_after": value_digest(read_json(record))}
     path = erasures.folder(copy.root) / "0001.json"
     write_json(path, {"request": 1, "completed_at": "2026-11-29T10:00:00", "files": [], "records": [change]})
+    other = {
+        "request": 2,
+        "completed_at": "2026-11-29T11:00:00",
+        "files": [],
+        "records": [{"digest_before": "1", "digest_after": "2"}],
+    }
+    write_json(path.with_name("0002.json"), other)
     unnamed = certify(copy, SPEC)
     assert [place for place, _ in problems(unnamed.content, unnamed.key)] == ["evidence/explanations.json"]
     finding = erasures.finding(1, value_digest(read_json(path)))
@@ -478,3 +494,4 @@ def test_evidence_of_which_rows_were_erased_is_still_certified(signed_home: Home
     told = certify(copy, SPEC)
     assert problems(told.content, told.key) == []
     assert file_digest(path) == sha256(dict(walked(told.content))["erasures/0001.json"])
+    assert "erasures/0002.json" not in dict(walked(told.content))
