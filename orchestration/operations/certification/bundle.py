@@ -96,14 +96,10 @@ def certify(home: Home, spec: ProductSpec) -> Certificate:
 
 
 def _proofs(home: Home, champion: Entry) -> dict[str, Any]:
-    """The product's entries and those about the ledger and erasures, each with its way to the root of the checkpoint."""
+    """The product's entries and those about the ledger itself, each with its way to the root of the checkpoint."""
     entries = recorded(home).entries
     hashes = leaves(entries)
-    wanted = [
-        entry
-        for entry in entries
-        if entry.product in (champion.product, LEDGER) or erasures.request_of(entry.finding) is not None
-    ]
+    wanted = [entry for entry in entries if entry.product in (champion.product, LEDGER)]
     return {
         "checkpoint": ledger.checkpoint(home, len(entries)).note,
         "entries": [
@@ -124,7 +120,9 @@ def _evidence(home: Home, champion: Entry) -> dict[str, bytes]:
     files = {"verdict.json": place.read_bytes()}
     for stage, digest in sorted(verdict["evidence"].items()):
         files[f"evidence/{stage}.json"] = read_by(place.parent, stage, digest).read_bytes()
-    for number in erasures.certificates(home.root):
+    for number, certificate in erasures.certificates(home.root).items():
+        if certificate.get("product", champion.product) != champion.product:
+            continue  # its records are not among these
         path = erasures.folder(home.root) / f"{number:04}.json"
         files[f"erasures/{path.name}"] = path.read_bytes()
     return files
