@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -190,6 +189,8 @@ def sha256(data: bytes) -> str:
 ENVELOPE, STATEMENT = "statement.dsse.json", "statement.json"
 ANOTHER_KEY = "another key signed it"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, struct.error)
+"""What reading a record raises whose form is none of ours."""
 KEY = re.compile(r"(?P<name>[^\s+]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]{44})(?![A-Za-z0-9+/=])")
 
 
@@ -236,7 +237,7 @@ def statement_of(raw: bytes, copy: bytes | None, key: Key) -> tuple[bytes | None
             "payloadType": told[0],
             "signatures": [{"keyid": told[1], "sig": _base64(signature)}],
         }
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+    except UNREADABLE:
         return copy, [(ENVELOPE, "it is no envelope any more: its JSON or base64 was changed")]
     problems = [] if canonical(form) == raw else [(ENVELOPE, "it is written otherwise than it was signed")]
     if told[0] != PAYLOAD_TYPE:
@@ -268,7 +269,7 @@ def envelope_of(data: bytes) -> bytes:
     try:
         envelope, size = json.JSONDecoder().raw_decode(data[start:].decode("latin-1"))
         is_found = isinstance(envelope, dict) and "payload" in envelope
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         size, is_found = struct.unpack("<I", data[22:26].ljust(4, b"\0"))[0], False
     return dict(walked(data)).get(ENVELOPE, data[start : start + size]) if not is_found else data[start : start + size]
 
@@ -284,8 +285,16 @@ def record_problems(files: Mapping[str, bytes], statement: Any, key: Key) -> Ite
     if entry is None:
         yield "ledger.json", "it does not hold the entry by which the certified model serves"
         return
+    definition, details = (statement["predicate"][part] for part in ("buildDefinition", "runDetails"))
+    given = definition["externalParameters"]
+    claimed = given["product"], given["version"], details["metadata"]["finishedOn"]
+    if claimed != (entry["product"], entry["version"], entry["recorded_at"]):
+        yield STATEMENT, "its product, version or moment is not that of the ledger's entry"
+    rests_on = {item["digest"]["sha256"] for item in definition["resolvedDependencies"]}
+    if entry["snapshot_digest"] not in rests_on:
+        yield STATEMENT, "its dependencies lack the snapshot that the ledger's entry names"
     own = [item for item in entries.values() if item["product"] == entry["product"]]
-    if [item for item in own if item["event"] in SERVING][-1] != entry:
+    if entry["event"] not in SERVING or [item for item in own if item["event"] in SERVING][-1] != entry:
         yield "ledger.json", "by its entries, another model serves by now"
     if any(item["event"] == "invalidation" and item["model_digest"] == entry["model_digest"] for item in own):
         yield "ledger.json", "by its entries, the certified model is invalid"
@@ -305,6 +314,9 @@ def _entries(told: Any, key: Key, entries: dict[str, Any]) -> Iterator[Problem]:
     ours = [base64.b64decode(line.split()[-1]) for line in signatures.splitlines() if line.startswith(f"— {key.name} ")]
     if origin != key.name or not any(verifies(key.public, f"{body}\n".encode(), item[4:]) for item in ours):
         yield "ledger.json", "its checkpoint is not signed by this key"
+    places = [item["index"] for item in told["entries"]]
+    if places != sorted(set(places)):
+        yield "ledger.json", "its entries are not in the ledger's order"
     for item in told["entries"]:
         leaf, path = item["leaf"].encode(), [base64.b64decode(step) for step in item["hashes"]]
         if _root(leaf, item["index"], int(size), path) != base64.b64decode(root):
@@ -331,6 +343,8 @@ def _verdict(files: Mapping[str, bytes], entry: Any, findings: set[Any]) -> Iter
 
 def _root(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes | None:
     """The root hash that a path of hashes gives for a leaf (RFC 9162, section 2.1.3.2); None if it is too short or too long."""
+    if not 0 <= index < size:
+        return None
     last, found = size - 1, hashlib.sha256(b"\0" + leaf).digest()
     for step in path:
         if last == 0:
@@ -357,12 +371,12 @@ def examine(data: bytes, key: Key) -> tuple[Any, list[Problem]]:
         statement = json.loads(payload or b"")
         for item in statement["predicate"]["runDetails"]["byproducts"]:
             signed[item["name"]] = item["annotations"]["size"], item["digest"]["sha256"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except UNREADABLE:
         return None, [*problems, (STATEMENT, "it cannot be read, so nothing says what the other files were")]
     try:
         problems += archive_problems(data, files, signed)
         return statement, problems or list(record_problems(dict(files), statement, key))
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError, struct.error) as error:
+    except UNREADABLE as error:
         return statement, [*problems, (STATEMENT, f"what it names cannot be read: {error!r}")]
 
 
@@ -380,19 +394,24 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         data = given.bundle.read_bytes()
-        key = Key(Path(given.key).read_text() if given.key and Path(given.key).is_file() else given.key or "")
+        key = Key(Path(given.key).read_text(encoding="utf-8") if given.key and Path(given.key).is_file() else given.key or "")
     except (OSError, ValueError) as error:
         print(f"✗ {given.bundle}: {error}. Ask the issuer for the key (`loopline ledger key show`) and tell it: --key KEY")  # noqa: T201
         return 2
     statement, problems = examine(data, key)
-    if given.model is not None and statement is not None:
+    if given.model is not None and not problems:
         problems += model_problems(given.model, statement)
     for place, told in problems:
-        print(f"✗ {place}: {told}")  # noqa: T201
+        print(f"✗ {printable(place)}: {printable(told)}")  # noqa: T201
     if not problems:
         print("\n".join(f"  {line}" for line in told_of(statement)))  # noqa: T201
         print(f"✓ {given.bundle}: as it was signed by {key.keyid}")  # noqa: T201
     return 2 if signed_by_another(problems) else int(bool(problems))
+
+
+def printable(told: str) -> str:
+    """A text on one line, without what moves a cursor: names in a bundle are whoever's who changed it."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in told)
 
 
 def model_problems(folder: Path, statement: Any) -> list[Problem]:
@@ -419,4 +438,5 @@ def told_of(statement: Any) -> list[str]:
 if __name__ == "__main__":
     import sys
 
+    sys.stdout.reconfigure(encoding="utf-8")
     sys.exit(main())

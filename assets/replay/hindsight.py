@@ -8,7 +8,9 @@ promotes at clocks can cost less. An experiment, of which two arms answer, and a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ from bentos.runtime import Model
 
 Journals = Mapping[str, Sequence[Mapping[str, Any]]]
 DAYS_A_YEAR = 365
+ROUNDING = 1e-9
+"""So that a budget of three trainings pays for three, whatever their price is in binary."""
 
 
 def trained_models(replay: Replay, journals: Journals) -> dict[int, str]:
@@ -119,7 +123,7 @@ def summarised_hindsight(
         "policies": policies,
     }
     if training_budget is not None:
-        allowed = _affordable(replay, training_budget, len(days))
+        allowed = _affordable(replay, training_budget)
         most = min(allowed, len(models) - 1)
         within = [name for name, item in policies.items() if item["trainings"] <= allowed]
         found["training_budget"] = {
@@ -131,7 +135,7 @@ def summarised_hindsight(
             "take": min(within, key=lambda name: policies[name]["regret"], default=None),
         }
     if loss_budget is not None:
-        found["loss_budget"] = _within_loss(fewer, policies, loss_budget, len(days))
+        found["loss_budget"] = _within_loss(fewer, policies, loss_budget, _years(replay))
     return found
 
 
@@ -154,19 +158,24 @@ def _told_course(replay: Replay, models: Mapping[int, str], course: Sequence[int
     return [{"step": step, "at": replay.aware_clock(step).isoformat(), "digest": models[step]} for step in taken]
 
 
-def _affordable(replay: Replay, budget: float, days: int) -> int:
-    """How many trainings a budget of a year pays for in so many days."""
+def _years(replay: Replay) -> float:
+    """How long was played, days without rows included."""
+    return (replay.bounds[-1] - replay.bounds[0]) / timedelta(days=DAYS_A_YEAR)
+
+
+def _affordable(replay: Replay, budget: float) -> int:
+    """How many trainings a budget of a year pays for over what was played."""
     price = replay.spec.replay.training_cost
     if price == 0:
         raise SpecificationError(
             f"{replay.spec.name}: a training costs nothing, so every policy is within a budget for trainings. Declare "
             "'replay.training_cost', or ask for --loss-budget."
         )
-    return int(budget * days / DAYS_A_YEAR / price)
+    return math.floor(budget * _years(replay) / price + ROUNDING)
 
 
-def _within_loss(fewer: Sequence[float], policies: Mapping[str, Any], budget: float, days: int) -> dict[str, Any]:
-    allowed = budget * days / DAYS_A_YEAR
+def _within_loss(fewer: Sequence[float], policies: Mapping[str, Any], budget: float, years: float) -> dict[str, Any]:
+    allowed = budget * years
     within = [name for name, item in policies.items() if item["regret"] <= allowed]
     return {
         "units_a_year": budget,

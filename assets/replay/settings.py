@@ -133,7 +133,7 @@ def settings(
     _require_history(spec, snapshot, months)
     chosen = policies_of(played, policies, sweeps)
     own = {"monitoring", "retrain", "schedule", "experiments"}  # they make a policy another, and not what policies share
-    alike = played.model_dump(mode="json", exclude={*own, "description", "card", "serving"})
+    alike = played.model_dump(mode="json", exclude={*own, "description", "card", "governance", "serving"})
     told = [alike, snapshot.digest, [str(bound) for bound in bounds], what_if and what_if.model_dump(mode="json"), _code(spec)]
     told += [file_digest(path) for path in files_of(spec)]
     name = "_".join([*months, step, *([what_if.name] if what_if else [])])

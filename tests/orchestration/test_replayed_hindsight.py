@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from assets.replay.history import landed
 from assets.replay.settings import Replay
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.publishing import read_json, write_json
 from orchestration.cli.display_replay import show_policies
 from tests.models import snapshot_of
 from tests.orchestration.test_replay import MONTHS, everyone, played, settled, spec_of
@@ -103,7 +105,7 @@ def _served(taken: list[tuple[datetime, str]], snapshot: Snapshot, start: dateti
 
 def test_budgets_are_kept(replay: Replay, journals: dict[str, list[dict[str, Any]]]) -> None:
     """A budget for trainings allows so many and no more; one for losses names the policy that trains least within it."""
-    days = len(summary.daily_costs(journals)[0])
+    days = (replay.bounds[-1] - replay.bounds[0]).days
     one = 100 * 365 / days * 1.01
     found = record_of(replay, journals, training_budget=one, loss_budget=0.0)["hindsight"]
     assert found["training_budget"]["trainings"] == 1
@@ -118,6 +120,43 @@ def test_budgets_are_kept(replay: Replay, journals: dict[str, list[dict[str, Any
     assert set(wide["within"]) == set(POLICIES)
     assert wide["take"] == "never"
     assert wide["fewest_trainings"] == 0
+
+
+def test_a_year_has_its_days_though_rows_come_once_a_week(
+    replay: Replay, journals: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """A budget of a year is for the days that were played, not for those that have a cost; and three trainings are three."""
+    days = (replay.bounds[-1] - replay.bounds[0]).days
+    weekly = {
+        name: [
+            step
+            if "answers" not in step
+            else {**step, "answers": {**step["answers"], "days": _mondays(step["answers"]["days"])}}
+            for step in journal
+        ]
+        for name, journal in journals.items()
+    }
+    thinned = replace(replay, folder=tmp_path)
+    for step in replay.steps:
+        for digest in hindsight.trained_models(replay, journals).values():
+            if (made := replay.hindsight_of(step, digest)).exists():
+                write_json(thinned.hindsight_of(step, digest), [row for row in read_json(made) if _mondays({row[1]: 0})])
+    assert len(summary.daily_costs(weekly)[0]) < days / 6
+    budgets = {"training_budget": 1.01 * 100 * 365 / days, "loss_budget": 365 / days}
+    found = hindsight.summarised_hindsight(thinned, weekly, **budgets)
+    assert found["training_budget"]["trainings"] == 1
+    assert found["loss_budget"]["allowed"] == pytest.approx(1)
+    cheap = replace(replay, spec=spec_of(replay={"training_cost": 0.1}), bounds=(datetime(2023, 1, 1), datetime(2024, 1, 1)))
+    assert hindsight._affordable(cheap, 0.3) == 3
+
+
+def _mondays(days: dict[str, float]) -> dict[str, float]:
+    return {day: cost for day, cost in days.items() if datetime.fromisoformat(day).weekday() == 0}
+
+
+def test_what_only_people_read_plays_nothing_again(home: Home, snapshot: Snapshot, replay: Replay) -> None:
+    """Nothing that is made depends on what is declared as governance, so neither does a replay."""
+    assert settled(home, snapshot, POLICIES, spec=spec_of(governance={"provider": "Shop, Dublin"})).folder == replay.folder
 
 
 def test_a_budget_for_trainings_that_cost_nothing_is_refused(

@@ -11,7 +11,7 @@ FILE = "verify_certificate.py"
 PLACE = REPOSITORY / "deploy" / FILE
 MODULES = ("signature", "archive", "envelope", "records", "command")
 """In the order in which they need each other."""
-END = '\n\nif __name__ == "__main__":\n    import sys\n\n    sys.exit(main())\n'
+END = '\n\nif __name__ == "__main__":\n    import sys\n\n    sys.stdout.reconfigure(encoding="utf-8")\n    sys.exit(main())\n'
 
 
 def source() -> str:

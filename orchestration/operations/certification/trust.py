@@ -11,7 +11,13 @@ from assets.promotion import signing_key
 from assets.promotion.checkpoint import origin_of
 from assets.promotion.ledger_database import recorded
 from assets.storage.home import Home
-from orchestration.operations.certification.verifier.command import examine, model_problems, signed_by_another, told_of
+from orchestration.operations.certification.verifier.command import (
+    examine,
+    model_problems,
+    printable,
+    signed_by_another,
+    told_of,
+)
 from orchestration.operations.certification.verifier.envelope import Key
 
 SCHEMA = 1
@@ -97,7 +103,7 @@ def verify(file: Path, key: Key, model: Path | None = None) -> VerifiedCertifica
     return VerifiedCertificate(
         str(file),
         key.keyid,
-        [{"place": place, "told": told} for place, told in problems],
+        [{"place": printable(place), "told": printable(told)} for place, told in problems],
         [] if problems else told_of(statement),
         signed_by_another(problems),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assets.promotion import signing_key
-from assets.serving import service_requirements
+from assets.serving import api_keys, service_requirements
 from orchestration.operations.certification.bill_of_materials import packages
 from orchestration.operations.governance.document import Answer, declared
 from orchestration.operations.governance.facts import Facts, run, slice_figure, unlabelled
@@ -148,7 +148,5 @@ def _by_group(facts: Facts) -> tuple[str, ...]:
 def _security(facts: Facts) -> tuple[str, ...]:
     key = signing_key.registered(facts.home)
     signed = [] if key is None else ["the ledger's checkpoints and this model's certificates are signed (Ed25519)"]
-    keys = [
-        f"{facts.home.relative(path)}: API keys, as hashes" for path in sorted(facts.home.keys.glob(f"{facts.spec.name}*.json"))
-    ]
-    return (*signed, *keys)
+    path = api_keys.file_of(facts.home, facts.spec.name)
+    return (*signed, f"{facts.home.relative(path)}: API keys, as hashes") if path.exists() else tuple(signed)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from orchestration.operations.certification.verifier.envelope import (
     ANOTHER_KEY,
     ENVELOPE,
     STATEMENT,
+    UNREADABLE,
     Key,
     envelope_of,
     statement_of,
@@ -36,12 +36,12 @@ def examine(data: bytes, key: Key) -> tuple[Any, list[Problem]]:
         statement = json.loads(payload or b"")
         for item in statement["predicate"]["runDetails"]["byproducts"]:
             signed[item["name"]] = item["annotations"]["size"], item["digest"]["sha256"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except UNREADABLE:
         return None, [*problems, (STATEMENT, "it cannot be read, so nothing says what the other files were")]
     try:
         problems += archive_problems(data, files, signed)
         return statement, problems or list(record_problems(dict(files), statement, key))
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError, struct.error) as error:
+    except UNREADABLE as error:
         return statement, [*problems, (STATEMENT, f"what it names cannot be read: {error!r}")]
 
 
@@ -59,19 +59,24 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         data = given.bundle.read_bytes()
-        key = Key(Path(given.key).read_text() if given.key and Path(given.key).is_file() else given.key or "")
+        key = Key(Path(given.key).read_text(encoding="utf-8") if given.key and Path(given.key).is_file() else given.key or "")
     except (OSError, ValueError) as error:
         print(f"✗ {given.bundle}: {error}. Ask the issuer for the key (`loopline ledger key show`) and tell it: --key KEY")  # noqa: T201
         return 2
     statement, problems = examine(data, key)
-    if given.model is not None and statement is not None:
+    if given.model is not None and not problems:
         problems += model_problems(given.model, statement)
     for place, told in problems:
-        print(f"✗ {place}: {told}")  # noqa: T201
+        print(f"✗ {printable(place)}: {printable(told)}")  # noqa: T201
     if not problems:
         print("\n".join(f"  {line}" for line in told_of(statement)))  # noqa: T201
         print(f"✓ {given.bundle}: as it was signed by {key.keyid}")  # noqa: T201
     return 2 if signed_by_another(problems) else int(bool(problems))
+
+
+def printable(told: str) -> str:
+    """A text on one line, without what moves a cursor: names in a bundle are whoever's who changed it."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in told)
 
 
 def model_problems(folder: Path, statement: Any) -> list[Problem]:

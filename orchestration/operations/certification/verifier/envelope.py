@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -16,6 +15,8 @@ from orchestration.operations.certification.verifier.signature import verifies
 ENVELOPE, STATEMENT = "statement.dsse.json", "statement.json"
 ANOTHER_KEY = "another key signed it"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, struct.error)
+"""What reading a record raises whose form is none of ours."""
 KEY = re.compile(r"(?P<name>[^\s+]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]{44})(?![A-Za-z0-9+/=])")
 
 
@@ -62,7 +63,7 @@ def statement_of(raw: bytes, copy: bytes | None, key: Key) -> tuple[bytes | None
             "payloadType": told[0],
             "signatures": [{"keyid": told[1], "sig": _base64(signature)}],
         }
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+    except UNREADABLE:
         return copy, [(ENVELOPE, "it is no envelope any more: its JSON or base64 was changed")]
     problems = [] if canonical(form) == raw else [(ENVELOPE, "it is written otherwise than it was signed")]
     if told[0] != PAYLOAD_TYPE:
@@ -94,6 +95,6 @@ def envelope_of(data: bytes) -> bytes:
     try:
         envelope, size = json.JSONDecoder().raw_decode(data[start:].decode("latin-1"))
         is_found = isinstance(envelope, dict) and "payload" in envelope
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         size, is_found = struct.unpack("<I", data[22:26].ljust(4, b"\0"))[0], False
     return dict(walked(data)).get(ENVELOPE, data[start : start + size]) if not is_found else data[start : start + size]

@@ -23,8 +23,16 @@ def record_problems(files: Mapping[str, bytes], statement: Any, key: Key) -> Ite
     if entry is None:
         yield "ledger.json", "it does not hold the entry by which the certified model serves"
         return
+    definition, details = (statement["predicate"][part] for part in ("buildDefinition", "runDetails"))
+    given = definition["externalParameters"]
+    claimed = given["product"], given["version"], details["metadata"]["finishedOn"]
+    if claimed != (entry["product"], entry["version"], entry["recorded_at"]):
+        yield STATEMENT, "its product, version or moment is not that of the ledger's entry"
+    rests_on = {item["digest"]["sha256"] for item in definition["resolvedDependencies"]}
+    if entry["snapshot_digest"] not in rests_on:
+        yield STATEMENT, "its dependencies lack the snapshot that the ledger's entry names"
     own = [item for item in entries.values() if item["product"] == entry["product"]]
-    if [item for item in own if item["event"] in SERVING][-1] != entry:
+    if entry["event"] not in SERVING or [item for item in own if item["event"] in SERVING][-1] != entry:
         yield "ledger.json", "by its entries, another model serves by now"
     if any(item["event"] == "invalidation" and item["model_digest"] == entry["model_digest"] for item in own):
         yield "ledger.json", "by its entries, the certified model is invalid"
@@ -44,6 +52,9 @@ def _entries(told: Any, key: Key, entries: dict[str, Any]) -> Iterator[Problem]:
     ours = [base64.b64decode(line.split()[-1]) for line in signatures.splitlines() if line.startswith(f"— {key.name} ")]
     if origin != key.name or not any(verifies(key.public, f"{body}\n".encode(), item[4:]) for item in ours):
         yield "ledger.json", "its checkpoint is not signed by this key"
+    places = [item["index"] for item in told["entries"]]
+    if places != sorted(set(places)):
+        yield "ledger.json", "its entries are not in the ledger's order"
     for item in told["entries"]:
         leaf, path = item["leaf"].encode(), [base64.b64decode(step) for step in item["hashes"]]
         if _root(leaf, item["index"], int(size), path) != base64.b64decode(root):
@@ -70,6 +81,8 @@ def _verdict(files: Mapping[str, bytes], entry: Any, findings: set[Any]) -> Iter
 
 def _root(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes | None:
     """The root hash that a path of hashes gives for a leaf (RFC 9162, section 2.1.3.2); None if it is too short or too long."""
+    if not 0 <= index < size:
+        return None
     last, found = size - 1, hashlib.sha256(b"\0" + leaf).digest()
     for step in path:
         if last == 0:

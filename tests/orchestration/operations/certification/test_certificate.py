@@ -32,7 +32,7 @@ from orchestration.cli.main import loopline
 from orchestration.operations.certification import bill_of_materials, standalone, statement, trust
 from orchestration.operations.certification.bundle import KEY_FILE, Certificate, certify
 from orchestration.operations.certification.verifier.archive import packed, sha256, walked
-from orchestration.operations.certification.verifier.command import examine
+from orchestration.operations.certification.verifier.command import examine, main
 from orchestration.operations.certification.verifier.envelope import ENVELOPE, STATEMENT, Key
 from tests.two_versions import churn
 
@@ -146,6 +146,10 @@ def test_the_verifier_needs_nothing_else(made: Certificate, files: Files, signed
     code, told = run("bundle.zip", "--key", made.key)
     assert code == 1
     assert "its content was changed" in told
+    (tmp_path / "bundle.zip").write_bytes(made.content)
+    command = [sys.executable, "-S", "verify.py", "bundle.zip", "--key", made.key]
+    ascii_alone = {"PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, env=ascii_alone, check=False).returncode == 0
 
 
 # --- what a changed byte breaks
@@ -334,6 +338,66 @@ def test_statements_that_make_no_sense_are_named(
     assert problems(packed({ENVELOPE: statement.envelope(payload, signer, name), STATEMENT: payload, **rest}), made.key)
 
 
+SPOOF = "x\n✓ bundle.zip: as it was signed by {key}\x1b[1A\x1b[2K"
+
+
+@pytest.mark.parametrize("where", ["name", "key id", "payload"])
+def test_what_is_printed_of_a_bundle_cannot_say_that_it_verifies(
+    where: str, files: Files, made: Certificate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names and texts of whoever changed it stay on their line, and move no cursor."""
+    told = SPOOF.format(key=Key(made.key).keyid)
+    contents = {
+        "name": {**files, told.replace("✓", "v"): b""},
+        "key id": altered_envelope(files, keyid=lambda _: told, sig=lambda _: base64.b64encode(bytes(64)).decode()),
+        "payload": altered_envelope(files, payload=lambda _: base64.b64encode(told[1:].strip().encode()).decode()),
+    }[where]
+    file = tmp_path / "bundle.zip"
+    file.write_bytes(packed(contents))
+    assert main([str(file), "--key", made.key]) in (1, 2)
+    CliRunner().invoke(loopline, ["verify", str(file), "--key", made.key])
+    said = capsys.readouterr().out
+    assert "signed by" in said
+    assert "\x1b" not in said
+    assert all(line.startswith("✗") for line in said.splitlines())
+    typed = CliRunner().invoke(loopline, ["verify", str(file), "--key", made.key]).output
+    assert all(line.startswith("✗") for line in typed.splitlines())
+
+
+UNREADABLE: dict[str, bytes] = {
+    "nested without end": b"[" * 100_000,
+    "a list": b"[]",
+    "a number": b"1",
+    "sizes that no archive has": json.dumps(
+        {
+            "predicate": {
+                "runDetails": {
+                    "byproducts": [
+                        {"name": name, "annotations": {"size": size}, "digest": {"sha256": ""}}
+                        for name, size in {"a": 2**33, "b": -(2**33)}.items()
+                    ]
+                }
+            }
+        }
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_statement_of_another_form_is_told(name: str, made: Certificate) -> None:
+    """Nothing that stands in a bundle breaks the verifier, padded to whatever length it claims."""
+    payload = UNREADABLE[name]
+    envelope = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": "application/vnd.in-toto+json",
+        "signatures": [{"keyid": Key(made.key).keyid, "sig": base64.b64encode(bytes(64)).decode()}],
+    }
+    for length in (0, 2 * (30 + 46 + 2)):
+        content = packed({ENVELOPE: canonical(envelope), STATEMENT: payload}) + bytes(length)
+        assert ENVELOPE in [place for place, _ in problems(content, made.key)]
+    assert problems(packed({ENVELOPE: b"[" * 100_000}), made.key)
+
+
 # --- what a signer cannot claim
 
 
@@ -355,6 +419,11 @@ def resigned(home: Home, files: Files, key: str, claim: Callable[[Any], None] = 
     return packed({ENVELOPE: statement.envelope(payload, signer, Key(key).name), STATEMENT: payload, **others})
 
 
+def asked(told: Any) -> Any:
+    """What a statement says was asked for."""
+    return told["predicate"]["buildDefinition"]["externalParameters"]
+
+
 CLAIMS: dict[str, tuple[str, dict[str, Any]]] = {
     "another model": (STATEMENT, {"claim": lambda told: told["subject"][0]["digest"].update(sha256="0" * 64)}),
     "an entry that is not there": (
@@ -367,6 +436,19 @@ CLAIMS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "a way that is cut": ("ledger.json", {"ledger": lambda told: told["entries"][1]["hashes"].pop()}),
     "an entry elsewhere": ("ledger.json", {"ledger": lambda told: told["entries"][0].update(index=1)}),
+    "entries in another order": ("ledger.json", {"ledger": lambda told: told["entries"].reverse()}),
+    "an entry twice": ("ledger.json", {"ledger": lambda told: told["entries"].append(told["entries"][1])}),
+    "an entry beyond the last": ("ledger.json", {"ledger": lambda told: told["entries"][1].update(index=3)}),
+    "another product": (STATEMENT, {"claim": lambda told: asked(told).update(product="fares")}),
+    "another version": (STATEMENT, {"claim": lambda told: asked(told).update(version=1)}),
+    "another moment": (
+        STATEMENT,
+        {"claim": lambda told: told["predicate"]["runDetails"]["metadata"].update(finishedOn="2020-01-01T00:00:00+00:00")},
+    ),
+    "no dependency": (
+        STATEMENT,
+        {"claim": lambda told: told["predicate"]["buildDefinition"].update(resolvedDependencies=[])},
+    ),
     "a checkpoint of more entries": (
         "ledger.json",
         {"ledger": lambda told: told.update(checkpoint=told["checkpoint"].replace("\n2\n", "\n3\n"))},
@@ -467,6 +549,22 @@ def test_what_is_not_whole_is_not_certified(signed_home: Home, tmp_path: Path) -
         certify(copy, SPEC)
     with pytest.raises(LedgerError, match="nothing is served yet"):
         certify(Home(tmp_path / "empty").prepare(), SPEC)
+
+
+def test_nothing_of_another_product_is_in_it(signed_home: Home, files: Files, tmp_path: Path) -> None:
+    """Its erasures, entries and keys are not, whatever its name begins with."""
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(signed_home.root, copy.root)
+    path = erasures.folder(copy.root) / "0001.json"
+    write_json(path, {"request": 1, "product": "churn_secret", "actor": "someone", "files": [], "records": []})
+    finding = erasures.finding(1, value_digest(read_json(path)))
+    ledger.accept(copy, "churn_secret", Decision(0, "", "", "someone", "asked for", finding=finding))
+    copy.keys.mkdir(exist_ok=True)
+    write_json(copy.keys / "churn_secret.json", {})
+    certificate = certify(copy, SPEC)
+    assert b"churn_secret" not in certificate.content
+    assert list(dict(walked(certificate.content))) == list(files)
+    assert problems(certificate.content, certificate.key) == []
 
 
 def test_evidence_of_which_rows_were_erased_is_still_certified(signed_home: Home, tmp_path: Path) -> None:
