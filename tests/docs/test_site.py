@@ -26,18 +26,35 @@ pytestmark = [
 ]
 
 
+def build(clone: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    """Let MkDocs build the site of a clone. Not with `--quiet`: it then counts no warnings."""
+    return subprocess.run(
+        [MKDOCS, "build", "--clean", "--site-dir", target],
+        cwd=clone, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site, built by MkDocs from this clone, and served."""
     folder = tmp_path_factory.mktemp("site")
-    built = subprocess.run(
-        [MKDOCS, "build", "--clean", "--site-dir", folder],
-        cwd=REPOSITORY, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    built = build(REPOSITORY, folder)
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr
     with browser.served(folder) as found:
         yield found
+
+
+def test_a_dead_link_and_a_dead_anchor_fail_the_build(tmp_path: Path) -> None:
+    """Each is named with its page."""
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    shutil.copytree(REPOSITORY / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "index.md").open("a", encoding="utf-8") as stream:
+        stream.write("\n[x](nowhere.md) [y](guide.md#no-such-anchor)\n")
+    built = build(tmp_path, tmp_path / "site")
+    assert built.returncode == 1
+    assert "'index.md' contains a link 'nowhere.md'" in built.stderr
+    assert "does not contain an anchor '#no-such-anchor'" in built.stderr
 
 
 @pytest.fixture(scope="module")
