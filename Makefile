@@ -50,19 +50,19 @@ test: .venv/dev.stamp .venv/containers.stamp .postgresql .redis .prometheus .eng
 # its commands run in a home of their own, made anew from the real data
 .PHONY: textbook
 textbook: .venv/core.stamp ## Run the textbook's commands on a fresh home, write what they print into its pages, and the map (about five minutes)
-	@rm -rf build/textbook && LOOPLINE_HOME=build/textbook $(BIN)/loopline run >/dev/null
-	@LOOPLINE_HOME=build/textbook $(BIN)/loopline predict flight_delay --month 2013-11
-	@LOOPLINE_HOME=build/textbook $(BIN)/python -m orchestration.operations.textbook_pages record
+	@rm -rf build/textbook && LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/loopline run >/dev/null
+	@LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/loopline predict flight_delay --month 2013-11
+	@LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/python -m orchestration.operations.textbook_pages record
 	@$(BIN)/python -m orchestration.operations.textbook_pages map
 
 .PHONY: textbook-map
 textbook-map: .venv/core.stamp ## Write docs/textbook.md anew from the textbook's pages
 	@$(BIN)/python -m orchestration.operations.textbook_pages map
 
-# MkDocs builds every page; a dead link or an unknown anchor is an error
+# MkDocs builds every page; a dead link or an unknown anchor is an error (not with --quiet, which counts no warnings)
 .PHONY: docs
 docs: .venv-docs/stamp ## Build the site of textbook and reference into site/
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --clean
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --clean
 	@echo "site/index.html: open it by make docs-serve, as the search needs a server"
 
 .PHONY: docs-serve

@@ -18,7 +18,6 @@ import pytest
 
 from assets.storage.home import REPOSITORY
 from tests.bentos.serving import until_ready
-from tests.clones import python
 from tests.ports import free_port
 
 
@@ -149,7 +148,9 @@ def test_a_month_is_scored_and_a_flight_looked_up(home: Path, product: dict[str,
 
 def test_the_textbook_shows_what_its_commands_print(home: Path, product: dict[str, Any]) -> None:
     """After a month was scored, of every page, within the tolerance that it declares; `make textbook` records them anew."""
-    done = python("orchestration.operations.textbook_pages", "check", home=home)
+    command = [sys.executable, "-m", "orchestration.operations.textbook_pages", "check"]
+    environment = {**os.environ, "LOOPLINE_HOME": str(home)}
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
