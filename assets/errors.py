@@ -22,6 +22,7 @@
     │   └── UntrustedLedgerError  the ledger was shortened, replaced or rewritten: a head that is kept elsewhere says so
     ├── PackagingError         BentoML could not build the champion's bento
     ├── TranslationError       a model's graph cannot be written as SQL
+    ├── IncidentError          there is no such incident, it is closed, or nothing can be done about it
     ├── ExperimentError        an experiment cannot start, or what is asked of it cannot be done
     ├── FeatureStoreError      an online store of features cannot be filled, or what was served of it was something else
     ├── ParityError            a way of serving answers otherwise than the promoted model
@@ -135,6 +136,10 @@ class PackagingError(LooplineError):
 
 class ExperimentError(LooplineError):
     """An experiment cannot start, or what is asked of it cannot be done."""
+
+
+class IncidentError(LooplineError):
+    """There is no such incident, it is closed, or what is asked cannot be done about it."""
 
 
 class TranslationError(LooplineError):

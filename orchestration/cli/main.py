@@ -23,6 +23,7 @@ from orchestration.cli import (
     experiment,
     export,
     features,
+    incident,
     keeping,
     key,
     ledger,
@@ -119,6 +120,7 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
             failed=failure is not None,
             is_refusal=failure is not None and failure.is_refusal,
         )
+        incident.watch(home, product, [] if failure is None else failure.failures)
         if failure is not None:
             raise failure
 
@@ -202,6 +204,7 @@ for command in (
     *promotion.COMMANDS,
     *serving.COMMANDS,
     *monitoring.COMMANDS,
+    *incident.COMMANDS,
     *outcomes.COMMANDS,
     *data.COMMANDS,
     *keeping.COMMANDS,

@@ -17,7 +17,7 @@ READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
     "metrics", "quality", "quarantine", "backup", "restore", "verify", "new", "registries", "key list", "ledger checkpoint",
     "ledger key show", "experiment design", "experiment status", "experiment report", "catalog", "database status",
-    "dvc metrics", "dvc model", "features get", "features skew", "features export feast",
+    "dvc metrics", "dvc model", "features get", "features skew", "features export feast", "incidents", "root-cause", "webhooks",
     "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""

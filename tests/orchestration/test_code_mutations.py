@@ -27,6 +27,7 @@ NO_CONTENT = {
     "assets.evaluation.uncertainty": "the examination of products that declare `uncertainty`, of which the repository has none",
     "assets.features.feast_repository": "writes definitions for another feature store; nothing is made of it",
     "assets.features.lake_asset": "the asset of products that declare `publish`, of which the repository has none",
+    "assets.incidents": "says why a metric fell, and keeps what was done about it",
     "assets.ingestion.column_names": "names columns of a new declaration, and of a stream that is landed as a file",
     "assets.ingestion.moment_formats": "guesses for a new declaration",
     "assets.ingestion.number_formats": "guesses for a new declaration",
