@@ -181,6 +181,10 @@ bench-experiments: .venv/dev.stamp ## Simulate experiments, for docs/measured/ex
 bench-learning: .venv/dev.stamp ## Measure ways of learning, for docs/measured/learning.md (ARGS="transfer" takes one section)
 	@$(BIN)/python -m benchmarks.learning $(ARGS)
 
+.PHONY: bench-incidents
+bench-incidents: .venv/dev.stamp ## Plant causes into flights and search for them, for docs/measured/incidents.md (ARGS="planted" takes one section)
+	@$(BIN)/python -m benchmarks.incidents $(ARGS)
+
 .PHONY: bench-stores
 bench-stores: .venv/dev.stamp ## Kill, race and time homes in a real S3 server, for docs/measured/stores.md (about 15 minutes)
 	@$(BIN)/python -m benchmarks.stores $(ARGS)

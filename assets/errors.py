@@ -23,6 +23,7 @@
     ├── PackagingError         BentoML could not build the champion's bento
     ├── TranslationError       a model's graph cannot be written as SQL
     ├── AdoptionError          what a notebook recorded cannot become a change of the declaration
+    ├── IncidentError          there is no such incident, it is closed, or nothing can be done about it
     ├── ExperimentError        an experiment cannot start, or what is asked of it cannot be done
     ├── FeatureStoreError      an online store of features cannot be filled, or what was served of it was something else
     ├── ParityError            a way of serving answers otherwise than the promoted model
@@ -145,6 +146,10 @@ class ExperimentError(LooplineError):
 
 class AdoptionError(LooplineError):
     """A variant that a notebook recorded cannot become a change of the declaration."""
+
+
+class IncidentError(LooplineError):
+    """There is no such incident, it is closed, or what is asked cannot be done about it."""
 
 
 class TranslationError(LooplineError):

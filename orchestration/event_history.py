@@ -111,6 +111,24 @@ def code_versions(home: Home) -> set[str]:
     return {version for (event,) in made for version in re.findall(r'"dagster/code_version": "(\w+)"', event)}
 
 
+def code_changes(home: Home, since: datetime) -> list[tuple[str, str, str]]:
+    """The assets that were made by other code than before, since a moment (aware): key, when, and the code version."""
+    made = _read(
+        home,
+        Part.EVENTS,
+        "select asset_key, event, timestamp from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION' order by id",
+    )
+    last: dict[str, str] = {}
+    found = []
+    for key, event, at in made:
+        version = next(iter(re.findall(r'"dagster/code_version": "(\w+)"', event)), "")
+        moment = (at if isinstance(at, datetime) else datetime.fromisoformat(at)).replace(tzinfo=UTC)
+        if version and last.get(key, version) != version and moment >= since:
+            found.append(("/".join(json.loads(key)), moment.isoformat(timespec="seconds"), version))
+        last[key] = version or last.get(key, "")
+    return found
+
+
 def needed(home: Home) -> set[str]:
     """The runs that hold the last materialization, observation or check of any asset or partition."""
     latest = (

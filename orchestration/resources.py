@@ -110,6 +110,12 @@ def pushgateway() -> str | None:
     return os.environ.get("LOOPLINE_PUSHGATEWAY")
 
 
+def webhooks_file() -> Path | None:
+    """The file that `LOOPLINE_WEBHOOKS` names, which declares who is told of incidents; None where it is not set."""
+    given = os.environ.get("LOOPLINE_WEBHOOKS")
+    return Path(given).expanduser().absolute() if given else None
+
+
 def pages_port() -> int:
     """The port of the pages that `loopline ui` serves: `LOOPLINE_PAGES_PORT`, or 2980.
 

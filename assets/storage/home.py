@@ -173,6 +173,11 @@ class Home:
         return self.root / "experiments"
 
     @property
+    def incidents(self) -> Path:
+        """What alarms and failed checks opened, a folder each, and what is on its way to webhooks."""
+        return self.root / "incidents"
+
+    @property
     def code_versions(self) -> Path:
         """What the code versions of assets were made of, by version."""
         return self.root / "code_versions"

@@ -25,6 +25,7 @@ from orchestration.cli import (
     experiment,
     export,
     features,
+    incident,
     keeping,
     key,
     learn,
@@ -126,6 +127,7 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
             failed=failure is not None,
             is_refusal=failure is not None and failure.is_refusal,
         )
+        incident.watch(home, product, [] if failure is None else failure.failures)
         if failure is not None:
             raise failure
 
@@ -209,6 +211,7 @@ for command in (
     *promotion.COMMANDS,
     *serving.COMMANDS,
     *monitoring.COMMANDS,
+    *incident.COMMANDS,
     *outcomes.COMMANDS,
     *learning.COMMANDS,
     *data.COMMANDS,

@@ -17,10 +17,9 @@ READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
     "metrics", "quality", "quarantine", "backup", "restore", "verify", "new", "registries", "key list", "ledger checkpoint",
     "ledger key show", "experiment design", "experiment status", "experiment report", "catalog", "database status",
-    "dvc metrics", "dvc model", "features get", "features skew", "features export feast",
-    "certify", "governance", "maturity",
-    "notebook", "adopt", "phases",
-    "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse", "review", "evidence",
+    "dvc metrics", "dvc model", "features get", "features skew", "features export feast", "incidents", "root-cause", "webhooks",
+    "certify", "governance", "maturity", "notebook", "adopt", "phases", "review", "evidence",
+    "export airflow", "export kserve", "export kubernetes", "export kubeflow", "stream", "warehouse",
 })  # fmt: skip
 """The commands that change nothing that is published: they ask the store nothing. `verify` and `serve` ask it themselves."""
 

@@ -13,11 +13,13 @@ from assets.errors import SourceError
 from assets.ingestion import raw_files
 from assets.ingestion.landing_asset import land_months, land_table, month_result
 from assets.ingestion.quality_asset import measure_quality
+from assets.promotion.held_sources import require_released
 from assets.spec import SourceSpec, TableSpec
 from assets.spec.phases import tags_of
 from assets.spec.source import PartitionSpec
-from assets.storage.asset_result import ROWS
+from assets.storage.asset_result import ROWS, AssetResult
 from assets.storage.code_version import code_version
+from assets.storage.home import Home
 from orchestration.components import columns
 from orchestration.components.declared import DeclaredComponent
 from orchestration.components.monthly import months_of
@@ -99,8 +101,12 @@ class Source(DeclaredComponent[SourceSpec]):
         raw = dg.AssetKey(["raw", self.spec.name, name])
         shows = columns.lineage({column.name or own: [(raw, own)] for own, column in table.columns.items()})
         if table.partition is None:
-            return stage_asset(lambda home: land_table(home, self.spec, name, self.folder), spec=spec, shows=shows)
+            return stage_asset(lambda home: self._land(home, name), spec=spec, shows=shows)
         return self._monthly(name, spec, table.partition, shows)
+
+    def _land(self, home: Home, name: str) -> AssetResult:
+        require_released(home, self.spec.name)
+        return land_table(home, self.spec, name, self.folder)
 
     def _monthly(self, name: str, spec: dg.AssetSpec, span: PartitionSpec, shows: Mapping[str, Any]) -> dg.AssetsDefinition:
         @dg.multi_asset(
@@ -111,6 +117,7 @@ class Source(DeclaredComponent[SourceSpec]):
         )
         def land(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
             with running(context) as (home, _):
+                require_released(home, self.spec.name)
                 started = time.perf_counter()
                 months = {key: key[:7] for key in context.partition_keys}
                 records = land_months(home, self.spec, name, self.folder, list(months.values()))

@@ -115,6 +115,7 @@ def _kind(file: str, product: str, sources: Collection[str]) -> str | None:
     if (
         top == "earlier"
         or (top in ("landing", "quarantine", "snapshots", "predictions", "reports", "monitoring") and parts[1] in names)
+        or (top == "incidents" and parts[1].rpartition("-")[0] in names)
         or (top == "registry" and product in parts[1:4])
         or (top == "quality" and Path(file).stem in names)
     ):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from orchestration import resources
 
 HOST = "127.0.0.1"
-FOLDERS = ("reports", "monitoring", "quality", "experiments")
+FOLDERS = ("reports", "monitoring", "quality", "experiments", "incidents")
 """The folders of a home that hold pages; nothing else is served."""
 RUNS = "mlflow"
 """What stands before the id of a run of MLflow in a link to it."""

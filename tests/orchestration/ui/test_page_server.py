@@ -127,4 +127,5 @@ def test_the_folders_that_are_served_are_folders_of_a_home(tmp_path: Path) -> No
     from orchestration.ui.page_addresses import FOLDERS
 
     home = Home(tmp_path)
-    assert {home.root / name for name in FOLDERS} == {home.reports, home.monitoring, home.quality, home.experiments}
+    pages = {home.reports, home.monitoring, home.quality, home.experiments, home.incidents}
+    assert {home.root / name for name in FOLDERS} == pages

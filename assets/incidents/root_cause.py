@@ -1,0 +1,242 @@
+"""Root cause: inputs are put back one group at a time until the metric returns; what brings it back is named, or nothing is.
+
+First what is exact: rows that are there twice, values of the same rows in another snapshot, another version of the model.
+Then columns, by their declared groups and within a group by delta debugging: a group is guilty if the fall closes, surely,
+when the model does not know it in either period. What no column explains is the relation of the columns to the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assets.incidents.changed_columns import changed, plainly_changed
+from assets.incidents.compared import Compared
+from assets.incidents.exact_causes import KEPT, SHARE, SURE, Earlier, other_model, other_values, repeated_rows
+from assets.incidents.places import of_columns, of_labels, places
+from assets.incidents.suspects import Suspect
+from assets.methods.paired_fall import Effect, effect
+from assets.methods.several_hypotheses import holm
+from assets.methods.shapley_shares import shares
+from bentos.runtime import Model
+
+ROUNDS = 4
+"""So many columns, or groups of them, are put back together at most."""
+Tried = tuple[frozenset[str], Effect, float]
+"""Columns, what closes with them unknown, and its adjusted p-value."""
+Sure = tuple[str, float]
+"""What is other of columns, told for people, and the adjusted p-value by which they are guilty."""
+ORDERS = 10
+"""Orders that are averaged for the shares of more than eight groups."""
+MOST_ROWS = 5000
+"""Rows of each period by which columns are judged."""
+RELATION_SURE = 0.01
+"""The relation explains any fall, so the fall must be surer."""
+
+
+def root_cause(
+    sides: Compared,
+    groups: Mapping[str, Sequence[str]],
+    *,
+    earlier: Sequence[Earlier] = (),
+    models: Mapping[str, Model] | None = None,
+    slices: Sequence[str] = (),
+    with_shares: bool = False,
+) -> dict[str, Any]:
+    """Name what made the metric fall.
+
+    Parameters
+    ----------
+    sides : Compared
+        The reference, now, the model and the metric.
+    groups : mapping of str to sequence of str
+        The features by group.
+    earlier : sequence of Earlier
+        What other snapshots say of the rows of now.
+    models : mapping of str to Model
+        Other versions of the model, by name.
+    slices : sequence of str
+        The columns by which rows are told apart where a cause is in some of them only.
+    with_shares : bool
+        Also tell what each group accounts for, over all sets of groups (Shapley); it takes 2 ** n_groups looks.
+
+    Returns
+    -------
+    dict
+        ``guilty``: the suspects that bring the metric back, the first is the one that closes most; ``suspects``: all that
+        were tried, ranked; ``fall`` and what was compared.
+    """
+    started, tried = sides, list[Suspect]()
+    for suspect, after in _exact(sides, earlier, models or {}):
+        tried.append(suspect)
+        if suspect.is_guilty:
+            sides = after
+    reference, now = (rows.sample(MOST_ROWS, sides.seed) for rows in (sides.reference, sides.now))
+    shared = sides.before_hidden if sides.scorer == started.scorer else {}
+    few = Compared(sides.scorer, reference, now, sides.seed, shared)
+    found = _of_columns(few, groups, slices)
+    tried += found
+    guilty = sorted((item for item in tried if item.is_guilty), key=lambda item: -item.effect.value)
+    others = sorted((item for item in tried if not item.is_guilty), key=lambda item: -item.effect.value)
+    return {
+        "metric": sides.scorer.metric,
+        "reference": _told(started, 0),
+        "now": _told(started, 1),
+        "fall": {"value": started.gap.value, "error": started.gap.error, "p_value": started.gap.p_value},
+        "worth": started.worth,
+        "guilty": [item.as_json() for item in guilty],
+        "suspects": [item.as_json() for item in (*guilty, *others)],
+        "shares": _shares(few, groups) if with_shares else {},
+    }
+
+
+def _shares(sides: Compared, groups: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """What of the fall each group of columns accounts for when any of the others is put back before it."""
+
+    def closes(some: frozenset[str]) -> float:
+        return float(sides.closed([column for name in some for column in groups[name]])[0]) if some else 0.0
+
+    return shares(list(groups), closes, orders=ORDERS, seed=sides.seed)
+
+
+def _told(sides: Compared, side: int) -> dict[str, Any]:
+    rows, values = (sides.reference, sides.before) if side == 0 else (sides.now, sides.after)
+    first, last = rows.span
+    return {"from": first, "to": last, "rows": len(rows), "days": len(rows.days), "value": float(values[0])}
+
+
+def _exact(sides: Compared, earlier: Sequence[Earlier], models: Mapping[str, Model]) -> Iterable[tuple[Suspect, Compared]]:
+    """What is known to be otherwise, one after the other, each on what the guilty ones before it left."""
+    if (twice := repeated_rows(sides)) is not None:
+        suspect, rows = twice
+        yield suspect, Compared(sides.scorer, sides.reference, rows, sides.seed)
+        if suspect.is_guilty:
+            return  # other snapshots are aligned with the rows as they were
+    for item in earlier:
+        if (other := other_values(sides, item)) is not None:
+            suspect, rows = other
+            after = Compared(sides.scorer, sides.reference, rows, sides.seed)
+            yield suspect, after
+            sides = after if suspect.is_guilty else sides
+    for name, model in models.items():
+        suspect, after = other_model(sides, name, model)
+        yield suspect, after
+        sides = after if suspect.is_guilty else sides
+
+
+def _of_columns(sides: Compared, groups: Mapping[str, Sequence[str]], slices: Sequence[str]) -> list[Suspect]:
+    """Columns and groups whose values are others, one after the other; else what relation to the label is another."""
+    group_of = {column: name for name, columns in groups.items() for column in columns}
+    whole = [frozenset(columns) for columns in groups.values()]
+    # what can be seen of columns alone is asked first: there is little of it, and mostly nothing where nothing is wrong
+    plain = [column for column in group_of if plainly_changed(sides, column)]
+    asked = [*(frozenset([column]) for column in plain), *([frozenset(plain)] if len(plain) > 1 else [])]
+    sure, unchanged = _search(sides, asked)
+    tried = _ranked(sides, frozenset(), whole)
+    if not sure:
+        every = dict.fromkeys([*whole, *(frozenset([column]) for column in group_of)])
+        sure, unchanged = _search(sides, [*every])
+    if sure:
+        hidden = frozenset[str]().union(*sure)
+        where = places(sides, of_columns(sides, sorted(hidden)), slices)
+        guilty = [replace(item, where=where) for item in _named(sides, group_of, sure)]
+    else:
+        guilty = [_unexplained(sides, slices, group_of, unchanged)]
+    named = {item.name for item in guilty}
+    others = [_suspect(sides, group_of[min(columns)], columns, item, p_value) for columns, item, p_value in tried]
+    return [*guilty, *(item for item in others if item.name not in named)]
+
+
+def _search(sides: Compared, asked: Sequence[frozenset[str]]) -> tuple[dict[frozenset[str], Sure], Tried | None]:
+    """Sets of columns that close what surely counts, one after the other; and the first whose values are as they were."""
+    hidden, sure, unchanged = frozenset[str](), dict[frozenset[str], Sure](), None
+    ranked = _ranked(sides, hidden, asked)
+    for _ in range(ROUNDS):
+        found = None
+        for columns, item, p_value in ranked:
+            if p_value > SURE or item.value < max(sides.worth, SHARE * sides.sure_fall):
+                continue
+            if told := changed(sides, sorted(columns)):
+                found = columns
+                sure[columns] = "; ".join(told), p_value
+                break
+            if unchanged is None and not sure and p_value <= RELATION_SURE:
+                unchanged = columns, item, p_value
+        if found is None:
+            break
+        hidden |= found
+        # what did not seem to matter before is not asked again
+        likely = [columns for columns, item, _ in ranked if item.p_value <= SURE and not columns <= hidden]
+        ranked = _ranked(sides, hidden, likely)
+    return sure, unchanged
+
+
+def _ranked(sides: Compared, hidden: frozenset[str], asked: Sequence[frozenset[str]]) -> list[Tried]:
+    """What closes with each set of columns unknown beside the hidden ones, and its adjusted p-value; the surest first."""
+    before = sides.closed(hidden) if hidden else np.zeros(len(sides.gaps))
+    effects = [effect(sides.closed(hidden | columns) - before, sides.degrees) for columns in asked]
+    if not effects:
+        return []
+    adjusted = holm([item.p_value for item in effects])
+    found = [(columns, item, float(p_value)) for columns, item, p_value in zip(asked, effects, adjusted, strict=True)]
+    return sorted(found, key=lambda item: -item[1].value / (item[1].error or np.inf))
+
+
+def _named(sides: Compared, group_of: Mapping[str, str], sure: Mapping[frozenset[str], Sure]) -> list[Suspect]:
+    """The columns that were found, by their groups: the group of the first is first."""
+    together: dict[str, dict[str, None]] = {}
+    for columns in sure:
+        for column in sorted(columns):
+            together.setdefault(group_of[column], {})[column] = None
+    found = []
+    for name, own in together.items():
+        whole = effect(sides.closed(own), sides.degrees)
+        parts = [told for columns, told in sure.items() if columns & own.keys()]
+        suspect = _suspect(sides, name, own, whole, min(p_value for _, p_value in parts))
+        found.append(replace(suspect, is_guilty=True, told="; ".join(told for told, _ in parts)))
+    return found
+
+
+def _unexplained(sides: Compared, slices: Sequence[str], group_of: Mapping[str, str], unchanged: Tried | None) -> Suspect:
+    """What no column whose values are others explains: the relation of some columns to the label, or of all."""
+    every = _relation(sides, slices)
+    if unchanged is None or (every.is_guilty and unchanged[1].value < KEPT * sides.sure_fall):
+        return every
+    columns, item, p_value = unchanged
+    return replace(
+        _suspect(sides, group_of[min(columns)], columns, item, p_value),
+        kind="relation",
+        is_guilty=True,
+        told="its values are as in the reference, what comes at them is not: a wrong join, or the world",
+        where=places(sides, of_columns(sides, sorted(columns)), slices),
+    )
+
+
+def _suspect(sides: Compared, name: str, columns: Iterable[str], found: Effect, p_value: float) -> Suspect:
+    before, after = (float(values[0]) for values in sides.hidden(columns))
+    return Suspect("features", name, tuple(sorted(columns)), found, p_value, after, before, is_guilty=False)
+
+
+def _relation(sides: Compared, slices: Sequence[str]) -> Suspect:
+    """The relation of all columns to the label: labels are put back as the reference's relation would give them."""
+    before, now = sides.said
+    labels = sides.scorer.relabelled(sides.now, now, sides.reference, before, sides.seed)
+    foretold = np.mean([sides.drawn(sides.now.with_values({}, item), now) for item in labels], axis=0)
+    found = effect(sides.sign * (foretold - sides.after), len(sides.now.days) - 1)
+    p_value = max(found.p_value, sides.gap.p_value)
+    is_large = min(found.value, sides.gap.value) >= sides.worth and found.value >= SHARE * sides.sure_fall
+    return Suspect(
+        "relation",
+        "relation",
+        (),
+        found,
+        p_value,
+        float(foretold[0]),
+        float(sides.before[0]),
+        is_guilty=is_large and p_value <= RELATION_SURE,
+        where=places(sides, of_labels(sides, labels), slices) if is_large and p_value <= RELATION_SURE else {},
+        told="no column explains the fall: labels, or the world",
+    )
