@@ -27,6 +27,7 @@ TOLERANCE = 0.02
 MASKED = (
     # moments of the clock; those of the data are earlier
     re.compile(r"20[2-9]\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:[+-]\d\d:\d\d|Z)?)?"),
+    re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),  # runs
     re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8,}(?![0-9A-Za-z])"),  # digests
     re.compile(r"[A-Za-z0-9+/]{43}="),  # digests in base64
     re.compile(r"\d[\d.,]* ?(?:ms|s|min|minutes|seconds)\b"),
