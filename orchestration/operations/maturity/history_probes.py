@@ -29,6 +29,11 @@ def decided(event: str) -> Find:
     return lambda scene: scene.decided(event)
 
 
+def experiments(scene: Scene) -> list[Evidence]:
+    """Experiments that were started, each once, however many stages it had."""
+    return [entry_evidence(entry) for entry in scene.entries if entry.stage[1].startswith("start")]
+
+
 def input_rules(scene: Scene) -> list[Evidence]:
     """Runs in which landed rows were held against their rules; broken ones are in quarantine."""
     found = [item for table in scene.tables for item in scene.made(f"landing/{table.replace('.', '/')}")]

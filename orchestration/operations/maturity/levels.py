@@ -35,7 +35,7 @@ MICROSOFT = (
         "ab_testing",
         LEVEL_3,
         "A/B tests of model performance are part of deployment",
-        history.decided("experiment"),
+        history.experiments,
         "see `canaried` of the ML Test Score",
     ),
     Criterion(

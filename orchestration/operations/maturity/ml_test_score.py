@@ -61,7 +61,7 @@ ML_TEST_SCORE = (
         MODEL,
         "Model specs are reviewed and submitted",
         repository.reviewed_declaration,
-        "commit the declaration; a line `Reviewed-by: NAME` in the commit earns the other half",
+        "commit the declaration; a line `Reviewed-by: NAME`, of somebody else, in the commit earns the other half",
     ),
     Criterion(
         "online_metrics",
@@ -120,7 +120,7 @@ ML_TEST_SCORE = (
         "canaried",
         INFRASTRUCTURE,
         "Models are canaried before serving",
-        history.decided("experiment"),
+        history.experiments,
         "declare a shadow or a canary, and start it: `loopline experiment start PRODUCT NAME`",
     ),
     Criterion(
@@ -135,7 +135,7 @@ ML_TEST_SCORE = (
         MONITORING,
         "Dependency changes result in notification",
         repository.alerts,
-        "`make alerts`; a receiver in `deploy/monitoring/alertmanager.yml` earns the other half",
+        "`make alerts`; a receiver on another machine in `deploy/monitoring/alertmanager.yml` earns the other half",
     ),
     Criterion("input_invariants", MONITORING, "Data invariants hold for inputs", history.input_rules, AGAIN),
     Criterion("no_skew", MONITORING, "Training and serving are not skewed", checked("parity", "parity"), AGAIN),

@@ -146,11 +146,11 @@ def rolled_back(scene: Scene, run: int) -> None:
     ledger.rollback(scene.home, NAME, decision(number, by_hand=True))
 
 
-def experiment(scene: Scene, run: int) -> None:
+def experiment(scene: Scene, run: int, stage: str = "start") -> None:
     """A stage of an experiment, as the ledger records it."""
     from assets.promotion.ledger_writer import appended
 
-    told = decision(run, finding=f"rollout{run}:start")
+    told = decision(run, finding=f"rollout{run}:{stage}")
     appended(scene.home, NAME, lambda _, append: append("experiment", told))
 
 
@@ -191,6 +191,16 @@ def committed(message: str) -> Plant:
     return plant
 
 
+def recommitted(message: str) -> Plant:
+    """A commit that changes the declaration."""
+
+    def plant(scene: Scene, run: int) -> None:
+        (scene.folder / "defs.yaml").write_text("name: churn\nowner: a\n")
+        git(scene, "commit", "-qam", message)
+
+    return plant
+
+
 def text(file: str, content: str) -> Plant:
     """A file of the repository."""
 
@@ -200,6 +210,13 @@ def text(file: str, content: str) -> Plant:
         path.write_text(content)
 
     return plant
+
+
+def around(scene: Scene, _: int) -> None:
+    """A repository in which the checkout lies, and that holds nothing of it."""
+    outer = replace(scene, repository=scene.repository.parent)
+    text(".gitignore", f"{scene.repository.name}\n")(outer, 0)
+    committed("notes")(outer, 0)
 
 
 def period(name: str) -> dict[str, Any]:
@@ -307,6 +324,9 @@ NOTHING: dict[str, Plant] = {
     "figures by another column": record(f"reports/{NAME}/1/evaluation.json", {"slices": [{"name": "plan = pro"}]}),
     "tests of another product": text("tests/test_other.py", "NAME = 'churning'\n"),
     "CI without tests": text(".ci/run", "make lint\n"),
+    "CI whose tests are commented out": text(".ci/run", "make lint\n# make test\n"),
+    "a comment in a test": text("tests/test_other.py", "NAME = 'other'  # churn is not tested\n"),
+    "a repository around it": around,
     "rules of another product": text("deploy/monitoring/rules.yml", 'expr: up{product="other"}\n'),
     "a receiver without rules": text("deploy/monitoring/alertmanager.yml", "webhook_configs:\n  - url: x\n"),
     "a file that nobody published": lambda scene, run: text_of(
@@ -371,6 +391,27 @@ def test_the_repository_earns_its_other_half(scene: Scene, first: str, second: s
     PLANTED[first][0](scene, 0)
     more[second](scene, 0)
     assert {item for item, value in points(scene).items() if value == 1 and item.startswith("ml_test_score")} == whole
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("commit", recommitted("a change\n\nReviewed-by: a <other@example.org>")),
+        ("commit", recommitted("a change\n\nReviewed-by: Somebody <a@example.org>")),
+        (
+            "alerts",
+            text("deploy/monitoring/alertmanager.yml", "x:\n- webhook_configs:\n  - url: http://127.0.0.1:9095/alerts\n"),
+        ),
+        ("experiment", lambda scene, run: experiment(scene, run, "stop")),
+    ],
+    ids=["own review by name", "own review by address", "receiver on this machine", "end of the experiment"],
+)
+def test_what_is_no_counterpart_earns_no_other_half(scene: Scene, first: str, second: Plant) -> None:
+    """Who reviews their own change, alerts that leave no machine, and what an experiment goes on with."""
+    PLANTED[first][0](scene, 0)
+    once = points(scene)
+    second(scene, 0)
+    assert points(scene) == once
 
 
 @pytest.mark.parametrize("name", NOTHING)
