@@ -105,7 +105,7 @@ def compared(before: Case, after: Case, months: tuple[str, str] | None = None) -
     inside = keys[1].isin(set(keys[0])).to_numpy()
     if months is not None and spec.features.event_time is not None:
         local = second.local_times(spec).dt.strftime("%Y-%m")
-        inside &= ((local >= months[0]) & (local <= months[1])).to_numpy()
+        inside = inside & ((local >= months[0]) & (local <= months[1])).to_numpy()
     rows = second.rows[inside]
     if len(rows) < 2:
         raise DataError("the test rows of the two revisions have none in common, so no metric compares the models")
