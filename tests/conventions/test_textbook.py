@@ -18,9 +18,7 @@ from orchestration.operations.textbook import Page, Shown
 from tests.world import REPOSITORY
 
 PAGES = textbook.pages()
-AWAITED = {"1.3.2", "1.4.2", "1.6.1", "1.6.2"}
-"""Topics whose command is being built: their blocks are recorded after the merge, and this list becomes empty."""
-EXECUTED = [page for page in PAGES if not page.topic.is_text and page.topic.number not in AWAITED]
+EXECUTED = [page for page in PAGES if not page.topic.is_text]
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -71,10 +69,10 @@ def test_each_topic_that_runs_is_shown_by_something() -> None:
 
 @pytest.mark.parametrize(("page", "shown"), SHOWN, ids=[f"{page.topic.number} {shown.what or ''}" for page, shown in SHOWN])
 def test_what_shows_a_topic_exists(page: Page, shown: Shown, assets: set[str]) -> None:
-    """What does not exist cannot show it: the asset, the command (unless it is awaited), the test."""
+    """What does not exist cannot show it: the asset, the command, the test."""
     assert shown.asset in assets
     program, name = shown.command.split()
-    assert name in (TARGETS if program == "make" else set(loopline.commands)) or shown.command == page.settings.get("awaits")
+    assert name in (TARGETS if program == "make" else set(loopline.commands))
     path, _, function = shown.test.partition("::")
     tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -105,14 +103,6 @@ def test_each_topic_that_runs_shows_a_recorded_command(page: Page) -> None:
     steps = textbook_pages.steps(page.body)
     assert steps
     assert all(step.output for step in steps), "record it: make textbook"
-
-
-def test_what_is_awaited_is_not_recorded_yet() -> None:
-    """What was recorded is to be taken off the list of what is awaited."""
-    awaited = [page for page in PAGES if page.topic.number in AWAITED]
-    assert all(page.settings["awaits"] for page in awaited)
-    assert not [page.topic.number for page in PAGES if "awaits" in page.settings and page.topic.number not in AWAITED]
-    assert not [page.topic.number for page in awaited for step in textbook_pages.steps(page.body) if step.output]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=of)
