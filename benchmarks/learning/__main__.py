@@ -9,13 +9,14 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import conformal, conformal_service, diamonds, federated, online, transfer
+from benchmarks.learning import conformal, conformal_service, diamonds, federated, online, transfer, updates
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
     "Transfer": transfer,
     "Transfer of another kind": diamonds,
     "Online": online,
+    "Updates between promotions": updates,
     "Federated learning": federated,
     "Intervals and sets that follow the labels": conformal,
     "Sets in the service": conformal_service,
