@@ -311,6 +311,10 @@ kubeflow: .venv/dev.stamp .venv-kubeflow/stamp ## Set up Kubeflow Pipelines' com
 notebook: .venv/core.stamp .venv-notebook/stamp ## Open JupyterLab on PRODUCT's notebook (flight_delay), in an environment of its own
 	@$(BIN)/loopline notebook $(or $(PRODUCT),flight_delay)
 
+.PHONY: notebook-page
+notebook-page: .venv/core.stamp .venv-notebook/stamp ## Run the notebook of flight_delay on this home, and show it with its outputs in docs/notebooks (minutes)
+	@PYTHONPATH=. .venv-notebook/bin/jupyter nbconvert --execute --to markdown --output-dir docs/notebooks notebooks/flight_delay.ipynb
+
 # Flower needs protobuf before 7
 .PHONY: flower
 flower: .venv/dev.stamp .venv-flower/stamp ## Set up Flower, and train with clients that are processes of their own

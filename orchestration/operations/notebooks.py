@@ -92,7 +92,7 @@ print(lab.reuse.told)
 The record keeps what was changed and what was found. `loopline adopt notebooks/{name}.ipynb` makes a branch of it.
 
 ---
-variant.record("Tried in notebooks/{name}.ipynb.")
+variant.record("Tried in notebooks/{name}.ipynb.").name
 """
 
 

@@ -42,6 +42,15 @@ def test_stored_notebooks_hold_no_outputs() -> None:
         assert all((cell["outputs"], cell["execution_count"]) == ([], None) for cell in cells(file)), file
 
 
+def test_the_page_with_outputs_is_of_the_stored_notebook() -> None:
+    """Every cell stands in it, and no warning and no path of whose machine it was made on."""
+    page = (REPOSITORY / "docs" / "notebooks" / "flight_delay.md").read_text(encoding="utf-8")
+    for cell in cells(notebooks.NOTEBOOKS / "flight_delay.ipynb"):
+        assert "".join(cell["source"]) in page
+    assert "Warning" not in page
+    assert "site-packages" not in page
+
+
 def test_the_stored_notebook_is_the_one_that_is_written_for_its_product(tmp_path: Path) -> None:
     """And one that is there is left as it is."""
     spec = products("flight_delay")[0][0]
