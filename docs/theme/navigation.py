@@ -10,7 +10,7 @@ import yaml
 
 DOCS = Path(__file__).parents[1]
 OUTSIDE = re.compile(
-    r"\[([^\]]*)\]\((?:(?:\.\./)*(?:schema|what_if)/?|(?:\.\./)+(?:benchmarks|assets|orchestration|tests)[^)]*)\)"
+    r"\[([^\]]*)\]\((?:(?:\.\./)*(?:schema|what_if)/?|(?:\.\./)+(?:assets|benchmarks|bentos|deploy|notebooks|orchestration|tests)[^)]*)\)"
 )
 """Links to what is in the repository and on no page."""
 
