@@ -9,7 +9,7 @@ from assets.promotion import ledger
 from assets.promotion.ledger_state import Entry
 from assets.spec.privacy import hidden
 from orchestration.operations.governance.document import Answer, Document, Section, declared
-from orchestration.operations.governance.facts import Facts, run, unlabelled
+from orchestration.operations.governance.facts import Facts, run, stated_or_default, unlabelled
 
 MOST = 8
 """How many reasons of refused rows are shown, the commonest first."""
@@ -53,13 +53,16 @@ def _composition(facts: Facts) -> list[Answer]:
     ]
     quality = [f"{table}: {_share(items)} of rows were refused" for table, items in facts.landed.items() if items]
     private = [f"{name}: {treatment}" for name, treatment in hidden(spec.privacy, spec.privacy).items()]
+    held = facts.signature["features"]  # of the version that serves; the declaration may be of the next one
+    ordered = [*(name for name in spec.columns if name in held), *(name for name in held if name not in spec.columns)]
     columns = [
-        f"{name}: {item.type}" + (f", {item.description}" if item.description else "") for name, item in spec.columns.items()
+        f"{name}: {held[name]['type']}" + (f", {held[name]['description']}" if held[name]["description"] else "")
+        for name in ordered
     ]
     return [
         Answer("What does a row stand for?", (spec.description,), ("declared: description",)),
         Answer("How many rows are there?", (*landed, *counted, *tested), ("landing", facts.model_file), run(facts)),
-        Answer("What does each row hold?", tuple(columns), ("declared: features",)),
+        Answer("What does each row hold?", tuple(columns), (facts.model_file,)),
         Answer("Is there a label?", (f"{spec.target.column}: {facts.signature['target_means']}",), ("declared: target",)),
         Answer("How often is the label the one or the other?", _label(facts), ("evidence evaluation",), run(facts)),
         Answer(
@@ -154,7 +157,7 @@ def _maintenance(facts: Facts) -> list[Answer]:
         Answer(
             "How long is it kept?",
             tuple(f"{name}: {value}" for name, value in kept.items()),
-            ("declared: retention",),
+            (stated_or_default(facts, "retention"),),
             "declare `retention`",
         ),
     ]

@@ -6,7 +6,7 @@ from assets.promotion import signing_key
 from assets.serving import api_keys, service_requirements
 from orchestration.operations.certification.bill_of_materials import packages
 from orchestration.operations.governance.document import Answer, declared
-from orchestration.operations.governance.facts import Facts, run, slice_figure, unlabelled
+from orchestration.operations.governance.facts import Facts, run, slice_figure, stated_or_default, unlabelled
 
 SHOWN = ("bentoml", "numpy", "onnxruntime", "pydantic", "scikit-learn", "uvicorn")
 """Packages that are named; all of them stand in the bill of materials."""
@@ -94,7 +94,11 @@ def development(facts: Facts) -> list[Answer]:
             (facts.model_file, "data-sheet"),
         ),
         declared("2(e) Human oversight", spec.governance.human_oversight, "governance.human_oversight"),
-        Answer("2(f) Changes that are determined beforehand", tuple(changes), ("declared: retrain", "declared: promotion")),
+        Answer(
+            "2(f) Changes that are determined beforehand",
+            tuple(changes),
+            (stated_or_default(facts, "retrain"), stated_or_default(facts, "promotion")),
+        ),
         Answer("2(g) Validation and testing", _tested(facts), (facts.verdict_name, "evidence evaluation"), run(facts)),
         Answer(
             "2(g) Potentially discriminatory impacts",

@@ -136,6 +136,11 @@ def run(facts: Facts) -> str:
     return f"`loopline run {facts.spec.name}`"
 
 
+def stated_or_default(facts: Facts, name: str) -> str:
+    """A field of the declaration as a source: declared, or the default where nobody declared it."""
+    return f"{'declared' if name in facts.spec.model_fields_set else 'default'}: {name}"
+
+
 def slice_figure(item: dict[str, dict[str, dict[str, float]]], metric: str) -> str:
     """The deciding metric of a slice with its interval, or the first that there is."""
     figures = item["metrics"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assets.promotion import ledger
 from orchestration.operations.governance.development import development, general
 from orchestration.operations.governance.document import Answer, Document, Section, declared
-from orchestration.operations.governance.facts import Facts, figure, run, slice_figure
+from orchestration.operations.governance.facts import Facts, figure, run, slice_figure, stated_or_default
 
 
 def technical_file(facts: Facts) -> Document:
@@ -87,7 +87,7 @@ def _metrics(facts: Facts) -> Answer:
     told += [
         f"gain of {metric} over the {name} baseline: {figure(item[metric])}" for name, item in gains.items() if metric in item
     ]
-    return Answer("4 Why these metrics", tuple(told), ("evidence evaluation", "declared: cost"))
+    return Answer("4 Why these metrics", tuple(told), ("evidence evaluation", stated_or_default(facts, "cost")))
 
 
 def _changes(facts: Facts) -> Answer:

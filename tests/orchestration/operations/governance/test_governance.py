@@ -79,6 +79,21 @@ def test_figures_are_those_of_the_records(written: list[Document], twice: Home) 
     assert found["2(g) Validation and testing"].told[0].startswith(f"{passed} of {len(facts.verdict['findings'])} requirements")
 
 
+def test_a_declaration_of_the_next_version_says_nothing_of_this_one(twice: Home, written: list[Document]) -> None:
+    """What rows hold is what the model that serves was given; and a default is not called declared."""
+    more = SPEC.columns["age"].model_copy(update={"description": "Added since."})
+    features = SPEC.features.model_copy(update={"groups": {**SPEC.features.groups, "later": {"height": more}}})
+    found = asked(documents(twice, SPEC.model_copy(update={"features": features})))
+    held = found["What does each row hold?"]
+    assert held.told == asked(written)["What does each row hold?"].told
+    assert len(held.told) == len(Facts.of(twice, SPEC).signature["features"]) > 2
+    assert not any("height" in item for item in held.told)
+    kept = "How long is it kept?"
+    assert found[kept].sources == ("default: retention",)
+    stated = ProductSpec.model_validate({**SPEC.model_dump(exclude_unset=True), "retention": {"keep_champions": 3}})
+    assert asked(documents(twice, stated))[kept].sources == ("declared: retention",)
+
+
 def test_what_nobody_stated_is_a_blank_that_says_what_fills_it(written: list[Document]) -> None:
     """In both forms, and counted."""
     empty = [answer for document in written for answer in document.blanks]
