@@ -1,8 +1,8 @@
 """Root cause: inputs are put back one group at a time until the metric returns; what brings it back is named, or nothing is.
 
 First what is exact: rows that are there twice, values of the same rows in another snapshot, another version of the model.
-Then columns, by their declared groups and within a group by delta debugging: a group is guilty if the fall closes, surely,
-when the model does not know it in either period. What no column explains is the relation of the columns to the label.
+Then columns and their declared groups, the surest first: guilty are those whose values are others if the fall surely closes
+when the model does not know them in either period. What no column explains is the relation of the columns to the label.
 """
 
 from __future__ import annotations

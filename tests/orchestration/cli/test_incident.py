@@ -10,7 +10,9 @@ import pytest
 from assets.incidents import incident_log
 from assets.promotion import held_sources
 from assets.storage.home import Home
+from orchestration.cli.incident import watch
 from orchestration.operations import incidents
+from orchestration.staleness.run_loop import Failure
 from tests.clones import loopline
 
 
@@ -70,3 +72,17 @@ def test_what_cannot_be_done_is_one_sentence(opened: Home, command: str) -> None
 def test_without_a_declaration_nobody_is_told(opened: Home) -> None:
     """And that is said."""
     assert loopline("webhooks", home=opened.root).stdout == "no webhook is declared: LOOPLINE_WEBHOOKS names no file\n"
+
+
+def test_a_run_opens_an_incident_for_what_failed_and_none_for_a_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `loopline run` does at its end."""
+    home = Home(tmp_path / "home").prepare()
+    failures = [Failure("flight_delay__model: no rows"), Failure("flight_delay__verdict: refused", is_refusal=True)]
+    watch(home, "flight_delay", failures)
+    told = capsys.readouterr().out
+    assert told.startswith("incident flight_delay-1 (opened): flight_delay__model failed: no rows See `loopline incident")
+    assert [item.name for item in incident_log.incidents(home)] == ["flight_delay-1"]
+    watch(home, None, [])
+    assert capsys.readouterr().out == ""
