@@ -133,6 +133,10 @@ container: .venv/containers.stamp .engine ## Build the image of PRODUCT's champi
 .engine:
 	$(call debian,docker info || { $(call have,buildah podman mmdebstrap); },$(ENGINE),No container engine: no image is built and its tests are skipped.)
 
+.PHONY: ci-steps
+ci-steps: .venv/dev.stamp .venv/containers.stamp .engine ## Run every command of the CI files in a clone, that which builds an image too
+	LOOPLINE_CI_STEPS=all $(BIN)/pytest -n 0 tests/ci $(ARGS)
+
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure the figures of docs/benchmarks.md again (about 15 minutes)
 	$(BIN)/python -m benchmarks

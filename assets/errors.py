@@ -32,6 +32,7 @@
     ├── TemplateError          a template of a declaration cannot be resolved (`assets.spec.templates`: it holds the place)
     ├── AccessError            a key, a certificate or an address by which a service is reached cannot be used
     ├── ReviewError            two revisions cannot be compared: one is unknown, does not load or fails
+    ├── ReleaseError           an environment has no tested champion to be released to the next
     ├── UpstreamError          something this step rests on failed its check
     ├── GateRefusedError       no version is good enough to be served
     ├── CompanionError         the process beside this one ended, or its answer cannot be handed over
@@ -114,6 +115,10 @@ class DigestError(LooplineError):
 
 class ReviewError(LooplineError):
     """Two revisions of the repository cannot be compared."""
+
+
+class ReleaseError(LooplineError):
+    """What serves in one environment cannot be released to the next."""
 
 
 class BackupError(LooplineError):

@@ -186,6 +186,13 @@ def notebook_environment(home: Home) -> dict[str, str]:
     return {**os.environ, **SETTINGS, "PYTHONPATH": str(REPOSITORY), HOME_VARIABLE: str(home.root)}
 
 
+def smoke_environment(home: Home, product: str, pointer: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a service that is only tried: as it is served, with other keys, and it logs nothing."""
+    served = service_environment(home, product, pointer)
+    log = ("LOOPLINE_PREDICTION_LOG", "LOOPLINE_LOG_KEY")
+    return {**{name: value for name, value in served.items() if name not in log}, **more}
+
+
 def spark_environment() -> dict[str, str]:
     """The environment of a program in Spark's own; another Spark that the machine has is not taken for it."""
     own = {"PYTHONPATH": str(REPOSITORY), "SPARK_LOCAL_IP": "127.0.0.1"}

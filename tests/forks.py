@@ -39,7 +39,7 @@ class Forked:
 
     def __init__(self, *module: str, cwd: Path, environment: Mapping[str, str], stdout: int, stderr: int) -> None:
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(_server(os.getpid())))
+        connection.connect(str(server(os.getpid())))
         socket.send_fds(connection, [b"."], [stdout, stderr])
         self._answers = connection.makefile("rw", encoding="utf-8")
         connection.close()
@@ -58,22 +58,22 @@ class Forked:
 
 
 @cache
-def _server(process: int) -> Path:
+def server(process: int) -> Path:
     """Where the process that forks for this one listens; it is started when it is needed first, and ends with this one."""
     folder = Path(tempfile.mkdtemp(prefix=f"forks-{process}-"))
-    server = subprocess.Popen(
+    started = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("fork_server.py"), folder / "socket"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
 
     def end() -> None:
-        server.kill()
-        server.wait()
+        started.kill()
+        started.wait()
         shutil.rmtree(folder)
 
     atexit.register(end)
     while not (folder / "socket").exists():
-        assert server.poll() is None, "the process that forks could not start"
+        assert started.poll() is None, "the process that forks could not start"
         time.sleep(0.01)
     return folder / "socket"

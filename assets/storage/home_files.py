@@ -59,6 +59,8 @@ KINDS = {
     "wheels/*": Kind("this wheel", AGAIN.replace("1", "2")),
     "sql/*": Kind("this SQL", AGAIN.replace("1", "2")),
     "images/*": Kind("what is known of an image", "delete {2} and run `loopline container PRODUCT`"),
+    "releases/*/released.json": Kind("what was released here, by whom and why", BACKUP),
+    "releases/*": Kind("whether the champion passed its smoke test", "delete {3} and run `loopline smoke PRODUCT`"),
     "predictions/*": Kind("these predictions", AGAIN.replace("1", "2")),
     "monitoring/*": Kind("the alarms, and the triggers of retraining", AGAIN.replace("1", "2")),
     "uncertainty/*": Kind("how wide the champion's answers are", AGAIN.replace("1", "2")),

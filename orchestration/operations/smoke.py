@@ -1,0 +1,167 @@
+"""Smoke test: the champion's bento, started as it is served, is ready, and the champion answers. The result is kept."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from assets.errors import DigestError, ReleaseError
+from assets.promotion import ledger
+from assets.serving import bento_package
+from assets.storage.digests import file_digest, value_digest
+from assets.storage.home import Home
+from assets.storage.publishing import read_json, write_json
+from bentos import api_keys
+from bentos.access_settings import KEY_HASHES
+from orchestration import resources
+
+LONGEST_SECONDS = 90
+"""How long a service may take until it is ready."""
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """What became of a smoke test.
+
+    Parameters
+    ----------
+    product, version, model_digest, tag : str and int
+        What was started.
+    bento_digest : str
+        The digest of all files of the bento.
+    passed : bool
+        Whether it was ready and the champion answered.
+    told : str
+        What it answered, or what went wrong.
+    seconds : float
+        Until it was ready.
+    at : str
+        When (UTC, ISO 8601).
+    """
+
+    product: str
+    version: int
+    model_digest: str
+    tag: str
+    bento_digest: str
+    passed: bool
+    told: str
+    seconds: float
+    at: str
+
+
+def path_of(home: Home, product: str) -> Path:
+    """Where the last smoke test of a product is kept."""
+    return home.root / "releases" / product / "smoke.json"
+
+
+def last(home: Home, product: str) -> Smoke | None:
+    """The last smoke test of a product in a home; None where there was none."""
+    path = path_of(home, product)
+    return Smoke(**read_json(path)) if path.exists() else None
+
+
+def bento_digest(folder: Path) -> str:
+    """The digest of all files of a bento."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return value_digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])
+
+
+def smoke(home: Home, product: str) -> Smoke:
+    """Start the champion's bento on a free port of the loopback, ask about its own example, stop it, and keep the result.
+
+    Raises
+    ------
+    LedgerError, PackagingError
+        If nobody is champion, or the champion is not packaged.
+    """
+    champion = ledger.require_champion(home, product)
+    tag = bento_package.served_tag(home, product)
+    folder = bento_package.bento_folder(home, tag)
+    before = bento_digest(folder)
+    began = time.monotonic()
+    try:
+        answered, told, seconds = _asked(home, product, folder)
+        passed = answered == champion.model_digest
+        told = told if passed else f"model {answered[:12]} answers, champion is {champion.model_digest[:12]}"
+    except (OSError, ValueError, KeyError, DigestError, ReleaseError) as error:
+        passed, told, seconds = False, str(error), time.monotonic() - began
+    found = Smoke(
+        product,
+        champion.version,
+        champion.model_digest,
+        tag,
+        before,
+        passed,
+        told,
+        round(seconds, 2),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    write_json(path_of(home, product), asdict(found))
+    return found
+
+
+def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
+    """The digest of the model that answered, its answer, and the seconds until the service was ready."""
+    port, began = _free_port(), time.monotonic()
+    token, key = api_keys.make("smoke", "predict", datetime.now(UTC))
+    hashes = api_keys.write(product, {key.id: key})
+    environment = resources.smoke_environment(home, product, bento_package.pointer(home, product), {KEY_HASHES: hashes})
+    program = Path(sys.executable).with_name("bentoml")
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [program, "serve", folder, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            url, sent = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
+            while not _is_ready(url):
+                if process.poll() is not None or time.monotonic() - began > LONGEST_SECONDS:
+                    log.seek(0)
+                    raise ReleaseError(f"{product}: its service is not ready; it says:\n{log.read()[-2000:]}")
+                time.sleep(0.05)
+            ready = time.monotonic() - began
+            described = _json(Request(f"{url}/docs.json", headers=sent))[1]  # noqa: S310 - the loopback
+            example = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
+            typed = {"Content-Type": "application/json", **sent}
+            headers, answer = _json(Request(f"{url}/predict", json.dumps(example).encode(), typed))  # noqa: S310 - the loopback
+            return str(headers["X-Model-Digest"]), json.dumps(answer), ready
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _json(request: Request) -> tuple[Any, Any]:
+    with urlopen(request, timeout=10) as response:  # noqa: S310 - the loopback
+        return response.headers, json.load(response)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310 - the loopback
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
