@@ -115,9 +115,14 @@ def raise_about(
         if any(item.knows(identity) for item in known):
             return None
         standing = next((item for item in known if item.is_open), None)
-        name = f"{subject}-{len(known) + 1}" if standing is None else standing.name
+        name = f"{subject}-{_next_number(known)}" if standing is None else standing.name
         event = _event(OPENED if standing is None else RAISED, WATCH, told, now, identity=identity, **more)
         return _write(home, Incident(name, subject, (*(() if standing is None else standing.events), event)))
+
+
+def _next_number(known: Sequence[Incident]) -> int:
+    """One more than any has: a folder may have been taken away, and another must not be written over."""
+    return max((int(item.name.rpartition("-")[2]) for item in known), default=0) + 1
 
 
 def add(home: Home, name: str, event: str, *, by: str, told: str, now: datetime | None = None, **more: Any) -> Incident:

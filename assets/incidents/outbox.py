@@ -26,6 +26,8 @@ PAUSES = (0.5, 1.0, 2.0)
 """Seconds between the attempts of one call, where the receiver names none."""
 LATER = (60.0, 3600.0)
 """What is waited at least, doubled at each call that fails, and at most, before another call tries again."""
+DOUBLED = 16
+"""How often it is doubled at most: a receiver may be down for thousands of calls."""
 SENT, WAITING, REFUSED = "sent", "waiting", "refused"
 
 
@@ -139,7 +141,7 @@ def _record(home: Home, message: Message, answer: Answer, now: float) -> None:
         state |= {"state": SENT, "at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")}
     elif answer.is_worth_retrying:
         least, most = LATER
-        state |= {"state": WAITING, "not_before": now + min(least * 2**message.attempts, most)}
+        state |= {"state": WAITING, "not_before": now + min(least * 2 ** min(message.attempts, DOUBLED), most)}
     else:
         state["state"] = REFUSED
     own = {**told.get(message.receiver, {}), str(message.number): state}

@@ -59,4 +59,4 @@ def post(url: str, content: bytes, headers: Mapping[str, str], timeout_seconds: 
         if connection is not None:
             connection.close()
     wait = answered.getheader("Retry-After", "")
-    return Answer(answered.status, f"answered {answered.status}", float(wait) if wait.isdigit() else None)
+    return Answer(answered.status, f"answered {answered.status}", float(wait) if wait.isascii() and wait.isdigit() else None)

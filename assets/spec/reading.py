@@ -46,7 +46,14 @@ def overlaid(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
         _OVERLAID.update(before)
 
 
-def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, drafted_for: str | None = None) -> Declared:
+def read_declaration(
+    path: Path,
+    model: type[Declared],
+    *,
+    whole: bool = False,
+    drafted_for: str | None = None,
+    secrets: frozenset[str] = frozenset(),
+) -> Declared:
     """Read the `attributes` of a `defs.yaml` as `model`, with its templates resolved.
 
     Parameters
@@ -59,6 +66,8 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, 
         Whether the whole document is the declaration, not its `attributes`.
     drafted_for : str, optional
         The file that a draft is of. A mistake is told of this one, as nobody has the draft.
+    secrets : frozenset of str
+        The fields that hold secrets: their templates are texts as they stand, and no error shows a value of the file.
 
     Raises
     ------
@@ -86,7 +95,7 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, 
         return f"{place}:{_line(node, where if whole else ('attributes', *where))}"
 
     try:
-        return model.model_validate(resolved(attributes))
+        return model.model_validate(resolved(attributes, texts=secrets))
     except TemplateError as error:
         field = ".".join(str(part) for part in error.where)
         raise SpecificationError(f"{name}: '{field}' {error.told} ({line(error.where)}). {error.remedy}.") from error
@@ -96,14 +105,14 @@ def read_declaration(path: Path, model: type[Declared], *, whole: bool = False, 
         first = problems[0]
         where = tuple(first["loc"])
         more = f" ({len(problems) - 1} more like this after it)" if len(problems) > 1 else ""
-        text = _explain(first, where, model)
+        text = _explain(first, where, model, is_shown=not secrets)
         told = line(where) if drafted_for is None else f"drafted for {drafted_for}"
         if not whole and where and where[0] in _OVERLAID.get(str(name), {}):
             told = "params.yaml of the data repository"
         raise SpecificationError(f"{name}: {text.format(place=told)}{more}") from error
 
 
-def _explain(problem: Any, where: tuple[Any, ...], model: type[BaseModel]) -> str:
+def _explain(problem: Any, where: tuple[Any, ...], model: type[BaseModel], *, is_shown: bool) -> str:
     """Say one mistake in a sentence; `{place}` is left for the caller."""
     field = ".".join(str(part) for part in where) or "attributes"
     found = _brace(repr(problem.get("input")))[:80]
@@ -137,7 +146,8 @@ def _explain(problem: Any, where: tuple[Any, ...], model: type[BaseModel]) -> st
         "too_short": f"something that holds at least {context.get('min_length')}",
         "string_pattern_mismatch": f"text like {_brace(str(context.get('pattern')))}",
     }.get(kind, _brace(problem["msg"]))
-    return f"'{field}' must be {must}, got {found} ({{place}}). {about or 'Correct it.'}"
+    got = f", got {found}" if is_shown or kind == "literal_error" else ""
+    return f"'{field}' must be {must}{got} ({{place}}). {about or 'Correct it.'}"
 
 
 def _about(owner: type[BaseModel] | None, where: tuple[Any, ...]) -> str:

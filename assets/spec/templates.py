@@ -55,10 +55,11 @@ class _Environment:
         return str(self(name))
 
 
-def resolved(value: Any, where: Place = ()) -> Any:
+def resolved(value: Any, where: Place = (), *, texts: frozenset[str] = frozenset()) -> Any:
     """The value with each template in it replaced by what it gives; keys are taken as they are.
 
-    A template that is a whole Python literal gives that literal, as in Dagster: `5` is an integer, `'5'` is text.
+    A template that is a whole Python literal gives that literal, as in Dagster: `5` is an integer, `'5'` is text. Fields that
+    `texts` names are texts as they stand: no key of digits becomes a number, no quotation mark is lost.
 
     Raises
     ------
@@ -72,11 +73,11 @@ def resolved(value: Any, where: Place = ()) -> Any:
     """
     match value:
         case dict():
-            return {key: resolved(item, (*where, key)) for key, item in value.items()}
+            return {key: resolved(item, (*where, key), texts=texts) for key, item in value.items()}
         case list():
-            return [resolved(item, (*where, position)) for position, item in enumerate(value)]
+            return [resolved(item, (*where, position), texts=texts) for position, item in enumerate(value)]
         case str() if MARK in value:
-            return _rendered(value, where)
+            return _rendered(value, where, as_text=bool(where) and where[-1] in texts)
     return value
 
 
@@ -98,11 +99,11 @@ def escaped(value: Any) -> Any:
     return value
 
 
-def _rendered(text: str, where: Place) -> Any:
-    from jinja2 import StrictUndefined, Undefined, UndefinedError
+def _rendered(text: str, where: Place, *, as_text: bool) -> Any:
+    from jinja2 import Environment, StrictUndefined, Undefined, UndefinedError
     from jinja2.nativetypes import NativeEnvironment
 
-    environment = NativeEnvironment(undefined=StrictUndefined)
+    environment = (Environment if as_text else NativeEnvironment)(undefined=StrictUndefined)
     try:
         found: Any = environment.from_string(text).render(env=_Environment())
         if isinstance(found, Undefined):

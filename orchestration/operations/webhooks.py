@@ -17,6 +17,9 @@ from assets.spec import read_declaration
 from assets.spec.webhooks import WebhookSpec, WebhooksSpec
 from assets.storage.home import Home
 
+SECRETS = ("url", "secret")
+"""The fields that hold secrets."""
+
 
 def receivers(file: Path | None) -> list[Receiver]:
     """Who is declared in a file; nobody where there is none.
@@ -30,7 +33,7 @@ def receivers(file: Path | None) -> list[Receiver]:
         return []
     if not file.exists():
         raise SpecificationError(f"LOOPLINE_WEBHOOKS names {file}, which is not there. Correct it, or leave it out.")
-    spec = read_declaration(file, WebhooksSpec, whole=True)
+    spec = read_declaration(file, WebhooksSpec, whole=True, secrets=frozenset(SECRETS))
     _require_templates(file)
     return [_receiver(file, item) for item in spec.webhooks]
 
@@ -47,13 +50,25 @@ def deliver(home: Home, file: Path | None, *, is_forced: bool = False) -> list[M
 
 
 def _receiver(file: Path, spec: WebhookSpec) -> Receiver:
+    for field in SECRETS:  # an empty key is none, and messages would go unsigned
+        if (given := getattr(spec, field)) is not None and not given.strip():
+            raise SpecificationError(f"{file}: '{field}' of webhook '{spec.name}' is empty. Set the variable that it names.")
     url = spec.url or _secret(file, spec.name, "url_file", str(spec.url_file))
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    if not _is_address(url):
         raise SpecificationError(
             f"{file}: the address of webhook '{spec.name}' must begin with https:// or http://. Correct it."
         )
     secret = spec.secret or (None if spec.secret_file is None else _secret(file, spec.name, "secret_file", spec.secret_file))
     return Receiver(spec.name, spec.format, url, None if secret is None else secret.encode(), spec.timeout_seconds)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _secret(file: Path, name: str, field: str, given: str) -> str:
@@ -74,8 +89,8 @@ def _require_templates(file: Path) -> None:
     """Refuse a file in which a secret itself stands."""
     written: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     for item in written["webhooks"]:
-        for field in ("url", "secret"):
-            if field in item and "{{" not in str(item[field]):
+        for field in SECRETS:
+            if item.get(field) is not None and "{{" not in str(item[field]):
                 raise SpecificationError(
                     f"{file}: '{field}' of webhook '{item['name']}' is written out, and it is a secret. Give a template such "
                     f"as \"{{{{ env.OPS_{field.upper()} }}}}\", or a file by '{field}_file'."

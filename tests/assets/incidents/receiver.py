@@ -25,6 +25,7 @@ class WebhookReceiver(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    retry_after: str | None = None
 
     def __init__(self, *answers: Any) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -56,6 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = 200
         self.send_response(int(answer))
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        if self.server.retry_after is not None:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

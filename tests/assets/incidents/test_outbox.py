@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from assets.incidents import incident_log, outbox
 from assets.incidents.outbox import Message
 from assets.incidents.webhook_message import Receiver
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from tests.assets.incidents.receiver import SECRET, WebhookReceiver, receiving
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -121,3 +123,33 @@ def test_a_new_receiver_hears_of_what_is_open_and_of_what_happens_since(home: Ho
     incident_log.add(home, "tier-1", incident_log.CLOSED, by="ann", told="mended", now=late)
     waiting = outbox.pending(home, ["ops"])
     assert [(item.incident.name, item.number) for item in waiting] == [("spend-1", 0), ("tier-1", 0), ("tier-1", 1)]
+
+
+@pytest.mark.parametrize("asked", ["\u00b2", "soon", "-1", "1" * 400])
+def test_a_receiver_may_ask_for_any_pause(opened: Home, asked: str) -> None:
+    """What is no number of seconds is not heeded, and no pause is longer than ten of ours."""
+    with receiving(503) as receiver:
+        receiver.retry_after = asked
+        assert sent(opened, receiver) == []
+        assert len(receiver.requests) == 2
+
+
+def test_a_receiver_may_be_down_for_thousands_of_calls(opened: Home) -> None:
+    """The pause between them stays an hour."""
+    state = {"ops": {"0": {"attempts": 5000, "told": "answered 500", "state": outbox.WAITING, "not_before": 0.0}}}
+    write_json(incident_log.folder(opened, "churn-1") / outbox.DELIVERIES, state)
+    with receiving(500, 500, 500) as receiver:
+        (left,) = sent(opened, receiver, clock=lambda: 1000.0)
+    assert (left.attempts, left.not_before) == (5001, 1000.0 + 3600.0)
+
+
+def test_an_incident_is_never_written_over(home: Home) -> None:
+    """Where the folder of an earlier one was taken away, too."""
+    for identity in "ab":
+        found = incident_log.raise_about(home, "churn", identity, f"alarm {identity}", AT)
+        assert found is not None
+        incident_log.add(home, found.name, incident_log.CLOSED, by="ann", told="mended")
+    shutil.rmtree(incident_log.folder(home, "churn-1"))
+    third = incident_log.raise_about(home, "churn", "c", "alarm c", AT)
+    assert third is not None
+    assert [item.name for item in incident_log.incidents(home)] == ["churn-2", "churn-3"]

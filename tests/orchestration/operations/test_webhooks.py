@@ -40,6 +40,7 @@ WRONG = {
     "url_file: url, secret: between-us": "'secret' of webhook 'ops' is written out, and it is a secret",
     "url_file: nowhere": "'url_file' of webhook 'ops' names .*nowhere, which cannot be read",
     "url_file: empty": "'url_file' of webhook 'ops' names .*empty, which is empty",
+    "url_file: bracket": "the address of webhook 'ops' must begin with https:// or http://",
     "url_file: mail": "the address of webhook 'ops' must begin with https:// or http://",
     "format: slack": "'ops' needs 'url' or 'url_file', and not both",
     "url_file: url, format: pager": "pager",
@@ -49,10 +50,49 @@ WRONG = {
 @pytest.mark.parametrize("given", WRONG)
 def test_a_wrong_declaration_is_one_sentence(tmp_path: Path, given: str) -> None:
     """Which webhook, which field, and what to do."""
-    for name, content in {"url": "http://127.0.0.1:1/", "empty": "", "mail": "mailto:ops"}.items():
+    for name, content in {"url": "http://127.0.0.1:1/", "empty": "", "mail": "mailto:ops", "bracket": "https://[ops"}.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(SpecificationError, match=WRONG[given]):
         webhooks.receivers(written(tmp_path, f"webhooks:\n  - {{name: ops, {given}}}\n"))
+
+
+@pytest.mark.parametrize("key", ["12345678", "'quoted'", "1_000", "[1, 2]"])
+def test_a_key_of_the_environment_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Also one that reads as a number, or as a text in quotation marks."""
+    monkeypatch.setenv("OPS_URL", "http://127.0.0.1:1/")
+    monkeypatch.setenv("OPS_KEY", key)
+    declared = 'webhooks:\n  - {name: ops, url: "{{ env.OPS_URL }}", secret: "{{ env.OPS_KEY }}"}\n'
+    (found,) = webhooks.receivers(written(tmp_path, declared))
+    assert found.secret == key.encode()
+
+
+@pytest.mark.parametrize("field", ["url", "secret"])
+def test_an_empty_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    """It is not taken for none: messages would go unsigned, and nobody would see it."""
+    given = {"url": "http://127.0.0.1:1/", "secret": "between us", field: ""}
+    for name, value in given.items():
+        monkeypatch.setenv(f"OPS_{name.upper()}", value)
+    declared = 'webhooks:\n  - {name: ops, url: "{{ env.OPS_URL }}", secret: "{{ env.OPS_SECRET }}"}\n'
+    with pytest.raises(SpecificationError, match=f"'{field}' of webhook 'ops' is empty"):
+        webhooks.receivers(written(tmp_path, declared))
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        'webhooks: {name: ops, url: "{{ env.OPS_URL }}"}',
+        'webhooks: ["{{ env.OPS_URL }}"]',
+        'webhooks: "{{ env.OPS_URL }}"',
+        'webhooks: [{name: "{{ env.OPS_URL }}", url: "{{ env.OPS_URL }}"}]',
+        'webhooks: [{name: ops, url: ["{{ env.OPS_URL }}"]}]',
+    ],
+)
+def test_no_error_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: str) -> None:
+    """Wherever its template was written by mistake."""
+    monkeypatch.setenv("OPS_URL", "https://h.example/t0p")
+    with pytest.raises(SpecificationError) as told:
+        webhooks.receivers(written(tmp_path, declared + "\n"))
+    assert "t0p" not in str(told.value)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
