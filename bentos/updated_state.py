@@ -39,7 +39,7 @@ def updated(served: Served, folder: Path, record: dict[str, Any]) -> Served:
     if (found := hashlib.sha256(content).hexdigest()) != record["graph_digest"]:
         raise TamperedModelError(
             f"{inside / 'model.onnx'} has digest {found[:12]}, told was {record['graph_digest'][:12]}. It is not loaded: "
-            f"delete {folder} and run `loopline learn-online {served.promise['product']}`."
+            f"delete {inside} and run `loopline learn-online {served.promise['product']}`."
         )
     model = replace(served.model, session=session_of(content))
     changed = replace(served, promise=promise, model=model, row_graph=row_graph_in(inside, record, model))

@@ -44,7 +44,7 @@ KINDS = {
     "models/*": Kind("what is served, and every figure of this model", f"{BACKUP}, or roll back to another version"),
     "tuning/*": Kind("the parameters that a search found", AGAIN.replace("1", "2")),
     "learning/*/updates/*": Kind(
-        "the state that services answer by between promotions", "delete {3} and run `loopline learn-online PRODUCT`"
+        "the state that services answer by between promotions", "delete {4} and run `loopline learn-online PRODUCT`"
     ),
     "learning/*": Kind(
         "the state that online learning goes on from", "delete {2} and run `loopline run`: all is learned again"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.errors import DataError, SpecificationError
+from assets.errors import DataError, DigestError, SpecificationError
 from assets.methods.calibration import Scaling
 from assets.methods.online_linear import Asked, Inputs, LinearState, Taught, learn
 from assets.methods.ranking import Array
@@ -219,14 +219,17 @@ class OnlineUpdates:
         else:
             record |= {"state": last.digest, "rows": last.rows, "labels": last.name, "folder": last.digest, "stopped": None}
             path = self.folder / last.digest
-            if not path.exists():
+            if not _is_whole(path):
+                if path.exists():
+                    manifest.remove(path)
                 self._export(last.content["state"], path)
             record |= {"graph_digest": _digest(path / "model.onnx"), "row_graph_digest": _digest(path / FILE)}
         if not (self.folder / CURRENT).exists() or read_json(self.folder / CURRENT) != record:
             write_json(self.folder / CURRENT, record)
         folders = sorted((path for path in self.folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime_ns)
         for path in folders[:-STATES]:
-            manifest.remove(path)
+            if path.name != record["folder"]:
+                manifest.remove(path)
 
     def _export(self, record: dict[str, Any], path: Path) -> None:
         """Write a state as the graphs that a service runs."""
@@ -246,6 +249,16 @@ class OnlineUpdates:
 def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The values of each category that either state knows."""
     return {name: {**values, **second["categories"][name]} for name, values in first["categories"].items()}
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a state's graphs are as they were written: what is not must not get a record that names its digest."""
+    try:
+        for path in folder.iterdir():
+            manifest.require(path, path.read_bytes())
+    except (OSError, DigestError):
+        return False
+    return (folder / "model.onnx").exists()
 
 
 def _digest(path: Path) -> str | None:

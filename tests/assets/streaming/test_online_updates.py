@@ -249,5 +249,23 @@ def test_a_tampered_graph_is_not_served(copied: Home, tmp_path: Path) -> None:
     graph = copied.updates("churn") / record["folder"] / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-1])
     served: Served = promised(copied, learns.model, tmp_path / "package")
-    with pytest.raises(TamperedModelError, match="It is not loaded: delete .* and run `loopline learn-online churn`"):
+    with pytest.raises(TamperedModelError, match=f"It is not loaded: delete .*/{record['folder']} and run `loopline learn-onl"):
         updated_state.updated(served, copied.updates("churn"), record)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "taken away"])
+def test_a_damaged_graph_is_written_again(copied: Home, tmp_path: Path, damage: str) -> None:
+    """The next look does not take its bytes for the state's: record and graph are as they were, and the journal is kept."""
+    learns = learner(copied)
+    learns.look()
+    record, kept = read_json(copied.updates("churn") / CURRENT), states(copied)
+    graph = copied.updates("churn") / record["folder"] / "model.onnx"
+    if damage == "cut off":
+        graph.write_bytes(graph.read_bytes()[:-1])
+    else:
+        shutil.rmtree(graph.parent)
+    learns.look()
+    assert (read_json(copied.updates("churn") / CURRENT), states(copied)) == (record, kept)
+    served: Served = promised(copied, learns.model, tmp_path / "package")
+    assert updated_state.updated(served, copied.updates("churn"), record).state == record["state"]
+    assert verify(copied, deep=True).problems == []
