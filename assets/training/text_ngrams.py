@@ -92,17 +92,22 @@ class TextNgrams(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def ngrams(text: str, length: int) -> Iterator[str]:
-    """The n-grams of a text of one word up to so many, their words with a space between.
+    """The n-grams of a text of one word up to so many, their words with one space between.
+
+    What lies between two spaces is an empty word, as it is to `StringSplit`, and of no n-gram.
 
     Examples
     --------
-    >>> list(ngrams("not  good", 2))
+    >>> list(ngrams("not good", 2))
     ['not', 'good', 'not good']
+    >>> list(ngrams("not  good", 2))
+    ['not', 'good']
     """
-    words = [word for word in text.split(" ") if word]
+    words = text.split(" ")
     for count in range(1, length + 1):
         for start in range(len(words) - count + 1):
-            yield " ".join(words[start : start + count])
+            if all(found := words[start : start + count]):
+                yield " ".join(found)
 
 
 def _chosen(texts: Any, size: int, length: int) -> list[str]:

@@ -99,7 +99,15 @@ def test_the_ngrams_are_those_that_most_rows_have() -> None:
     step = TextNgrams([3], [2]).fit(texts)
     assert step.ngrams_ == [["a", "a b", "b"]]
     assert step.transform(texts).tolist() == [[2, 1, 1], [1, 1, 1], [0, 0, 2], [0, 0, 0], [0, 0, 0]]
-    assert list(ngrams(" a  b ", 2)) == ["a", "b", "a b"]
+    assert list(ngrams(" a b  c ", 2)) == ["a", "b", "c", "a b"]
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_words_two_spaces_apart_are_counted_alike(length: int) -> None:
+    """An n-gram that training rows have, and rows that have its words farther apart: after a full stop, say."""
+    step = TextNgrams([9], [length]).fit(np.array([["not good"], ["not good"], ["ok.  Bad"], ["ok. Bad"]], dtype=object))
+    texts = ["not  good", " not   good ", "not good  not good", "ok.  Bad", "ok. Bad", "  "]
+    assert np.array_equal(counted(step, texts), step.transform(np.array(texts, dtype=object).reshape(-1, 1)))
 
 
 @pytest.mark.parametrize(
