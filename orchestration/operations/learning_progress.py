@@ -87,10 +87,25 @@ def _right(home: Home, evidence: dict[str, Any]) -> Any:
 
 
 def _agrees(answer: str, right: Any) -> bool:
+    """Whether an answer is right.
+
+    Examples
+    --------
+    >>> [_agrees(answer, 1_234_567) for answer in ("1,234,567", "1234567", "1,234", "about a million")]
+    [True, True, False, False]
+    >>> [_agrees(answer, 0.5) for answer in ("0,5", "0.5", "05", "nan")]
+    [True, True, False, False]
+    """
     if isinstance(right, bool) or not isinstance(right, int | float):
         given, known = answer.strip().lower(), str(right).lower()
         return given == known or (len(given) >= SHORTEST and known.startswith(given))
+    # a comma may be decimal, or stand between thousands, as the commands print them
+    readings = [answer.replace(",", "."), answer.replace(",", "")]
+    return any(math.isclose(value, right, rel_tol=TOLERANCE, abs_tol=1e-12) for value in map(_number, readings))
+
+
+def _number(text: str) -> float:
     try:
-        return math.isclose(float(answer.replace(",", ".")), right, rel_tol=TOLERANCE, abs_tol=1e-12)
+        return float(text)
     except ValueError:
-        return False
+        return math.nan

@@ -48,6 +48,17 @@ def test_what_was_done_stands_in_the_ledger_and_in_the_incident(home: Home) -> N
     assert held_sources.held(home) == {}
 
 
+def test_an_incident_that_is_closed_meanwhile_does_not_stop_it(home: Home) -> None:
+    """What the ledger holds by then is given back, so that services follow it."""
+    found = incident_log.raise_about(home, "churn", "x", "1 alarm of churn.")
+    assert found is not None
+    spec = product("churn")
+    (one,) = mitigation.possible(home, spec, ["churn"], found)
+    incident_log.add(home, found.name, incident_log.CLOSED, by="bob", told="mended")
+    (entry,) = mitigation.do(home, spec, one, actor="ann", reason="to be safe", found=found)
+    assert (entry.finding, list(held_sources.held(home))) == ("source:churn:held", ["churn"])
+
+
 def test_new_files_of_a_held_source_are_not_landed(home: Home, tmp_path: Path) -> None:
     """Neither by a run nor by hand; what is landed stays, and all of it is landed once it is released."""
     spec = product("churn")
