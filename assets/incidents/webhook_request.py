@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,8 @@ def post(url: str, content: bytes, headers: Mapping[str, str], timeout_seconds: 
         connection = kind(parts.hostname or "", parts.port, timeout=timeout_seconds)
         connection.request("POST", path, body=content, headers=dict(headers))
         answered = connection.getresponse()
-        answered.read(1024)
+        with suppress(OSError, HTTPException):  # the status says all; a body may drip for hours
+            answered.read1(1024)
     except (OSError, HTTPException, ValueError) as error:
         return Answer(None, f"no answer ({type(error).__name__})")
     finally:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,7 +21,7 @@ class WebhookReceiver(ThreadingHTTPServer):
     Parameters
     ----------
     answers : list of int or str
-        A status, ``slow`` or ``hang up``, for each request; 200 after the last.
+        A status, ``slow``, ``hang up`` or ``drip``, for each request; 200 after the last.
     """
 
     daemon_threads = True
@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answers.pop(0) if self.server.answers else 200
         told = {"path": self.path, "key": self.headers[KEY], "is_ours": is_ours, "told": json.loads(content)}
         self.server.requests.append(told)
-        if answer in (200, "hang up"):
+        if answer in (200, "hang up", "drip"):
             self.server.taken.setdefault(told["key"], told["told"])
         if answer == "hang up":
             self.close_connection = True
@@ -55,6 +55,15 @@ class _Handler(BaseHTTPRequestHandler):
         if answer == "slow":
             time.sleep(1.0)
             answer = 200
+        if answer == "drip":
+            self.send_response(200)
+            self.send_header("Content-Length", "20")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(20):
+                    self.wfile.write(b".")
+                    time.sleep(0.1)
+            return
         self.send_response(int(answer))
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
         if self.server.retry_after is not None:

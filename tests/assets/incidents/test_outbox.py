@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -153,3 +154,12 @@ def test_an_incident_is_never_written_over(home: Home) -> None:
     third = incident_log.raise_about(home, "churn", "c", "alarm c", AT)
     assert third is not None
     assert [item.name for item in incident_log.incidents(home)] == ["churn-2", "churn-3"]
+
+
+def test_the_body_of_an_answer_is_not_waited_for(opened: Home) -> None:
+    """A receiver that lets it drip holds nobody up; the status says that it has the message."""
+    with receiving("drip") as receiver:
+        began = time.monotonic()
+        assert sent(opened, receiver) == []
+        assert time.monotonic() - began < 1.5
+        assert len(receiver.requests) == 1
