@@ -201,7 +201,14 @@ def watch(home: Home, product: str | None, failures: Sequence[Failure]) -> None:
     with suppress(LooplineError):  # it is told below
         operation.declare(home, resources.webhooks_file())
     failed = [item.told for item in failures if not item.is_refusal]
-    for item in operations.watch(home, [spec for spec, _ in products(product)], failed):
+    try:
+        found = operations.watch(home, [spec for spec, _ in products(product)], failed)
+    except LooplineError as error:
+        if not failures:
+            raise
+        click.echo(f"incidents: {error}", err=True)  # why the run failed, or was refused, is still to be told
+        found = []
+    for item in found:
         last = item.events[-1]
         click.echo(f"incident {item.name} ({last['event']}): {last['told']} See `loopline incident {item.name}`.")
     _tell(home)

@@ -86,3 +86,11 @@ def test_a_run_opens_an_incident_for_what_failed_and_none_for_a_refusal(
     assert [item.name for item in incident_log.incidents(home)] == ["flight_delay-1"]
     watch(home, None, [])
     assert capsys.readouterr().out == ""
+
+
+def test_a_record_that_cannot_be_read_does_not_hide_why_a_run_failed(opened: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told beside it."""
+    (incident_log.folder(opened, "flights-1") / incident_log.RECORD).write_text("{", encoding="utf-8")
+    watch(opened, None, [Failure("landing__flights__weather: the file is missing")])
+    assert "incidents: " in (told := capsys.readouterr().err)
+    assert "record.json was changed after it was published" in told
