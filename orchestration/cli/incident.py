@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -226,7 +227,11 @@ def days(given: str | None, option: str) -> tuple[str, str] | None:
         return None
     first, _, last = given.partition(":")
     form = r"\d{4}-\d{2}-\d{2}"
-    if not (re.fullmatch(form, first) and re.fullmatch(form, last) and first <= last):
+    try:
+        are_days = all(re.fullmatch(form, day) and date.fromisoformat(day) for day in (first, last))
+    except ValueError:  # such as 2013-02-30
+        are_days = False
+    if not are_days or first > last:
         raise DataError(f"--{option} {given} must be two days in order, such as 2013-11-01:2013-11-30.")
     return first, last
 

@@ -59,6 +59,7 @@ WRONG = {
     "incident flights-1 --root-cause": "is about flights, which is no product with a metric",
     "root-cause flight_delay": "flight_delay: nothing is served yet",
     "root-cause flight_delay --now 2013-12": "--now 2013-12 must be two days in order, such as 2013-11-01:2013-11-30.",
+    "root-cause flight_delay --reference 2013-02-01:2013-02-30": "--reference 2013-02-01:2013-02-30 must be two days in order",
 }
 
 
