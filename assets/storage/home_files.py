@@ -46,9 +46,7 @@ KINDS = {
     "learning/*/updates/*": Kind(
         "the state that services answer by between promotions", "delete {4} and run `loopline learn-online PRODUCT`"
     ),
-    "learning/*": Kind(
-        "the state that online learning goes on from", "delete {2} and run `loopline run`: all is learned again"
-    ),
+    "learning/*": Kind("the state that online learning goes on from", "delete {3} and run `loopline run`: it is learned again"),
     "textbook/*": Kind("which topics of the textbook were done", "delete {1} and run `loopline learn --check`"),
     "reports/*/parity.json": Kind("the proof that all ways of serving agree", "delete bentos/champions and run `loopline run`"),
     "reports/*/report.html": Kind("a page that people read", AGAIN.replace("1", "4")),

@@ -33,7 +33,7 @@ def textbook() -> list[Any]:
 def reference() -> list[Any]:
     """All other pages."""
     own = sorted(path.name for path in DOCS.glob("*.md") if path.name not in ("textbook.md", "index.md"))
-    below = {"Измерения / Measured": "measured", "Решения / Decisions": "decisions"}
+    below = {"Измерения / Measured": "measured", "Записные книжки / Notebooks": "notebooks", "Решения / Decisions": "decisions"}
     return [*own, *({title: _within(folder)} for title, folder in below.items())]
 
 
