@@ -100,7 +100,13 @@ class Follower:
         if b'"updates"' in pointer:
             # a pointer that cannot be read is told by who loads it
             with contextlib.suppress(FileNotFoundError, ValueError, LookupError, TypeError):
-                updates = (self.pointer.parent / json.loads(pointer)["updates"]).read_bytes()
+                place = self.pointer.parent / json.loads(pointer)["updates"]
+                try:
+                    updates = place.read_bytes()
+                except FileNotFoundError:
+                    raise
+                except OSError:
+                    updates = b""  # the champion is followed all the same; who loads it tells what is wrong
         return pointer, updates
 
     def _load(self, content: tuple[bytes, bytes | None]) -> Followed:
@@ -110,7 +116,8 @@ class Follower:
         # while arms are compared, none of them changes
         if content[1] is not None and "split" not in told:
             try:
-                champion = updated(champion, json.loads(content[1]), (beside / told["updates"]).parent)
+                place = beside / told["updates"]
+                champion = updated(champion, json.loads(content[1] or place.read_bytes()), place.parent)
             except Exception as error:  # noqa: BLE001 - the promoted state answers until the other can be loaded
                 problem = error
         try:

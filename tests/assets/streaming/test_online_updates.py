@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -25,6 +26,7 @@ from assets.training import learning
 from assets.training.online.learning import learning_of
 from assets.training.online.state import from_record
 from bentos import updated_state
+from bentos.following import Followed, Follower
 from bentos.runtime import TamperedModelError, model_digest
 from bentos.served import Served
 from orchestration.operations.verify import verify
@@ -269,3 +271,17 @@ def test_a_damaged_graph_is_written_again(copied: Home, tmp_path: Path, damage: 
     served: Served = promised(copied, learns.model, tmp_path / "package")
     assert updated_state.updated(served, copied.updates("churn"), record).state == record["state"]
     assert verify(copied, deep=True).problems == []
+
+
+def test_a_service_follows_its_pointer_where_what_is_said_of_updates_cannot_be_read(copied: Home, tmp_path: Path) -> None:
+    """A promotion or a rollback is not held up by it: the model answers as it was promoted, and what is wrong is told."""
+    promised(copied, learner(copied).model, tmp_path / "package")
+    (tmp_path / CURRENT).mkdir()  # as one that another user may not read
+    write_json(tmp_path / "champion.json", {"folder": "package", "updates": CURRENT})
+    taken, problems = list[Followed | None](), list[Exception]()
+    asyncio.run(Follower(tmp_path / "champion.json", taken.append, problems.append).look())
+    (followed,) = taken
+    assert followed is not None
+    assert followed.champion.state == learner(copied).model.signature["learning"]["state"]
+    (problem,) = problems
+    assert isinstance(problem, IsADirectoryError)
