@@ -1,7 +1,7 @@
 """Copies of a home to try something in: the home itself stays as it is.
 
-What is named by its digest is linked, as nobody writes to it; everything else is copied, and so are databases and logs, whatever
-their names.
+What is named by its digest is linked, as nobody writes to it; everything else is copied, and so are databases and logs,
+whatever their names.
 """
 
 from __future__ import annotations
