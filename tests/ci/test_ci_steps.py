@@ -6,6 +6,7 @@ and no image is built, unless `LOOPLINE_CI_STEPS` is set (`make ci-steps`): that
 
 from __future__ import annotations
 
+import csv
 import http.server
 import json
 import os
@@ -367,3 +368,20 @@ def test_what_a_pull_request_makes_reaches_no_other_run(tmp_path: Path) -> None:
     assert not (tmp_path / "dev" / "store").exists()
     (kept,) = [item["key"] for item in declared["cache"] if item["paths"] == ["build/ci/dev"]]
     assert kept.replace("$CI_MERGE_REQUEST_IID", "3") != "dev" == kept.replace("$CI_MERGE_REQUEST_IID", "")
+
+
+def test_a_sampled_record_of_several_lines_stays_whole(tmp_path: Path) -> None:
+    """A quoted value may hold line breaks; a file without a header is refused."""
+    rows = [f'{number},"a ""note""\nof {number}\n"\n' for number in range(200)]
+    (tmp_path / "notes.csv").write_text("id,note\n" + "".join(rows))
+    command = [sys.executable, str(REPOSITORY / ".ci" / "sample.py")]
+    subprocess.run([*command, str(tmp_path / "notes.csv"), "50", str(tmp_path / "out")], check=True, capture_output=True)
+    with (tmp_path / "out" / "notes.csv").open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    assert [item["note"] for item in found] == [f'a "note"\nof {item["id"]}\n' for item in found]
+    assert len(found) == 50
+    (tmp_path / "empty.csv").write_text("")
+    done = subprocess.run(
+        [*command, str(tmp_path / "empty.csv"), "50", str(tmp_path / "out")], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path / 'empty.csv'} has no header\n")
