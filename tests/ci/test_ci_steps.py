@@ -385,3 +385,10 @@ def test_a_sampled_record_of_several_lines_stays_whole(tmp_path: Path) -> None:
         [*command, str(tmp_path / "empty.csv"), "50", str(tmp_path / "out")], check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (1, f"{tmp_path / 'empty.csv'} has no header\n")
+
+
+def test_no_run_waits_for_the_approval_of_another() -> None:
+    """A group of the whole workflow is held until production is approved, and of those that wait only the last one is run."""
+    workflow = yaml.safe_load(GITHUB.read_text())
+    assert "concurrency" not in workflow
+    assert workflow["jobs"]["loop"]["concurrency"]["group"] == "loopline-${{ github.ref }}"
