@@ -14,6 +14,8 @@ from assets.spec import ProductSpec
 from assets.spec.product import DATA
 from assets.storage.home import Home
 from assets.storage.sql import parquet
+from assets.training import tuning
+from assets.training.learning import learns_from
 from assets.warehouse import dbt_build
 
 
@@ -65,6 +67,26 @@ def split_in_the_past(spec: ProductSpec) -> ProductSpec:
     if split.by == "random":
         raise SpecificationError(f"{spec.name}: is split at random, so its past would know its future. Declare 'replay.split'.")
     return spec.model_copy(update={"split": split})
+
+
+def require_known_then(home: Home, spec: ProductSpec) -> None:
+    """Refuse a model of the past that would rest on what was found since: another's champion, or a search's parameters.
+
+    Raises
+    ------
+    SpecificationError
+        If it would.
+    """
+    if sources := learns_from(spec):
+        raise SpecificationError(
+            f"{spec.name}: its model is learnt from the champion of {', '.join(sources)}, and today's has learnt what was not "
+            "known then. Load it without 'as_of', or remove 'model.learning'."
+        )
+    if tuning.applied(home, spec) != spec:
+        raise SpecificationError(
+            f"{spec.name}: it has the parameters that a search found on rows that were not known then. Load it without "
+            "'as_of', or declare those parameters in place of 'tune'."
+        )
 
 
 def of_changed_features(home: Home, declared: ProductSpec, changed: ProductSpec, current: Snapshot) -> Snapshot:

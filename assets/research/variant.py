@@ -92,6 +92,8 @@ class Variant:
     def digest(self) -> str:
         """The digest of its model, which is trained now if it was not."""
         home, spec = self.bench.home, self.spec
+        if self.bench.as_of is not None:
+            tried_rows.require_known_then(home, spec)
         sources = learning_sources(home, spec) if learns_from(spec) else None
         return training.train(home, tuning.applied(home, spec), self.snapshot, sources, is_current=False).digest
 

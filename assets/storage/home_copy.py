@@ -1,6 +1,7 @@
 """Copies of a home to try something in: the home itself stays as it is.
 
-What is named by its digest is linked, as nobody writes to it; everything else is copied.
+What is named by its digest is linked, as nobody writes to it; everything else is copied, and so are databases and logs,
+whatever their names.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def copied(home: Home, folder: Path) -> Home:
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if any(_DIGEST.fullmatch(part.partition(".")[0]) for part in Path(name).parts):
+        if unrecorded(name) is None and any(_DIGEST.fullmatch(part.partition(".")[0]) for part in Path(name).parts):
             _link(path, target)
         elif _is_database(path, name):
             copy_database(path, target)

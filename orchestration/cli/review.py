@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from orchestration import resources
 from orchestration.cli.errors import told
 
 COMMENT = Path("build") / "review.md"
+MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @click.command()
@@ -51,6 +53,11 @@ def review(
         if (first is None) != (last is None):
             raise click.UsageError("--from and --to belong together: give both, or neither.")
         months = None if first is None or last is None else (first, last)
+        for option, month in (("--from", first), ("--to", last)):
+            if month is not None and not MONTH.fullmatch(month):
+                raise click.UsageError(f"{option} must be a month, such as 2013-11, not '{month}'.")
+        if months is not None and months[0] > months[1]:
+            raise click.UsageError(f"--from {first} is after --to {last}.")
         repository = Repository(REPOSITORY)
         after = repository.revision(head)
         before = repository.merge_base(after) if base is None else repository.revision(base)

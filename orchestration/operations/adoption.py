@@ -117,14 +117,14 @@ def _edited(home: Home, spec: ProductSpec, record: Recorded, file: Path, changed
     asked = record.asked
     try:
         text = edited(
-            file.read_text(encoding="utf-8"),
+            file.read_bytes().decode(),  # its ends of lines as they are
             without=() if asked.features is None else set(spec.columns).difference(changed.columns),
             estimator=asked.estimator,
             parameters=None if asked.estimator is None and asked.parameters is None else changed.model.parameters,
         )
         with draft_folder(home) as scratch:
             draft = scratch / file.name
-            draft.write_text(text, encoding="utf-8")
+            draft.write_bytes(text.encode())
             is_same = declaration_digest(read_declaration(draft, ProductSpec, drafted_for=str(file))) == record.changed
     except SpecificationError as error:
         raise AdoptionError(f"{file} cannot be edited: {error} Change it by hand: {record.changes}.") from error
@@ -141,7 +141,7 @@ def _committed(place: Path, file: Path, text: str, branch: str, record: Recorded
     relative = file.resolve().relative_to(place.resolve()).as_posix()
     if _git(place, "branch", "--list", branch):
         raise AdoptionError(f"the branch {branch} is there already. Delete it to adopt again: git branch -D {branch}")
-    blob = _git(place, "hash-object", "-w", "--stdin", given=text)
+    blob = _git(place, "hash-object", "-w", "--stdin", "--path", relative, given=text)  # filtered as `git add` does
     with tempfile.TemporaryDirectory() as scratch:
         index = f"GIT_INDEX_FILE={scratch}/index"
         _git(place, "read-tree", "HEAD", setting=index)

@@ -54,8 +54,8 @@ def release(
     Raises
     ------
     ReleaseError
-        If the earlier environment does not serve that model, its smoke test there failed or is of other bytes, or the next
-        environment decided something by itself.
+        If the earlier environment does not serve that model, its smoke test there failed or is of other bytes, an experiment
+        runs against it, or the next environment decided something by itself.
     """
     if source.root.resolve() == target.root.resolve():
         raise ReleaseError(f"{source.root} is both environments. --from names the earlier one, LOOPLINE_HOME the next.")
@@ -69,7 +69,8 @@ def release(
         _require_tested(source, product, champion, tag, bento)
         require_runnable(source, product, champion.model_digest)
         _require_no_fork(source, target)
-        if bento_package.pointer(target, product).exists() and ledger.standing(target, product).champion == champion:
+        _require_no_experiment(source, product)
+        if _is_released(target, product, champion, bento, bento_package.bento_folder(target, tag)):
             bento_package.point_if_changed(target, product, champion)
             return None
         _copy_ledger(source, target)  # before the bento, whose head it must hold
@@ -103,6 +104,25 @@ def _told(source: Home, champion: Entry, tag: str) -> dict[str, Any]:
         "bento_digest": tested and tested.bento_digest,
         "ledger_entry": champion.digest,
     }
+
+
+def _is_released(target: Home, product: str, champion: Entry, bento: Path, place: Path) -> bool:
+    """Whether a release of this entry came to its end there, and left these bytes.
+
+    The ledger alone does not say so: it comes first, and with the release of any product.
+    """
+    ended = [item["ledger_entry"] for item in releases(target, product)][-1:]
+    is_followed = bento_package.pointer(target, product).exists() and place.exists() and _digests(place) == _digests(bento)
+    return ended == [champion.digest] and ledger.standing(target, product).champion == champion and is_followed
+
+
+def _require_no_experiment(source: Home, product: str) -> None:
+    running = ledger.standing(source, product).running
+    if running is not None:
+        raise ReleaseError(
+            f"{product}: experiment {running.stage[0]} runs in {source.root}, and the bentos and records of its arms are not "
+            f"released. End it first: `LOOPLINE_HOME={source.root} loopline experiment stop {product} --reason …`."
+        )
 
 
 def _require_no_fork(source: Home, target: Home) -> None:

@@ -114,7 +114,8 @@ class Repository:
                 cwd=at or self.folder,
                 env=resources.git_environment(more or {}),
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",  # a name of a file may be any bytes
                 check=False,
             )
         except FileNotFoundError:

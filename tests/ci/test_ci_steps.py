@@ -6,6 +6,7 @@ and no image is built, unless `LOOPLINE_CI_STEPS` is set (`make ci-steps`): that
 
 from __future__ import annotations
 
+import csv
 import http.server
 import json
 import os
@@ -32,8 +33,15 @@ from tests.orchestration.review.test_revisions import git
 from tests.ports import free_port
 
 GITHUB, GITLAB = REPOSITORY / ".github" / "workflows" / "loopline.yml", REPOSITORY / ".gitlab-ci.yml"
-ACTIONS = {"actions/checkout@v4", "actions/setup-python@v5", "actions/cache@v4", "actions/cache/restore@v4"}
+ACTIONS = {
+    "actions/checkout@v4",
+    "actions/setup-python@v5",
+    "actions/cache@v4",
+    "actions/cache/restore@v4",
+    "actions/cache/save@v4",
+}
 IS_WHOLE = "LOOPLINE_CI_STEPS" in os.environ
+ONLY_PULLED = "github.event_name == 'pull_request'"
 IMAGES = "loopline container"
 """The word by which a step is known that needs a container engine."""
 
@@ -140,8 +148,13 @@ def _resolved(text: Any, known: Mapping[str, str]) -> str:
     """A value with GitHub's expressions replaced; one that is not known fails."""
 
     def value(found: re.Match[str]) -> str:
-        name, _, default = (part.strip() for part in found[1].partition("||"))
-        return known[name] or default.strip("'")
+        for alternative in found[1].split("||"):
+            *conditions, last = (part.strip() for part in alternative.split("&&"))
+            pairs = [condition.split(" == ") for condition in conditions]
+            told = last.strip("'") if last.startswith("'") else known[last]
+            if told and all(known[name] == wanted.strip("'") for name, wanted in pairs):
+                return told
+        return ""
 
     return re.sub(r"\$\{\{(.*?)\}\}", value, str(text))
 
@@ -154,7 +167,8 @@ def _github(runner: Runner, job: str, **known: str) -> list[tuple[str, str, dict
     expressions = {
         "github.workspace": str(folder), "github.actor": "ann", "github.token": "secret", "vars.LOOPLINE_PRODUCT": "churn",
         "vars.LOOPLINE_SAMPLE_OF": "customers.csv", "vars.LOOPLINE_SAMPLE_ROWS": "2000", "vars.LOOPLINE_DEV_STORE": "",
-        "vars.LOOPLINE_STAGING_STORE": "", "vars.LOOPLINE_PRODUCTION_STORE": "", **known,
+        "vars.LOOPLINE_STAGING_STORE": "", "vars.LOOPLINE_PRODUCTION_STORE": "", "github.event_name": "push",
+        "github.run_id": "1", "github.run_attempt": "1", **known,
     }  # fmt: skip
     for name in ("GITHUB_PATH", "GITHUB_ENV"):
         (folder.parent / name).write_text("")
@@ -164,7 +178,7 @@ def _github(runner: Runner, job: str, **known: str) -> list[tuple[str, str, dict
     steps = []
     for step in found["steps"]:
         assert step.get("uses") in ACTIONS or "run" in step, step
-        if "run" in step:
+        if "run" in step and (step.get("if") != ONLY_PULLED or expressions["github.event_name"] == "pull_request"):
             own = {key: _resolved(item, expressions) for key, item in step.get("env", {}).items()}
             steps.append((step["name"], _resolved(step["run"], expressions), own))
     return steps
@@ -222,11 +236,17 @@ def test_a_pull_request_is_commented(runner: Runner, pushed: dict[str, dict[str,
     git(runner.clone.folder, "checkout", "--quiet", "-B", "change", "main")
     (runner.clone.folder / "docs" / "notes.md").write_text("more\n")
     runner.clone.commit("documents")
-    base, head = (git(runner.clone.folder, "rev-parse", name) for name in ("main", "change"))
+    # others merged meanwhile what is no part of this change
+    git(runner.clone.folder, "checkout", "--quiet", "-B", "others", "main")
+    (runner.clone.folder / "orchestration" / "defs" / "churn" / "defs.yaml").write_text("broken")
+    runner.clone.commit("of others")
+    git(runner.clone.folder, "checkout", "--quiet", "change")
+    base, head = (git(runner.clone.folder, "rev-parse", name) for name in ("others", "change"))
     expressions = {
         "github.event.pull_request.base.sha": base,
         "github.event.pull_request.head.sha": head,
         "github.event.pull_request.number": "7",
+        "github.event_name": "pull_request",
     }
     _do_github(runner, "review", **expressions)
     asked = (runner.programs.parent / "asked").read_text().split()
@@ -310,3 +330,65 @@ def test_a_refused_model_fails_the_gates_step(runner: Runner) -> None:
             check=False,
         )
         assert done.returncode == code, done.stderr
+
+
+def test_what_a_pull_request_makes_reaches_no_other_run(tmp_path: Path) -> None:
+    """Nobody merged it: it is not published, and no run of the main branch, nor a review, begins with it."""
+    (tmp_path / "dev" / "store").mkdir(parents=True)
+    told = {"github.event_name": "pull_request", "github.run_id": "7", "github.run_attempt": "1", "github.workspace": ""}
+    told |= {"vars.LOOPLINE_DEV_STORE": "s3://dev"}
+    jobs = yaml.safe_load(GITHUB.read_text())["jobs"]
+    env = {name: _resolved(item, told) for name, item in jobs["loop"]["env"].items()}
+    assert env["LOOPLINE_STORE"] == ""
+    told |= {f"env.{name}": item for name, item in env.items()}
+    steps = [(name, step) for name in ("loop", "review") for step in jobs[name]["steps"]]
+    (saved,) = [step["with"]["key"] for _, step in steps if step.get("uses", "").startswith("actions/cache/save")]
+    (read,) = [
+        step["with"]["restore-keys"]
+        for name, step in steps
+        if name == "review" and step.get("uses", "") == "actions/cache/restore@v4"
+    ]
+    assert not _resolved(saved, told).startswith(read)
+    assert _resolved(
+        saved, {**told, "env.KEPT": _resolved(jobs["loop"]["env"]["KEPT"], {**told, "github.event_name": "push"})}
+    ).startswith(read)
+
+    declared = yaml.safe_load(GITLAB.read_text())["loop"]
+    first = declared["script"].index('loopline plan "$PRODUCT"')
+    asked = "\n".join([*declared["script"][:first], 'echo "<$LOOPLINE_STORE>"'])
+    found = {
+        number: subprocess.run(
+            ["bash", "-c", asked],
+            env={"HOMES": str(tmp_path), "DEV_STORE": "s3://dev", "CI_MERGE_REQUEST_IID": number, "PATH": os.environ["PATH"]},
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for number in ("", "3")
+    }  # fmt: skip
+    assert found == {"": "<s3://dev>", "3": "<>"}
+    assert not (tmp_path / "dev" / "store").exists()
+    (kept,) = [item["key"] for item in declared["cache"] if item["paths"] == ["build/ci/dev"]]
+    assert kept.replace("$CI_MERGE_REQUEST_IID", "3") != "dev" == kept.replace("$CI_MERGE_REQUEST_IID", "")
+
+
+def test_a_sampled_record_of_several_lines_stays_whole(tmp_path: Path) -> None:
+    """A quoted value may hold line breaks; a file without a header is refused."""
+    rows = [f'{number},"a ""note""\nof {number}\n"\n' for number in range(200)]
+    (tmp_path / "notes.csv").write_text("id,note\n" + "".join(rows))
+    command = [sys.executable, str(REPOSITORY / ".ci" / "sample.py")]
+    subprocess.run([*command, str(tmp_path / "notes.csv"), "50", str(tmp_path / "out")], check=True, capture_output=True)
+    with (tmp_path / "out" / "notes.csv").open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    assert [item["note"] for item in found] == [f'a "note"\nof {item["id"]}\n' for item in found]
+    assert len(found) == 50
+    (tmp_path / "empty.csv").write_text("")
+    done = subprocess.run(
+        [*command, str(tmp_path / "empty.csv"), "50", str(tmp_path / "out")], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path / 'empty.csv'} has no header\n")
+
+
+def test_no_run_waits_for_the_approval_of_another() -> None:
+    """A group of the whole workflow is held until production is approved, and of those that wait only the last one is run."""
+    workflow = yaml.safe_load(GITHUB.read_text())
+    assert "concurrency" not in workflow
+    assert workflow["jobs"]["loop"]["concurrency"]["group"] == "loopline-${{ github.ref }}"

@@ -12,6 +12,7 @@ from assets.evaluation import evidence, holdout_looks
 from assets.features import snapshots
 from assets.promotion import ledger, model_card, verdicts
 from assets.research.workbench import Workbench
+from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training import current_model
@@ -135,6 +136,27 @@ def test_in_the_past_only_what_was_known_is_there(home: Home) -> None:
         bench.compare(bench.variant())
     with pytest.raises(SpecificationError, match="is no moment"):
         Workbench(home, churn(), actor="tester", as_of="yesterday")
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ({"model": {"learning": {"transfer": {"from": "elsewhere", "how": "refit"}}}}, "champion of elsewhere"),
+        ({"tune": {"trials": 2, "parameters": {"max_iter": {"low": 5, "high": 9}}}}, "parameters that a search found"),
+    ],
+)
+def test_no_model_of_the_past_rests_on_what_was_found_since(
+    home: Home, tmp_path: Path, declared: dict[str, dict[str, object]], told: str
+) -> None:
+    """Neither on another product's champion of today nor on parameters that were searched on later rows."""
+    copy = Home(tmp_path / "home")
+    shutil.copytree(home.root, copy.root)
+    write_json(copy.tuning / "churn" / "current.json", {"parameters": {"max_iter": 7}})
+    whole = churn().model_dump(by_alias=True)
+    parts = {name: {**(whole[name] or {}), **item} for name, item in declared.items()}
+    spec = ProductSpec.model_validate({**whole, **parts})
+    with pytest.raises(SpecificationError, match=told):
+        Workbench(copy, spec, actor="tester", as_of="2024-07-01").variant().fit()
 
 
 @pytest.mark.parametrize(

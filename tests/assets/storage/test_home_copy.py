@@ -40,3 +40,20 @@ def test_only_what_is_named_by_its_digest_is_shared(home: Home, tmp_path: Path) 
     write_json(copy.prepare().models / "churn" / "current.json", {"digest": "other"})
     (copy.models / "churn" / DIGEST / "model.json").unlink()
     assert before == {path: path.read_bytes() for path in home.root.rglob("*.json*")}
+
+
+def test_a_database_that_is_named_by_a_digest_is_copied(home: Home, tmp_path: Path) -> None:
+    """What a champion learned since it was promoted is still written to, though its file is named by the model."""
+    place = home.updates("churn") / f"{DIGEST}.sqlite"
+    place.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(place)) as database:
+        database.execute("pragma journal_mode = wal")
+        database.execute("create table blocks (id text)")
+        database.execute("insert into blocks values ('first')")
+        database.commit()
+        copy = copied(home, tmp_path / "copy")
+    with closing(sqlite3.connect(copy.updates("churn") / place.name)) as database, database:
+        assert database.execute("select id from blocks").fetchall() == [("first",)]
+        database.execute("delete from blocks")
+    with closing(sqlite3.connect(place)) as database:
+        assert database.execute("select id from blocks").fetchall() == [("first",)]

@@ -92,6 +92,23 @@ def test_a_run_of_the_branch_gives_the_digests_of_the_notebook(
         adopt(home, "churn", defs=defs)
 
 
+@pytest.mark.parametrize("is_converted", [False, True])
+def test_a_file_keeps_its_ends_of_lines(home: Home, defs: Path, *, is_converted: bool) -> None:
+    """One that was written on Windows is not written anew, whether or not git converts it."""
+    file = defs / "churn" / "defs.yaml"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    if is_converted:
+        (defs.parent / ".gitattributes").write_text("*.yaml text eol=crlf\n")
+        git(defs, "add", "--all", "--renormalize", "..")
+    git(defs, "add", "--all", "..")
+    git(defs, "commit", "--quiet", "--allow-empty", "-m", "from Windows")
+    variant = bench_of(home, defs).variant(parameters={"max_leaf_nodes": 6})
+    variant.evaluate()
+    variant.record()
+    done = adopt(home, "churn", defs=defs)
+    assert git(defs.parent, "diff", "--numstat", "HEAD", done.branch).split() == ["1", "1", "defs/churn/defs.yaml"]
+
+
 def test_features_are_adopted_too(home: Home, defs: Path, shop_files: Path) -> None:
     """A run makes the very snapshot that was tried; who still serves cannot answer its rows, and that is told."""
     clone = defs.parent

@@ -9,14 +9,20 @@ from typing import Any
 import pytest
 
 from assets.errors import ReleaseError
+from assets.experiments import stages
 from assets.promotion import ledger
+from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import Decision
 from assets.serving import bento_package
+from assets.storage.backup import copy_database
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
+from orchestration.operations import decisions
 from orchestration.operations.release import release, releases
 from orchestration.operations.smoke import last, smoke
 from orchestration.operations.verify import verify
+from tests.orchestration.operations.test_experiments import SHADOW
+from tests.two_versions import churn
 
 WHO: dict[str, Any] = {"actor": "ann", "reason": "ticket 12", "at": datetime(2026, 11, 29, tzinfo=UTC)}
 
@@ -95,3 +101,36 @@ def test_a_service_that_does_not_start_fails_its_test_and_is_not_released(twice_
     ledger.promote(staging, "churn", own, instead_of=None)
     with pytest.raises(ReleaseError, match="an environment decided something by"):
         release(twice_copy, staging, "churn", **WHO)
+
+
+def test_a_ledger_that_came_without_the_bento_is_no_release(twice_copy: Home, tmp_path: Path) -> None:
+    """It comes with the release of another product, and first: a release that was broken off is ended by the next one."""
+    dev, staging = twice_copy, Home(tmp_path / "staging").prepare()
+    assert smoke(dev, "churn").passed
+    release(dev, staging, "churn", **WHO)
+    back = decisions.rollback(dev, churn(), None, actor="ann", reason="worse")
+    bento_package.package(dev, churn(), back)
+    bento_package.point(dev, "churn", back)
+    assert smoke(dev, "churn").passed
+    copy_database(database(dev), tmp_path / "ledger.db")
+    (tmp_path / "ledger.db").replace(database(staging))
+
+    assert release(dev, staging, "churn", **WHO) == back
+    assert [item["version"] for item in releases(staging, "churn")] == [2, 1]
+    tag = bento_package.served_tag(staging, "churn")
+    assert tag == bento_package.served_tag(dev, "churn")
+
+    (bento_package.bento_folder(dev, tag) / "README.md").write_text("packaged again")
+    assert smoke(dev, "churn").passed
+    assert release(dev, staging, "churn", **WHO) == back
+    assert files(bento_package.bento_folder(staging, tag)) == files(bento_package.bento_folder(dev, tag))
+
+
+def test_nothing_is_released_while_an_experiment_runs(twice_copy: Home, tmp_path: Path) -> None:
+    """The bentos of its arms, and what its stages rest on, are not in the next environment."""
+    staging = Home(tmp_path / "staging").prepare()
+    stages.start(twice_copy, churn(), SHADOW, actor="ann", reason="a trial")
+    assert smoke(twice_copy, "churn").passed
+    with pytest.raises(ReleaseError, match="experiment dark runs in .*copy"):
+        release(twice_copy, staging, "churn", **WHO)
+    assert ledger.entries(staging) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from assets.errors import ReviewError
 from assets.promotion import ledger, verdicts
@@ -17,6 +18,7 @@ from assets.review.model_comparison import ModelComparison
 from assets.review.replay_comparison import ReplayComparison
 from assets.storage.digests import file_digest
 from assets.storage.home import Home
+from orchestration.cli.review import review
 from orchestration.review.comment import comment
 from orchestration.review.raw_links import link_raw_files
 from orchestration.review.review_record import ProductReview, Review
@@ -36,6 +38,23 @@ WEAK: Declared = product(
     promotion={"min_saving": -10_000.0},
 ).model_dump(mode="json", exclude_defaults=True)
 VISITS = {"all": {"age": {}, "plan": {}, "visits": {"max_missing": 0.3}}}
+
+
+@pytest.mark.parametrize(
+    ("months", "told"),
+    [
+        (("2013-1", "2013-12"), "--from must be a month, such as 2013-11, not '2013-1'"),
+        (("2013-11", "2013-13"), "--to must be a month"),
+        (("2013-11", "2013-10"), "--from 2013-11 is after --to 2013-10"),
+        (("2013-11", None), "--from and --to belong together"),
+    ],
+)
+def test_months_that_are_none_are_refused(months: tuple[str, str | None], told: str) -> None:
+    """They are compared as text: rows of other months would be judged, or none."""
+    first, last = months
+    done = CliRunner().invoke(review, ["--from", first, *(["--to", last] if last else [])])
+    assert done.exit_code == 2
+    assert told in done.output
 
 
 def forked(tree: Path, home: Home, arguments: Sequence[str]) -> Ended:

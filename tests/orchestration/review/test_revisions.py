@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -62,6 +63,15 @@ def test_what_is_in_no_commit_is_named(repository: Repository) -> None:
     (repository.folder / "file 1.txt").write_text("other")
     (repository.folder / "new.txt").write_text("new")
     assert sorted(name.rsplit("/", 1)[-1] for name in repository.uncommitted()) == ["file 1.txt", "new.txt"]
+
+
+def test_names_of_files_that_are_no_utf_8_are_read(repository: Repository) -> None:
+    """Git keeps any bytes as a name."""
+    (repository.folder / os.fsdecode(b"caf\xe9.txt")).write_text("1")
+    assert [name.rsplit("/", 1)[-1] for name in repository.uncommitted()] == ["caf\ufffd.txt"]
+    git(repository.folder, "add", ".")
+    git(repository.folder, "commit", "--quiet", "--message", "coffee")
+    assert len(repository.changed(repository.revision("HEAD~1"), repository.revision("HEAD"))) == 1
 
 
 def test_an_unknown_revision_or_no_repository_is_one_clear_error(repository: Repository, tmp_path: Path) -> None:
