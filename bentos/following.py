@@ -117,7 +117,7 @@ class Follower:
         if content[1] is not None and "split" not in told:
             try:
                 place = beside / told["updates"]
-                champion = updated(champion, json.loads(content[1] or place.read_bytes()), place.parent)
+                champion = updated(champion, place.parent, json.loads(content[1] or place.read_bytes()))
             except Exception as error:  # noqa: BLE001 - the promoted state answers until the other can be loaded
                 problem = error
         try:

@@ -87,6 +87,7 @@ def test_a_running_service_takes_on_what_its_labels_teach(clone: tuple[Path, Hom
         state = read_json(home.updates("churn") / CURRENT)["state"]
         assert f"churn: 80 labels learned, 19 wait; version 1 answers by state {state[:12]}, 80 labels after" in done.stdout
         until(lambda: client.get("/model").headers["X-Model-State"] == state)
+        until(lambda: any(answer.headers["X-Model-State"] == state for answer in answers.copy()))
         last = client.post("/predict", json={"row": rows[0]}, headers={"X-Request-ID": "last"})
         going.set()
         for thread in threads:
