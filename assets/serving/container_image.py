@@ -5,7 +5,6 @@ The packages are installed beside the image and copied into it, so that nothing 
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -20,7 +19,7 @@ from assets.promotion import current_artifacts
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
-from assets.serving import kubernetes_manifest, service_requirements
+from assets.serving import example_request, kubernetes_manifest, service_requirements
 from assets.serving.bento_package import PROMISE
 from assets.serving.container_engine import Engine, run
 from assets.spec import ProductSpec
@@ -132,24 +131,21 @@ def smoke(reference: str, spec: ProductSpec, champion: Entry, *, port: int) -> d
     known, sent = {KEY_HASHES: api_keys.write(spec.name, {key.id: key})}, {"Authorization": f"Bearer {token}"}
     container = engine.start(reference, port, spec.serving.memory_mb, known)
     try:
-        while not _ready(url):
+        while not example_request.is_ready(url):
             if time.monotonic() - began > 60:
                 raise ContainerError(f"{reference} is not ready after a minute; it says:\n{engine.stop(container)[-2000:]}")
             time.sleep(0.02)
         ready = time.monotonic() - began
-        with urlopen(Request(f"{url}/docs.json", headers=sent), timeout=10) as described:  # noqa: S310 - the loopback
-            example = json.load(described)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
-        body = Request(f"{url}/predict", json.dumps(example).encode(), {"Content-Type": "application/json", **sent})  # noqa: S310
-        with urlopen(body, timeout=10) as response:  # noqa: S310
-            answered, answer = response.headers["X-Model-Digest"], json.load(response)
-        arrow = _arrow_answers(url, sent, example["row"]) if spec.serving.arrow else None
+        said = example_request.ask_example(url, sent)
+        arrow = _arrow_answers(url, sent, said.example["row"]) if spec.serving.arrow else None
     finally:
         log = engine.stop(container)
-    if answered != champion.model_digest:
-        raise ContainerError(f"{reference}: model {answered[:12]} answers, promoted was {champion.model_digest[:12]}.")
-    if arrow is not None and arrow != [answer["prediction"]] * 2:
-        raise ContainerError(f"{reference}: an Arrow batch is answered by {arrow}, its row alone by {answer['prediction']}.")
-    return {"ready_seconds": round(ready, 2), "answer": answer, "log": log, **({} if arrow is None else {"arrow": arrow})}
+    if said.model_digest != champion.model_digest:
+        raise ContainerError(f"{reference}: model {said.model_digest[:12]} answers, promoted was {champion.model_digest[:12]}.")
+    if arrow is not None and arrow != [said.answer["prediction"]] * 2:
+        alone = said.answer["prediction"]
+        raise ContainerError(f"{reference}: an Arrow batch is answered by {arrow}, its row alone by {alone}.")
+    return {"ready_seconds": round(ready, 2), "answer": said.answer, "log": log, **({} if arrow is None else {"arrow": arrow})}
 
 
 def _arrow_answers(url: str, headers: dict[str, str], row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -216,11 +212,3 @@ def _bill_of_materials(form: str, archive: Path, target: Path) -> None:
         [str(syft), "scan", "--from", form, str(archive), "-o", f"cyclonedx-json={target}"],
         variables={"SYFT_CHECK_FOR_APP_UPDATE": "false"},
     )
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310 - the loopback
-            return bool(answer.status == 200)
-    except OSError:
-        return False

@@ -24,8 +24,9 @@ from assets.methods.update_guard import UpdateGuard, worse
 from assets.promotion.ledger_state import Entry
 from assets.serving.row_graph import row_graph
 from assets.spec import ProductSpec
-from assets.spec.online_learning import OnlineLearningSpec, learns_online
+from assets.spec.online_learning import OnlineLearningSpec, UpdatesSpec, learns_online
 from assets.storage import manifest
+from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.locks import updates_lock
@@ -117,6 +118,12 @@ class OnlineUpdates:
         """How it is learned."""
         return declared(self.spec)
 
+    @property
+    def updates(self) -> UpdatesSpec:
+        """How many labels make a state, and when the promoted one answers again."""
+        assert self.online.updates is not None  # noqa: S101 - for the type checker: it was asked when this was made
+        return self.online.updates
+
     @cached_property
     def folder(self) -> Path:
         """Where the champion's journal and its graphs lie."""
@@ -159,17 +166,16 @@ class OnlineUpdates:
 
     def _told(self, last: Kept | None, learned: int, waiting: int) -> Learning:
         stopped = None if last is None else last.content["stopped"]
-        is_base = last is None or stopped is not None
-        rows, state = (0, state_digest(self.base)) if is_base or last is None else (last.rows, last.digest)
-        return Learning(learned, waiting, rows, state, stopped)
+        if last is None or stopped is not None:
+            return Learning(learned, waiting, 0, state_digest(self.base), stopped)
+        return Learning(learned, waiting, last.rows, last.digest, None)
 
     def _arrived(self, kept: LabelJournal, last: Kept | None, since: str) -> Arrived:
         place = 0 if last is None else last.place
         return arriving(self.home, self.spec, self.champion.model_digest, kept, place, since=since)
 
     def _blocks(self, found: Arrived) -> Iterator[slice]:
-        assert self.online.updates is not None  # noqa: S101 - for the type checker: it was asked when this was made
-        size = self.online.updates.rows
+        size = self.updates.rows
         for start in range(0, len(found.places) - size + 1, size):
             yield slice(start, start + size)
 
@@ -199,15 +205,14 @@ class OnlineUpdates:
         return outputs_of_scores(self.spec, as_raw_outputs(self.spec, scores), self.scaling)
 
     def _stopped(self, state: LinearState, evidence: float, rows: int) -> str | None:
-        assert self.online.updates is not None  # noqa: S101 - for the type checker: it was asked when this was made
         parts = (state.means, state.variances, state.weights, state.category_weights, [state.intercept])
         if not all(np.isfinite(part).all() for part in parts):
             return f"within {rows} labels the weights diverged beyond double precision; lower 'model.learning.online.rate'"
-        if evidence < 1 / (1 - self.online.updates.confidence):
+        if evidence < 1 / (1 - self.updates.confidence):
             return None
         return (
             f"within {rows} labels the updated states answered worse than the promoted one, with a confidence of more than "
-            f"{self.online.updates.confidence:g}"
+            f"{self.updates.confidence:g}"
         )
 
     def _publish(self, last: Kept | None) -> None:
@@ -223,7 +228,8 @@ class OnlineUpdates:
                 if path.exists():
                     manifest.remove(path)
                 self._export(last.content["state"], path)
-            record |= {"graph_digest": _digest(path / "model.onnx"), "row_graph_digest": _digest(path / FILE)}
+            record |= {"graph_digest": file_digest(path / "model.onnx")}
+            record |= {"row_graph_digest": file_digest(path / FILE) if (path / FILE).exists() else None}
         if not (self.folder / CURRENT).exists() or read_json(self.folder / CURRENT) != record:
             write_json(self.folder / CURRENT, record)
         folders = sorted((path for path in self.folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime_ns)
@@ -259,7 +265,3 @@ def _is_whole(folder: Path) -> bool:
     except (OSError, DigestError):
         return False
     return (folder / "model.onnx").exists()
-
-
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None

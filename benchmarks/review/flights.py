@@ -1,28 +1,22 @@
 """What reviews of flights take, in a clone of the commit that is measured, on a copy of a home that it made.
 
 `loopline review main HEAD --product flight_delay --from 2013-11 --to 2013-12`; each change is one commit. Memory is the
-largest sum over all processes at one moment, looked at twice a second: pages that processes share count for each of them.
+largest sum over all processes at one moment, looked at twice a second, of what is their own.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import resource
 import subprocess
-import sys
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from assets.processes.settings import SETTINGS
 from assets.storage.home import REPOSITORY
 from assets.storage.home_copy import copied
+from benchmarks.engines.processes import Ended, loopline
 from benchmarks.measuring import measure
+from orchestration.cli.review import COMMENT
 from orchestration.resources import home_from_environment
 
 PRODUCT = "flight_delay"
@@ -34,11 +28,9 @@ LAST = Path("build") / "bench-review.md"
 
 @dataclass(frozen=True)
 class Reviewed:
-    """Wall seconds, processor seconds, the peak of memory (MB), and the comment."""
+    """What a review took, and its comment."""
 
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float
+    took: Ended
     comment: str
 
 
@@ -69,38 +61,16 @@ def rows() -> list[tuple[str, str, str]]:
     told.append(("learning_rate 0.1 → 0.06", parameter, 300))
     return [
         *(
-            (f"{name}: wall / processor", f"{item.seconds:.0f} s / {item.cpu_seconds:.0f} s", f"{most} s")
+            (f"{name}: wall / processor", f"{item.took.seconds:.0f} s / {item.took.processor:.0f} s", f"{most} s")
             for name, item, most in told
         ),
-        ("memory of the last, all processes together", f"{parameter.peak_mb:,.0f} MB", "2,000 MB"),
+        ("memory of the last, all processes together", f"{parameter.took.peak_mb:,.0f} MB", "2,000 MB"),
     ]
 
 
 def _reviewed(clone: Path, home: Path) -> Reviewed:
-    command = [sys.executable, "-m", "orchestration", "review", "main", "HEAD", "--product", PRODUCT, *MONTHS]
-    environment = {**os.environ, **SETTINGS, "LOOPLINE_HOME": str(home), "PYTHONPATH": str(clone)}
-    began, peak, before = time.perf_counter(), [0.0], resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.PIPE, text=True)
-    watch = threading.Thread(target=_watch, args=(process.pid, peak))
-    watch.start()
-    said, _ = process.communicate()
-    seconds, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    watch.join()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {said}")
-    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    return Reviewed(seconds, cpu, peak[0], said)
-
-
-def _watch(pid: int, peak: list[float]) -> None:
-    """Keep the largest sum of resident memory of a process and its children."""
-    while psutil.pid_exists(pid):
-        try:
-            processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            peak[0] = max(peak[0], sum(item.memory_info().rss for item in processes) / 2**20)
-        except psutil.NoSuchProcess:
-            continue
-        time.sleep(0.5)
+    done = loopline(clone, home, "review", "main", "HEAD", "--product", PRODUCT, *MONTHS)
+    return Reviewed(done, (clone / COMMENT).read_text(encoding="utf-8"))
 
 
 def _commit(clone: Path, file: Path, text: str) -> None:

@@ -5,9 +5,8 @@ The commit is made of git's objects; neither the index nor a file of the checkou
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from orchestration.declarations import DEFS, products
+from orchestration.git_command import run_git
 from orchestration.operations.notebooks import product_of
 
 
@@ -143,10 +143,10 @@ def _committed(place: Path, file: Path, text: str, branch: str, record: Recorded
         raise AdoptionError(f"the branch {branch} is there already. Delete it to adopt again: git branch -D {branch}")
     blob = _git(place, "hash-object", "-w", "--stdin", "--path", relative, given=text)  # filtered as `git add` does
     with tempfile.TemporaryDirectory() as scratch:
-        index = f"GIT_INDEX_FILE={scratch}/index"
-        _git(place, "read-tree", "HEAD", setting=index)
-        _git(place, "update-index", "--cacheinfo", f"100644,{blob},{relative}", setting=index)
-        tree = _git(place, "write-tree", setting=index)
+        index = {"GIT_INDEX_FILE": f"{scratch}/index"}
+        _git(place, "read-tree", "HEAD", variables=index)
+        _git(place, "update-index", "--cacheinfo", f"100644,{blob},{relative}", variables=index)
+        tree = _git(place, "write-tree", variables=index)
     told = message(record)
     is_known = _git(place, "config", "--default", "", "--get", "user.email")
     who = () if is_known else ("-c", f"user.name={record.actor}", "-c", "user.email=loopline@localhost")
@@ -172,10 +172,9 @@ def message(record: Recorded) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _git(place: Path, *arguments: str, given: str | None = None, setting: str | None = None) -> str:
-    command: Sequence[str] = [*(("env", setting) if setting else ()), "git", *arguments]
+def _git(place: Path, *arguments: str, given: str | None = None, variables: Mapping[str, str] | None = None) -> str:
     try:
-        done = subprocess.run(command, cwd=place, input=given, capture_output=True, text=True, check=False)
+        done = run_git(place, *arguments, given=given, variables=variables)
     except OSError as error:
         raise AdoptionError("git is not installed, and a variant is adopted as a branch. Install git.") from error
     if done.returncode:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from assets.training.current_model import current
+from orchestration.git_command import run_git
 
 RECORD = "loopline.json"
 """The file by which a data repository is known as one that Loopline wrote: which product, and where each table's file lies."""
@@ -277,7 +277,7 @@ def _parameters(folder: Path, product: str) -> dict[str, Any]:
 
 def _git(folder: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607 - the user's
+        done = run_git(folder, *arguments)
     except FileNotFoundError as error:
         raise SourceError("git is not installed, and DVC keeps its revisions by it. On Debian: apt-get install git.") from error
     if done.returncode:

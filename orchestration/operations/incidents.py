@@ -9,9 +9,9 @@ from typing import Any
 
 from assets.errors import IncidentError
 from assets.features import snapshots
-from assets.features.snapshot_origin import origin
 from assets.incidents import incident_log, incident_page
 from assets.incidents.incident_log import Incident
+from assets.incidents.landed_changes import landed_changes
 from assets.monitoring import champion_monitor
 from assets.promotion import ledger
 from assets.spec import ProductSpec
@@ -167,19 +167,13 @@ def suspects(alarms: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str,
 def _files(home: Home, spec: ProductSpec, judged_on: str) -> list[dict[str, str]]:
     """Which landed files the current snapshot rests on, and that on which the champion was judged did not."""
     current = snapshots.current(home, spec.name)
-    records = [origin(home, spec.name, digest) for digest in (judged_on, current.digest)]
-    if judged_on == current.digest or not all(path.exists() for path in records):
-        return []
-    before, now = (read_json(path)["landed"] for path in records)
     at = datetime.fromtimestamp(current.path.stat().st_mtime, UTC).isoformat(timespec="seconds")
     found = []
-    for table in sorted({*before, *now}):
-        gone, new = set(before.get(table, ())) - set(now.get(table, ())), set(now.get(table, ())) - set(before.get(table, ()))
-        if gone:
-            told = f"{table}: {len(gone)} landed files were replaced or taken away"
-            found.append({"at": at, "kind": "data replaced", "what": table, "told": told})
-        elif new:
-            found.append({"at": at, "kind": "data", "what": table, "told": f"{table}: {len(new)} landed files are new"})
+    for change in landed_changes(home, spec.name, judged_on, current.digest) or []:
+        kind, told = "data", f"{change.table}: {change.new} landed files are new"
+        if change.gone:
+            kind, told = "data replaced", f"{change.table}: {change.gone} landed files were replaced or taken away"
+        found.append({"at": at, "kind": kind, "what": change.table, "told": told})
     return found
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from assets.errors import DataError, DigestError
 from assets.features import snapshots
-from assets.features.snapshot_origin import origin
 from assets.features.snapshots import Snapshot
 from assets.incidents.compared import Compared
 from assets.incidents.exact_causes import Earlier
+from assets.incidents.landed_changes import landed_changes
 from assets.incidents.period_rows import PeriodRows, label_numbers, read_period
 from assets.incidents.put_back import Scorer
 from assets.incidents.root_cause import root_cause
@@ -21,9 +21,9 @@ from assets.methods.kinds import KINDS
 from assets.monitoring import champion_monitor
 from assets.monitoring.scored_rows import not_watched
 from assets.promotion import ledger
+from assets.replay.what_if import midnight
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from assets.storage.publishing import read_json
 from bentos.runtime import Model, ModelError
 
 MOST_SNAPSHOTS = 3
@@ -141,11 +141,9 @@ def _held_out(spec: ProductSpec, record: Mapping[str, Any]) -> Days:
 
 def _moments(spec: ProductSpec, days: Days) -> tuple[datetime, datetime]:
     """The moments (UTC) at which the first day begins and the last one ends."""
-    import pandas as pd
-
-    first, last = (pd.Timestamp(day, tz=spec.features.time_zone) for day in days)
-    start, end = (moment.tz_convert("UTC").tz_localize(None) for moment in (first, last + pd.DateOffset(days=1)))
-    return start.to_pydatetime(), end.to_pydatetime()
+    first, last = map(date.fromisoformat, days)
+    start, end = (midnight(day, spec.features.time_zone) for day in (first, last + timedelta(days=1)))
+    return start, end
 
 
 def _judged_on(home: Home, spec: ProductSpec, digest: str) -> Snapshot | None:
@@ -186,12 +184,10 @@ def _earlier(home: Home, spec: ProductSpec, current: Snapshot, rows: PeriodRows)
 
 def _why_another(home: Home, spec: ProductSpec, before: str, now: str) -> str:
     """Which landed files differ between two snapshots; where none do, it was the code that made other values of them."""
-    records = [origin(home, spec.name, digest) for digest in (before, now)]
-    if not all(path.exists() for path in records):
+    changes = landed_changes(home, spec.name, before, now)
+    if changes is None:
         return "which files it was made of is not recorded"
-    first, second = (read_json(path)["landed"] for path in records)
-    tables = [name for name in sorted({*first, *second}) if set(first.get(name, ())) - set(second.get(name, ()))]
-    if tables:
+    if tables := [change.table for change in changes if change.gone]:
         return f"landed files were replaced: {', '.join(tables)}"
     return "no landed file was replaced since: the code that makes features is another"
 

@@ -11,13 +11,10 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 from assets.errors import DigestError, ReleaseError
 from assets.promotion import ledger
-from assets.serving import bento_package
+from assets.serving import bento_package, example_request
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
@@ -128,17 +125,14 @@ def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
         )
         try:
             url, sent = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
-            while not _is_ready(url):
+            while not example_request.is_ready(url):
                 if process.poll() is not None or time.monotonic() - began > LONGEST_SECONDS:
                     log.seek(0)
                     raise ReleaseError(f"{product}: its service is not ready; it says:\n{log.read()[-2000:]}")
                 time.sleep(0.05)
             ready = time.monotonic() - began
-            described = _json(Request(f"{url}/docs.json", headers=sent))[1]  # noqa: S310 - the loopback
-            example = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
-            typed = {"Content-Type": "application/json", **sent}
-            headers, answer = _json(Request(f"{url}/predict", json.dumps(example).encode(), typed))  # noqa: S310 - the loopback
-            return str(headers["X-Model-Digest"]), json.dumps(answer), ready
+            said = example_request.ask_example(url, sent)
+            return said.model_digest, json.dumps(said.answer), ready
         finally:
             process.terminate()
             try:
@@ -146,19 +140,6 @@ def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _json(request: Request) -> tuple[Any, Any]:
-    with urlopen(request, timeout=10) as response:  # noqa: S310 - the loopback
-        return response.headers, json.load(response)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310 - the loopback
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def _free_port() -> int:

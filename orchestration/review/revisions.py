@@ -5,14 +5,13 @@ Nothing is written into the repository: a revision's files are checked out throu
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from assets.errors import ReviewError
-from orchestration import resources
+from orchestration.git_command import run_git
 
 MAIN = ("main", "origin/main", "master", "origin/master")
 """What a change is compared with unless it is said otherwise: where it left the first of these that there is."""
@@ -109,15 +108,7 @@ class Repository:
 
     def _git(self, *arguments: str, at: Path | None = None, more: dict[str, str] | None = None) -> str:
         try:
-            done = subprocess.run(
-                ["git", *arguments],  # noqa: S607 - the user's
-                cwd=at or self.folder,
-                env=resources.git_environment(more or {}),
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",  # a name of a file may be any bytes
-                check=False,
-            )
+            done = run_git(at or self.folder, *arguments, variables=more)
         except FileNotFoundError:
             raise ReviewError("`git` is not installed, and a review compares two of its revisions.") from None
         if done.returncode:

@@ -10,6 +10,7 @@ from typing import Any
 from assets.evaluation.evidence_files import read_by
 from assets.features.snapshot_origin import origin
 from assets.ingestion import landed_tables
+from assets.monitoring import champion_monitor
 from assets.promotion import ledger, verdict_records
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
@@ -92,10 +93,8 @@ class Facts:
     @cached_property
     def monitoring(self) -> dict[str, Any]:
         """What became of it since; empty if nobody looked."""
-        current = self.home.monitoring / self.spec.name / "current.json"
-        if not current.exists() or (told := read_json(current))["model_digest"] != self.champion.model_digest:
-            return {}
-        return dict(read_json(current.with_name(told["file"])))
+        found = champion_monitor.recorded(self.home, self.spec.name)
+        return {} if found is None or found["model_digest"] != self.champion.model_digest else found
 
     @cached_property
     def promise(self) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+from orchestration.git_command import run_git
 from orchestration.operations.maturity.scene import Evidence, Scene, read_text
 
 CI_FILES = (
@@ -27,13 +27,7 @@ REVIEWED = re.compile(r"^(?:Reviewed|Approved|Acked)-by: (?P<who>.+)", re.MULTIL
 def git(scene: Scene, *words: str) -> str:
     """What git says; nothing where it cannot be asked."""
     try:
-        done = subprocess.run(
-            [shutil.which("git") or "git", "-C", str(scene.repository), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = run_git(scene.repository, *words, timeout_seconds=60)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
