@@ -25,6 +25,7 @@ from bentos.direct_predictions import DirectPredictions
 from bentos.endpoint import Endpoint, Handler
 from bentos.exchange import Exchange
 from bentos.experiments import Experiments
+from bentos.fallbacks import Fallbacks
 from bentos.following import Followed, Follower
 from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
@@ -98,6 +99,7 @@ class ModelApp:
         self.log_type = log_type
         self.log: PredictionLog | LogProcess | None = None
         self.online = online
+        self.fallbacks = Fallbacks(self.metrics)
         self.experiments = Experiments(self.metrics, log_folder, secret_file, is_sealed=public_key is not None)
         self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
@@ -145,9 +147,11 @@ class ModelApp:
             say(event="prediction log", warning=warning)
 
     def follow(self, followed: Followed | None) -> None:
-        """Answer as a pointer says from now on: by a champion, and by the arms of an experiment."""
+        """Answer as a pointer says from now on: by a champion, or its fallback, and by the arms of an experiment."""
         self.experiments.follow(followed)
-        self.switch(None if followed is None else followed.champion)
+        champion = None if followed is None else followed.champion
+        self.fallbacks.follow(champion, is_wanted=followed is not None and followed.is_fallback)
+        self.switch(champion)
 
     def require_capacity(self, served: Served | None) -> Served:
         """Who answers a request, or a RefusedError while nobody may, or too many wait."""

@@ -77,6 +77,7 @@ NO_CONTENT = {
     "assets.rendering.phases_page": "shows what is known of the others",
     "assets.replay": "runs the loop over the past in homes of its own",
     "assets.review": "compares what two revisions made",
+    "assets.serving.fallback_asset": "the asset of products that declare a fallback, of which the repository has none",
     "assets.serving.kserve_manifest": "writes manifests; nothing is made of it",
     "assets.serving.kustomization": "writes manifests; nothing is made of it",
     "assets.research": "tries variants in notebooks; nothing that is current is made of it",

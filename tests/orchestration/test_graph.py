@@ -33,6 +33,7 @@ DECLARED = (
     "/transfer",
     "/uncertainty",
     "/adapted_uncertainty",
+    "/fallback",
     "/online_features",
     "/lake",
     "/feature_skew",
