@@ -20,6 +20,7 @@ from bentos import arrow_batches, by_key, openapi
 from bentos.application import Application
 from bentos.batching import Batcher
 from bentos.bodies import Row
+from bentos.circuit_breaker import rows_of
 from bentos.deadlines import Deadlines
 from bentos.direct_predictions import DirectPredictions
 from bentos.endpoint import Endpoint, Handler
@@ -136,6 +137,7 @@ class ModelApp:
     def switch(self, served: Served | None) -> None:
         """Answer from this model from now on; requests that are being answered end with the one they began with."""
         before, self.served = self.served, served
+        self.fallbacks.serve(served)
         if before is not None and served is not None and before.promise == served.promise:
             return
         self.metrics.switched(before, served)
@@ -169,20 +171,21 @@ class ModelApp:
 
     async def predict_rows(self, exchange: Exchange, rows: list[Row]) -> list[dict[str, Any]]:
         """The answers to a request for many rows, counted and logged."""
+        self.fallbacks.watch(exchange, rows)
         scores, answers = await self.batcher.predict(exchange.answering, rows)
         unknown = [answer["unknown_categories"] for answer in answers]
         self._answered(exchange, scores, unknown, lambda: (rows, answers))
         return answers
 
     async def _predict(self, exchange: Exchange) -> bytes:
-        served = exchange.answering
-        row = served.bodies.one(exchange.body)
-        return self.predicted(exchange, row, await self.micro_batcher.predict(served, row))
+        row, _ = self._asked_row(exchange)
+        return self.predicted(exchange, row, await self.micro_batcher.predict(exchange.answering, row))
 
     async def _predict_by_key(self, store: OnlineStore, exchange: Exchange) -> bytes:
-        served = exchange.answering
-        row, looked_up, freshness = await by_key.look_up(served, store, exchange.body)
-        return self._predicted_by_key(exchange, row, looked_up, freshness, await self.micro_batcher.predict(served, row))
+        row, looked_up, freshness = await by_key.look_up(exchange.answering, store, exchange.body)
+        self.fallbacks.watch(exchange, [row])
+        found = await self.micro_batcher.predict(exchange.answering, row)
+        return self._predicted_by_key(exchange, row, looked_up, freshness, found)
 
     def _predicted_by_key(
         self, exchange: Exchange, row: Row, looked_up: by_key.LookedUp, freshness: dict[str, Any], found: Answered
@@ -193,20 +196,23 @@ class ModelApp:
 
     def _asked_row(self, exchange: Exchange) -> tuple[Row, Content]:
         row = exchange.answering.bodies.one(exchange.body)
+        self.fallbacks.watch(exchange, [row])
         return row, partial(self.predicted, exchange, row)
 
     def _asked_by_key(self, store: SqliteStore, exchange: Exchange) -> tuple[Row, Content]:
         row, looked_up, freshness = by_key.looked_up_now(exchange.answering, store, exchange.body)
+        self.fallbacks.watch(exchange, [row])
         return row, partial(self._predicted_by_key, exchange, row, looked_up, freshness)
 
     async def _predict_batch(self, exchange: Exchange) -> bytes:
-        served = exchange.answering
-        answers = await self.predict_rows(exchange, served.bodies.many(exchange.body))
-        return b'{"predictions":' + to_json(answers) + served.stamp_json
+        answers = await self.predict_rows(exchange, exchange.answering.bodies.many(exchange.body))
+        return b'{"predictions":' + to_json(answers) + exchange.answering.stamp_json
 
     async def _predict_arrow(self, exchange: Exchange) -> bytes:
+        features = exchange.answering.model.signature["features"]
+        columns = arrow_batches.columns(exchange.body, features, self.limits["max_batch_rows"])
+        self.fallbacks.watch(exchange, rows_of(columns))
         served = exchange.answering
-        columns = arrow_batches.columns(exchange.body, served.model.signature["features"], self.limits["max_batch_rows"])
         size = len(next(iter(columns.values())))
         scores, fields = await self.batcher.predict_columns(served, size, columns)
         unknown = fields["unknown_categories"]

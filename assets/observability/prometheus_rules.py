@@ -115,7 +115,7 @@ def _of_product(spec: ProductSpec) -> list[dict[str, Any]]:
         ),
         _rule(
             "FallbackAnswers",
-            f"max by (reason) (loopline_fallback{{{own}}}) == 1",
+            f"max by (reason) (loopline_fallback{{{own}}}) > 0",
             "0m",
             "warning",
             "the fallback answers instead of the model: {{ $labels.reason }}",

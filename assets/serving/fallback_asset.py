@@ -12,6 +12,7 @@ from assets.methods import baselines, conformal
 from assets.promotion.ledger import require_champion
 from assets.promotion.ledger_state import Entry
 from assets.serving import fallback_record
+from assets.serving.breaker_ranges import breaker_of
 from assets.spec import ProductSpec
 from assets.spec.fallback import BASELINE
 from assets.storage.asset_result import ROWS, AssetResult
@@ -33,6 +34,7 @@ def make_fallback(home: Home, spec: ProductSpec) -> AssetResult:
         "declared": str(record["declared"]),
         "cells": len(record.get("cells", ())),
         "held_out_rows": record["held_out_rows"],
+        "breaker_opens_at": (record.get("breaker") or {}).get("trips_at"),
         "path": path,
     }
     return AssetResult(file_digest(path), figures, path)
@@ -68,6 +70,8 @@ def fitted(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any]:
         labels, columns = case.labels(held_out), case.columns(held_out)
         answers = Fallback(record, "").outputs(columns, len(labels)).reshape(-1)
         record["reach"] = conformal.quantile(conformal.scores("regression", labels, answers), coverage_of(spec))
+    if spec.serving.breaker is not None:
+        record["breaker"] = breaker_of(case, held_out)
     return record
 
 

@@ -13,6 +13,7 @@ from assets.errors import LedgerError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines
+from assets.methods.circuit_breaker import trips_at
 from assets.monitoring import logged_requests
 from assets.promotion import fallbacks, ledger
 from assets.serving import bento_package, fallback_record, parity
@@ -42,7 +43,9 @@ def served_with(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Product
     """A home whose service can fall back on the table of means; do not leave it fallen back."""
     folder = tmp_path_factory.mktemp("fallback")
     home = Home(folder / "home")
-    spec = product("churn", serving={"fallback": "baseline"}, baseline={"by": {"plan": None, "age": 10}})
+    spec = product(
+        "churn", serving={"fallback": "baseline", "breaker": {"window_rows": 50}}, baseline={"by": {"plan": None, "age": 10}}
+    )
     customers(1200).to_csv(folder / "customers.csv", index=False)
     run_products(home, folder, spec)
     return home, spec
@@ -66,6 +69,25 @@ def test_the_service_answers_with_the_table_that_evaluation_knows(served_with: t
     agreed = parity.recorded(home, "churn")
     assert agreed is not None
     assert all(way["agrees"] for way in agreed["ways"].values())
+
+
+def test_the_breaker_goes_by_what_training_had(served_with: tuple[Home, ProductSpec]) -> None:
+    """Ranges of the rows that the champion was fitted on, and the worst window of the held-out rows."""
+    home, spec = served_with
+    champion = ledger.require_champion(home, "churn")
+    model = Model.load(home.models / "churn" / champion.model_digest, champion.model_digest)
+    case = Case.load(home, spec, snapshots.opened(home, "churn", model.signature["snapshot_digest"]), champion.model_digest)
+    record = read_json(package_of(home, "churn") / RECORD)
+    breaker, learnt = record["breaker"], case.learnt.rows
+    assert breaker["ranges"]["age"] == {"low": learnt["age"].min(), "high": learnt["age"].max(), "is_missing": False}
+    assert breaker["ranges"]["visits"]["is_missing"]
+    assert breaker["ranges"]["plan"] == {"known": ["basic", "free", "pro"], "is_missing": False}
+    held_out = case.parts[record["held_out"]].rows
+    is_out = (held_out["visits"] > learnt["visits"].max()).to_numpy()  # ages and plans are all in range
+    assert breaker["held_out_share"] == pytest.approx(is_out.mean())
+    worst = max(is_out[start : start + 50].mean() for start in range(len(is_out) - 49))
+    assert breaker["tolerated_share"] == max(0.05, worst)
+    assert breaker["trips_at"] == trips_at(50, breaker["tolerated_share"], 0.01)
 
 
 def test_a_person_lets_it_answer_and_takes_it_back(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
