@@ -205,7 +205,7 @@ def watch(home: Home, product: str | None, failures: Sequence[Failure]) -> None:
         operation.declare(home, resources.webhooks_file())
     failed = [item.told for item in failures if not item.is_refusal]
     try:
-        found = operations.watch(home, [spec for spec, _ in products(product)], failed)
+        found = operations.watch(home, [spec.name for spec, _ in products(product)], failed)
     except LooplineError as error:
         if not failures:
             raise
