@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion import adapted_uncertainty, experiment_records, fallbacks
+from assets.promotion import adapted_uncertainty, experiment_records, fallback_entries
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.experiment_records import Stage
 from assets.promotion.known_heads import HEAD
@@ -209,7 +209,7 @@ def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
 
 def _falling_back(home: Home, product: str, named: dict[str, Any]) -> dict[str, str]:
     """What services are told while a person wants the fallback to answer, where what they follow has one."""
-    entry = fallbacks.in_force(home, product) if FALLBACK in named else None
+    entry = fallback_entries.in_force(home, product) if FALLBACK in named else None
     return {} if entry is None else {"fallback": entry.digest}
 
 

@@ -15,7 +15,7 @@ from assets.features import snapshots
 from assets.methods import baselines
 from assets.methods.circuit_breaker import trips_at
 from assets.monitoring import logged_requests
-from assets.promotion import fallbacks, ledger
+from assets.promotion import fallback_entries, ledger
 from assets.serving import bento_package, fallback_record, parity
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -114,7 +114,7 @@ def test_a_person_lets_it_answer_and_takes_it_back(served_with: tuple[Home, Prod
         text = client.get("/metrics").text
         described = client.get("/docs.json").json()["components"]["schemas"]["Answer"]["properties"]
         with pytest.raises(LedgerError, match="the fallback of churn answers already, by ann"):
-            fallbacks.begin(home, "churn", "bob", "again")
+            fallback_entries.begin(home, "churn", "bob", "again")
         back = mitigation.chosen(mitigation.possible(home, spec, ["churn"]), "churn", "release", None)
         mitigation.do(home, spec, back, actor="ann", reason="mended")
         until(lambda: "x-model-fallback" not in asked(client, "waiting again").headers)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from assets.errors import IncidentError
 from assets.incidents import incident_log, incident_page
 from assets.incidents.incident_log import Incident
-from assets.promotion import fallbacks, held_sources, ledger
+from assets.promotion import fallback_entries, held_sources, ledger
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json
 from bentos.fallback import FALLBACK as PROMISED
 from orchestration.operations.promotion import decisions
@@ -96,7 +97,7 @@ def possible(home: Home, spec: ProductSpec | None, sources: Sequence[str], found
 
 def _of_fallback(home: Home, spec: ProductSpec) -> list[Mitigation]:
     """Let the fallback answer, where what services follow has one; or the champion again."""
-    if (entry := fallbacks.in_force(home, spec.name)) is not None:
+    if (entry := fallback_entries.in_force(home, spec.name)) is not None:
         told = f"the champion of {spec.name} answers again, instead of its fallback"
         return [Mitigation(RELEASE, spec.name, told, f"its fallback answers {entry.told}")]
     pointer = bento_package.pointer(home, spec.name)
@@ -130,6 +131,11 @@ def chosen(known: Sequence[Mitigation], target: str, how: str | None, source: st
         found = own  # a source is named by --source
     if len(found) == 1:
         return found[0]
+    if how == FALLBACK:
+        raise IncidentError(
+            f"{target}: its service was packaged without a fallback, or it answers already. Declare serving.fallback, then "
+            "`loopline run`."
+        )
     listed = "; ".join(item.command(target) for item in known) or "nothing"
     many = f"{len(found)} things could be meant" if found else "nothing like that can be done"
     raise IncidentError(f"{target}: {many}. Possible: {listed}.")
@@ -159,9 +165,10 @@ def do(
     elif one.is_of_source:
         made = held_sources.release(home, one.of, actor, why)
     else:
-        change = fallbacks.begin if one.how == FALLBACK else fallbacks.release
-        made = change(home, one.of, actor, why)
-        bento_package.follow_fallback(home, one.of)
+        change = fallback_entries.begin if one.how == FALLBACK else fallback_entries.release
+        with exclusive(home.decision_lock):
+            made = change(home, one.of, actor, why)
+            bento_package.follow_fallback(home, one.of)
     if found is not None and found.is_open:
         told = f"{one.told}: {reason}"
         with suppress(IncidentError):  # somebody closed it meanwhile; the ledger names it, and services are still to follow

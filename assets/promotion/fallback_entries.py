@@ -1,4 +1,4 @@
-"""Fallbacks in force: services answer with them until a person releases them. The ledger says which, since when, and why."""
+"""Entries about fallbacks: services answer with one until a person releases it. The ledger says since when, and why."""
 
 from __future__ import annotations
 
