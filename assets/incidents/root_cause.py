@@ -164,9 +164,9 @@ def _parts(alone: Mapping[str, str], sets: Iterable[Iterable[str]]) -> dict[froz
 
 def _search(
     many: Compared, few: Compared, asked: Sequence[frozenset[str]], seen: Callable[[frozenset[str]], str]
-) -> tuple[dict[frozenset[str], Sure], Tried | None]:
-    """Sets of columns that close what surely counts, one after the other; and the first whose values are as they were."""
-    hidden, sure, unchanged = frozenset[str](), dict[frozenset[str], Sure](), None
+) -> tuple[dict[frozenset[str], Sure], list[Tried]]:
+    """Sets of columns that close what surely counts, one after the other; where there is none, those of values as before."""
+    hidden, sure, unchanged = frozenset[str](), dict[frozenset[str], Sure](), list[Tried]()
     likely = [columns for columns, item, _ in _ranked(few, hidden, asked) if item.value > 0][:MOST_ASKED]
     ranked = _ranked(many, hidden, likely, len(asked))
     for _ in range(ROUNDS):
@@ -178,8 +178,8 @@ def _search(
                 found = columns
                 sure[columns] = told, p_value
                 break
-            if unchanged is None and not sure and p_value <= RELATION_SURE:
-                unchanged = columns, item, p_value
+            if not sure and p_value <= RELATION_SURE:
+                unchanged.append((columns, item, p_value))
         if found is None:
             break
         hidden |= found
@@ -235,12 +235,13 @@ def _named(sides: Compared, group_of: Mapping[str, str], sure: Mapping[frozenset
     return found
 
 
-def _unexplained(sides: Compared, slices: Sequence[str], group_of: Mapping[str, str], unchanged: Tried | None) -> Suspect:
+def _unexplained(sides: Compared, slices: Sequence[str], group_of: Mapping[str, str], unchanged: Sequence[Tried]) -> Suspect:
     """What no column whose values are others explains: the relation of some columns to the label, or of all."""
-    every = _relation(sides, slices)
-    if unchanged is None or (every.is_guilty and unchanged[1].value < KEPT * sides.sure_fall):
+    every, most = _relation(sides, slices), KEPT * sides.sure_fall
+    found = next((tried for tried in unchanged if tried[1].value >= most), None)
+    if found is None and (every.is_guilty or not unchanged):
         return every
-    columns, item, p_value = unchanged
+    columns, item, p_value = found or unchanged[0]
     return replace(
         _suspect(sides, group_of[min(columns)], columns, item, p_value),
         kind="relation",
