@@ -144,7 +144,7 @@ def _of_columns(sides: Compared, groups: Mapping[str, Sequence[str]], slices: Se
     if sure:
         hidden = frozenset[str]().union(*sure)
         where = places(many, of_columns(many, sorted(hidden)), slices)
-        guilty = [replace(item, where=where) for item in _named(many, group_of, sure)]
+        guilty = [replace(item, where=where) for item in _named(many, group_of, sure, alone)]
         left = effect(many.gaps - many.closed(hidden), many.degrees)
         if left.p_value <= RELATION_SURE and left.value >= many.worth and (every := _relation(many, slices)).is_guilty:
             guilty.append(every)  # wrong labels take from each column what it was worth, also from one whose values moved
@@ -220,7 +220,9 @@ def _ranked(sides: Compared, hidden: frozenset[str], asked: Sequence[frozenset[s
     return sorted(found, key=lambda item: -item[1].value / (item[1].error or np.inf))
 
 
-def _named(sides: Compared, group_of: Mapping[str, str], sure: Mapping[frozenset[str], Sure]) -> list[Suspect]:
+def _named(
+    sides: Compared, group_of: Mapping[str, str], sure: Mapping[frozenset[str], Sure], alone: Mapping[str, str]
+) -> list[Suspect]:
     """The columns that were found, by their groups: the group of the first is first."""
     together: dict[str, dict[str, None]] = {}
     for columns in sure:
@@ -231,7 +233,9 @@ def _named(sides: Compared, group_of: Mapping[str, str], sure: Mapping[frozenset
         whole = effect(sides.closed(own), sides.degrees)
         parts = [told for columns, told in sure.items() if columns & own.keys()]
         suspect = _suspect(sides, name, own, whole, min(p_value for _, p_value in parts))
-        found.append(replace(suspect, is_guilty=True, told="; ".join(told for told, _ in parts)))
+        each = [alone[column] for column in own if column in alone]
+        said = each if len(each) == len(own) else [told for told, _ in parts]
+        found.append(replace(suspect, is_guilty=True, told="; ".join(said)))
     return found
 
 
