@@ -6,6 +6,7 @@ from assets.errors import SpecificationError
 from assets.methods.federated.plan import Plan, Privacy, TreePlan, usual_clip
 from assets.spec import ProductSpec
 from assets.spec.federated import LIAR_SHARE, LOCAL_STEPS, PROXIMAL, FederatedSpec
+from assets.training.estimators import estimator
 
 PENALTIES = {
     "sklearn.linear_model.LogisticRegression": "C",
@@ -18,15 +19,8 @@ TREES = (
     "sklearn.ensemble.HistGradientBoostingRegressor",
 )
 """The estimators whose trees clients can grow together."""
-TREE_PARAMETERS = {
-    "learning_rate": 0.1,
-    "max_leaf_nodes": 31,
-    "max_depth": None,
-    "min_samples_leaf": 20,
-    "l2_regularization": 0.0,
-    "max_bins": 255,
-}
-"""Their parameters that clients follow, with scikit-learn's defaults."""
+TREE_PARAMETERS = ("learning_rate", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization", "max_bins")
+"""Their parameters that clients follow."""
 SIGNS = {"increasing": 1, "decreasing": -1, None: 0}
 
 
@@ -51,7 +45,7 @@ def plan_of(spec: ProductSpec) -> Plan:
     Raises
     ------
     SpecificationError
-        If no noise keeps to the declared privacy.
+        If no noise keeps to the declared privacy, or trees cannot be grown by the estimator's parameters.
     """
     said, (categories, numbers) = declared(spec), columns_by_type(spec)
     privacy, steps = None, said.local_steps or LOCAL_STEPS
@@ -89,7 +83,7 @@ def plan_of(spec: ProductSpec) -> Plan:
 
 def _tree_plan(spec: ProductSpec, columns: list[str]) -> TreePlan:
     """How trees are grown: by the estimator's parameters."""
-    given = {**TREE_PARAMETERS, **spec.model.parameters}
+    given = estimator(spec).get_params(deep=False)
     return TreePlan(
         learning_rate=float(given["learning_rate"]),
         leaves=given["max_leaf_nodes"],

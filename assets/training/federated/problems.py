@@ -22,8 +22,6 @@ def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec])
     """What must be mended before anything is trained."""
     said, where = declared(spec), "'model.learning.federated"
     yield from _estimator(spec)
-    if texts := [name for name, item in spec.columns.items() if item.ngrams is not None]:
-        yield f"{where}' learns from categories and numbers, but {', '.join(texts)} declares 'ngrams' of texts. Leave it out."
     if said.by == spec.target.column:
         yield f"{where}.by' {said.by} is the target: each client would know one answer only. Give the column of its owner."
     if spec.privacy.get(said.by, "keep") != "keep":

@@ -102,6 +102,19 @@ def test_trees_keep_to_declared_directions() -> None:
         assert all(kept) == is_kept
 
 
+def test_categories_alone_are_enough_and_so_is_a_category_of_many_values() -> None:
+    """Values beyond the bins share one with their neighbours; one that no client knew goes where the first one does."""
+    random = np.random.default_rng(5)
+    numbers = random.integers(0, 100, 3000)
+    rows = ClientRows(np.empty((3000, 0)), numbers.astype(str)[:, None], (random.random(3000) < numbers / 100).astype(float))
+    plan = replace(plan_of("binary", signs=(0,)), numbers=(), ranges=(), categories=("first",), vocabularies=((),))
+    found = alone(plan, rows)
+    assert len(found.bins.thresholds[0]) == TREES.bins - 1
+    asked = ClientRows(np.empty((3, 0)), np.array([["0"], ["unknown"], ["99"]]), np.zeros(3))
+    scores = found.raw(asked)[:, 0]
+    assert scores[0] == scores[1] < scores[2]
+
+
 class Restarted:
     """Clients that are made anew for each question, as processes of Flower are."""
 

@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from assets.errors import SpecificationError
 from assets.evaluation.evidence import Case
 from assets.methods.federated.boosting import boost
 from assets.methods.federated.grid import LocalGrid
@@ -131,6 +132,12 @@ def test_what_trees_do_not_have_is_an_error_of_the_declaration(said: dict[str, A
     assert ProductSpec.model_validate(trees("churn").model_dump()) == trees("churn")
     with pytest.raises(ValueError, match=told):
         trees("churn", **said)
+
+
+def test_parameters_that_the_estimator_does_not_take_are_an_error_of_the_declaration() -> None:
+    """As of any other product with it."""
+    with pytest.raises(SpecificationError, match="'model.parameters': The 'learning_rate' parameter of HistGradientBoosting"):
+        plan_of(trees("churn", model={"parameters": {"learning_rate": "fast"}}))
 
 
 def test_a_declared_direction_is_in_the_plan() -> None:
