@@ -33,17 +33,20 @@ from assets.storage.locks import updates_lock
 from assets.storage.publishing import read_json, write_json
 from assets.streaming.arriving_labels import Arrived, arriving
 from assets.streaming.label_journal import Kept, LabelJournal, journal
+from assets.streaming.told_outcomes import Contradicted
 from assets.training import onnx_export
 from assets.training.candidates import outputs_of_scores
 from assets.training.online.answers import as_raw_outputs
 from assets.training.online.learning import beginning, learning_of
 from assets.training.online.pipeline import as_pipeline
 from assets.training.online.state import Vocabulary, as_record, chain, from_record, state_digest
+from assets.training.online.stream import LabelStream
 from assets.training.online.way import STATE, UPDATES, declared
 from bentos.row_graph import FILE
 from bentos.runtime import Model, session_of
 
 CURRENT = "current.json"
+NOTHING = Contradicted()
 STATES = 3
 """The latest states whose graphs are kept: a service may still be loading the one before."""
 
@@ -62,6 +65,8 @@ class Learning:
         Its digest.
     stopped : str or None
         Why the promoted state answers again.
+    contradicted : Contradicted
+        The labels of which several values were told: the first stands.
     """
 
     learned: int
@@ -69,6 +74,7 @@ class Learning:
     rows: int
     state: str
     stopped: str | None
+    contradicted: Contradicted
 
 
 class OnlineUpdates:
@@ -156,19 +162,19 @@ class OnlineUpdates:
                     last = self._learned(last, found, block, begun)
                     kept.keep(last)
                     learned += len(found.places[block])
-                    self._publish(last)
                     if last.content["stopped"] is not None:
                         break
-                if learned == before:
-                    waiting = len(found.places)
-                    return self._told(last, learned, waiting)
+                if learned > before:
+                    self._publish(last)  # services need not change to each state of many
+                if found.is_all:
+                    return self._told(last, learned, len(found.places) - learned + before, found.contradicted)
             return self._told(last, learned, 0)
 
-    def _told(self, last: Kept | None, learned: int, waiting: int) -> Learning:
+    def _told(self, last: Kept | None, learned: int, waiting: int, contradicted: Contradicted = NOTHING) -> Learning:
         stopped = None if last is None else last.content["stopped"]
         if last is None or stopped is not None:
-            return Learning(learned, waiting, 0, state_digest(self.base), stopped)
-        return Learning(learned, waiting, last.rows, last.digest, None)
+            return Learning(learned, waiting, 0, state_digest(self.base), stopped, contradicted)
+        return Learning(learned, waiting, last.rows, last.digest, None, contradicted)
 
     def _arrived(self, kept: LabelJournal, last: Kept | None, since: str) -> Arrived:
         place = 0 if last is None else last.place
@@ -181,10 +187,10 @@ class OnlineUpdates:
 
     def _learned(self, last: Kept | None, found: Arrived, block: slice, begun: str) -> Kept:
         """The state after a block, and what the guard says of the answers to it."""
-        stream, labels = found.stream, found.stream.labels[block]
-        record = self.base if last is None else last.content["state"]
+        stream = _part(found.stream, block)
+        labels, record = stream.labels, self.base if last is None else last.content["state"]
         vocabulary = stream.vocabulary({"categories": _both(self.base, record)})
-        taught = stream.taught(vocabulary)(block)
+        taught = stream.taught(vocabulary)(slice(None))
         state = from_record(record, stream.names, vocabulary)
         promoted = self._answers(from_record(self.base, stream.names, vocabulary), taught.inputs)
         guard = UpdateGuard() if last is None else UpdateGuard(**last.content["guard"])
@@ -192,7 +198,7 @@ class OnlineUpdates:
         evidence = guard.add(np.where(np.isfinite(differences), differences, 1.0))
         after, _ = learn(state, learning_of(self.online), taught)
         told = as_record(after, stream.names, vocabulary)
-        (name,) = chain(begun if last is None else last.name, [stream.content(block)])
+        (name,) = chain(begun if last is None else last.name, [stream.content(slice(None))])
         rows = len(labels) + (0 if last is None else last.rows)
         content = {"state": told, "guard": asdict(guard), "stopped": self._stopped(after, evidence, rows)}
         return Kept(rows, found.places[block][-1], name, state_digest(told), content)
@@ -250,6 +256,13 @@ class OnlineUpdates:
             if (single := row_graph(replace(self.model, session=session_of(content)), content)) is not None:
                 (draft / FILE).write_bytes(single)
             manifest.publish(draft, path)
+
+
+def _part(stream: LabelStream, block: slice) -> LabelStream:
+    """Some of the labels."""
+    texts = {name: values[block] for name, values in stream.texts.items()}
+    alone = {name: getattr(stream, name)[block] for name in ("numbers", "labels", "days", "known", "keys")}
+    return replace(stream, texts=texts, **alone)
 
 
 def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:

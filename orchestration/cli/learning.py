@@ -58,6 +58,11 @@ def _show(found: Learning, before: Learning | None, product: str, version: int) 
             f"{product}: {found.learned:,} labels learned, {found.waiting:,} wait; version {version} answers by state "
             f"{found.state[:12]}, {found.rows:,} labels after its promotion"
         )
+    other = found.contradicted
+    if other.count and (before is None or before.contradicted != other):
+        named = ", ".join(other.named) + (", …" if other.count > len(other.named) else "")
+        what = f"of {other.count:,} labels another value was told too ({named}); the one that was told first stands"
+        click.echo(f"{product}: {what}", err=True)
     return found
 
 
