@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,10 @@ create table if not exists states (
 """
 
 
+CURRENT = "current.json"
+"""The file beside the journals that says which state is served."""
+LOOKED, WAITING = "looked_at", "waiting"
+"""What a look notes beside where learning began."""
 LATER = {"identity": "text", "by_entity": "integer not null default 0"}
 """Columns of labels that a journal lacks which an earlier version began."""
 
@@ -125,6 +130,12 @@ class LabelJournal:
             given = {"beginning": beginning, "since": first}
             self.connection.executemany("insert or replace into told values (?, ?)", given.items())
         return first
+
+    def note(self, looked_at: datetime, waiting: int) -> None:
+        """Note that somebody looked for labels at a moment (aware), and how many wait."""
+        with self.connection:
+            noted = {LOOKED: looked_at.astimezone(UTC).isoformat(timespec="milliseconds"), WAITING: str(waiting)}
+            self.connection.executemany("insert or replace into told values (?, ?)", noted.items())
 
     def known(self, most: int) -> Iterator[list[Label]]:
         """The labels that have a place, so many at a time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from assets.storage.home import Home
 from assets.storage.locks import updates_lock
 from assets.storage.publishing import read_json, write_json
 from assets.streaming.arriving_labels import Arrived, arriving
-from assets.streaming.label_journal import Kept, LabelJournal, journal
+from assets.streaming.label_journal import CURRENT, Kept, LabelJournal, journal
 from assets.streaming.told_outcomes import Contradicted
 from assets.training import onnx_export
 from assets.training.candidates import outputs_of_scores
@@ -45,7 +46,6 @@ from assets.training.online.way import STATE, UPDATES, declared
 from bentos.row_graph import FILE
 from bentos.runtime import Model, session_of
 
-CURRENT = "current.json"
 NOTHING = Contradicted()
 STATES = 3
 """The latest states whose graphs are kept: a service may still be loading the one before."""
@@ -141,6 +141,16 @@ class OnlineUpdates:
         told = self.model.signature["calibration"]
         return Scaling(told["slope"], tuple(told["intercepts"])) if told["method"] == "scaling" else None
 
+    @property
+    def path(self) -> Path:
+        """The champion's journal."""
+        return self.folder / f"{self.champion.model_digest}.sqlite"
+
+    def note(self, moment: datetime, waiting: int) -> None:
+        """Note that nothing new was to be learned at a moment, so that a learner that is idle is told from one that ended."""
+        with updates_lock(self.home, self.spec.name), journal(self.path) as kept:
+            kept.note(moment, waiting)
+
     def look(self) -> Learning:
         """Learn the labels that have arrived, as far as they fill blocks, and let services follow.
 
@@ -149,26 +159,31 @@ class OnlineUpdates:
         HomeError
             If the logs are encrypted, and the private key cannot be had.
         """
-        path = self.folder / f"{self.champion.model_digest}.sqlite"
-        with updates_lock(self.home, self.spec.name), journal(path) as kept:
-            begun = hashlib.sha256(f"{state_digest(self.base)} {beginning(self.spec, self.online)}".encode()).hexdigest()
-            since = kept.begin(begun, self.champion.recorded_at[:10])
-            last, learned = kept.last(), 0
-            self._publish(last)  # who was killed before it did so
-            while last is None or last.content["stopped"] is None:
-                found = self._arrived(kept, last, since)
-                before = learned
-                for block in self._blocks(found):
-                    last = self._learned(last, found, block, begun)
-                    kept.keep(last)
-                    learned += len(found.places[block])
-                    if last.content["stopped"] is not None:
-                        break
-                if learned > before:
-                    self._publish(last)  # services need not change to each state of many
-                if found.is_all:
-                    return self._told(last, learned, len(found.places) - learned + before, found.contradicted)
-            return self._told(last, learned, 0)
+        with updates_lock(self.home, self.spec.name), journal(self.path) as kept:
+            began = datetime.now(UTC)
+            found = self._learn(kept)
+            kept.note(began, found.waiting)
+            return found
+
+    def _learn(self, kept: LabelJournal) -> Learning:
+        begun = hashlib.sha256(f"{state_digest(self.base)} {beginning(self.spec, self.online)}".encode()).hexdigest()
+        since = kept.begin(begun, self.champion.recorded_at[:10])
+        last, learned = kept.last(), 0
+        self._publish(last)  # who was killed before it did so
+        while last is None or last.content["stopped"] is None:
+            found = self._arrived(kept, last, since)
+            before = learned
+            for block in self._blocks(found):
+                last = self._learned(last, found, block, begun)
+                kept.keep(last)
+                learned += len(found.places[block])
+                if last.content["stopped"] is not None:
+                    break
+            if learned > before:
+                self._publish(last)  # services need not change to each state of many
+            if found.is_all:
+                return self._told(last, learned, len(found.places) - learned + before, found.contradicted)
+        return self._told(last, learned, 0)
 
     def _told(self, last: Kept | None, learned: int, waiting: int, contradicted: Contradicted = NOTHING) -> Learning:
         stopped = None if last is None else last.content["stopped"]

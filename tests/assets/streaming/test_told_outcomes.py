@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,9 +16,8 @@ from assets.storage.home import Home
 from assets.streaming.label_journal import Label, journal
 from assets.streaming.online_updates import OnlineUpdates
 from assets.streaming.told_outcomes import Contradicted
-from tests.assets.streaming.update_world import START, asked, champion_in, new_customers, told, trained_in, updating
+from tests.assets.streaming.update_world import ENTITIES, START, about, champion_in, told, updating
 
-ENTITIES = [f"e{number}" for number in range(12)]
 BLOCK = 4
 LATE = 100
 """The number of the first request whose line reaches the log late."""
@@ -31,27 +29,10 @@ def learner(home: Home, *, keep: str = "plain", **online: Any) -> OnlineUpdates:
     return OnlineUpdates(home, updating(entity, **{"updates": {"rows": BLOCK}, **online}), champion_in(home))
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A champion that nobody asked yet."""
-    home = Home(tmp_path_factory.mktemp("told") / "home").prepare()
-    trained_in(home, updating())
-    return home
-
-
 @pytest.fixture
-def home(trained: Home, tmp_path: Path) -> Home:
-    """A copy of it that was asked about a dozen entities."""
-    shutil.copytree(trained.root, tmp_path / "home")
-    found = Home(tmp_path / "home")
-    about(found, ENTITIES, 0)
-    return found
-
-
-def about(home: Home, entities: Sequence[str], first: int) -> None:
-    """Log answers about entities, a second apart, from some second on."""
-    frame = new_customers(len(entities), seed=first) if len(entities) > 3 else new_customers(4, seed=first)[: len(entities)]
-    asked(home, frame, champion_in(home).model_digest, first=first, entities=entities)
+def home(asked_home: Home) -> Home:
+    """A champion that was asked about a dozen entities."""
+    return asked_home
 
 
 def tell(home: Home, outcomes: Sequence[tuple[int | str, str]], hours: float, observed: float = 30) -> None:

@@ -25,6 +25,7 @@ from tests.models import champion_of, snapshot_of
 from tests.shop import customers
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+ENTITIES = [f"e{number}" for number in range(12)]
 ROWS, BLOCK = 1030, 100
 """The answers that have labels, and the labels after which a state is kept."""
 
@@ -105,3 +106,9 @@ def answered_world(folder: Path, spec: ProductSpec, *, goes: int = 3) -> Home:
     for go in range(goes):
         told(home, spec, folder / f"labels{go}.csv", outcomes[go * size : (go + 1) * size], 30 + 24 * go)
     return home
+
+
+def about(home: Home, entities: Sequence[str], first: int) -> None:
+    """Log answers about entities, a second apart, from some second on."""
+    frame = new_customers(ROWS, seed=first)[: len(entities)]
+    asked(home, frame, champion_in(home).model_digest, first=first, entities=entities)

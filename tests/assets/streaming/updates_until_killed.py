@@ -21,8 +21,8 @@ import numpy as np
 
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from assets.streaming.label_journal import journal
-from assets.streaming.online_updates import CURRENT, OnlineUpdates
+from assets.streaming.label_journal import CURRENT, journal
+from assets.streaming.online_updates import OnlineUpdates
 from tests.assets.streaming.update_world import BLOCK, ROWS, champion_in, updating
 
 
