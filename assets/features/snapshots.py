@@ -83,7 +83,8 @@ def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:
     """Load a snapshot as a frame of `snapshot.rows` rows, in order of event time and entity."""
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.read_table(snapshot.path, columns=columns).to_pandas()
+    # each column is let go as soon as it is taken over: a snapshot does not stand in memory twice
+    frame: pd.DataFrame = pq.read_table(snapshot.path, columns=columns).to_pandas(self_destruct=True)
     return frame
 
 
@@ -100,7 +101,7 @@ class LabelledRows:
     @property
     def span(self) -> list[str] | None:
         """Start and end of the window (UTC), as ISO text."""
-        return None if self.window is None else [self.window.start.isoformat(), self.window.end.isoformat()]
+        return None if self.window is None else self.window.span
 
     def absent(self, spec: ProductSpec) -> tuple[str, ...]:
         """The classes that no row of the part has; only validation and test may lack one."""
@@ -241,22 +242,20 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
     frame = with_copy_groups(spec, frame)
     cut = parts_of(spec, frame)
     following = {"train": cut["validate"][1], "validate": cut["test"][1], "test": None}
+    has_label = frame[spec.target.column].notna().to_numpy()
     parts = {}
     for name, (mask, window) in cut.items():
-        inside = frame[mask]
-        has_label = inside[spec.target.column].notna()
         later = following[name]
-        known = (
-            has_label
-            if later is None or spec.target.known_at is None
-            else has_label & (inside[spec.target.known_at] < later.start)
-        )
-        rows = inside[known]
+        known = has_label
+        if later is not None and spec.target.known_at is not None:
+            known = has_label & (frame[spec.target.known_at] < later.start).to_numpy()
+        rows = frame[mask & known]
         _require_labels(spec, name, window, rows)
-        because = {reason: int(inside.loc[~has_label, reason].sum()) for reason in spec.target.unlabelled_because}
-        other = int((~has_label).sum()) - sum(because.values())
+        lacking = mask & ~has_label
+        because = {reason: int(frame.loc[lacking, reason].sum()) for reason in spec.target.unlabelled_because}
+        other = int(lacking.sum()) - sum(because.values())
         unlabelled = {**because, **({"other": other} if other else {})}
-        parts[name] = LabelledRows(name, window, rows, unlabelled, int((has_label & ~known).sum()))
+        parts[name] = LabelledRows(name, window, rows, unlabelled, int((mask & has_label & ~known).sum()))
     return parts
 
 
