@@ -19,7 +19,7 @@ import numpy as np
 
 from assets.errors import DataError, DigestError, SpecificationError
 from assets.methods.calibration import Scaling
-from assets.methods.online_linear import Asked, Inputs, LinearState, Taught, learn
+from assets.methods.online_linear import Inputs, LinearState, learn
 from assets.methods.ranking import Array
 from assets.methods.update_guard import UpdateGuard, worse
 from assets.promotion.ledger_state import Entry
@@ -34,6 +34,7 @@ from assets.storage.locks import updates_lock
 from assets.storage.publishing import read_json, write_json
 from assets.streaming.arriving_labels import Arrived, arriving
 from assets.streaming.label_journal import CURRENT, Kept, LabelJournal, journal
+from assets.streaming.state_scores import state_scores
 from assets.streaming.told_outcomes import Contradicted
 from assets.training import onnx_export
 from assets.training.candidates import outputs_of_scores
@@ -220,10 +221,7 @@ class OnlineUpdates:
 
     def _answers(self, state: LinearState, inputs: Inputs) -> Array:
         """What a state answers to rows, none of which it learns meanwhile."""
-        count = len(inputs.codes)
-        nothing = Taught(inputs.rows(slice(0)), np.empty(0), np.empty(0))
-        _, scores = learn(state, learning_of(self.online), nothing, Asked(inputs, np.zeros(count, dtype=np.intp)))
-        return outputs_of_scores(self.spec, as_raw_outputs(self.spec, scores), self.scaling)
+        return outputs_of_scores(self.spec, as_raw_outputs(self.spec, state_scores(state, inputs)), self.scaling)
 
     def _stopped(self, state: LinearState, evidence: float, rows: int) -> str | None:
         parts = (state.means, state.variances, state.weights, state.category_weights, [state.intercept])

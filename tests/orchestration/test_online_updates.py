@@ -21,6 +21,7 @@ from assets.storage.publishing import read_json, write_json
 from assets.streaming.label_journal import CURRENT
 from bentos.app import ModelApp
 from bentos.served import Served
+from orchestration.cli import learning
 from orchestration.operations.verification.verify import verify
 from tests.assets.streaming.update_world import new_customers, updating
 from tests.assets.training.test_online_learning import delayed
@@ -121,6 +122,15 @@ def test_status_and_metrics_say_how_far_the_learner_is(clone: tuple[Path, Home])
     assert 'loopline_updates_learned_labels{product="churn"} 80.0' in told_by
     assert 'loopline_updates_unseen_outcomes{product="churn"} 0.0' in told_by
     assert 'loopline_updates_looked_timestamp_seconds{product="churn"} 1' in told_by
+
+
+def test_a_gateway_that_is_not_there_ends_no_learner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told."""
+    monkeypatch.setenv("LOOPLINE_PUSHGATEWAY", "127.0.0.1:9")
+    learning._push(Home(tmp_path / "home").prepare())
+    assert "the Pushgateway at 127.0.0.1:9 does not take metrics" in capsys.readouterr().err
 
 
 def test_while_arms_are_compared_the_champion_answers_as_it_was_promoted(clone: tuple[Path, Home], tmp_path: Path) -> None:
