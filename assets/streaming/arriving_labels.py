@@ -101,10 +101,11 @@ def _told(
         "using (request_id, row_number, told_at_ms) where not w.by_entity union all "
         f"select w.*, outcome from waiting w join ({outcomes.by_entity()}) using (identity, told_at_ms) where w.by_entity) "
         f"select {', '.join(f'v.{name}' for name in Label._fields)}, v.outcome, l.features from valued v "
-        "join log l using (request_id, row_number) where l.model_digest = ?",
+        "join log l using (request_id, row_number) where l.model_digest = ? order by l.answered_at desc",
         [digest],
     ).fetchall()
     connection.unregister("waiting")
+    # of a request id that was used again on another day the first answer stands
     return {Label(*label): (float(outcome), json.loads(features)) for *label, outcome, features in found}
 
 

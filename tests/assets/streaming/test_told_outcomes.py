@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -98,6 +99,21 @@ def test_another_value_is_named_and_not_learned(home: Home) -> None:
     found = learner(home).look()
     assert (found.learned, found.waiting) == (0, 0)
     assert found.contradicted == Contradicted(4, ("r00000/0", "r00001/0", "r00005/0"))
+
+
+def test_of_a_request_id_that_was_used_again_the_first_answer_is_learned(home: Home) -> None:
+    """Its line lies in the file of another day."""
+    tell(home, [(number, "yes") for number in range(12)], 31)
+    shutil.copytree(home.root, home.root.with_name("again"))
+    again = Home(home.root.with_name("again"))
+    file = again.served / "churn" / f"{START.date()}.sqlite"
+    later = file.with_name(f"{(START + timedelta(days=1)).date()}.sqlite")
+    shutil.copy(file, later)
+    with closing(sqlite3.connect(later)) as connection, connection:
+        connection.execute(
+            """update predictions set features = '{"age":1.0}', answered_at_utc = '2026-03-03T08:00:00.000+00:00'"""
+        )
+    assert (learner(home).look().state, 12) == (learner(again).look().state, len(labels(again)))
 
 
 def test_the_journal_names_no_entity(home: Home) -> None:
