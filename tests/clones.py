@@ -15,9 +15,9 @@ from tests.forks import Forked
 
 
 def copied(copy: Path) -> Path:
-    """Copy what a user's clone needs to run."""
+    """Copy what a user's clone needs to run, and what Python compiled of it."""
     for name in ("assets", "bentos", "dbt_project", "deploy", "loopline", "orchestration", "requirements"):
-        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "logs"))
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("logs"))
     shutil.copy(REPOSITORY / "pyproject.toml", copy)
     return copy
 
