@@ -1,14 +1,18 @@
 """Start Python modules as processes that hold the slow libraries already: each is forked from one process that imported them.
 
-``python fork_server.py SOCKET``: a request is two open files, its standard output and error, and a JSON object: the arguments of a module,
-its folder and its whole environment; the answers are the process id and the exit code. Of this repository nothing is imported here: a request may come from a copy of it.
+``python fork_server.py SOCKET OWNER``: a request is two open files, its standard output and error, and a JSON object: the arguments of a module,
+its folder and its whole environment; the answers are the process id and the exit code. It ends once the process OWNER has. Of this repository nothing is imported here: a request may come from a copy of it.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
+import inspect
 import json
 import os
 import runpy
+import shutil
 import socket
 import sys
 import tempfile
@@ -32,25 +36,63 @@ LIBRARIES = (
     "alembic",
     "dbt.cli.main",
     "dbt.adapters.duckdb",
+    "ibis.backends.duckdb",
+    "hypothesis.strategies",
+    "mlflow.sklearn",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.pyfunc.utils.data_validation",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._daemon.auto_run_reexecution",
+    "pyarrow.dataset",
+    "upath",
+    "git",
 )
 """What `loopline run` imports beside our own modules; not dagster_dbt, whose absence is asked for."""
+PATIENCE = 1.0
+"""Seconds between two looks at whether the owner is alive."""
 
 
-def serve(place: str) -> list[str]:
+def make_ready() -> None:
+    """Import them, and let them find out what is the same in each process."""
+    for name in LIBRARIES:
+        import_module(name)
+    # MLflow asks every installed distribution for its modules; inspect, of which Pydantic asks docstrings, each module for its file
+    import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
+    inspect.getmodule(compile("", "<unknown>", "exec"))
+    # some million objects that live as long as the process are not looked through again and again for garbage
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
+
+
+def serve(place: str, owner: int) -> list[str]:
     """Fork for each request; in the process that is to run a module, return its name and arguments."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(place)
         listening.listen()
-        for name in LIBRARIES:
-            import_module(name)
+        make_ready()
+        listening.settimeout(PATIENCE)
         while True:
-            connection, _ = listening.accept()
             while _ended():
                 pass
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                _end_with(owner, place)
+                continue
             if os.fork() == 0:  # it waits for the process that runs the module, so that several may run at once
                 listening.close()
                 return _answer(connection)
             connection.close()
+
+
+def _end_with(owner: int, place: str) -> None:
+    """End where nobody is left who would ask."""
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        shutil.rmtree(os.path.dirname(place))  # noqa: PTH120 - as in `fork_client`
+        os._exit(0)
 
 
 def _ended() -> bool:
@@ -62,7 +104,9 @@ def _ended() -> bool:
 
 
 def _answer(connection: socket.socket) -> list[str]:
-    _, outputs, _, _ = socket.recv_fds(connection, 1, 2)
+    asked, outputs, _, _ = socket.recv_fds(connection, 1, 2)
+    if not asked:  # whether this process listens was all that was asked
+        os._exit(0)
     with connection, connection.makefile("rw", encoding="utf-8") as stream:
         request = json.loads(stream.readline())
         if (process := os.fork()) != 0:
@@ -85,5 +129,5 @@ def _answer(connection: socket.socket) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.argv = serve(sys.argv[1])
+    sys.argv = serve(sys.argv[1], int(sys.argv[2]))
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
