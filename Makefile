@@ -52,12 +52,12 @@ test: .venv/dev.stamp .venv/containers.stamp .postgresql .redis .prometheus .eng
 textbook: .venv/core.stamp ## Run the textbook's commands on a fresh home, write what they print into its pages, and the map (about five minutes)
 	@rm -rf build/textbook && LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/loopline run >/dev/null
 	@LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/loopline predict flight_delay --month 2013-11
-	@LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/python -m orchestration.operations.textbook_pages record
-	@$(BIN)/python -m orchestration.operations.textbook_pages map
+	@LOOPLINE_HOME=$(CURDIR)/build/textbook $(BIN)/python -m orchestration.operations.textbook.textbook_pages record
+	@$(BIN)/python -m orchestration.operations.textbook.textbook_pages map
 
 .PHONY: textbook-map
 textbook-map: .venv/core.stamp ## Write docs/textbook.md anew from the textbook's pages
-	@$(BIN)/python -m orchestration.operations.textbook_pages map
+	@$(BIN)/python -m orchestration.operations.textbook.textbook_pages map
 
 # MkDocs builds every page; a dead link or an unknown anchor is an error (not with --quiet, which counts no warnings)
 .PHONY: docs
@@ -113,12 +113,12 @@ format: .venv/dev.stamp ## Format the code
 
 .PHONY: reference
 reference: .venv/core.stamp ## Write docs/product-spec.md, docs/registries.md, docs/schema and deploy/verify_certificate.py anew from the code
-	@$(BIN)/python -m orchestration.operations.reference_docs
+	@$(BIN)/python -m orchestration.operations.declaration.reference_docs
 	@$(BIN)/python -m orchestration.operations.certification.standalone
 
 .PHONY: alerts
 alerts: .venv/dev.stamp ## Write deploy/monitoring anew: alert rules, Prometheus, Alertmanager, dashboards
-	@$(BIN)/python -m orchestration.operations.prometheus_export
+	@$(BIN)/python -m orchestration.operations.monitoring.prometheus_export
 
 .PHONY: monitoring
 monitoring: .venv/core.stamp ## Start what the machine has of Prometheus, Alertmanager and Pushgateway, and say what it lacks
@@ -265,7 +265,7 @@ $(UV): | requirements/bootstrap.txt
 
 .PHONY: store
 store: .venv/dev.stamp ## Start an S3 server on the loopback, its data in .store/, and print the variables that reach it
-	@$(BIN)/python -m orchestration.operations.store_server .store
+	@$(BIN)/python -m orchestration.operations.storage.store_server .store
 
 # buckets, lake tables, PostgreSQL: only who declares them needs their libraries
 .PHONY: stores
@@ -308,7 +308,7 @@ feast: .venv/dev.stamp .venv-feast/stamp ## Set up Feast, and hold what it reads
 # kfp needs protobuf before 7
 .PHONY: kubeflow
 kubeflow: .venv/dev.stamp .venv-kubeflow/stamp ## Set up Kubeflow Pipelines' compiler and local runner, and run a pipeline whole
-	$(BIN)/pytest tests/orchestration/operations/test_kubeflow_export.py -rs $(ARGS)
+	$(BIN)/pytest tests/orchestration/operations/engines/test_kubeflow_export.py -rs $(ARGS)
 
 # JupyterLab and its kernel have the core's pins, so that a notebook's digests are production's
 .PHONY: notebook
@@ -327,7 +327,7 @@ flower: .venv/dev.stamp .venv-flower/stamp ## Set up Flower, and train with clie
 # DVC's antlr4 breaks Dagster's asset selection
 .PHONY: dvc
 dvc: .venv/dev.stamp .venv-dvc/stamp ## Set up DVC, and run the tests of data repositories with it
-	$(BIN)/pytest tests/orchestration/operations/test_dvc_repository.py tests/assets/ingestion/test_dvc_files.py -rs $(ARGS)
+	$(BIN)/pytest tests/orchestration/operations/engines/test_dvc_repository.py tests/assets/ingestion/test_dvc_files.py -rs $(ARGS)
 
 # Airflow's pins clash with ours
 .PHONY: airflow
@@ -336,15 +336,15 @@ airflow: .venv/core.stamp .venv-airflow/stamp ## Start Airflow on http://127.0.0
 
 .PHONY: airflow-test
 airflow-test: .venv/dev.stamp .venv-airflow/stamp ## Set up Airflow, and hold what its runs make against what `loopline run` makes
-	$(BIN)/pytest -n 0 tests/orchestration/operations/test_airflow.py -rs $(ARGS)
+	$(BIN)/pytest -n 0 tests/orchestration/operations/engines/test_airflow.py -rs $(ARGS)
 
 # every engine that has an environment of its own; a test whose program is missing is named as skipped
 ENGINES := airflow dvc feast flower kubeflow notebook spark
-ENGINE_TESTS := tests/orchestration/operations/test_airflow.py tests/orchestration/operations/test_airflow_export.py \
-	tests/orchestration/operations/test_kubeflow_export.py tests/orchestration/operations/test_dvc_repository.py \
+ENGINE_TESTS := tests/orchestration/operations/engines/test_airflow.py tests/orchestration/operations/engines/test_airflow_export.py \
+	tests/orchestration/operations/engines/test_kubeflow_export.py tests/orchestration/operations/engines/test_dvc_repository.py \
 	tests/assets/ingestion/test_dvc_files.py tests/assets/features/test_feast_repository.py \
 	tests/assets/training/test_federated_processes.py tests/assets/serving/test_sql_export.py \
-	tests/orchestration/operations/test_notebooks.py $(wildcard tests/assets/streaming tests/orchestration/operations/test_spark*.py tests/dbt/test_spark*.py)
+	tests/orchestration/operations/research/test_notebooks.py $(wildcard tests/assets/streaming tests/orchestration/operations/test_spark*.py tests/dbt/test_spark*.py)
 
 .PHONY: test-engines
 test-engines: .venv/dev.stamp $(ENGINES:%=.venv-%/stamp) .java ## Set up Airflow, DVC, Feast, Flower, JupyterLab, Kubeflow and Spark, run their tests, and name what was skipped

@@ -19,7 +19,7 @@ from assets.scaffolding.question import Question
 from assets.storage.home import REPOSITORY, Home
 from benchmarks.measuring import Measured, measure, middle, spread
 from orchestration import declarations
-from orchestration.operations.new_product import new_product
+from orchestration.operations.declaration.new_product import new_product
 
 BIG, SMALL = 10_000_000, 10_000
 ROUNDS = 3

@@ -21,8 +21,8 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct
 from orchestration.dagster_resources import HomeResource
-from orchestration.operations import decisions
-from orchestration.operations.prune import prune
+from orchestration.operations.promotion import decisions
+from orchestration.operations.storage.prune import prune
 from orchestration.staleness.run_loop import Outcome, run
 
 TIMES = 60

@@ -38,9 +38,10 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
 from orchestration.dagster_resources import HomeResource
-from orchestration.operations import backups, decisions, doctor
-from orchestration.operations.prune import prune
-from orchestration.operations.verify import verify
+from orchestration.operations.promotion import decisions, doctor
+from orchestration.operations.storage import backups
+from orchestration.operations.storage.prune import prune
+from orchestration.operations.verification.verify import verify
 from orchestration.staleness.run_loop import run
 
 DEFS = REPOSITORY / "orchestration" / "defs"

@@ -12,7 +12,7 @@ import pytest
 from assets.processes.settings import leave_cores_to_workers, settle_process
 from assets.storage.home import Home
 from assets.storage.locks import exclusive, warehouse_lock
-from orchestration.operations.store_server import StoreServer, running
+from orchestration.operations.storage.store_server import StoreServer, running
 from tests import two_versions
 from tests.memory import in_memory
 from tests.ports import free_port

@@ -16,7 +16,7 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct
 from orchestration.dagster_resources import HomeResource
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from orchestration.staleness.run_loop import Outcome, run
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from assets.errors import EngineError
 from orchestration import resources
-from orchestration.operations import spark_engine
+from orchestration.operations.engines import spark_engine
 
 
 def needs_spark() -> Path:

@@ -22,8 +22,8 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import ModelProduct, Source, Warehouse
 from orchestration.dagster_resources import HomeResource
-from orchestration.operations.preview import Preview, preview
-from orchestration.operations.verify import verify
+from orchestration.operations.declaration.preview import Preview, preview
+from orchestration.operations.verification.verify import verify
 from orchestration.staleness.run_loop import Outcome, run
 
 DEFS = REPOSITORY / "orchestration" / "defs"

@@ -12,8 +12,8 @@ from pathlib import Path
 from assets.storage.digests import value_digest
 from assets.storage.home import REPOSITORY
 from benchmarks.engines.processes import Ended, ended, environment, loopline
-from orchestration.operations import kubeflow_export
-from orchestration.operations.engine_choice import SET_UP
+from orchestration.operations.engines import kubeflow_export
+from orchestration.operations.engines.engine_choice import SET_UP
 
 AIRFLOW = SET_UP["airflow"][0]
 KUBEFLOW = kubeflow_export.PYTHON.parents[1]

@@ -13,7 +13,7 @@ import psutil
 
 from assets.storage.home import REPOSITORY
 from benchmarks.measuring import machine
-from orchestration.operations.engine_costs import FILE
+from orchestration.operations.engines.engine_costs import FILE
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.engines.costs import keep
 from benchmarks.engines.loops import measured_loop
 from benchmarks.engines.products import clone
-from orchestration.operations.engine_costs import STAGES
+from orchestration.operations.engines.engine_costs import STAGES
 
 ROWS, FEATURES, TREES = 10_000_000, 20, 30
 LIMIT_GB = 4.0

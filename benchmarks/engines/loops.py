@@ -10,7 +10,7 @@ from typing import Any
 
 from assets.storage.home import REPOSITORY
 from benchmarks.engines.processes import ended, environment
-from orchestration.operations.engine_costs import STAGES
+from orchestration.operations.engines.engine_costs import STAGES
 
 PROGRAM = REPOSITORY / "benchmarks" / "engines" / "one_loop.py"
 FIGURES = ("seconds", "processor_seconds", "peak_mb")

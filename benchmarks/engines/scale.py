@@ -20,7 +20,7 @@ from benchmarks.engines.costs import keep
 from benchmarks.engines.loops import measured_loop
 from benchmarks.engines.processes import loopline
 from benchmarks.engines.products import clone, declare
-from orchestration.operations.engine_costs import FILE, measured_costs
+from orchestration.operations.engines.engine_costs import FILE, measured_costs
 
 Rows = list[tuple[str, str, str]]
 SIZES = ((2_000, 5), (2_000, 20), (30_000, 20), (300_000, 5), (300_000, 20), (1_000_000, 20))

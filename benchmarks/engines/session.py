@@ -11,7 +11,7 @@ from pathlib import Path
 from assets.storage.home import REPOSITORY
 from benchmarks.engines.costs import Overhead, keep_overheads
 from benchmarks.engines.processes import ended, environment
-from orchestration.operations.spark_engine import PYTHON
+from orchestration.operations.engines.spark_engine import PYTHON
 
 TIMES = 3
 PROGRAM = """

@@ -30,7 +30,7 @@ from benchmarks.engines.processes import environment
 from benchmarks.measuring import table
 from orchestration import resources
 from orchestration.declarations import warehouses
-from orchestration.operations import spark_engine
+from orchestration.operations.engines import spark_engine
 
 COPIES = (1, 10, 100)
 FLIGHTS = 336_776

@@ -34,7 +34,7 @@ from benchmarks.engines.processes import sample
 from benchmarks.faults.small_product import DECLARED, write_customers
 from benchmarks.measured_page import section
 from orchestration import resources
-from orchestration.operations import spark_engine
+from orchestration.operations.engines import spark_engine
 
 ROWS, FILES = 2_000_000, 40
 KILLS, SMALL_ROWS, SMALL_FILES = 24, 60_000, 60

@@ -23,7 +23,7 @@ from benchmarks.faults.commands import asked, done
 from benchmarks.faults.killed import Killed
 from benchmarks.faults.small_product import PRODUCT
 from benchmarks.faults.small_world import SmallWorld
-from orchestration.operations import erased_files
+from orchestration.operations.erasure import erased_files
 
 OUTCOMES = 200
 """How many outcomes a file tells."""

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.small_product import PRODUCT, clone
-from orchestration.operations.store_server import StoreServer
+from orchestration.operations.storage.store_server import StoreServer
 
 TIMES = 2
 

@@ -21,7 +21,7 @@ from assets.promotion import ledger
 from assets.storage import manifest
 from assets.storage.home import Home
 from benchmarks.stores.small_home import evidence_of, fill, opened, writing
-from orchestration.operations.store_server import StoreServer
+from orchestration.operations.storage.store_server import StoreServer
 
 KILLS, SERVER_KILLS = 60, 12
 MACHINES, ENTRIES = 10, 50

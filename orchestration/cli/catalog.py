@@ -23,10 +23,10 @@ def catalog(*, only_path: bool, openlineage: Path | None, dcat: Path | None) -> 
         home = resources.home_from_environment().prepare()
         definitions = load_definitions()
         from orchestration.declarations import products, sources
-        from orchestration.operations import dcat as linked_data
-        from orchestration.operations import open_lineage
-        from orchestration.operations.catalog import catalog as read
-        from orchestration.operations.catalog import write_page
+        from orchestration.operations.catalog import dcat as linked_data
+        from orchestration.operations.catalog import open_lineage
+        from orchestration.operations.catalog.catalog import catalog as read
+        from orchestration.operations.catalog.catalog import write_page
 
         with resources.instance(home) as instance:
             specs = [spec for spec, _ in products()]

@@ -42,7 +42,7 @@ def governance(product: str, folder: Path | None) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products
-        from orchestration.operations.exported_files import write
+        from orchestration.operations.engines.exported_files import write
         from orchestration.operations.governance import documents
 
         found = documents.documents(home, products(product)[0][0])

@@ -20,7 +20,7 @@ def status() -> None:
     """Say where the metadata lies, and how much it is."""
     with told():
         home = resources.home_from_environment().prepare()
-        from orchestration.operations.database import figures
+        from orchestration.operations.storage.database import figures
 
         for line in figures(home):
             click.echo(line)
@@ -31,7 +31,7 @@ def migrate() -> None:
     """Move the metadata from this home's files to the PostgreSQL database that LOOPLINE_DATABASE names."""
     with told():
         home = _existing()
-        from orchestration.operations.database import migrate as move
+        from orchestration.operations.storage.database import migrate as move
 
         done = move(home, lambda process: click.echo(f"waiting for the run of process {process}", err=True))
     copied = f"copied and counted: {sum(done.rows.values()):,} rows of {len(done.rows)} tables"
@@ -44,7 +44,7 @@ def upgrade() -> None:
     """Bring the tables in PostgreSQL to what this version of Dagster and MLflow reads; take a backup first."""
     with told():
         home = _existing()
-        from orchestration.operations.database import upgrade as bring
+        from orchestration.operations.storage.database import upgrade as bring
 
         bring(home)
     click.echo("the tables are those that this version reads")

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from assets.promotion.ledger_state import Entry, Standing
     from assets.storage.upgrade import Upgraded
-    from orchestration.operations.check import Checked
-    from orchestration.operations.doctor import Finding
-    from orchestration.operations.lineage_links import Link
-    from orchestration.operations.preview import PlannedAsset, Preview
-    from orchestration.operations.status import ProductStatus, Status
+    from orchestration.operations.catalog.lineage_links import Link
+    from orchestration.operations.declaration.check import Checked
+    from orchestration.operations.declaration.preview import PlannedAsset, Preview
+    from orchestration.operations.monitoring.status import ProductStatus, Status
+    from orchestration.operations.promotion.doctor import Finding
     from orchestration.staleness.plan import Plan
     from orchestration.staleness.run_loop import Outcome
 
@@ -60,7 +60,7 @@ class RunDisplay(logging.Handler):
 
     def wave(self, plan: Plan) -> None:
         """Show what is about to be made, and why; what was never made is only counted, as each line of progress names it."""
-        from orchestration.operations.preview import of_plan
+        from orchestration.operations.declaration.preview import of_plan
         from orchestration.staleness.plan import NEVER_MADE
 
         found = of_plan(plan)

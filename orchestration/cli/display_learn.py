@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from orchestration.cli.console import terminal
-from orchestration.operations.textbook import Page
+from orchestration.operations.textbook.textbook import Page
 
 DONE, OPEN, TO_READ = "✓", "·", "—"
 WIDTH = 100

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from assets.scaffolding.column_roles import Role
-    from orchestration.operations.new_product import Written
+    from orchestration.operations.declaration.new_product import Written
 
 MOST_LINES = 40
 """The most lines of the table; ordinary features are counted."""

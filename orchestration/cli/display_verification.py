@@ -11,7 +11,7 @@ from orchestration.cli.console import terminal
 
 if TYPE_CHECKING:
     from orchestration.operations.certification.trust import VerifiedCertificate
-    from orchestration.operations.verify import Problem, Verified
+    from orchestration.operations.verification.verify import Problem, Verified
 
 
 def show_accepted(problems: Sequence[Problem]) -> None:

@@ -32,7 +32,7 @@ def export(product: str, folder: Path, remote: str | None) -> None:
     """Write a data repository of PRODUCT: raw files, parameters and stages, tracked by git and DVC, pushed to a remote."""
     with told():
         from orchestration.declarations import products, sources_of
-        from orchestration.operations.dvc_repository import export as write
+        from orchestration.operations.engines.dvc_repository import export as write
 
         spec, place = products(product)[0]
         files = write(spec, sources_of(spec, place), folder, remote)
@@ -47,7 +47,7 @@ def model(product: str, folder: Path) -> None:
     """Write the model of PRODUCT that was trained last, and the digests of it; a stage of a data repository calls this."""
     with told():
         from orchestration.declarations import products
-        from orchestration.operations.dvc_repository import write_model
+        from orchestration.operations.engines.dvc_repository import write_model
 
         write_model(resources.home_from_environment().prepare(), products(product)[0][0], folder)
 
@@ -59,7 +59,7 @@ def metrics(product: str, folder: Path) -> None:
     """Write the figures of PRODUCT's model that was trained last; a stage of a data repository calls this."""
     with told():
         from orchestration.declarations import products
-        from orchestration.operations.dvc_repository import write_metrics
+        from orchestration.operations.engines.dvc_repository import write_metrics
 
         write_metrics(resources.home_from_environment().prepare(), products(product)[0][0], folder)
 
@@ -77,7 +77,7 @@ def landing_from(home: Home, product: str | None, given: str | None) -> Iterator
 
     if given is None:
         if any(".dvc" in path.read_text(encoding="utf-8") for path in declarations.DEFS.rglob("defs.yaml")):
-            from orchestration.operations.dvc_repository import fetch_tracked
+            from orchestration.operations.engines.dvc_repository import fetch_tracked
 
             chosen = declarations.products(product)
             fetch_tracked([item for spec, folder in chosen for item in declarations.sources_of(spec, folder)])
@@ -87,7 +87,7 @@ def landing_from(home: Home, product: str | None, given: str | None) -> Iterator
         raise SpecificationError(
             "--from-dvc needs a PRODUCT: a data repository is of one. `loopline run PRODUCT --from-dvc …`."
         )
-    from orchestration.operations.dvc_repository import taken
+    from orchestration.operations.engines.dvc_repository import taken
 
     spec, folder = declarations.products(product)[0]
     with taken(home, spec, declarations.sources_of(spec, folder), given):

@@ -13,7 +13,7 @@ from orchestration.cli.errors import told
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestration.operations.erasure import Request
+    from orchestration.operations.erasure.erasure import Request
 
 
 @click.command()
@@ -33,7 +33,7 @@ def forget(
         from assets.storage.locks import exclusive
         from orchestration.cli.display import RunDisplay
         from orchestration.declarations import products, sources_of
-        from orchestration.operations import erasure, erasure_request
+        from orchestration.operations.erasure import erasure, erasure_request
 
         if trains and keep_models is not None:
             raise SpecificationError("--retrain replaces models, --keep-models keeps them. Give one of them.")
@@ -71,7 +71,7 @@ def finish_interrupted() -> None:
     with told():
         from assets.storage.locks import exclusive
         from orchestration.cli.display import RunDisplay
-        from orchestration.operations import erasure
+        from orchestration.operations.erasure import erasure
 
         with exclusive(home.run_lock, on_wait=RunDisplay(home).waiting):
             certificate = erasure.finish(home)

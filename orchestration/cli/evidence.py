@@ -24,8 +24,8 @@ def evidence(product: str, field: str | None, *, as_json: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import names
-        from orchestration.operations.evidence import field as field_of
-        from orchestration.operations.evidence import records
+        from orchestration.operations.verification.evidence import field as field_of
+        from orchestration.operations.verification.evidence import records
 
         names(product)
         found = records(home, product)

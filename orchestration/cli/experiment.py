@@ -35,7 +35,7 @@ def design(product: str, name: str, history: Path | None, *, as_json: bool) -> N
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.cli.display_experiment import show_design
-        from orchestration.operations.experiments import designed
+        from orchestration.operations.promotion.experiments import designed
 
         found = designed(home, product, name, history)
         if as_json:
@@ -54,7 +54,7 @@ def start(product: str, name: str, reason: str) -> None:
         home = resources.home_from_environment().prepare()
         from assets.experiments import stages
         from orchestration.cli.display import show_entry
-        from orchestration.operations.experiments import declared_experiment
+        from orchestration.operations.promotion.experiments import declared_experiment
 
         spec, found = declared_experiment(product, name)
         show_entry(stages.start(home, spec, found, actor=resources.actor(), reason=reason))
@@ -150,7 +150,7 @@ def decide(product: str, arm: str, reason: str, *, override: bool) -> None:
     with told():
         home, spec = _opened(product)
         from orchestration.cli.promotion import follow
-        from orchestration.operations.experiment_decisions import decide as decided
+        from orchestration.operations.promotion.experiment_decisions import decide as decided
 
         follow(home, product, decided(home, spec, arm, actor=resources.actor(), reason=reason, override=override))
 

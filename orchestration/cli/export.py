@@ -26,7 +26,7 @@ def airflow(product: str | None, folder: Path) -> None:
     with told():
         home = resources.home_from_environment()
         definitions = load_definitions()
-        from orchestration.operations.airflow_export import POOLS, write
+        from orchestration.operations.engines.airflow_export import POOLS, write
 
         graph = definitions.resolve_asset_graph()
         python = Path(sys.executable)

@@ -23,8 +23,8 @@ def kubeflow(product: str, folder: Path, image: str) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         definitions = load_definitions(product)
-        from orchestration.operations import kubeflow_export
-        from orchestration.operations.exported_files import write
+        from orchestration.operations.engines import kubeflow_export
+        from orchestration.operations.engines.exported_files import write
 
         found = kubeflow_export.tasks(definitions.resolve_asset_graph(), product)
         place = {"python": Path(sys.executable), "checkout": REPOSITORY, "home": home.root}

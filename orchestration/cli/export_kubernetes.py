@@ -25,7 +25,7 @@ def kserve(product: str, folder: Path, image: str | None) -> None:
         from assets.promotion import experiment_records, ledger
         from assets.serving.kserve_manifest import CANARY, inference_services
         from orchestration.declarations import products
-        from orchestration.operations.exported_files import write
+        from orchestration.operations.engines.exported_files import write
 
         spec = products(product)[0][0]
         champion = ledger.require_champion(home, product)
@@ -53,7 +53,7 @@ def kubernetes(product: str, folder: Path, image: str | None, loop_image: str) -
         from assets.serving.kubernetes_manifest import image_of
         from assets.serving.kustomization import kustomization
         from orchestration.declarations import products, sources_of
-        from orchestration.operations.exported_files import write
+        from orchestration.operations.engines.exported_files import write
 
         spec, place = products(product)[0]
         champion = ledger.require_champion(home, product)

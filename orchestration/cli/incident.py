@@ -70,7 +70,7 @@ def incident(
     with told():
         home = resources.home_from_environment().prepare()
         from assets.incidents import incident_log
-        from orchestration.operations import incidents as operations
+        from orchestration.operations.incidents import incidents as operations
 
         found = incident_log.incident(home, name)
         if search:
@@ -102,7 +102,7 @@ def root_cause(product: str, *, now: str | None, reference: str | None, metric: 
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products
-        from orchestration.operations import root_cause as operation
+        from orchestration.operations.incidents import root_cause as operation
 
         given: dict[str, Any] = {"now": days(now, "now"), "reference": days(reference, "reference"), "metric": metric}
         found = operation.find(home, products(product)[0][0], **given)
@@ -125,7 +125,7 @@ def mitigate(target: str, *, how: str | None, source: str | None, reason: str | 
         home = resources.home_from_environment().prepare()
         from assets.incidents import incident_log
         from orchestration.declarations import products, sources, sources_of
-        from orchestration.operations import mitigation
+        from orchestration.operations.incidents import mitigation
 
         declared = {spec.name: (spec, folder) for spec, folder in products()}
         all_sources = [item.name for item in sources()]
@@ -164,7 +164,7 @@ def webhooks(*, send: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from assets.incidents import outbox
-        from orchestration.operations import webhooks as operation
+        from orchestration.operations.incidents import webhooks as operation
 
         file = resources.webhooks_file()
         if send:
@@ -183,7 +183,7 @@ def webhooks(*, send: bool) -> None:
 
 def _tell(home: Home) -> None:
     """Send what waits; that a receiver is down, or declared wrongly, does not fail the command."""
-    from orchestration.operations import webhooks as operation
+    from orchestration.operations.incidents import webhooks as operation
 
     try:
         for item in operation.deliver(home, resources.webhooks_file()):
@@ -196,8 +196,8 @@ def _tell(home: Home) -> None:
 def watch(home: Home, product: str | None, failures: Sequence[Failure]) -> None:
     """Open incidents, or add to them, after a run: for alarms that stand and for steps that failed; a refusal is a result."""
     from orchestration.declarations import products
-    from orchestration.operations import incidents as operations
-    from orchestration.operations import webhooks as operation
+    from orchestration.operations.incidents import incidents as operations
+    from orchestration.operations.incidents import webhooks as operation
 
     with suppress(LooplineError):  # it is told below
         operation.declare(home, resources.webhooks_file())

@@ -28,7 +28,7 @@ def backup(folder: Path) -> None:
         if not home.record.exists():
             raise HomeError(f"LOOPLINE_HOME={home.root} holds nothing to back up. Run `loopline run` first.")
         home.prepare()
-        from orchestration.operations.backups import back_up
+        from orchestration.operations.storage.backups import back_up
 
         done = back_up(home, folder, datetime.now(UTC), _waiting)
     click.echo(
@@ -44,7 +44,7 @@ def restore(folder: Path, at: str | None) -> None:
     """Make the home that LOOPLINE_HOME names of a backup in FOLDER; it must not exist, or be empty."""
     with told():
         home = resources.home_from_environment()
-        from orchestration.operations.backups import restore as make
+        from orchestration.operations.storage.backups import restore as make
 
         name = make(folder, home, at)
     click.echo(f"restored {name} to {home.root}")
@@ -58,7 +58,7 @@ def prune(product: str | None, is_dry: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products, sources
-        from orchestration.operations.prune import prune as remove
+        from orchestration.operations.storage.prune import prune as remove
 
         products(product)  # that it exists
         specs, named = [spec for spec, _ in products()], [spec.name for spec in sources()]

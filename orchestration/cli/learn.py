@@ -23,7 +23,7 @@ def learn(topic: str | None, *, is_check: bool, answer: str | None) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from assets.errors import SpecificationError
-        from orchestration.operations import learning_progress, textbook
+        from orchestration.operations.textbook import learning_progress, textbook
 
         if topic is None:
             if answer is not None:

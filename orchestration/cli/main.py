@@ -94,7 +94,7 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
     if jobs == 1:
         companions.prepare_first(home, product)
     definitions = load_definitions(product)
-    from orchestration.operations.status import status as read_status
+    from orchestration.operations.monitoring.status import status as read_status
     from orchestration.staleness.plan import declared_in
     from orchestration.staleness.run_loop import RunFailedError
     from orchestration.staleness.run_loop import run as run_loop
@@ -118,7 +118,7 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
             outcome, failure = error.outcome, error
         if gateway := resources.pushgateway():
             from assets.observability import prometheus_metrics
-            from orchestration.operations.prometheus_export import collect
+            from orchestration.operations.monitoring.prometheus_export import collect
 
             prometheus_metrics.push(collect(home), gateway)
         display.summary(
@@ -143,7 +143,7 @@ def status(product: str | None, as_json: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import declared
-        from orchestration.operations.status import status as read_status
+        from orchestration.operations.monitoring.status import status as read_status
 
         found = read_status(home, declared())
         if as_json:
@@ -163,7 +163,7 @@ def check(product: str | None) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products
-        from orchestration.operations.check import check as check_product
+        from orchestration.operations.declaration.check import check as check_product
 
         found = [check_product(home, spec, folder) for spec, folder in products(product)]
     show_checked(found)
@@ -178,7 +178,7 @@ def report(product: str, only_path: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import declared
-        from orchestration.operations.status import status as read_status
+        from orchestration.operations.monitoring.status import status as read_status
 
         found = next((item for item in read_status(home, declared()).products if item.product == product), None)
         if found is None:

@@ -103,7 +103,7 @@ def metrics(gateway: str | None) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from assets.observability import prometheus_metrics
-        from orchestration.operations.prometheus_export import collect
+        from orchestration.operations.monitoring.prometheus_export import collect
 
         found = collect(home)
         if gateway is not None:

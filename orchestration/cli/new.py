@@ -52,7 +52,7 @@ def new(name: str, data: str, **options: Any) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from assets.scaffolding.question import Question
-        from orchestration.operations.new_product import new_product
+        from orchestration.operations.declaration.new_product import new_product
 
         read = {own: options.pop(said) for said, own in READ.items()}
         ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None

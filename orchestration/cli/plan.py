@@ -11,7 +11,7 @@ from orchestration import resources
 from orchestration.cli.errors import load_definitions, told
 
 if TYPE_CHECKING:
-    from orchestration.operations.engine_choice import Choice
+    from orchestration.operations.engines.engine_choice import Choice
 
 ENGINES = ("dagster", "airflow", "kubeflow", "spark")
 
@@ -27,14 +27,14 @@ def plan(product: str | None, engine: str | None, as_json: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         definitions = load_definitions(product)
-        from orchestration.operations.preview import preview
+        from orchestration.operations.declaration.preview import preview
 
         with resources.instance(home) as instance:
             found = preview(definitions, instance, home, product)
         chosen = None
         if engine is not None:
             from orchestration.declarations import products
-            from orchestration.operations.engine_choice import choice
+            from orchestration.operations.engines.engine_choice import choice
 
             specs = [spec for spec, _ in products(product)]
             chosen = choice(engine, definitions.resolve_asset_graph(), found, home, specs, product=product)
@@ -51,7 +51,7 @@ def _show(chosen: Choice) -> None:
     from rich.markup import escape
 
     from orchestration.cli.console import terminal
-    from orchestration.operations.engine_choice import TITLES
+    from orchestration.operations.engines.engine_choice import TITLES
 
     console = terminal()
     title = TITLES[chosen.engine]

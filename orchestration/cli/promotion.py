@@ -81,7 +81,7 @@ def promote(product: str, version: int, reason: str, override: bool) -> None:
     """Let the gate judge VERSION of PRODUCT again, and make it the champion if it passes."""
     with told():
         home, spec = _opened(product)
-        from orchestration.operations import decisions
+        from orchestration.operations.promotion import decisions
 
         verdict, entry = decisions.promote(home, spec, version, actor=resources.actor(), reason=reason, override=override)
         if entry.event == "refusal":
@@ -98,7 +98,7 @@ def rollback(product: str, version: int | None, reason: str) -> None:
     """Let an earlier champion of PRODUCT serve again; the present one can come back only by hand."""
     with told():
         home, spec = _opened(product)
-        from orchestration.operations import decisions
+        from orchestration.operations.promotion import decisions
 
         follow(home, product, [decisions.rollback(home, spec, version, actor=resources.actor(), reason=reason)])
 
@@ -111,7 +111,7 @@ def accept(product: str, finding: str, reason: str) -> None:
     """Accept one FINDING for which the gate refused PRODUCT's challenger, and let the gate judge it again."""
     with told():
         home, _ = _opened(product)
-        from orchestration.operations import decisions
+        from orchestration.operations.promotion import decisions
 
         follow(home, product, [decisions.accept(home, product, finding, actor=resources.actor(), reason=reason)])
 
@@ -128,7 +128,7 @@ def invalidate(product: str, version: int, reason: str) -> None:
     with told():
         home, spec = _opened(product)
         from orchestration.declarations import products
-        from orchestration.operations import decisions
+        from orchestration.operations.promotion import decisions
 
         declared = [other for other, _ in products()]
         made = decisions.invalidate(home, spec, version, actor=resources.actor(), reason=reason, products=declared)
@@ -145,7 +145,7 @@ def lineage(product: str, url: str | None) -> None:
 
     with told():
         home = _home_of(product)
-        from orchestration.operations.lineage import chain, header
+        from orchestration.operations.catalog.lineage import chain, header
 
         links = chain(home, product)
         if url is not None:
@@ -170,7 +170,7 @@ def doctor(accept_ledger: bool, reason: str | None, files: tuple[Path, ...], url
         home = resources.home_from_environment().prepare()
         from assets.promotion import ledger
         from orchestration.declarations import names
-        from orchestration.operations.doctor import examine
+        from orchestration.operations.promotion.doctor import examine
 
         heads = _heads(home, url, *files)
         if reason is not None:
@@ -214,7 +214,7 @@ def _opened(product: str) -> tuple[Home, ProductSpec]:
 def follow(home: Home, product: str, entries: Iterable[Entry]) -> None:
     """Show what was recorded, and make what is served follow: bento, predictions, report."""
     from orchestration.cli.display import RunDisplay, show_entry
-    from orchestration.operations.decisions import following
+    from orchestration.operations.promotion.decisions import following
 
     for entry in entries:
         show_entry(entry)

@@ -17,7 +17,7 @@ def registries(as_json: bool) -> None:
 
     with told():
         from assets.registries import REGISTRIES
-        from orchestration.operations.reference_docs import registered
+        from orchestration.operations.declaration.reference_docs import registered
 
         found = {name: registered(name) for name in REGISTRIES}
     if as_json:

@@ -19,7 +19,7 @@ def smoke(product: str) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import names
-        from orchestration.operations.smoke import smoke as run_smoke
+        from orchestration.operations.promotion.smoke import smoke as run_smoke
 
         names(product)
         found = run_smoke(home, product)
@@ -47,7 +47,7 @@ def release(product: str, source: Path, digest: str | None, reason: str) -> None
     with told():
         home = resources.home_from_environment().prepare()
         from assets.storage.home import Home
-        from orchestration.operations.release import release as promote
+        from orchestration.operations.promotion.release import release as promote
 
         earlier = Home(source.absolute())
         entry = promote(earlier, home, product, actor=resources.actor(), reason=reason, at=datetime.now(UTC), digest=digest)

@@ -45,7 +45,7 @@ def replay(product: str, *, as_json: bool, only_path: bool, **asked: Any) -> Non
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.cli.display_replay import ReplayDisplay, show_policies
-        from orchestration.operations.replay import played
+        from orchestration.operations.replay.replay import played
 
         with ReplayDisplay() as display:
             record, page = played(home, product, on_progress=display.show, **asked)

@@ -21,7 +21,7 @@ def notebook(product: str, *, only_path: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products
-        from orchestration.operations import notebooks
+        from orchestration.operations.research import notebooks
 
         file = notebooks.prepared(products(product)[0][0])
         if not only_path:
@@ -41,7 +41,7 @@ def adopt(notebook: str, name: str | None) -> None:
     """
     with told():
         home = resources.home_from_environment().prepare()
-        from orchestration.operations.adoption import adopt as adopted
+        from orchestration.operations.research.adoption import adopt as adopted
 
         done = adopted(home, notebook, name=name)
     click.echo(f"{done.branch}: {done.commit[:12]} changes {done.file}")
@@ -62,7 +62,7 @@ def phases(product: str, *, as_json: bool, only_path: bool) -> None:
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import products, sources_of
-        from orchestration.operations import phases as operation
+        from orchestration.operations.research import phases as operation
 
         spec, folder = products(product)[0]
         found = operation.phases(home, spec, [source.name for source, _ in sources_of(spec, folder)])

@@ -70,7 +70,7 @@ def serve(product: str, host: str, port: int | None, **options: Any) -> None:
     if published is None:
         os.execve(program, command, environment)  # noqa: S606 - ours
     from bentos.day_file import PART
-    from orchestration.operations import published_service
+    from orchestration.operations.storage import published_service
 
     environment.setdefault(PART, published_service.new_part())
     sys.exit(published_service.serve(published, product, command, environment, problem=_problem))
@@ -161,7 +161,7 @@ def _published(home: Home, product: str) -> HomeStore | None:
     wanted = resources.store_address()
     if wanted is None and not home.is_published:
         return None
-    from orchestration.operations import publication, published_service
+    from orchestration.operations.storage import publication, published_service
 
     found = publication.required(home, wanted)
     published_service.take_first(found, product, store.waiting, _problem)

@@ -34,7 +34,7 @@ def store() -> None:
 def status(*, as_json: bool) -> None:
     """Show what is published, what others published since, and what of this home is not."""
     with told():
-        from orchestration.operations import publication
+        from orchestration.operations.storage import publication
 
         found = publication.standing(_required())
     if as_json:
@@ -51,7 +51,7 @@ def status(*, as_json: bool) -> None:
 def pull(*, keep_mine: bool) -> None:
     """Take what others published; where this home changed the same, its own changes are put aside."""
     with told():
-        from orchestration.operations import publication
+        from orchestration.operations.storage import publication
 
         done = publication.take(_required(), waiting, aside=not keep_mine)
     click.echo(f"taken up to record {done.number}: {done.files:,} files, {done.size_bytes / 1e6:,.1f} MB")
@@ -65,7 +65,7 @@ def push(*, whole: bool) -> None:
     """Publish what changed in this home; commands that change it do so by themselves."""
     with told():
         from assets.object_store.push import push as publish
-        from orchestration.operations import publication
+        from orchestration.operations.storage import publication
 
         found = _required()
         publication.take(found, waiting)
@@ -81,7 +81,7 @@ def push(*, whole: bool) -> None:
 def verify(*, deep: bool) -> None:
     """See that the store holds what its last commit names; exit code 1 if it does not."""
     with told():
-        from orchestration.operations import publication
+        from orchestration.operations.storage import publication
 
         found = _required()
         problems = publication.wrong(found, deep=deep)
@@ -98,7 +98,7 @@ def move(url: str) -> None:
     with told():
         from assets.object_store.address import address_of
         from assets.object_store.push import push as publish
-        from orchestration.operations import publication
+        from orchestration.operations.storage import publication
 
         home = resources.home_from_environment().prepare()
         publication.move(home, address_of(url))
@@ -131,7 +131,7 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
             wanted, home = resources.store_address(), resources.home_from_environment()
             if wanted is None and not home.is_published:
                 return invoke(context)
-            from orchestration.operations import publication
+            from orchestration.operations.storage import publication
 
             found = publication.required(home, wanted)
             publication.take(found, waiting)
@@ -152,6 +152,6 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
 
 
 def _required() -> Any:
-    from orchestration.operations import publication
+    from orchestration.operations.storage import publication
 
     return publication.required(resources.home_from_environment(), resources.store_address())

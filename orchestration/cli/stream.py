@@ -36,7 +36,7 @@ def stream(name: str, *, as_json: bool, **given: Any) -> None:
     """Check the rows of files that arrive, and score them with PRODUCT's champion, each exactly once, in Spark."""
     with told():
         home = resources.home_from_environment()
-        from orchestration.operations import spark_engine
+        from orchestration.operations.engines import spark_engine
 
         environment = resources.spark_environment()
         python = spark_engine.require_spark(environment)

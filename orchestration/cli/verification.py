@@ -43,13 +43,13 @@ def verify(
         home = resources.home_from_environment().prepare()
         from assets.storage.locks import exclusive
         from orchestration.cli.display import RunDisplay
-        from orchestration.operations import verify as verifying
+        from orchestration.operations.verification import verify as verifying
 
         with exclusive(home.run_lock, on_wait=RunDisplay(home).waiting):
             accepted = verifying.accept(home) if accept else []
             found = verifying.verify(home, deep=deep or accept, head=head)
         if (wanted := resources.store_address()) is not None or home.is_published:
-            from orchestration.operations import publication
+            from orchestration.operations.storage import publication
 
             found = publication.with_store(found, publication.required(home, wanted), deep=deep)
     if as_json:

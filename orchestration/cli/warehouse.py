@@ -30,7 +30,7 @@ def warehouse(product: str | None, engine: str, out: Path, memory: float, *, as_
     with told():
         home = resources.home_from_environment()
         from orchestration.declarations import products
-        from orchestration.operations import spark_engine, spark_warehouse
+        from orchestration.operations.engines import spark_engine, spark_warehouse
 
         spec = None if product is None else products(product)[0][0]
         environment = resources.spark_environment()

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import BaseModel, Field
 
 from assets.scaffolding.question import Question
-from orchestration.operations.new_product import new_product
+from orchestration.operations.declaration.new_product import new_product
 from orchestration.resources import home_from_environment
 
 

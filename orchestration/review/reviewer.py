@@ -24,7 +24,7 @@ from assets.storage.home_copy import copied
 from assets.storage.locks import exclusive
 from assets.training import current_model
 from orchestration import declarations
-from orchestration.operations.quiet_home import quiet
+from orchestration.operations.storage.quiet_home import quiet
 from orchestration.review.raw_links import link_raw_files
 from orchestration.review.review_record import ProductReview, Review, Stale
 from orchestration.review.revision_home import VERDICT, Command, RevisionHome, command

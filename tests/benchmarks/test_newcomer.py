@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from benchmarks.newcomer import PRODUCT, TARGET, TIME, Step, changed, page, readings
-from orchestration.operations.new_product import new_product
+from orchestration.operations.declaration.new_product import new_product
 
 
 def test_the_change_is_one_parameter_of_what_is_drafted(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -26,7 +26,7 @@ import yaml
 
 from assets.promotion import ledger
 from assets.storage.home import REPOSITORY, Home
-from orchestration.operations.release import releases
+from orchestration.operations.promotion.release import releases
 from tests.forks import server
 from tests.orchestration.review.test_reviewer import Clone
 from tests.orchestration.review.test_revisions import git

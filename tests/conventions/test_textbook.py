@@ -13,8 +13,8 @@ import yaml
 
 from orchestration.cli.main import loopline
 from orchestration.definitions import defs
-from orchestration.operations import textbook, textbook_pages
-from orchestration.operations.textbook import Page, Shown
+from orchestration.operations.textbook import textbook, textbook_pages
+from orchestration.operations.textbook.textbook import Page, Shown
 from tests.world import REPOSITORY
 
 PAGES = textbook.pages()

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from orchestration.operations import textbook
+from orchestration.operations.textbook import textbook
 from tests.docs import browser
 from tests.docs.browser import Site
 from tests.world import REPOSITORY

@@ -148,7 +148,7 @@ def test_a_month_is_scored_and_a_flight_looked_up(home: Path, product: dict[str,
 
 def test_the_textbook_shows_what_its_commands_print(home: Path, product: dict[str, Any]) -> None:
     """After a month was scored, of every page, within the tolerance that it declares; `make textbook` records them anew."""
-    command = [sys.executable, "-m", "orchestration.operations.textbook_pages", "check"]
+    command = [sys.executable, "-m", "orchestration.operations.textbook.textbook_pages", "check"]
     environment = {**os.environ, "LOOPLINE_HOME": str(home)}
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -103,7 +103,7 @@ def test_a_service_of_a_bucket_takes_the_features_it_looks_up(home: Home, tmp_pa
     """With the bento, and without snapshots; where other rows are filled in, those too."""
     from assets.object_store.push import push
     from benchmarks.stores.small_home import opened
-    from orchestration.operations import publication
+    from orchestration.operations.storage import publication
 
     url = (tmp_path / "store").as_uri()
     push(opened(home, url))

@@ -25,9 +25,10 @@ from orchestration import resources
 from orchestration.assembly import assemble
 from orchestration.components import Source
 from orchestration.dagster_resources import HomeResource
-from orchestration.operations import lineage, prune
-from orchestration.operations.prune import Pruned
-from orchestration.operations.retention import Retention
+from orchestration.operations.catalog import lineage
+from orchestration.operations.storage import prune
+from orchestration.operations.storage.prune import Pruned
+from orchestration.operations.storage.retention import Retention
 from orchestration.staleness.run_loop import run
 from tests import lake, shop
 

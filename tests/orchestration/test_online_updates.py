@@ -21,7 +21,7 @@ from assets.storage.publishing import read_json, write_json
 from assets.streaming.online_updates import CURRENT
 from bentos.app import ModelApp
 from bentos.served import Served
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.assets.streaming.update_world import new_customers, updating
 from tests.assets.training.test_online_learning import delayed
 from tests.bentos.serving import answering, until

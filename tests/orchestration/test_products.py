@@ -19,7 +19,7 @@ from assets.promotion.registered_versions import CHAMPION, holder
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from orchestration import resources
-from orchestration.operations.status import status
+from orchestration.operations.monitoring.status import status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError
 from tests.bentos.serving import serving, until_ready

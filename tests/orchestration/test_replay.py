@@ -36,7 +36,7 @@ from assets.warehouse import dbt_build
 from orchestration.cli import console
 from orchestration.cli.display_replay import show_policies
 from orchestration.declarations import products
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.models import snapshot_of
 from tests.shop import COLUMNS, KINDS, customers, product, run_products
 from tests.world import REPOSITORY, World

@@ -32,7 +32,7 @@ from assets.replay.policy_runner import journal, played_steps
 from assets.replay.settings import Replay
 from assets.storage.home import Home
 from orchestration.cli.display_replay import show_policies
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.models import snapshot_of
 from tests.orchestration.test_replay import MONTHS, SPLIT, everyone, played, settled, spec_of
 from tests.shop import KINDS, customers, product

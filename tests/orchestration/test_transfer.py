@@ -18,8 +18,10 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from assets.storage.row_eraser import Person
 from bentos.runtime import read_signature
-from orchestration.operations import decisions, erased_models, lineage
-from orchestration.operations.retention import Retention
+from orchestration.operations.catalog import lineage
+from orchestration.operations.erasure import erased_models
+from orchestration.operations.promotion import decisions
+from orchestration.operations.storage.retention import Retention
 from tests.shop import AT_RANDOM, COLUMNS, customers, product, run_products
 
 WHO = {"actor": "tester", "reason": "its labels were wrong"}

@@ -19,7 +19,7 @@ from assets.storage.publishing import read_json, write_json
 from bentos.following import Followed, Follower
 from bentos.runtime import TamperedModelError
 from bentos.served import Served
-from orchestration.operations.verify import accept, verify
+from orchestration.operations.verification.verify import accept, verify
 from tests.assets.evaluation.test_uncertainty import growing
 from tests.shop import customers, product, run_products
 

@@ -23,8 +23,9 @@ from assets.storage.upgrade import upgrade as upgrade_into
 from bentos.runtime import Model, OutdatedModelError, model_digest
 from orchestration import resources
 from orchestration.cli.main import loopline
-from orchestration.operations import backups, decisions, doctor
-from orchestration.operations.status import status
+from orchestration.operations.monitoring.status import status
+from orchestration.operations.promotion import decisions, doctor
+from orchestration.operations.storage import backups
 from orchestration.staleness.plan import declared_in
 from tests.shop import customers, definitions, product, run_products
 

@@ -24,12 +24,12 @@ from assets.storage.home import Home
 from assets.storage.merkle_tree import inclusion_proof
 from assets.storage.publishing import read_json
 from bentos.runtime import FILES, read_signature
+from orchestration.operations.catalog.lineage import chain
+from orchestration.operations.catalog.lineage_links import Link
 from orchestration.operations.certification import bill_of_materials, standalone, statement
 from orchestration.operations.certification.verifier.archive import packed
 from orchestration.operations.certification.verifier.envelope import ENVELOPE, STATEMENT
 from orchestration.operations.governance import documents
-from orchestration.operations.lineage import chain
-from orchestration.operations.lineage_links import Link
 
 KEY_FILE, ERASURES = "public-key.txt", "erasures/"
 DECLARED = ("estimator", "parameters", "seed", "fitted_on", "windows")

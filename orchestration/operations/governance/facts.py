@@ -17,8 +17,8 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from bentos.runtime import read_signature
-from orchestration.operations import lineage
-from orchestration.operations.lineage_links import Link
+from orchestration.operations.catalog import lineage
+from orchestration.operations.catalog.lineage_links import Link
 
 
 @dataclass(frozen=True)

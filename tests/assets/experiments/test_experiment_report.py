@@ -16,7 +16,7 @@ from assets.promotion.experiment_records import Stage
 from assets.promotion.ledger_state import Decision
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.assets.experiments.test_shadow_report import BEGIN, STAGE, Row, binary, write
 from tests.clones import loopline
 from tests.shop import product

@@ -33,7 +33,7 @@ from bentos.assignment import Assignment
 from bentos.prediction_log import PredictionLog
 from bentos.runtime import Model
 from orchestration.cli.display_off_policy import show_off_policy
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.models import promised, trained
 from tests.shop import product
 

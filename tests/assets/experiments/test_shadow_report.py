@@ -27,7 +27,7 @@ from assets.storage.home import Home
 from bentos import arm_log, log_lines, outcome_log
 from bentos.log_encryption import Sealer
 from bentos.log_lines import Line
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.shop import product
 
 BEGIN = datetime(2026, 3, 2, 8, tzinfo=UTC)

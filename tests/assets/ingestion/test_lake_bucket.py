@@ -16,7 +16,7 @@ from assets.storage.home import Home
 from tests.lake import counts, land, rows_read, sales
 from tests.ports import free_port
 
-pytest.importorskip("orchestration.operations.store_server")
+pytest.importorskip("orchestration.operations.storage.store_server")
 
 
 def test_a_delta_table_in_a_bucket(home: Home, tmp_path: Path, object_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_rest_catalogue(home: Home, tmp_path: Path, monkeypatch: pytest.Monkey
     """That of SeaweedFS: credentials for it and for its bucket come from the environment; a wrong one is one sentence."""
     from pyiceberg.catalog import load_catalog
 
-    from orchestration.operations.store_server import GRPC, StoreServer
+    from orchestration.operations.storage.store_server import GRPC, StoreServer
 
     port = free_port()
     server = StoreServer(tmp_path / "server", options=[f"-s3.port.iceberg={port}"]).start()

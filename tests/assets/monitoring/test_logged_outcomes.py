@@ -24,7 +24,7 @@ from bentos import log_lines, outcome_bodies
 from bentos.log_lines import Line
 from bentos.outcome_log import OutcomeLog
 from bentos.pseudonyms import pseudonym
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.shop import product
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)

@@ -24,7 +24,7 @@ from assets.training import training
 from bentos.prediction_log import Answered, PredictionLog
 from bentos.runtime import Model
 from bentos.served import Served
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.models import champion_of, promised, snapshot_of
 from tests.shop import AT_RANDOM, COLUMNS, customers, product
 

@@ -17,7 +17,7 @@ from assets.storage.row_eraser import Person
 from bentos import log_lines
 from bentos.log_encryption import Sealer
 from bentos.log_lines import Line
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.assets.monitoring.test_logged_outcomes import ANSWER, NOW, START, log
 
 HERS = [("hers", 0), ("hers-too", 0)]

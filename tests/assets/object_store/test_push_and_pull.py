@@ -20,7 +20,7 @@ from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import decision, fill, opened
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.object_store import files
 
 

@@ -21,7 +21,7 @@ from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from benchmarks.stores.small_home import decision, evidence_of, fill, opened, writing
-from orchestration.operations.store_server import StoreServer
+from orchestration.operations.storage.store_server import StoreServer
 from tests.object_store import files
 
 KILLS = 12

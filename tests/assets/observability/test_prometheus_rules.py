@@ -14,7 +14,7 @@ import yaml
 
 from assets.observability import grafana_dashboards, prometheus_rules
 from orchestration import declarations
-from orchestration.operations import prometheus_export
+from orchestration.operations.monitoring import prometheus_export
 from tests.shop import product
 from tests.world import REPOSITORY
 

@@ -14,7 +14,7 @@ from assets.promotion import mlflow_client, model_registry, registered_versions
 from assets.promotion.registered_versions import CHALLENGER, CHAMPION
 from assets.storage.home import Home
 from assets.training import current_model, estimators
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.world import World, found_out
 
 

@@ -16,7 +16,7 @@ from assets.scaffolding.question import Question
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training import training
-from orchestration.operations.new_product import new_product
+from orchestration.operations.declaration.new_product import new_product
 from tests.models import snapshot_of
 from tests.planted import judged
 from tests.shop import drafted

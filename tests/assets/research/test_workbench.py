@@ -16,7 +16,7 @@ from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training import current_model
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.two_versions import WEAK, churn
 from tests.world import found_out
 

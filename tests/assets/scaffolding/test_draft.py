@@ -19,7 +19,7 @@ from assets.ingestion.column_names import names_for
 from assets.scaffolding.question import Question
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from orchestration.operations.new_product import Written, new_product
+from orchestration.operations.declaration.new_product import Written, new_product
 from tests.shop import customers, drafted
 
 ROWS = 200

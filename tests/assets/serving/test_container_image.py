@@ -24,7 +24,7 @@ from assets.serving import bento_package, container_engine, container_image, kub
 from assets.serving.container_engine import Engine
 from assets.storage.home import Home
 from bentos import api_keys
-from orchestration.operations import lineage
+from orchestration.operations.catalog import lineage
 from tests.ports import free_port
 from tests.world import World
 

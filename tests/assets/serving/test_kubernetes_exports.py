@@ -20,7 +20,7 @@ from assets.serving import kserve_manifest, kubernetes_manifest
 from assets.serving.kustomization import kustomization
 from bentos.metrics import Metrics
 from orchestration.cli.main import loopline
-from orchestration.operations.exported_files import write
+from orchestration.operations.engines.exported_files import write
 from tests.shop import product
 
 SPEC = product("churn", serving={"replicas": 3, "max_waiting_rows": 8000, "max_lag_ms": 400, "timeout_seconds": 5})

@@ -17,7 +17,7 @@ from assets.storage.home import REPOSITORY, Home
 from assets.storage.home_files import MANIFEST
 from assets.storage.manifest_lines import Manifest
 from assets.storage.publishing import publish_by_digest, publishing, read_json, write_json
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 
 
 def recorded(home: Home) -> dict[str, str]:

@@ -29,7 +29,7 @@ from bentos import updated_state
 from bentos.following import Followed, Follower
 from bentos.runtime import TamperedModelError, model_digest
 from bentos.served import Served
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.assets.streaming.update_world import BLOCK, ROWS, answered_world, asked, champion_in, new_customers, told, updating
 from tests.clones import python
 from tests.models import promised

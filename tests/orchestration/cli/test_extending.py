@@ -47,7 +47,7 @@ def ran(clone: Path) -> dict[str, subprocess.CompletedProcess[str]]:
     for command in re.findall(r"^\$ (.*)$", "".join(blocks("console")), re.MULTILINE):
         program, name, *arguments = command.split()
         if program == "make":
-            done[name] = python("orchestration.operations.reference_docs", home=home, cwd=clone)
+            done[name] = python("orchestration.operations.declaration.reference_docs", home=home, cwd=clone)
             continue
         done[name] = loopline(name, *arguments, home=home, cwd=clone)
         if name == "new":

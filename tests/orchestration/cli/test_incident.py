@@ -11,7 +11,7 @@ from assets.incidents import incident_log
 from assets.promotion import held_sources
 from assets.storage.home import Home
 from orchestration.cli.incident import watch
-from orchestration.operations import incidents
+from orchestration.operations.incidents import incidents
 from orchestration.staleness.run_loop import Failure
 from tests.clones import loopline
 

@@ -23,7 +23,7 @@ from assets.serving import bento_package
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json
 from orchestration import resources
-from orchestration.operations.status import ProductStatus, status
+from orchestration.operations.monitoring.status import ProductStatus, status
 from orchestration.staleness.plan import declared_in
 from orchestration.staleness.run_loop import RunFailedError
 from tests.forks import Forked

@@ -32,7 +32,7 @@ from orchestration.operations.maturity.levels import GOOGLE, MICROSOFT
 from orchestration.operations.maturity.ml_test_score import ML_TEST_SCORE, SECTIONS
 from orchestration.operations.maturity.scene import Scene
 from orchestration.operations.maturity.score import Maturity, level, score
-from orchestration.operations.verify import verify
+from orchestration.operations.verification.verify import verify
 from tests.two_versions import churn
 
 SPEC = churn().model_copy(update={"governance": GovernanceSpec(protected=("age",))})

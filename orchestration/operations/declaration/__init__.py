@@ -1,0 +1,1 @@
+"""Declarations: new ones, checked ones, what they would run, and their reference."""

@@ -1,0 +1,1 @@
+"""Incidents: opened, searched for their root cause, mitigated, told by webhooks."""

@@ -1,0 +1,1 @@
+"""Promotion by hand and from home to home: decisions, experiments, smoke tests, releases."""

@@ -1,0 +1,1 @@
+"""Research: notebooks of a product, variants that are adopted, phases of its life."""

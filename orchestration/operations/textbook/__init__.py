@@ -1,0 +1,1 @@
+"""The textbook: its pages, the commands in them, and how far a reader is."""
