@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.orchestration.operations.test_experiments import SHADOW
 
 from assets.errors import ReleaseError
 from assets.experiments import stages
@@ -22,6 +21,7 @@ from orchestration.operations.promotion import decisions
 from orchestration.operations.promotion.release import release, releases
 from orchestration.operations.promotion.smoke import last, smoke
 from orchestration.operations.verification.verify import verify
+from tests.orchestration.operations.promotion.test_experiments import SHADOW
 from tests.two_versions import churn
 
 WHO: dict[str, Any] = {"actor": "ann", "reason": "ticket 12", "at": datetime(2026, 11, 29, tzinfo=UTC)}
