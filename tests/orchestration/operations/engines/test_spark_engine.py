@@ -171,7 +171,7 @@ def test_counts_are_exact_through_kills(served: tuple[Home, ProductSpec], tmp_pa
     frame = spoilt(6000)
     for number in range(12):
         frame.iloc[number::12].to_csv(job.folder / f"{number:02d}.csv", index=False)
-    program = "import sys; from tests.orchestration.operations.test_spark_engine import run, StreamJob; run(StreamJob.read(sys.stdin.read()))"
+    program = "import sys; from tests.orchestration.operations.engines.test_spark_engine import run, StreamJob; run(StreamJob.read(sys.stdin.read()))"
     for wanted in (1, 5):
         kill_when(job, program, lambda wanted=wanted: len(list((job.out / "batches").glob("*.json"))) >= wanted)
     run(job)
