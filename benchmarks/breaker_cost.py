@@ -1,8 +1,8 @@
 """What a circuit breaker costs: the champion's service with and without one, asked for one row, and for batches.
 
-Both sides are served by this process, each on a port of its own, and asked by wrk in alternating bursts of a second: what others
-take of a busy machine, they take of both sides alike. All rows are in range, so every feature of each row that is looked at is
-compared, and the model answers.
+Both sides are served by this process, each on a port of its own, and asked by wrk in alternating bursts of a second: what
+others take of a busy machine, they take of both sides alike. All rows are in range, so every feature of each row that is looked
+at is compared, and the model answers.
 """
 
 from __future__ import annotations

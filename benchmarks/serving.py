@@ -45,8 +45,8 @@ is the most that any encoding could gain: a batch that takes nothing but the mod
 
 ## With a circuit breaker
 
-The service as above and with a [breaker](incidents.md#circuit-breaker), by `python -m benchmarks.breaker_cost`; batches are of
-1,000 rows.
+The champion's service with a [breaker](incidents.md#circuit-breaker) and without one, by `python -m benchmarks.breaker_cost`:
+both in one process, asked by wrk in alternating bursts, without a log of requests.
 
 {breaker_cost}
 
