@@ -51,23 +51,23 @@ class CircuitBreaker:
 
         Half open, the model answers the requests whose rows are all in range.
         """
-        step = -(-len(rows) // MOST_ROWS)
-        outside = self.ranges.outside
-        is_any = False
-        for row in rows[::step]:
-            if names := outside(row):
+        looked_at = rows if len(rows) == 1 else rows[:: -(-len(rows) // MOST_ROWS)]
+        window, outside, is_any = self.window, self.ranges.outside, False
+        for row in looked_at:
+            names = outside(row)
+            window.append(names)
+            if names:
                 is_any = True
-            self._take(names)
+                self.count += 1
+            if len(window) > self.window_rows and window.popleft():
+                self.count -= 1
+            if self.count >= self.trips_at or self.state != CLOSED:
+                self._turn()
         return self.state == OPEN or (self.state == HALF_OPEN and is_any)
 
-    def _take(self, names: tuple[str, ...]) -> None:
-        window = self.window
-        window.append(names)
-        if names:
-            self.count += 1
-        is_full = len(window) >= self.window_rows
-        if len(window) > self.window_rows and window.popleft():
-            self.count -= 1
+    def _turn(self) -> None:
+        """Change the state, if the window says so."""
+        is_full = len(self.window) >= self.window_rows
         if self.state == OPEN:
             if is_full and self.count <= self.returns_at:
                 self._become(HALF_OPEN)

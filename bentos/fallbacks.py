@@ -32,6 +32,7 @@ class Fallbacks:
         self.mitigation: FallbackServed | None = None
         self.breaker: CircuitBreaker | None = None
         self._broken: FallbackServed | None = None
+        self._features: tuple[str, ...] = ()
 
     def serve(self, champion: Served | None) -> None:
         """Watch by the breaker of whoever is champion from now on; the same one's goes on."""
@@ -41,9 +42,9 @@ class Fallbacks:
         if champion is None or fallback is None or record is None:
             self.breaker = None
         else:
-            self._broken = falling_back(champion, BREAKER)
+            self._broken, self._features = falling_back(champion, BREAKER), champion.bodies.features
             if before is None or before.answering.digest != fallback.digest or self.breaker is None:
-                self.breaker = CircuitBreaker(record, champion.bodies.features, self._changed)
+                self.breaker = CircuitBreaker(record, self._features, self._changed)
         self.metrics.fallback.labels(BREAKER).set(0.0 if self.breaker is None else SHOWN[self.breaker.state])
 
     def follow(self, champion: Served | None, *, is_wanted: bool) -> None:
@@ -65,7 +66,11 @@ class Fallbacks:
 
     def watch(self, exchange: Exchange, rows: Sequence[Sequence[Any]]) -> None:
         """Let the breaker see the rows of a request; if it says so, the fallback answers this one already."""
-        if self.breaker is not None and self.breaker.look(rows) and not exchange.answering.is_fallback:
+        if self.breaker is None:
+            return
+        served = exchange.answering
+        # a request that began with a champion of other features is answered by that one
+        if served.bodies.features == self._features and self.breaker.look(rows) and not served.is_fallback:
             exchange.served = self._broken
 
     def _changed(self, state: str, features: Mapping[str, int]) -> None:

@@ -29,7 +29,7 @@ def breaker_of(case: Case, held_out: str) -> dict[str, Any] | None:
     """
     declared = case.spec.serving.breaker or BreakerSpec()
     columns = case.columns(held_out)
-    ranges = _ranges(case)
+    ranges = _ranges(case, declared.beyond)
     outside = TrainingRanges(ranges, list(columns)).outside
     is_out = np.array([bool(outside(row)) for row in zip(*columns.values(), strict=True)], dtype=np.float64)
     tolerated = max(declared.tolerated_share, worst_window(is_out, declared.window_rows))
@@ -46,8 +46,8 @@ def breaker_of(case: Case, held_out: str) -> dict[str, Any] | None:
     }
 
 
-def _ranges(case: Case) -> dict[str, dict[str, Any]]:
-    """By feature, what the rows had that the champion was fitted on; texts are no vocabulary, and not looked at."""
+def _ranges(case: Case, beyond: float) -> dict[str, dict[str, Any]]:
+    """By feature, what the rows had that the champion was fitted on, and a little more; texts are no vocabulary: none."""
     found: dict[str, dict[str, Any]] = {}
     learnt = case.columns_of(case.learnt.rows)
     for name, feature in case.model.signature["features"].items():
@@ -58,6 +58,8 @@ def _ranges(case: Case) -> dict[str, dict[str, Any]]:
             continue
         numbers = np.asarray(learnt[name], dtype=np.float64)
         present = numbers[~np.isnan(numbers)]
-        low, high = (float(present.min()), float(present.max())) if len(present) else (None, None)
-        found[name] = {"low": low, "high": high, "is_missing": len(present) < len(numbers)}
+        found[name] = {"low": None, "high": None, "is_missing": len(present) < len(numbers)}
+        if len(present):
+            low, high = float(present.min()), float(present.max())
+            found[name] |= {"low": low - beyond * (high - low), "high": high + beyond * (high - low)}
     return found

@@ -33,6 +33,8 @@ class BreakerSpec(Declaration):
     """Give the number of latest rows whose share out of range is looked at."""
     tolerated_share: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.05, examples=[0.05])
     """Give the share of rows out of range that is tolerated; the largest of any window of the held-out rows is, too."""
+    beyond: Annotated[float, Field(ge=0)] = Field(default=0.1, examples=[0.1])
+    """Give how far beyond the training rows' least and largest value a number is still in range, in parts of their distance."""
     false_trips: Annotated[float, Field(gt=0, le=1000)] = Field(default=0.01, examples=[0.01])
     """Give how often it may open in a million rows while the share out of range is no larger than what is tolerated."""
 

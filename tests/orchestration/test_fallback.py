@@ -79,11 +79,13 @@ def test_the_breaker_goes_by_what_training_had(served_with: tuple[Home, ProductS
     case = Case.load(home, spec, snapshots.opened(home, "churn", model.signature["snapshot_digest"]), champion.model_digest)
     record = read_json(package_of(home, "churn") / RECORD)
     breaker, learnt = record["breaker"], case.learnt.rows
-    assert breaker["ranges"]["age"] == {"low": learnt["age"].min(), "high": learnt["age"].max(), "is_missing": False}
+    low, high = learnt["age"].min(), learnt["age"].max()
+    more = 0.1 * (high - low)
+    assert breaker["ranges"]["age"] == {"low": low - more, "high": high + more, "is_missing": False}
     assert breaker["ranges"]["visits"]["is_missing"]
     assert breaker["ranges"]["plan"] == {"known": ["basic", "free", "pro"], "is_missing": False}
     held_out = case.parts[record["held_out"]].rows
-    is_out = (held_out["visits"] > learnt["visits"].max()).to_numpy()  # ages and plans are all in range
+    is_out = (held_out["visits"] > 1.1 * learnt["visits"].max()).to_numpy()  # they begin at 0; ages and plans are in range
     assert breaker["held_out_share"] == pytest.approx(is_out.mean())
     worst = max(is_out[start : start + 50].mean() for start in range(len(is_out) - 49))
     assert breaker["tolerated_share"] == max(0.05, worst)
