@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic_core import from_json
 
 from assets.monitoring import logged_outcomes
 from assets.spec import ProductSpec
@@ -77,12 +77,13 @@ def arriving(home: Home, spec: ProductSpec, digest: str, journal: LabelJournal, 
         outcomes = ToldOutcomes(connection, home, digest, journal)
         for labels in outcomes.fresh():
             journal.take(labels)
-        waiting = journal.after(place, MOST)
+        waiting = journal.after(place, MOST + 1)
+        is_all, waiting = len(waiting) <= MOST, waiting[:MOST]
         told = _told(connection, outcomes, [label for _, label in waiting], digest)
         contradicted = outcomes.contradicted()
     journal.drop(lost := [number for number, label in waiting if label not in told])
     kept = [(number, label, *told[label]) for number, label in waiting if number not in set(lost)]
-    return Arrived([number for number, *_ in kept], _stream(spec, kept), len(waiting) < MOST, contradicted)
+    return Arrived([number for number, *_ in kept], _stream(spec, kept), is_all, contradicted)
 
 
 def _told(
@@ -106,7 +107,7 @@ def _told(
     ).fetchall()
     connection.unregister("waiting")
     # of a request id that was used again on another day the first answer stands
-    return {Label(*label): (float(outcome), json.loads(features)) for *label, outcome, features in found}
+    return {Label(*label): (float(outcome), from_json(features)) for *label, outcome, features in found}
 
 
 def _stream(spec: ProductSpec, kept: Sequence[tuple[int, Label, float, dict[str, Any]]]) -> LabelStream:
