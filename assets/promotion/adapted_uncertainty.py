@@ -10,42 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from assets.errors import DigestError
 from assets.promotion import current_artifacts
 from assets.promotion.ledger_state import Entry
-from assets.storage.digests import file_digest
 from assets.storage.home import Home
-from assets.storage.publishing import read_json, write_json
+from assets.storage.publishing import read_json
 from bentos.runtime import Model
 from bentos.uncertainty import ADAPTED, RECORD
 
 
 def publish(home: Home, champion: Entry, record: dict[str, Any]) -> Path:
     """Publish a record as the current one of the champion."""
-    path = write_json(home.uncertainty / champion.product / f"{champion.tag}.json", record)
-    current_artifacts.name(home, path, file_digest(path), champion)
-    return path
+    return current_artifacts.publish(home, home.uncertainty / champion.product, champion, record)
 
 
 def current(home: Home, product: str, model_digest: str) -> tuple[Path, str] | None:
-    """The current record and its digest; None if there is none of this model.
-
-    Raises
-    ------
-    DigestError
-        If its bytes are not those that were published.
-    """
-    told = current_artifacts.record(home.uncertainty / product)
-    if told is None or told["model_digest"] != model_digest:
-        return None
-    path = home.uncertainty / product / told["file"]
-    found = file_digest(path) if path.exists() else "nothing"
-    if found != told["digest"]:
-        raise DigestError(
-            f"{path} has digest {found[:12]}, published was {told['digest'][:12]}. Delete {path.parent} and run `loopline run "
-            f"{product}`."
-        )
-    return path, found
+    """The current record and its digest, None if there is none of this model; raises like `current_artifacts.of_model`."""
+    return current_artifacts.of_model(home.uncertainty / product, model_digest)
 
 
 def adapted(home: Home, product: str, model: Model) -> Model:

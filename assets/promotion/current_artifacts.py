@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assets.errors import DigestError
 from assets.promotion import ledger
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger_state import Entry
 from assets.storage import manifest
+from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 
@@ -36,6 +38,13 @@ def name(home: Home, made: Path, digest: str, champion: Entry, **more: Any) -> N
     write_json(made.parent / RECORD, {**told, **head, **more})
 
 
+def publish(home: Home, folder: Path, champion: Entry, content: dict[str, Any]) -> Path:
+    """Write a record about the champion into a folder, and record that it is current."""
+    path = write_json(folder / f"{champion.tag}.json", content)
+    name(home, path, file_digest(path), champion)
+    return path
+
+
 def record(folder: Path) -> dict[str, Any] | None:
     """The record of a folder, if there is one."""
     return dict(read_json(folder / RECORD)) if (folder / RECORD).exists() else None
@@ -45,6 +54,27 @@ def found(folder: Path) -> Path | None:
     """What is current in a folder, if anything is."""
     told = record(folder)
     return None if told is None else folder / told["file"]
+
+
+def of_model(folder: Path, model_digest: str) -> tuple[Path, str] | None:
+    """The file that is current in a product's folder and its digest; None if there is none of this model.
+
+    Raises
+    ------
+    DigestError
+        If its bytes are not those that were published.
+    """
+    told = record(folder)
+    if told is None or told["model_digest"] != model_digest:
+        return None
+    path = folder / told["file"]
+    digest = file_digest(path) if path.exists() else "nothing"
+    if digest != told["digest"]:
+        raise DigestError(
+            f"{path} has digest {digest[:12]}, published was {told['digest'][:12]}. Delete {folder} and run `loopline run "
+            f"{folder.name}`."
+        )
+    return path, digest
 
 
 def forget(folder: Path, digest: str | None = None) -> None:

@@ -6,41 +6,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from assets.errors import DigestError
 from assets.promotion import current_artifacts
 from assets.promotion.ledger_state import Entry
-from assets.storage.digests import file_digest
 from assets.storage.home import Home
-from assets.storage.publishing import write_json
 from bentos.fallback import FALLBACK, RECORD
 
 
 def publish(home: Home, champion: Entry, record: dict[str, Any]) -> Path:
     """Publish a record as the current one of the champion."""
-    path = write_json(home.fallbacks / champion.product / f"{champion.tag}.json", record)
-    current_artifacts.name(home, path, file_digest(path), champion)
-    return path
+    return current_artifacts.publish(home, home.fallbacks / champion.product, champion, record)
 
 
 def current(home: Home, product: str, model_digest: str) -> tuple[Path, str] | None:
-    """The current record and its digest; None if there is none of this model.
-
-    Raises
-    ------
-    DigestError
-        If its bytes are not those that were published.
-    """
-    told = current_artifacts.record(home.fallbacks / product)
-    if told is None or told["model_digest"] != model_digest:
-        return None
-    path = home.fallbacks / product / told["file"]
-    found = file_digest(path) if path.exists() else "nothing"
-    if found != told["digest"]:
-        raise DigestError(
-            f"{path} has digest {found[:12]}, published was {told['digest'][:12]}. Delete {path.parent} and run `loopline run "
-            f"{product}`."
-        )
-    return path, found
+    """The current record and its digest, None if there is none of this model; raises like `current_artifacts.of_model`."""
+    return current_artifacts.of_model(home.fallbacks / product, model_digest)
 
 
 def put_beside(home: Home, champion: Entry, folder: Path, *, is_declared: bool) -> dict[str, str]:
