@@ -117,6 +117,13 @@ def _of_product(spec: ProductSpec) -> list[dict[str, Any]]:
             "warning",
             "nobody looked at the champion for {{ $value | humanizeDuration }}",
         ),
+        _rule(
+            "FallbackAnswers",
+            f"max by (reason) (loopline_fallback{{{own}}}) > 0",
+            "0m",
+            "warning",
+            "the fallback answers instead of the model: {{ $labels.reason }}",
+        ),
         *_of_updates(spec, own),
         *_of_experiments(spec, own),
     ]

@@ -69,6 +69,7 @@ SOUND: dict[str, Series] = {
     },
     "AlarmStands": {'loopline_alarm{product="another",kind="data",what="age"}': "1x240"},
     "NotWatched": {LOOKED: "0x240"},
+    "FallbackAnswers": {f'loopline_fallback{{{OWN},reason="mitigation"}}': "0x240"},
     "ArmErrors": {
         f'loopline_arm_requests_total{{{ARMS[1]},status="200"}}': "0+600x240",
         f'loopline_arm_requests_total{{{ARMS[1]},status="500"}}': "0+1x240",
@@ -120,6 +121,10 @@ FIRING: dict[str, tuple[Series, str]] = {
     ),
     "AlarmStands": ({f'loopline_alarm{{{OWN},kind="data",what="age"}}': "1x240"}, "data alarm: age"),
     "NotWatched": ({LOOKED: "-4000000x240"}, "nobody looked at the champion for 46d 9h 6m 40s"),
+    "FallbackAnswers": (
+        {f'loopline_fallback{{{OWN},reason="mitigation"}}': "1x240"},
+        "the fallback answers instead of the model: mitigation",
+    ),
     "ArmErrors": (
         {
             f'loopline_arm_requests_total{{{ARMS[0]},status="200"}}': "0+600x240",
