@@ -69,7 +69,7 @@ class ServingSpec(Declaration):
     """Declare when an outcome is late."""
     online: OnlineSpec | None = Field(default=None, examples=[{"request": ["overdue_flights"], "ttl_hours": 24}])
     """Declare that features are also looked up by key (`POST /predict_by_key`); {} takes all defaults. See docs/features.md."""
-    fallback: FallbackSpec | None = Field(default=None, examples=["baseline", 0.2, {"gold": 0.5, "silver": 0.5}])
+    fallback: FallbackSpec | None = Field(default=None, examples=["baseline"])
     """Declare what the service answers without the model, when `loopline mitigate` or the breaker says so: baseline, the table
     of means; a number; or a probability for each class. See docs/incidents.md."""
     breaker: BreakerSpec | None = Field(default=None, examples=[{"window_rows": 200, "tolerated_share": 0.05}])
