@@ -69,19 +69,23 @@ def incident(
     """Open the page of an INCIDENT: what was raised, what changed before it, the suspects, and what was done."""
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.incidents import incident_log
+        from assets.incidents import incident_log, incident_page
         from orchestration.operations.incidents import incidents as operations
 
         found = incident_log.incident(home, name)
+        if word is not None:
+            operations.require_word(name, word)
         if search:
             spec = _product_of(found)
             given = {"now": days(now, "now"), "reference": days(reference, "reference"), "metric": metric}
             found = operations.search(home, spec, name, resources.actor(), **given)
         if word is not None:
             found = operations.close(home, name, resources.actor(), word)
-        page = operations.page_of(home, found)
         if search or word is not None:
+            page = incident_page.path(home, found)
             _tell(home)
+        else:
+            page = operations.page_of(home, found)
     if as_json:
         click.echo(json.dumps(_as_json(found), indent=2))
         return

@@ -67,8 +67,14 @@ def watch(
 
 
 def search(home: Home, spec: ProductSpec, name: str, by: str, **given: Any) -> Incident:
-    """Search for the root cause, and keep what was found."""
-    incident_log.incident(home, name)
+    """Search for the root cause, and keep what was found.
+
+    Raises
+    ------
+    IncidentError
+        If there is no such incident, or it is closed: nothing is searched then.
+    """
+    incident_log.require_open(home, name)
     found = root_cause.find(home, spec, **given)
     told = "; ".join(root_cause.told(found)[1:])
     made = incident_log.add(home, name, incident_log.ROOT_CAUSE, by=by, told=told, found=found)
@@ -84,11 +90,22 @@ def close(home: Home, name: str, by: str, word: str) -> Incident:
     IncidentError
         If it is closed, or there is none, or the word is empty.
     """
-    if not word.strip():
-        raise IncidentError(f"incident '{name}' is not closed without a word. Say what it was: --close WORD.")
+    require_word(name, word)
     made = incident_log.add(home, name, incident_log.CLOSED, by=by, told=word.strip())
     incident_page.write(home, made)
     return made
+
+
+def require_word(name: str, word: str) -> None:
+    """Refuse to close an incident without a word.
+
+    Raises
+    ------
+    IncidentError
+        If the word is empty.
+    """
+    if not word.strip():
+        raise IncidentError(f"incident '{name}' is not closed without a word. Say what it was: --close WORD.")
 
 
 def page_of(home: Home, found: Incident) -> Path:

@@ -127,6 +127,8 @@ def test_a_word_closes_it_and_the_same_alarm_does_not_open_it_again(watched: Hom
     assert incidents.watch(watched, [spec.name]) == []
     with pytest.raises(IncidentError, match="incident 'churn-1' was closed: visits were mirrored"):
         incidents.close(watched, "churn-1", "tester", "again")
+    with pytest.raises(IncidentError, match="incident 'churn-1' was closed"):  # before it is asked what to search for
+        incidents.search(watched, spec, "churn-1", "tester", metric="speed")
     (failed,) = incidents.watch(watched, [spec.name], ["churn__model: no rows\nat all"], NOW)
     assert (failed.name, failed.told) == ("churn-2", "churn__model failed: no rows")
     (again,) = incidents.watch(watched, [spec.name], ["churn__model: no rows\nat all"])
