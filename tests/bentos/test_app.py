@@ -164,7 +164,7 @@ def test_the_prediction_log_holds_what_was_asked_and_answered(shop: Home, models
     assert json.loads(found[0][5]) == ROW
     assert json.loads(found[0][6]) == answer["predictions"][0]
     said = answer["predictions"][0]
-    assert found[0][-4:] == (said["probability"], str(said["is_positive"]).lower(), None, None)
+    assert found[0][-5:] == (said["probability"], str(said["is_positive"]).lower(), None, None, None)
 
 
 def test_private_columns_are_in_no_log_and_no_example(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
