@@ -9,10 +9,10 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.incidents import clean, planted
+from benchmarks.incidents import clean, months, planted
 from benchmarks.measured_page import MeasuredPage
 
-SECTIONS: dict[str, ModuleType] = {"Planted causes": planted, "Nothing planted": clean}
+SECTIONS: dict[str, ModuleType] = {"Planted causes": planted, "Nothing planted": clean, "Real months": months}
 """The sections of the page: the text of each is its module's docstring, and its table what `rows` gives."""
 PAGE = REPOSITORY / "docs" / "measured" / "incidents.md"
 TOP = """# Root causes
