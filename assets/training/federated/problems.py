@@ -96,7 +96,7 @@ def _clients(home: Home, spec: ProductSpec) -> Iterator[str]:
         snapshot = snapshots.current(home, spec.name)
     except LooplineError:
         return
-    parts = snapshots.labelled(spec, snapshots.read(snapshot))
+    parts = snapshots.labelled_parts(spec, snapshot)
     if said.by not in parts["train"].rows:
         return
     found = list(client_problems(spec, _counted(spec, parts["train"].rows)))
