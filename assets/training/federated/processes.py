@@ -122,7 +122,7 @@ def by_processes(
     Raises
     ------
     EngineError
-        If Flower is not set up, or does not start.
+        If Flower is not set up, does not start, or ends without a result.
     DataError
         If too few clients answer.
     """
@@ -211,10 +211,12 @@ def _result(processes: Processes, members: Mapping[str, Client], seconds: float)
     run = processes.start("run", "flwr", "run", str(APP), "here", "--run-config", str(folder / "run.toml"))
     if run.wait(STARTED):
         raise EngineError(f"Flower did not start the run: {processes.said('run')}")
-    error = result.with_suffix(".error")
+    error, crash = result.with_suffix(".error"), result.with_suffix(".crash")
     while not result.exists():
         if error.exists() and (told := error.read_text(encoding="utf-8")):
             raise DataError(told)
+        if crash.exists() and (told := crash.read_text(encoding="utf-8")):
+            raise EngineError(f"Flower's coordinator crashed: {told}")
         if processes.running["server"].poll() is not None:
             raise EngineError(f"Flower's server ended: {processes.said('server')}")
         time.sleep(0.1)

@@ -1,6 +1,7 @@
 """The coordinator: it waits for the expected clients, agrees with them on a model, and writes it.
 
-A client that is absent, slow or fails is named in the result; too few answers end the run with one error.
+A client that is absent, slow or fails is named in the result; too few answers end the run with one error. Each question waits
+until a slow client's time is over; one that is late twice in a row is asked no more, so that it does not hold up the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from loopline_federation.masked import MaskedRound, masked_mean
 from loopline_federation.messages import Told, packed, plan_digest, unpacked
 
 app = ServerApp()
+LATE = 2
+"""How many questions in a row a client may answer late before it is asked no more."""
+ASKED_AGAIN = 0.3
+"""The seconds between two looks for answers."""
 
 
 @app.main()  # type: ignore[untyped-decorator]
@@ -32,12 +37,16 @@ def main(grid: Grid, context: Context) -> None:
     plan = Plan.from_json(json.loads(Path(said["plan"]).read_text(encoding="utf-8")))
     names = tuple(sorted(json.loads(said["clients"])))
     reached = FlowerGrid(grid, context, plan_digest(said["plan"]), names, float(said["answer-seconds"]))
-    reached.find()
-    began = time.monotonic()
     try:
+        reached.find()
+        began = time.monotonic()
         found = agree(plan, reached)
-    except DataError as error:
-        Path(said["result"]).with_suffix(".error").write_text(str(error), encoding="utf-8")
+    except Exception as error:
+        # whoever waits for the result must know that there is none: data that nothing can be learnt from, or a crash
+        suffix, told = (
+            (".error", str(error)) if isinstance(error, DataError) else (".crash", f"{type(error).__name__}: {error}")
+        )
+        Path(said["result"]).with_suffix(suffix).write_text(told, encoding="utf-8")
         raise
     write_result(Path(said["result"]), found, time.monotonic() - began)
 
@@ -53,16 +62,17 @@ class FlowerGrid:
     seconds: float
     nodes: dict[int, str] = field(default_factory=dict)
     rows: dict[str, float] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
 
     def find(self) -> None:
         """Learn which node is which client; a client that does not tell its name in time is absent."""
         until = time.monotonic() + self.seconds
         while len(self.nodes) < len(self.clients) and time.monotonic() < until:
             strange = [node for node in self.grid.get_node_ids() if node not in self.nodes]
-            for reply in self._sent("name", {}, strange, until - time.monotonic()):
+            for node, reply in self._sent("name", {}, strange, until - time.monotonic()):
                 name = "" if reply.has_error() else unpacked(reply.content)[0]
                 if name in self.clients and name not in self.nodes.values():
-                    self.nodes[reply.metadata.src_node_id] = name
+                    self.nodes[node] = name
             time.sleep(0.2)
 
     def ask(self, task: str, told: Told) -> tuple[dict[str, Told], dict[str, str]]:
@@ -70,16 +80,22 @@ class FlowerGrid:
         answers: dict[str, Told] = {}
         present = set(self.nodes.values())
         reasons = {name: "absent" for name in self.clients if name not in present}
-        for reply in self._sent(task, told, list(self.nodes), self.seconds):
-            name = self.nodes[reply.metadata.src_node_id]
+        given_up = {name for name, times in self.late.items() if times >= LATE}
+        reasons |= dict.fromkeys(given_up, f"late {LATE} times in a row, asked no more")
+        asked = [node for node, name in self.nodes.items() if name not in given_up]
+        for node, reply in self._sent(task, told, asked, self.seconds):
+            name = self.nodes[node]
             if reply.has_error():
                 reasons[name] = str(reply.error.reason)
             else:
                 answers[name] = unpacked(reply.content)[2]
+                self.late[name] = 0
         if task == "describe":
             self.rows = {name: float(answer["rows"]) for name, answer in answers.items()}
-        slow = f"no answer within {self.seconds:g} s"
-        return answers, {**{name: slow for name in present if name not in answers}, **reasons}
+        for name in present.difference(answers, reasons):
+            reasons[name] = f"no answer within {self.seconds:g} s"
+            self.late[name] = self.late.get(name, 0) + 1
+        return answers, reasons
 
     def masked_mean(self, told: Told) -> tuple[Any, dict[str, str]]:
         """The mean of updates by SecAgg+, of which no single one is seen."""
@@ -90,10 +106,19 @@ class FlowerGrid:
         lost = {self.nodes[node]: "took no part in the masked sum" for node in asked if node not in answered}
         return found, {**absent, **lost}
 
-    def _sent(self, task: str, told: Told, nodes: Sequence[int], seconds: float) -> list[Message]:
+    def _sent(self, task: str, told: Told, nodes: Sequence[int], seconds: float) -> list[tuple[int, Message]]:
+        """Each answer with the node that was asked: where a node is gone, Flower's server answers in its place."""
         if not nodes or seconds <= 0:
             return []
         messages = [
             Message(content=packed(task, self.plan, told), dst_node_id=node, message_type=MessageType.QUERY) for node in nodes
         ]
-        return list(self.grid.send_and_receive(messages, timeout=seconds))
+        # `send_and_receive` looks for answers every three seconds, which would be most of a short question's time
+        until = time.monotonic() + seconds
+        waited = {sent: node for sent, node in zip(self.grid.push_messages(messages), nodes, strict=True) if sent}
+        replies: list[tuple[int, Message]] = []
+        while waited and time.monotonic() < until:
+            time.sleep(ASKED_AGAIN)
+            found = list(self.grid.pull_messages(list(waited)))
+            replies += [(waited.pop(reply.metadata.reply_to_message_id), reply) for reply in found]
+        return replies
