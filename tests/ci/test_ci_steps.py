@@ -119,7 +119,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     path.write_text(yaml.dump(declared, Dumper=Indented))
     _environment(clone.folder / ".venv")
     (clone.folder / ".gitignore").write_text(
-        "/customers.csv\n__pycache__/\n/build/\n/.venv/\n/dbt_project/logs/\n/dbt_project/target/\n"
+        "/customers.csv\n__pycache__/\n/build/\n/data/\n/.venv/\n/dbt_project/logs/\n/dbt_project/target/\n"
     )
     clone.commit("with CI")
     programs = folder / "programs"
