@@ -17,6 +17,7 @@ from assets.errors import DataError, DigestError
 from assets.features.copy_groups import dealing, with_copy_groups
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
+from assets.processes.memory import return_memory
 from assets.spec import ProductSpec
 from assets.spec.learning import COPIES
 from assets.storage.digests import verified
@@ -83,7 +84,11 @@ def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:
     """Load a snapshot as a frame of `snapshot.rows` rows, in order of event time and entity."""
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.read_table(snapshot.path, columns=columns).to_pandas()
+    # columns one by one, from a file that is mapped: a snapshot does not stand in memory twice
+    table = pq.read_table(snapshot.path, columns=columns, memory_map=True, pre_buffer=False)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    del table
+    return_memory()
     return frame
 
 
@@ -100,7 +105,7 @@ class LabelledRows:
     @property
     def span(self) -> list[str] | None:
         """Start and end of the window (UTC), as ISO text."""
-        return None if self.window is None else [self.window.start.isoformat(), self.window.end.isoformat()]
+        return None if self.window is None else self.window.span
 
     def absent(self, spec: ProductSpec) -> tuple[str, ...]:
         """The classes that no row of the part has; only validation and test may lack one."""
@@ -241,22 +246,27 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
     frame = with_copy_groups(spec, frame)
     cut = parts_of(spec, frame)
     following = {"train": cut["validate"][1], "validate": cut["test"][1], "test": None}
+    has_label = frame[spec.target.column].notna().to_numpy()
     parts = {}
     for name, (mask, window) in cut.items():
-        inside = frame[mask]
-        has_label = inside[spec.target.column].notna()
         later = following[name]
-        known = (
-            has_label
-            if later is None or spec.target.known_at is None
-            else has_label & (inside[spec.target.known_at] < later.start)
-        )
-        rows = inside[known]
+        known = has_label
+        if later is not None and spec.target.known_at is not None:
+            known = has_label & (frame[spec.target.known_at] < later.start).to_numpy()
+        rows = frame[mask & known]
         _require_labels(spec, name, window, rows)
-        because = {reason: int(inside.loc[~has_label, reason].sum()) for reason in spec.target.unlabelled_because}
-        other = int((~has_label).sum()) - sum(because.values())
+        lacking = mask & ~has_label
+        because = {reason: int(frame.loc[lacking, reason].sum()) for reason in spec.target.unlabelled_because}
+        other = int(lacking.sum()) - sum(because.values())
         unlabelled = {**because, **({"other": other} if other else {})}
-        parts[name] = LabelledRows(name, window, rows, unlabelled, int((has_label & ~known).sum()))
+        parts[name] = LabelledRows(name, window, rows, unlabelled, int((mask & has_label & ~known).sum()))
+    return parts
+
+
+def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledRows]:
+    """Read a snapshot and cut it (`labelled`); nothing but the parts stays in memory."""
+    parts = labelled(spec, read(snapshot))
+    return_memory()
     return parts
 
 

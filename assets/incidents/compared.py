@@ -33,15 +33,30 @@ class Compared:
     seed : int
         Of all draws.
     before_hidden : dict
-        What is known of the reference with columns unknown; searches of one reference, model and seed may share it.
+        What is known of the reference with columns unknown, by these and the number of its rows; searches of one reference,
+        model and seed may share it.
     """
 
     scorer: Scorer
     reference: PeriodRows
     now: PeriodRows
     seed: int
-    before_hidden: dict[frozenset[str], Array] = field(default_factory=dict, compare=False, repr=False)
+    before_hidden: dict[tuple[frozenset[str], int], Array] = field(default_factory=dict, compare=False, repr=False)
     _hidden: dict[frozenset[str], Array] = field(default_factory=dict, compare=False, repr=False)
+    _sampled: dict[int, Compared] = field(default_factory=dict, compare=False, repr=False)
+
+    def sampled(self, most: int) -> Compared:
+        """The same by at most so many rows of each period, drawn at random; what is known of the reference is shared."""
+        if max(len(self.reference), len(self.now)) <= most:
+            return self
+        if most not in self._sampled:
+            reference, now = (rows.sample(most, self.seed) for rows in (self.reference, self.now))
+            self._sampled[most] = Compared(self.scorer, reference, now, self.seed, self.before_hidden)
+        return self._sampled[most]
+
+    def with_now(self, now: PeriodRows) -> Compared:
+        """The same with other rows of now."""
+        return Compared(self.scorer, self.reference, now, self.seed, self.before_hidden)
 
     @cached_property
     def sign(self) -> float:
@@ -95,10 +110,15 @@ class Compared:
     def hidden(self, names: Iterable[str]) -> tuple[Array, Array]:
         """The metric of the reference and of now, in each draw, with some columns unknown in both."""
         key = frozenset(names)
-        for rows, known in ((self.reference, self.before_hidden), (self.now, self._hidden)):
-            if key not in known:
-                known[key] = self.drawn(rows, self.answered_without(rows, key))
-        return self.before_hidden[key], self._hidden[key]
+        of_reference = key, len(self.reference)
+        if of_reference not in self.before_hidden:
+            self.before_hidden[of_reference] = self._drawn_without(self.reference, key)
+        if key not in self._hidden:
+            self._hidden[key] = self._drawn_without(self.now, key)
+        return self.before_hidden[of_reference], self._hidden[key]
+
+    def _drawn_without(self, rows: PeriodRows, names: Iterable[str]) -> Array:
+        return self.drawn(rows, self.answered_without(rows, names))
 
     def answered_without(self, rows: PeriodRows, names: Iterable[str]) -> Array:
         """What the model says of rows of one of the sides with some columns unknown."""

@@ -59,7 +59,7 @@ def repeated_rows(sides: Compared) -> tuple[Suspect, PeriodRows] | None:
     told = f"{extra:,} of {len(sides.now):,} rows"
     where = {"days": [sides.now.days[day] for day in days]} if len(days) <= len(sides.now.days) / 2 else {}
     name = "repeated rows"
-    guilty = _is_enough(sides, found)
+    guilty = is_enough(sides, found)
     return Suspect("rows", name, (), found, 0.0, after, float(sides.before[0]), guilty, where, told), once
 
 
@@ -86,7 +86,7 @@ def other_values(sides: Compared, earlier: Earlier) -> tuple[Suspect, PeriodRows
     value = closes(names)
     found = Effect(value, 0.0, 0.0)
     returns_to = float(sides.after[0]) + sides.sign * value
-    guilty = _is_enough(sides, found)
+    guilty = is_enough(sides, found)
     name = earlier.name
     return Suspect(
         "version", name, tuple(names), found, 0.0, returns_to, float(sides.before[0]), guilty, {}, earlier.told
@@ -97,7 +97,7 @@ def other_model(sides: Compared, name: str, model: Model) -> tuple[Suspect, Comp
     """Another version of the model on the rows of now; and the sides by it."""
     other = Compared(replace(sides.scorer, model=model), sides.reference, sides.now, sides.seed)
     found = effect(sides.sign * (other.after - sides.after), len(sides.now.days) - 1)
-    guilty = _is_enough(sides, found) and found.p_value <= SURE / 5
+    guilty = is_enough(sides, found) and found.p_value <= SURE / 5
     suspect = Suspect(
         "model", name, (), found, found.p_value, float(other.after[0]), float(other.before[0]), guilty, {}, "served before"
     )
@@ -138,5 +138,6 @@ def _repeats(rows: PeriodRows) -> np.ndarray[Any, Any]:
     return np.asarray(pd.DataFrame({**rows.columns, "_label": rows.labels, "_time": rows.times}).duplicated())
 
 
-def _is_enough(sides: Compared, found: Effect) -> bool:
+def is_enough(sides: Compared, found: Effect) -> bool:
+    """Whether what closes is worth a name, and a part of what the metric surely fell by."""
     return found.value >= max(sides.worth, SHARE * sides.sure_fall)

@@ -87,6 +87,20 @@ def incident(home: Home, name: str) -> Incident:
     return known[name]
 
 
+def require_open(home: Home, name: str) -> Incident:
+    """An incident to which something may still be added.
+
+    Raises
+    ------
+    IncidentError
+        If there is no such incident, or it is closed.
+    """
+    found = incident(home, name)
+    if not found.is_open:
+        raise IncidentError(f"incident '{name}' was closed: {found.events[-1]['told']}. What is new opens another.")
+    return found
+
+
 def open_of(home: Home, subject: str) -> Incident | None:
     """The open incident of a subject."""
     return next((item for item in incidents(home, subject) if item.is_open), None)
@@ -134,9 +148,7 @@ def add(home: Home, name: str, event: str, *, by: str, told: str, now: datetime 
         If there is no such incident, or it is closed.
     """
     with _alone(home):
-        found = incident(home, name)
-        if not found.is_open:
-            raise IncidentError(f"incident '{name}' was closed: {found.events[-1]['told']}. What is new opens another.")
+        found = require_open(home, name)
         return _write(home, Incident(name, found.subject, (*found.events, _event(event, by, told, now, **more))))
 
 

@@ -11,4 +11,9 @@ from assets.storage.home import Home
 
 def write(home: Home, found: Incident) -> Path:
     """Render the page from the record alone."""
-    return html_page.write(folder(home, found.name) / PAGE, Path(__file__).with_name("incident.html.j2"), incident=found)
+    return html_page.write(path(home, found), Path(__file__).with_name("incident.html.j2"), incident=found)
+
+
+def path(home: Home, found: Incident) -> Path:
+    """Where the page of an incident lies; it is written with each event."""
+    return folder(home, found.name) / PAGE

@@ -25,6 +25,11 @@ class Window:
         """A boolean for each time: whether the window holds it."""
         return (times >= self.start) & (times < self.end)
 
+    @property
+    def span(self) -> list[str]:
+        """Start and end (UTC), as ISO text."""
+        return [self.start.isoformat(), self.end.isoformat()]
+
 
 @dataclass(frozen=True)
 class Windows:

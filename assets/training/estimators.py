@@ -210,6 +210,7 @@ def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
             for name, feature in spec.columns.items()
         },
         index=rows.index,
+        copy=False,
     )
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError, DigestError, SpecificationError
-from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
+from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled_parts
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
 from assets.methods.raw_scores import adds_in_single
+from assets.methods.split import Window
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.drafts import draft_folder
@@ -72,8 +73,8 @@ def train(
     SpecificationError
         If the estimator cannot be built from its parameters, or does not convert.
     """
-    parts = labelled(spec, read(snapshot))
-    following = parts["test"]
+    parts = labelled_parts(spec, snapshot)
+    following = parts.pop("test").window
     made = train_on(home, spec, snapshot, parts["train"], parts["validate"], following=following, sources=sources)
     if is_current:
         write_json(home.models / spec.name / "current.json", {"digest": made.digest, "snapshot_digest": snapshot.digest})
@@ -87,13 +88,13 @@ def train_on(
     train_part: LabelledRows,
     validate_part: LabelledRows,
     *,
-    following: LabelledRows | None = None,
+    following: Window | None = None,
     sources: Sources | None = None,
 ) -> Trained:
     """Train on these rows, whichever they are; the model's signature says which they were.
 
-    Where they are few, or `model.refit` is declared, the model is fitted on the validation rows too; the rows `following` in
-    time are then those that it is first held against.
+    Where they are few, or `model.refit` is declared, the model is fitted on the validation rows too; the window `following` in
+    time is then the first that it is held against.
     """
     is_small = cross_fitting.is_wanted(spec, (train_part, validate_part))
     is_of_both = is_small or spec.model.refit
@@ -122,7 +123,7 @@ def train_on(
             "is_cross_fitted": is_small,
             **signed(spec, made, sources),
         }
-        if is_of_both and following is not None and following.window is not None:
+        if is_of_both and following is not None:
             signature["windows"]["test"] = following.span
         write_json(draft / "model.json", {**signature, "decision": {}})
 

@@ -1,7 +1,8 @@
-"""The same draws of days with nothing planted: whether nothing is named. Twenty draws, other ones than those of the causes.
+"""The same draws of days with nothing planted: whether nothing is named. Sixty draws, other ones than those of the causes.
 
-Then real months as they came, each held against the one before it: nothing is planted, but the world does change from month
-to month, and what is said of it is shown as it is.
+Half of them are of the product with three columns of history, half of the one without. The interval is that of Clopper and
+Pearson (1934); the draws are of one half year, so they share days. Then real months as they came, each held against the one
+before it: nothing is planted, but the world does change from month to month, and what is said of it is shown as it is.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from itertools import pairwise
 import numpy as np
 
 from assets.processes.settings import settle_process
-from benchmarks.incidents.flights_sides import FlightsSides
+from benchmarks.incidents.flights_sides import share, worlds
 from benchmarks.incidents.planted import Row
 from benchmarks.incidents.planted_causes import nothing
 
-SEEDS = range(1000, 1020)
+SEEDS = range(2000, 2060)
 MONTHS = ("2013-07", "2013-08", "2013-09", "2013-10", "2013-11", "2013-12")
 
 
@@ -25,18 +26,21 @@ def rows() -> Iterator[Row]:
     """How often nothing is named, and what is said of months."""
     warnings.simplefilter("ignore")
     settle_process()
-    world, none, falls = FlightsSides(), list[bool](), list[float]()
+    blamed, falls = list[str](), list[float]()
     for seed in SEEDS:
+        world = worlds()[seed % 2 == 0]
         found = world.searched(seed, nothing)
-        none.append(not found["guilty"])
+        world.forget()
         falls.append(abs(found["fall"]["value"]))
         if found["guilty"]:
-            named = [(item["kind"], item["name"], item["columns"], item["told"]) for item in found["guilty"]]
-            print("named falsely", seed, named, flush=True)
-    yield "nothing is named", f"{np.mean(none):.0%} of {len(none)}", "at least 95 %"
+            first = found["guilty"][0]
+            blamed.append(f"{first['kind']}: {' '.join([first['name'], *first['columns']])}")
+        print("nothing planted", seed, f"{found['fall']['value']:.4f}", found["guilty"], flush=True)
+    yield "something is named", share(len(blamed), len(SEEDS)), "at most 5 %"
+    yield "what is named", "; ".join(blamed) or "nothing", ""
     yield "median difference of ROC AUC between the periods", f"{np.median(falls):.4f}", ""
     for before, now in pairwise(MONTHS):
-        found = world.searched_months(before, now)
+        found = worlds()[True].searched_months(before, now)
         told = (
             "; ".join(f"{item['kind']}: {item['name']} {' '.join(item['columns'])}".strip() for item in found["guilty"])
             or "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class FlightsSides:
         self.spec = ProductSpec.model_validate({**declared, "name": name, "split": SPLIT})
         self.frame = flights(self.home)
         self.seconds: list[float] = []
-        self.shared: dict[tuple[int, str], dict[frozenset[str], Any]] = {}
+        self.shared: dict[tuple[int, str], dict[tuple[frozenset[str], int], Any]] = {}
         self.drawn: dict[int, tuple[PeriodRows, PeriodRows]] = {}
 
     @cached_property
@@ -97,6 +97,11 @@ class FlightsSides:
             self.drawn[seed] = reference, now
         return self.drawn[seed]
 
+    def forget(self) -> None:
+        """Let go of the rows that were drawn, and of what is known of them."""
+        self.drawn.clear()
+        self.shared.clear()
+
     def searched(self, seed: int, plant: Callable[[PeriodRows, np.random.Generator], Planted]) -> dict[str, Any]:
         """What a search finds of a draw into which something was planted."""
         reference, now = self.sides(seed)
@@ -124,3 +129,24 @@ class FlightsSides:
         )
         self.seconds.append(time.process_time() - started)
         return found
+
+
+@cache
+def worlds() -> dict[bool, FlightsSides]:
+    """The product with three columns of history, and the one without, which are made once for all sections."""
+    return {True: FlightsSides(), False: FlightsSides(history=())}
+
+
+def share(count: int, of: int) -> str:
+    """A count as a share, with its exact interval at 95 % (Clopper and Pearson 1934).
+
+    Examples
+    --------
+    >>> share(1, 20)
+    '1 of 20 (5 %, 95 % interval 0.1 to 24.9 %)'
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, of).proportion_ci(method="exact")
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{count} of {of} ({100 * count / of:.0f} %, 95 % interval {low:.1f} to {high:.1f} %)"

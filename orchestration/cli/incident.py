@@ -69,19 +69,23 @@ def incident(
     """Open the page of an INCIDENT: what was raised, what changed before it, the suspects, and what was done."""
     with told():
         home = resources.home_from_environment().prepare()
-        from assets.incidents import incident_log
+        from assets.incidents import incident_log, incident_page
         from orchestration.operations.incidents import incidents as operations
 
         found = incident_log.incident(home, name)
+        if word is not None:
+            operations.require_word(name, word)
         if search:
             spec = _product_of(found)
             given = {"now": days(now, "now"), "reference": days(reference, "reference"), "metric": metric}
             found = operations.search(home, spec, name, resources.actor(), **given)
         if word is not None:
             found = operations.close(home, name, resources.actor(), word)
-        page = operations.page_of(home, found)
         if search or word is not None:
+            page = incident_page.path(home, found)
             _tell(home)
+        else:
+            page = operations.page_of(home, found)
     if as_json:
         click.echo(json.dumps(_as_json(found), indent=2))
         return
@@ -115,12 +119,14 @@ def root_cause(product: str, *, now: str | None, reference: str | None, metric: 
 
 @click.command()
 @click.argument("target", metavar="INCIDENT|PRODUCT|SOURCE")
-@click.option("--how", type=click.Choice(["rollback", "hold", "release"]), help="What to do [what the incident speaks for].")
+@click.option(
+    "--how", type=click.Choice(["rollback", "hold", "fallback", "release"]), help="What to do [what the incident speaks for]."
+)
 @click.option("--source", help="Which source is held or released.")
 @click.option("--reason", help="Why; it is kept for ever [what the incident says].")
 @click.option("--do", "is_done", is_flag=True, help="Do it. Left out, it is only said what would be done.")
 def mitigate(target: str, *, how: str | None, source: str | None, reason: str | None, is_done: bool) -> None:
-    """Say what may be done about an INCIDENT, PRODUCT or SOURCE, and do it with --do: roll back, or hold a source."""
+    """Say what may be done about an INCIDENT, PRODUCT or SOURCE, and do it with --do: roll back, hold a source, fall back."""
     with told():
         home = resources.home_from_environment().prepare()
         from assets.incidents import incident_log
@@ -141,7 +147,7 @@ def mitigate(target: str, *, how: str | None, source: str | None, reason: str | 
             for item in known:
                 click.echo(f"{item.told} ({item.because})\n    {item.command(target)}")
             if not known:
-                click.echo(f"{target}: nothing can be rolled back, and it rests on no source that could be held")
+                click.echo(f"{target}: no version to roll back to, no fallback is packaged, and no source that could be held")
             return
         one = mitigation.chosen(known, target, how, source)
         if not is_done:
@@ -203,7 +209,7 @@ def watch(home: Home, product: str | None, failures: Sequence[Failure]) -> None:
         operation.declare(home, resources.webhooks_file())
     failed = [item.told for item in failures if not item.is_refusal]
     try:
-        found = operations.watch(home, [spec for spec, _ in products(product)], failed)
+        found = operations.watch(home, [spec.name for spec, _ in products(product)], failed)
     except LooplineError as error:
         if not failures:
             raise

@@ -145,3 +145,22 @@ def test_a_category_that_training_did_not_know_is_told(shop: Shop) -> None:
     (found,) = searched(shop, now.with_values({"plan": renamed}))["guilty"]
     assert (found["kind"], found["columns"]) == ("features", ["plan"])
     assert "categories that training did not know" in found["told"]
+
+
+def test_a_column_that_changed_and_costs_nothing_is_not_named_beside_another(shop: Shop) -> None:
+    """Both are of one group, and of both anyone can see that they are others."""
+    now = shop[3]
+    moved = pd.Series(now.columns["plan"]).map({"free": "basic", "basic": "pro", "pro": "free"}).to_numpy()
+    (found,) = searched(shop, now.with_values({"plan": moved, "age": now.columns["age"] // 2}))["guilty"]
+    assert (found["kind"], found["columns"]) == ("features", ["plan"])
+
+
+def test_what_is_known_of_a_sample_is_not_taken_for_all_rows(shop: Shop) -> None:
+    """Searches share what is known of their reference: of as many rows of it."""
+    spec, model, before, now = shop
+    all_rows = Compared(Scorer(spec, model, "roc_auc"), before, now, 0)
+    fewer = all_rows.sampled(400)
+    assert (len(fewer.reference), len(fewer.now), fewer.before_hidden is all_rows.before_hidden) == (400, 400, True)
+    known = [sides.hidden(["visits"])[0][0] for sides in (fewer, all_rows, fewer)]
+    alone = Compared(all_rows.scorer, before, now, 0).hidden(["visits"])[0][0]
+    assert known[0] == known[2] != known[1] == alone

@@ -31,9 +31,12 @@ def test_incidents_are_listed_shown_and_closed(opened: Home) -> None:
     shown = loopline("incident", "flights-1", "--path", home=opened.root)
     assert shown.stdout.strip().endswith("incidents/flights-1/incident.html")
     told = json.loads(loopline("incident", "flights-1", "--close", "the file came", "--json", home=opened.root).stdout)
+    assert "the file came" in (incident_log.folder(opened, "flights-1") / incident_log.PAGE).read_text(encoding="utf-8")
     assert (told["is_open"], told["events"][-1]["told"]) == (False, "the file came")
     assert loopline("incidents", home=opened.root).stdout == "no incident is open\n"
     assert "closed: the file came" in loopline("incidents", "--all", home=opened.root).stdout
+    again = loopline("incident", "flights-1", "--close", " ", home=opened.root, columns=200)
+    assert (again.returncode, "'flights-1' is not closed without a word" in again.stderr) == (1, True)
 
 
 def test_what_would_be_done_is_told_before_it_is_done(opened: Home) -> None:

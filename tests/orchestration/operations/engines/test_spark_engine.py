@@ -189,8 +189,14 @@ def test_counts_are_exact_through_kills(served: tuple[Home, ProductSpec], tmp_pa
 def kill_when(job: StreamJob, program: str, is_time: Callable[[], bool]) -> None:
     """Start a stream, and kill all its processes at once when it is time."""
     started = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, cwd=REPOSITORY, start_new_session=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        cwd=REPOSITORY,
+        # what is killed removes no folder of its own
+        env={**os.environ, "TMPDIR": str(job.out.parent)},
+        start_new_session=True,
+        text=True,
+    )
     assert started.stdin is not None
     started.stdin.write(job.text())
     started.stdin.close()
