@@ -9,7 +9,17 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import conformal, conformal_service, diamonds, federated, online, online_drift, transfer, updates
+from benchmarks.learning import (
+    conformal,
+    conformal_service,
+    diamonds,
+    federated,
+    federated_trees,
+    online,
+    online_drift,
+    transfer,
+    updates,
+)
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
@@ -19,6 +29,7 @@ SECTIONS: dict[str, ModuleType] = {
     "Online, with a search for drift": online_drift,
     "Updates between promotions": updates,
     "Federated learning": federated,
+    "Federated trees": federated_trees,
     "Intervals and sets that follow the labels": conformal,
     "Sets in the service": conformal_service,
 }

@@ -32,6 +32,8 @@ class Flights:
 
     Parameters
     ----------
+    declared : ProductSpec
+        The product as it is.
     spec : ProductSpec
         The product, learnt by carriers.
     plan : Plan
@@ -44,6 +46,7 @@ class Flights:
         The day of each test row.
     """
 
+    declared: ProductSpec
     spec: ProductSpec
     plan: Plan
     whole: ClientRows = field(repr=False)
@@ -58,6 +61,7 @@ class Flights:
         home = home_from_environment()
         spec = read_declaration(REPOSITORY / "orchestration" / "defs" / PRODUCT / "defs.yaml", ProductSpec)
         frame = snapshots.read(snapshots.current(home, PRODUCT))
+        declared = spec
         spec = _by_carrier(spec, {name: sorted(map(str, frame[name].unique())) for name in ("carrier", "destination")})
         parts = snapshots.labelled(spec, frame)
         plan = plan_of(spec)
@@ -65,7 +69,7 @@ class Flights:
             (client_rows(plan, model_frame(spec, part.rows), part.labels(spec)), part.rows[BY].to_numpy(dtype=str))
             for part in (parts["train"], parts["test"])
         )
-        return cls(spec, plan, *train, *test, parts["test"].clusters(spec))
+        return cls(declared, spec, plan, *train, *test, parts["test"].clusters(spec))
 
     @property
     def carriers(self) -> list[str]:
@@ -132,14 +136,23 @@ def lying(client: Client, factor: float) -> Liar:
 
 def _by_carrier(spec: ProductSpec, values: Mapping[str, list[str]]) -> ProductSpec:
     """The product with a linear model that carriers agree on."""
-    declared = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    declared["model"] = {
-        "estimator": "sklearn.linear_model.LogisticRegression",
-        "seed": spec.model.seed,
-        "learning": {"federated": {"by": BY, "min_client_rows": 5}},
-    }
+    declared = with_model(spec, "sklearn.linear_model.LogisticRegression", {}, {}).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
     for group in declared["features"]["groups"].values():
         for name, known in values.items():
             if name in group:
                 group[name]["values"] = known
+    return ProductSpec.model_validate(declared)
+
+
+def with_model(spec: ProductSpec, estimator: str, parameters: dict[str, Any], said: dict[str, Any]) -> ProductSpec:
+    """A product with another estimator, that carriers learn together."""
+    declared = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    declared["model"] = {
+        "estimator": estimator,
+        "parameters": parameters,
+        "seed": spec.model.seed,
+        "learning": {"federated": {"by": BY, "min_client_rows": 5, **said}},
+    }
     return ProductSpec.model_validate(declared)
