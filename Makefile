@@ -293,7 +293,7 @@ evidently: .venv-evidently/stamp ## Set up Evidently, for a second opinion on dr
 # a gigabyte, and Java
 .PHONY: spark
 spark: .venv/dev.stamp .venv-spark/stamp .java ## Set up Spark, and run the tests of streams, warehouse and translated SQL with it
-	$(BIN)/pytest -n 0 tests/assets/streaming tests/orchestration/operations/test_spark*.py -rs $(ARGS)
+	$(BIN)/pytest -n 0 tests/assets/streaming tests/orchestration/operations/engines/test_spark*.py -rs $(ARGS)
 	$(BIN)/pytest -n 0 tests/assets/serving/test_sql_export.py -k spark -rs $(ARGS)
 
 # another feature store, given the same rows, answers the same: half a gigabyte
@@ -344,7 +344,7 @@ ENGINE_TESTS := tests/orchestration/operations/engines/test_airflow.py tests/orc
 	tests/orchestration/operations/engines/test_kubeflow_export.py tests/orchestration/operations/engines/test_dvc_repository.py \
 	tests/assets/ingestion/test_dvc_files.py tests/assets/features/test_feast_repository.py \
 	tests/assets/training/test_federated_processes.py tests/assets/serving/test_sql_export.py \
-	tests/orchestration/operations/research/test_notebooks.py $(wildcard tests/assets/streaming tests/orchestration/operations/test_spark*.py tests/dbt/test_spark*.py)
+	tests/orchestration/operations/research/test_notebooks.py $(wildcard tests/assets/streaming tests/orchestration/operations/engines/test_spark*.py tests/dbt/test_spark*.py)
 
 .PHONY: test-engines
 test-engines: .venv/dev.stamp $(ENGINES:%=.venv-%/stamp) .java ## Set up Airflow, DVC, Feast, Flower, JupyterLab, Kubeflow and Spark, run their tests, and name what was skipped

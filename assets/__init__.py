@@ -20,9 +20,10 @@ How data flow from asset to asset:
                 PRODUCT/decisions
                     -> PRODUCT/verdict
                     -> PRODUCT/{champion,report}
-    serving         -> PRODUCT/{bento,wheel,sql,predictions,monthly_predictions}
-                      -> PRODUCT/parity
-                      -> PRODUCT/image
+    serving         -> PRODUCT/fallback
+                      -> PRODUCT/{bento,wheel,sql,predictions,monthly_predictions}
+                        -> PRODUCT/parity
+                        -> PRODUCT/image
     monitoring  PRODUCT/requests
                     -> PRODUCT/{monitoring,feature_skew,adapted_uncertainty}
     experiments         -> PRODUCT/{experiment,shadow,off_policy}
@@ -30,9 +31,10 @@ How data flow from asset to asset:
 PRODUCT stands for each declared product, `flight_delay` say; only one that declares a search has a tuning, one that learns by
 transfer, the gain of it, one that learns online, prequential figures and (with months) states by month, one that is federated,
 what its clients gain, one that declares `uncertainty`, its coverage, and where it is adaptive the thresholds that follow the
-labels, by which its serving answers, one that declares months, monthly predictions, one that declares `serving.online`, the
-online features and their skew, one that declares `publish`, a lake, and one that declares experiments, what stands there. A
-product with a file of its own goes from ingestion to snapshot without the warehouse.
+labels, by which its serving answers, one that declares months, monthly predictions, one that declares `serving.fallback`, what
+services answer without the model, one that declares `serving.online`, the online features and their skew, one that declares
+`publish`, a lake, and one that declares experiments, what stands there. A product with a file of its own goes from ingestion to
+snapshot without the warehouse.
 
 The body of an asset stands in ``<asset>_asset.py``. Below the stages lie what they share: `rendering`, `processes`,
 `object_store` (publishes a home to a bucket), `storage`, the declaration (`spec`), statistics (`methods`) and `registries` (how

@@ -33,7 +33,7 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
         shutil.copytree(getattr(home, name) / spec.name, getattr(elsewhere, name) / spec.name)
     model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest)
     snapshot = snapshots.opened(home, spec.name, champion.snapshot_digest)
-    rows = snapshots.labelled(spec, snapshots.read(snapshot))["validate"].rows
+    rows = snapshots.labelled_parts(spec, snapshot)["validate"].rows
     place = rows[MOVED].astype(float).fillna(rows[MOVED].mean())
     place = ((place - place.mean()) / place.std()).to_numpy()
     texts, numbers = model.inputs

@@ -80,7 +80,7 @@ class Judge:
 
     def __init__(self, spec: ProductSpec, home: Home) -> None:
         self.spec = spec
-        self.parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
+        self.parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
         self.frames = {name: model_frame(spec, part.rows) for name, part in self.parts.items()}
         self.labels = {name: part.labels(spec) for name, part in self.parts.items()}
         self.clusters = self.parts["test"].clusters(spec)

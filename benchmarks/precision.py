@@ -34,7 +34,7 @@ ESTIMATORS: dict[str, dict[str, Any]] = {
 def rows() -> list[tuple[str, str, str]]:
     """Figure, measured, and the goal it is held to."""
     spec = read_declaration(REPOSITORY / "orchestration" / "defs" / PRODUCT / "defs.yaml", ProductSpec)
-    parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home_from_environment(), PRODUCT)))
+    parts = snapshots.labelled_parts(spec, snapshots.current(home_from_environment(), PRODUCT))
     taught = parts["train"].rows.iloc[:TRAINED]
     labels, frame = parts["train"].labels(spec)[:TRAINED], model_frame(spec, parts["test"].rows.iloc[: max(CALLS)])
     found = []

@@ -23,7 +23,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     settle_process()
     home = home_from_environment()
     spec = read_declaration(SPEC, ProductSpec)
-    parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
+    parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
     train, test = parts["train"], parts["test"]
     train_frame, test_frame = estimators.model_frame(spec, train.rows), estimators.model_frame(spec, test.rows)
     train_labels, labels = train.labels(spec), test.labels(spec)

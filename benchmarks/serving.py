@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from assets.storage.home import REPOSITORY
-from benchmarks import batch, batch_parts, batches, closed_service, load, precision, service
+from benchmarks import batch, batch_parts, batches, breaker_cost, closed_service, load, precision, service
 from benchmarks.measuring import machine, measure, table
 
 PAGE = """# How fast it answers
@@ -43,6 +43,13 @@ is the most that any encoding could gain: a batch that takes nothing but the mod
 
 {batch_parts}
 
+## With a circuit breaker
+
+The champion's service with a [breaker](incidents.md#circuit-breaker) and without one, by `python -m benchmarks.breaker_cost`:
+both in one process, asked by wrk in alternating bursts, without a log of requests.
+
+{breaker_cost}
+
 ## Double precision
 
 The served graph of a fitted pipeline, beside skl2onnx's of the same pipeline, which computes in single precision: the time of
@@ -76,6 +83,7 @@ def main() -> None:
             batch_rows=batches.ROWS,
             batches=table(HEADER, batches.rows()),
             batch_parts=table(("part", "Arrow", "JSON"), batch_parts.rows()),
+            breaker_cost=table(HEADER, breaker_cost.rows()),
             precision=table(HEADER, precision.rows()),
             batch=table(HEADER, batch.rows()),
         )

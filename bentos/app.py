@@ -20,11 +20,13 @@ from bentos import arrow_batches, by_key, openapi
 from bentos.application import Application
 from bentos.batching import Batcher
 from bentos.bodies import Row
+from bentos.circuit_breaker import rows_of
 from bentos.deadlines import Deadlines
 from bentos.direct_predictions import DirectPredictions
 from bentos.endpoint import Endpoint, Handler
 from bentos.exchange import Exchange
 from bentos.experiments import Experiments
+from bentos.fallbacks import Fallbacks
 from bentos.following import Followed, Follower
 from bentos.log_encryption import PublicKey
 from bentos.log_privacy import lacking
@@ -98,6 +100,7 @@ class ModelApp:
         self.log_type = log_type
         self.log: PredictionLog | LogProcess | None = None
         self.online = online
+        self.fallbacks = Fallbacks(self.metrics)
         self.experiments = Experiments(self.metrics, log_folder, secret_file, is_sealed=public_key is not None)
         self.outcomes = None if log_folder is None else OutcomeLog(log_folder / "outcomes", secret_file, public_key)
         self.lag = 0.0
@@ -134,6 +137,7 @@ class ModelApp:
     def switch(self, served: Served | None) -> None:
         """Answer from this model from now on; requests that are being answered end with the one they began with."""
         before, self.served = self.served, served
+        self.fallbacks.serve(served)
         if before is not None and served is not None and before.promise == served.promise:
             return
         self.metrics.switched(before, served)
@@ -145,9 +149,11 @@ class ModelApp:
             say(event="prediction log", warning=warning)
 
     def follow(self, followed: Followed | None) -> None:
-        """Answer as a pointer says from now on: by a champion, and by the arms of an experiment."""
+        """Answer as a pointer says from now on: by a champion, or its fallback, and by the arms of an experiment."""
         self.experiments.follow(followed)
-        self.switch(None if followed is None else followed.champion)
+        champion = None if followed is None else followed.champion
+        self.fallbacks.follow(champion, is_wanted=followed is not None and followed.is_fallback)
+        self.switch(champion)
 
     def require_capacity(self, served: Served | None) -> Served:
         """Who answers a request, or a RefusedError while nobody may, or too many wait."""
@@ -165,20 +171,21 @@ class ModelApp:
 
     async def predict_rows(self, exchange: Exchange, rows: list[Row]) -> list[dict[str, Any]]:
         """The answers to a request for many rows, counted and logged."""
+        self.fallbacks.watch(exchange, rows)
         scores, answers = await self.batcher.predict(exchange.answering, rows)
         unknown = [answer["unknown_categories"] for answer in answers]
         self._answered(exchange, scores, unknown, lambda: (rows, answers))
         return answers
 
     async def _predict(self, exchange: Exchange) -> bytes:
-        served = exchange.answering
-        row = served.bodies.one(exchange.body)
-        return self.predicted(exchange, row, await self.micro_batcher.predict(served, row))
+        row, _ = self._asked_row(exchange)
+        return self.predicted(exchange, row, await self.micro_batcher.predict(exchange.answering, row))
 
     async def _predict_by_key(self, store: OnlineStore, exchange: Exchange) -> bytes:
-        served = exchange.answering
-        row, looked_up, freshness = await by_key.look_up(served, store, exchange.body)
-        return self._predicted_by_key(exchange, row, looked_up, freshness, await self.micro_batcher.predict(served, row))
+        row, looked_up, freshness = await by_key.look_up(exchange.answering, store, exchange.body)
+        self.fallbacks.watch(exchange, [row])
+        found = await self.micro_batcher.predict(exchange.answering, row)
+        return self._predicted_by_key(exchange, row, looked_up, freshness, found)
 
     def _predicted_by_key(
         self, exchange: Exchange, row: Row, looked_up: by_key.LookedUp, freshness: dict[str, Any], found: Answered
@@ -189,20 +196,23 @@ class ModelApp:
 
     def _asked_row(self, exchange: Exchange) -> tuple[Row, Content]:
         row = exchange.answering.bodies.one(exchange.body)
+        self.fallbacks.watch(exchange, [row])
         return row, partial(self.predicted, exchange, row)
 
     def _asked_by_key(self, store: SqliteStore, exchange: Exchange) -> tuple[Row, Content]:
         row, looked_up, freshness = by_key.looked_up_now(exchange.answering, store, exchange.body)
+        self.fallbacks.watch(exchange, [row])
         return row, partial(self._predicted_by_key, exchange, row, looked_up, freshness)
 
     async def _predict_batch(self, exchange: Exchange) -> bytes:
-        served = exchange.answering
-        answers = await self.predict_rows(exchange, served.bodies.many(exchange.body))
-        return b'{"predictions":' + to_json(answers) + served.stamp_json
+        answers = await self.predict_rows(exchange, exchange.answering.bodies.many(exchange.body))
+        return b'{"predictions":' + to_json(answers) + exchange.answering.stamp_json
 
     async def _predict_arrow(self, exchange: Exchange) -> bytes:
+        features = exchange.answering.model.signature["features"]
+        columns = arrow_batches.columns(exchange.body, features, self.limits["max_batch_rows"])
+        self.fallbacks.watch(exchange, rows_of(columns))
         served = exchange.answering
-        columns = arrow_batches.columns(exchange.body, served.model.signature["features"], self.limits["max_batch_rows"])
         size = len(next(iter(columns.values())))
         scores, fields = await self.batcher.predict_columns(served, size, columns)
         unknown = fields["unknown_categories"]

@@ -77,7 +77,7 @@ class Endpoint:
         """
         served = self.app.require_capacity(exchange.served)
         exchange.entity = entity_key.read(exchange.path, exchange.headers, served)
-        exchange.served = self.app.experiments.served_to(served, exchange.entity)
+        exchange.served = self.app.fallbacks.instead_of() or self.app.experiments.served_to(served, exchange.entity)
         return content_type(exchange.headers.get(b"content-type", b""), self.handlers) if has_body else JSON
 
     def answered(self, exchange: Exchange, content: bytes, kind: bytes, note: Note = write) -> Reply:

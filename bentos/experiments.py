@@ -74,7 +74,7 @@ class Experiments:
             self.metrics.ended(served.assignment, *ending)
             if self.log is not None:
                 self.log.add(exchange.request_id, served, exchange.entity, ending.status, 1000 * ending.seconds)
-        if self.shadow is not None and ending.status == 200:
+        if self.shadow is not None and ending.status == 200 and not served.is_fallback:
             if is_json and exchange.body and exchange.path in PATHS:
                 self.shadow.offer(Message(exchange.path, exchange.request_id, exchange.entity, exchange.body))
             else:

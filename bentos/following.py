@@ -38,12 +38,15 @@ class Followed:
         An experiment, and the service package whose model answers beside the champion without being heard.
     problem : Exception, optional
         What keeps an arm from being loaded; there is no split then.
+    is_fallback : bool
+        Whether the champion's fallback answers in its place, as a person said.
     """
 
     champion: Served
     split: Split | None = None
     shadow: tuple[str, Path] | None = None
     problem: Exception | None = None
+    is_fallback: bool = False
 
 
 class Follower:
@@ -125,4 +128,4 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - the champion answers all until its arms can be loaded
             problem = error
         named = None if shadow is None else (shadow["experiment"], beside / shadow["folder"])
-        return Followed(champion, split, named, problem)
+        return Followed(champion, split, named, problem, "fallback" in told)

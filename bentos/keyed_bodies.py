@@ -117,7 +117,7 @@ def body_type(signature: Mapping[str, Any], online: Mapping[str, Any]) -> Any:
     return typed("KeyedRow", {"key": key, "features": given if needed else schemas.optional(given | None)})
 
 
-def answer_type(signature: Mapping[str, Any]) -> Any:
+def answer_type(signature: Mapping[str, Any], *, has_fallback: bool = False) -> Any:
     """The type of an answer by key: as that of a row, and how fresh what was looked up is."""
     told = {
         "features_known_at": Annotated[str | None, Field(description="Since when the features were known (UTC)")],
@@ -128,7 +128,9 @@ def answer_type(signature: Mapping[str, Any]) -> Any:
     }
     freshness: Any = typed("Freshness", told)
     prediction: Any = schemas.prediction_type(dict(signature))
-    return typed("KeyedAnswer", {"prediction": prediction, "freshness": freshness, **schemas.STAMP})
+    return typed(
+        "KeyedAnswer", {"prediction": prediction, "freshness": freshness, **schemas.stamp_of(has_fallback=has_fallback)}
+    )
 
 
 def _names(fields: Sequence[Any], names: Any) -> dict[str, str]:

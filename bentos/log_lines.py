@@ -15,14 +15,14 @@ from bentos.decisions import said
 from bentos.log_encryption import Sealer
 from bentos.log_entries import Entry
 from bentos.log_privacy import inputs_digest, lookup_json
-from bentos.served import Served
+from bentos.served import FALLING_BACK, Served
 
 TABLE = """
 create table if not exists predictions (
     request_id text not null, row_number integer not null, answered_at_utc text not null, model_version integer not null,
     model_digest text not null, features text not null, prediction text not null, caller text, hidden text, data_key integer,
     entity text, inputs_digest text, experiment text, arm text, propensity real, output real, decision text, looked_up text,
-    state_digest text,
+    state_digest text, fallback text,
     primary key (request_id, row_number)
 ) strict
 """
@@ -39,6 +39,7 @@ LATER = {
     "decision": "text",
     "looked_up": "text",
     "state_digest": "text",
+    "fallback": "text",
 }
 """Columns that the file of a day lacks which an earlier version of the service began."""
 
@@ -65,6 +66,7 @@ class Line(NamedTuple):
     decision: str | None = None
     looked_up: str | None = None
     state_digest: str | None = None
+    fallback: str | None = None
 
 
 INSERT = f"insert or ignore into predictions ({', '.join(Line._fields)}) values ({', '.join('?' * len(Line._fields))})"
@@ -78,18 +80,20 @@ class Answering(NamedTuple):
     model_digest: str
     features: tuple[str, ...]
     state: str | None = None
+    fallback: str | None = None
 
     @classmethod
     def of(cls, served: Served) -> Answering:
         """What is said of a served model."""
         features = tuple(served.model.signature["features"])
-        return cls(served.promise["model_version"], served.model.digest, features, served.state)
+        told = served.state, served.promise.get(FALLING_BACK)
+        return cls(served.promise["model_version"], served.model.digest, features, *told)
 
     @classmethod
     def read(cls, text: str) -> Answering:
         """What `text` holds."""
-        version, digest, features, *state = json.loads(text)
-        return cls(version, digest, tuple(features), *state)
+        version, digest, features, *more = json.loads(text)
+        return cls(version, digest, tuple(features), *more)
 
     @property
     def text(self) -> str:
@@ -108,7 +112,7 @@ def begin(connection: sqlite3.Connection) -> None:
 
 def lines_of(answering: Answering, hidden: str | None, entries: Iterable[Entry]) -> list[Line]:
     """The lines of entries of which nothing is private any more; `hidden` says what was done to some columns, as JSON."""
-    version, digest, features, state = answering
+    version, digest, features, state, fallback = answering
     found = []
     for entry in entries:
         moment = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
@@ -124,7 +128,7 @@ def lines_of(answering: Answering, hidden: str | None, entries: Iterable[Entry])
                     entry.request_id, entry.first + place, moment, version, digest, to_json(named).decode(),
                     to_json(answer).decode(), entry.caller, hidden, None, entry.entity,
                     inputs_digest(named) if entry.digests is None else entry.digests[place],
-                    experiment, arm, propensity, output, decision, looked_up, state,
+                    experiment, arm, propensity, output, decision, looked_up, state, fallback,
                 )
             )  # fmt: skip
     return found

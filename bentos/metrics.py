@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bentos.assignment import Assignment
-from bentos.served import Served
+from bentos.served import FALLING_BACK, Served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ROWS = (1, 10, 100, 1000, 10_000, 100_000)
@@ -39,7 +39,7 @@ class Metrics:
             "request_duration_seconds", "From the request's head to its answer", ["path"], buckets=SECONDS, **made
         )
         self.batch_rows = Histogram("model_call_rows", "Rows answered by one call of the model", buckets=ROWS, **made)
-        self.rows = Counter("predicted_rows", "Rows answered, by model version", ["version"], **made)
+        self.rows = Counter("predicted_rows", "Rows answered, by model version, or by the fallback", ["version"], **made)
         self.unknown = Counter("unknown_categories", "Rows with a category not seen in training", ["feature"], **made)
         self.refused = Counter("refused_inputs", "Values that were refused", ["feature", "problem"], **made)
         self.denied = Counter("denied_requests", "Requests that the gate refused, by what was wrong", ["reason"], **made)
@@ -69,10 +69,13 @@ class Metrics:
         self.serving = Gauge(
             "model_info", "1 for the version that answers", ["version", "digest"], multiprocess_mode="livemax", **made
         )
+        self.fallback = Gauge(
+            "fallback", "1 while the fallback answers, by what says so", ["reason"], multiprocess_mode="livemax", **made
+        )
 
     def answered(self, served: Served, scores: Sequence[float], unknown: Iterable[Sequence[str]]) -> None:
         """Count rows, their scores, and the names of each row's unknown categories."""
-        version = served.version
+        version = FALLING_BACK if served.is_fallback else served.version
         if version not in self.of_versions:
             tenths = [self.scores.labels(version, str(tenth)) for tenth in range(1, 11)]
             self.of_versions[version] = self.rows.labels(version), tenths
@@ -80,7 +83,7 @@ class Metrics:
         rows.inc(len(scores))
         edges = served.model.signature["score_tenths"]
         counted: dict[int, int] = {}
-        for score in scores:
+        for score in () if served.is_fallback else scores:
             tenth = bisect_right(edges, score)
             counted[tenth] = counted.get(tenth, 0) + 1
         for tenth, count in counted.items():

@@ -102,13 +102,14 @@ async def _infer(app: ModelApp, exchange: Exchange) -> bytes:
     if app.experiments.shadow is not None:
         # a shadow reads rows: it is asked what the champion was asked
         exchange.path, exchange.body = "/predict_batch", to_json({"rows": [served.bodies.named(row) for row in rows]})
-    stamp = {"model_digest": served.model.digest, "decision": to_json(served.model.decision).decode()}
+    stamp = exchange.answering.stamp
+    told = {name: stamp[name] for name in ("model_digest", "fallback") if name in stamp}
     return to_json(
         {
             "model_name": app.product,
             "model_version": served.version,
             "id": exchange.request_id if request.id is None else request.id,
-            "parameters": stamp,
+            "parameters": {**told, "decision": to_json(stamp["decision"]).decode()},
             "outputs": open_inference.outputs_of(served, answers, request.outputs),
         }
     )

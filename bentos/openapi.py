@@ -60,9 +60,10 @@ def describe(served: Served, *, takes_outcomes: bool = False, by_key: bool = Fal
     example = served.example
     signature = {**served.model.signature, "background": [{**dict.fromkeys(served.model.signature["features"]), **example}]}
     bodies = schemas.requests(signature, served.limits["max_batch_rows"])
-    answers = schemas.answers(signature)
+    has_fallback = served.fallback is not None
+    answers = schemas.answers(signature, has_fallback=has_fallback)
     if by_key:
-        bodies[KEYED], answers[KEYED] = body_type(signature, served.online), answer_type(signature)
+        bodies[KEYED], answers[KEYED] = body_type(signature, served.online), answer_type(signature, has_fallback=has_fallback)
     kinds = [("validation", kind) for kind in bodies.values()] + [("serialization", kind) for kind in answers.values()]
     adapters: list[Any] = [(number, mode, TypeAdapter(kind)) for number, (mode, kind) in enumerate(kinds)]
     made, definitions = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def _rows_at_once(rows: list[dict[str, Any]], limits: dict[str, Any]) -> int:
 
 def main() -> None:
     """Read rows, print predictions."""
-    served = Served.load(Path(__file__).resolve().parent)
+    # what it is asked here are hard rows, which must not open a breaker
+    served = replace(Served.load(Path(__file__).resolve().parent), fallback=None)
     served.limits["access_log"] = False
     rows = json.load(sys.stdin)
     asked = ask(ModelApp(served).asgi(), rows, _rows_at_once(rows, served.limits))

@@ -25,6 +25,8 @@ OUTPUTS = "/outputs"
 DOUBLE = {"precision": "double"}
 """What a graph says of itself in its metadata where it computes in double precision throughout."""
 
+MOST_ROWS = 65_536
+"""How many rows a graph is given at once: what it needs beside its answers does not grow with a whole month or snapshot."""
 
 FORMAT = 2
 """The version of a model folder, which its signature names. Raise it with a change after which earlier models cannot be run."""
@@ -182,6 +184,13 @@ class Model:
 
     def session_outputs(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """What the graph itself gives for rows, of shape (n_samples, n_outputs)."""
+        rows = len(next(iter(columns.values())))
+        if rows <= MOST_ROWS:
+            return self._run(columns)
+        parts = (slice(first, first + MOST_ROWS) for first in range(0, rows, MOST_ROWS))
+        return np.concatenate([self._run({name: values[part] for name, values in columns.items()}) for part in parts])
+
+    def _run(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         texts, numbers = self.inputs
         feeds = {name: as_text(columns[name]).reshape(-1, 1) for name in texts}
         if numbers:

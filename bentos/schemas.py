@@ -14,6 +14,12 @@ STAMP = {
     "model_digest": str,
 }
 """Which model gave an answer, and by which rule it decided."""
+FALLBACK: dict[str, Any] = {
+    "fallback": NotRequired[
+        Annotated[str, Field(description="Why the fallback answered, by whose digest it is known; left out, the model did")]
+    ]
+}
+"""What stands beside the stamp where a product has a fallback."""
 
 
 def row_type(signature: dict[str, Any]) -> Any:
@@ -70,13 +76,13 @@ def requests(signature: dict[str, Any], max_batch_rows: int) -> dict[str, Any]:
     return {"/predict": one, "/predict_batch": many, "/explain": one}
 
 
-def answers(signature: dict[str, Any]) -> dict[str, Any]:
+def answers(signature: dict[str, Any], *, has_fallback: bool = False) -> dict[str, Any]:
     """The types of the answers, by path."""
-    prediction = prediction_type(signature)
+    prediction, stamp = prediction_type(signature), stamp_of(has_fallback=has_fallback)
     numbers = dict[str, float]
     return {
-        "/predict": typed("Answer", {"prediction": prediction, **STAMP}),
-        "/predict_batch": typed("BatchAnswer", {"predictions": list[prediction], **STAMP}),  # type: ignore[valid-type]
+        "/predict": typed("Answer", {"prediction": prediction, **stamp}),
+        "/predict_batch": typed("BatchAnswer", {"predictions": list[prediction], **stamp}),  # type: ignore[valid-type]
         "/explain": typed(
             "Explanation",
             {
@@ -86,10 +92,15 @@ def answers(signature: dict[str, Any]) -> dict[str, Any]:
                 "base": Annotated[float, Field(description="The mean output over the background rows of the model")],
                 "contributions": Annotated[numbers, Field(description="Shapley value of each feature, largest first")],
                 "standard_errors": Annotated[numbers, Field(description="Of each contribution, as orders are sampled")],
-                **STAMP,
+                **stamp,
             },
         ),
     }
+
+
+def stamp_of(*, has_fallback: bool) -> dict[str, Any]:
+    """The fields of the stamp of a product's answers."""
+    return {**STAMP, **FALLBACK} if has_fallback else STAMP
 
 
 def typed(name: str, fields: dict[str, Any]) -> Any:

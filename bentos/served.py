@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from bentos.assignment import Assignment
 from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
+from bentos.fallback import Fallback
 from bentos.keyed_bodies import KeyedBodies
 from bentos.pseudonyms import Treatment
 from bentos.refusals import RefusedError
@@ -24,6 +25,8 @@ from bentos.runtime import Model
 
 UPDATED = "updated"
 """What a promise says of the state that labels have taught the model since."""
+FALLING_BACK = "fallback"
+"""Where the promise of who answers without the model says why."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,15 @@ class Served:
         The same model for few rows, if it was packaged with one.
     assignment : Assignment, optional
         The arm of an experiment that it answers in.
+    fallback : Fallback, optional
+        What may answer in the place of the model.
     """
 
     promise: dict[str, Any]
     model: Model
     row_graph: RowGraph | None = None
     assignment: Assignment | None = None
+    fallback: Fallback | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Served:
@@ -54,11 +60,11 @@ class Served:
         Raises
         ------
         TamperedModelError
-            If the model's bytes are not those that were promoted.
+            If the model's bytes are not those that were promoted, or the fallback's not those that were promised.
         """
         promise = json.loads((folder / "promoted.json").read_text(encoding="utf-8"))
         model = Model.load(folder / "model", promise["model_digest"]).adapted_beside(folder, promise)
-        served = cls(promise, model, row_graph_in(folder, promise, model))
+        served = cls(promise, model, row_graph_in(folder, promise, model), fallback=Fallback.beside(folder, promise))
         served.warm()
         return served
 
@@ -80,6 +86,11 @@ class Served:
         """What the service may take on, as declared under ``serving``."""
         found: dict[str, Any] = self.promise["limits"]
         return found
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the fallback answers in the place of the model."""
+        return FALLING_BACK in self.promise
 
     @cached_property
     def version(self) -> str:
@@ -176,7 +187,7 @@ class Served:
         """
         found = None if self.row_graph is None or len(rows) > MOST_ROWS else self.row_graph.outputs(rows)
         if found is None:
-            outputs = self.model.predict(dict(zip(self.bodies.features, zip(*rows, strict=True), strict=True)))
+            outputs = self.outputs(dict(zip(self.bodies.features, zip(*rows, strict=True), strict=True)), len(rows))
         else:
             outputs = self.model.told(found)
         categories = [(name, known, [row[place] for row in rows]) for place, name, known in self._categories]
@@ -187,7 +198,22 @@ class Served:
     def predict_columns(self, columns: Mapping[str, Any]) -> tuple[list[float], dict[str, list[Any]]]:
         """The scores of checked columns, and the fields of their answers as columns too."""
         categories = [(name, known, columns[name]) for _, name, known in self._categories]
-        return self._fields(self.model.predict(columns), categories, columns)
+        rows = len(next(iter(columns.values())))
+        return self._fields(self.outputs(columns, rows), categories, columns)
+
+    def outputs(self, columns: Mapping[str, Any], rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The outputs of so many checked rows, as `Model.predict` gives them."""
+        del rows
+        return self.model.predict(columns)
+
+    def reach(self, values: Sequence[Any], by: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """What answers say of how sure they are; `by` holds the columns that it depends on."""
+        if (uncertainty := self.model.uncertainty) is not None:
+            return uncertainty.fields(values, uncertainty.thresholds(by, len(values)))
+        if self.model.kind != "regression":
+            return {}
+        low, high = ([value + sign * self.model.decision["margin"] for value in values] for sign in (-1, 1))
+        return {"low": low, "high": high}
 
     @cached_property
     def _categories(self) -> list[tuple[int, str, frozenset[str | None]]]:
@@ -211,7 +237,7 @@ class Served:
             place, explained = None, "probability" if self.model.kind == "binary" else "value"
 
         def output(columns: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-            found = self.model.predict(columns)
+            found = self.outputs(columns, len(next(iter(columns.values()))))
             return found if place is None else found[:, place]
 
         whole = dict(zip(self.bodies.features, row, strict=True))
@@ -257,11 +283,7 @@ class Served:
             fields = {"predicted_class": [names[place] for place in said], "probabilities": probabilities}
         else:
             fields = {"value": values, "planned": said}
-        if (uncertainty := self.model.uncertainty) is not None:
-            fields |= uncertainty.fields(values, uncertainty.thresholds(by, len(values)))
-        elif self.model.kind == "regression":
-            low, high = ([value + sign * self.model.decision["margin"] for value in values] for sign in (-1, 1))
-            fields |= {"low": low, "high": high}
+        fields |= self.reach(values, by)
         unknown: list[list[str]] = [[] for _ in values]
         for name, known, texts in categories:
             if known.issuperset(texts):

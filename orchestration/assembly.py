@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.spec import ProductSpec, read_declaration
-from orchestration.automation import loop_sensor
+from orchestration.automation import incident_sensor, loop_sensor
 from orchestration.dagster_resources import HomeResource, WholeGraph, declared_home
 from orchestration.declarations import DEFS, declares_product, is_changed_by_dagster
 
@@ -32,7 +32,7 @@ def assemble(declared: dg.Definitions, home: HomeResource | None = None) -> dg.D
         declared,
         dg.Definitions(
             resources={"home": home or declared_home(), "graph": upstream},
-            sensors=[loop_sensor()],
+            sensors=[loop_sensor(), incident_sensor()],
             # every process of the multiprocess executor would pay the imports again
             executor=dg.in_process_executor,
         ),

@@ -12,8 +12,9 @@ from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.spec import ProductSpec
+from orchestration import resources
 from orchestration.staleness import waves
-from orchestration.staleness.plan import Plan, plan
+from orchestration.staleness.plan import Plan, plan, product_names
 from orchestration.staleness.recorded_versions import ASKED_OF, ON_DEMAND, Versions
 from orchestration.staleness.run_tags import REASON, RUN_KEY, TRIGGER
 from orchestration.staleness.unfinished_runs import going_on
@@ -157,6 +158,36 @@ def loop_sensor() -> dg.SensorDefinition:
             state = f"run {before[0].run_id[:8]} ended as {before[0].status.value.lower()} and made nothing"
             return dg.SkipReason(f"{state}, and nothing changed since (`loopline run` tries again)")
         return dg.RunRequest(run_key=key, asset_selection=launch.assets, tags=launch.tags)
+
+    return look
+
+
+def incident_sensor() -> dg.SensorDefinition:
+    """Open incidents for what the monitoring says and for runs that failed; it starts nothing, so it is on.
+
+    `loopline run` does so for its own runs, by the same function.
+    """
+
+    @dg.sensor(
+        name="loopline_incidents",
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys=RESOURCES,
+        description="Opens incidents for alarms that stand and for steps that failed, and tells webhooks. Starts no runs.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> Any:
+        from orchestration.operations.incidents import unattended
+
+        home, file = context.resources.home, resources.webhooks_file()
+        unattended.declare(home, file)
+        # what failed before it first looked is old
+        since = float(context.cursor) if context.cursor else datetime.now(UTC).timestamp()
+        products = product_names(context.resources.graph.assets)
+        found, reached = unattended.watch_unattended(home, products, context.instance, since)
+        context.update_cursor(repr(reached))
+        raised = [f"incident {item.name} ({item.events[-1]['event']}): {item.events[-1]['told']}" for item in found]
+        told = unattended.send(home, file)
+        return dg.SkipReason("; ".join(item for item in (*raised, told) if item) or "nothing was raised")
 
     return look
 

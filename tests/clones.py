@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,11 +16,17 @@ from tests.forks import Forked
 
 
 def copied(copy: Path) -> Path:
-    """Copy what a user's clone needs to run."""
+    """Copy what a user's clone needs to run, with what Python compiled, which holds as long as a file is not changed."""
     for name in ("assets", "bentos", "dbt_project", "deploy", "loopline", "orchestration", "requirements"):
-        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "logs"))
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("logs"), copy_function=_copied_if_there)
     shutil.copy(REPOSITORY / "pyproject.toml", copy)
     return copy
+
+
+def _copied_if_there(source: str, target: str) -> None:
+    """Copy a file, with its time, unless it was another process's draft."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source, target)
 
 
 class ForkedCheckout(Checkout):

@@ -13,7 +13,7 @@ from assets.processes.settings import leave_cores_to_workers, settle_process
 from assets.storage.home import Home
 from assets.storage.locks import exclusive, warehouse_lock
 from orchestration.operations.storage.store_server import StoreServer, running
-from tests import two_versions
+from tests import replays, two_versions
 from tests.memory import in_memory
 from tests.ports import free_port
 from tests.world import World, write_files
@@ -113,3 +113,9 @@ def twice_copy(twice: Home, tmp_path: Path) -> Iterator[Home]:
     shutil.copytree(twice.root, copy.root)
     yield copy
     shutil.rmtree(copy.root)
+
+
+@pytest.fixture(scope="session")
+def replayed(common: Path) -> Home:
+    """A home in which a shop's customers were replayed by the policy that trains each month; do not change it."""
+    return Home(made_once(common / "replayed", lambda folder: replays.play_monthly(Home(folder))))

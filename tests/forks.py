@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from assets.storage.locks import exclusive
+
 
 class Forked:
     """A module that runs.
@@ -57,23 +59,37 @@ class Forked:
             return int(self._answers.readline())
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""The process that forks, where it was this one that needed it first; it ends by itself."""
+
+
 @cache
 def server(process: int) -> Path:
-    """Where the process that forks for this one listens; it is started when it is needed first, and ends with this one."""
-    folder = Path(tempfile.mkdtemp(prefix=f"forks-{process}-"))
+    """Where the process that forks for this one listens: one for all workers of these tests, started when it is needed first."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else process
+    folder = Path(tempfile.gettempdir()) / f"forks-{owner}"
+    with exclusive(folder.with_suffix(".lock")):
+        if not _listens(folder / "socket"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            _start(folder / "socket", owner)
+    atexit.register(folder.with_suffix(".lock").unlink, missing_ok=True)
+    return folder / "socket"
+
+
+def _listens(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(place)) == 0
+
+
+def _start(place: Path, owner: int) -> None:
     started = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("fork_server.py"), folder / "socket"],
+        [sys.executable, Path(__file__).with_name("fork_server.py"), place, str(owner)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
-
-    def end() -> None:
-        started.kill()
-        started.wait()
-        shutil.rmtree(folder)
-
-    atexit.register(end)
-    while not (folder / "socket").exists():
+    _STARTED.append(started)
+    while not place.exists():
         assert started.poll() is None, "the process that forks could not start"
         time.sleep(0.01)
-    return folder / "socket"

@@ -12,9 +12,11 @@ from assets.features.snapshots import Snapshot
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.spec import ProductSpec
+from assets.storage.digests import file_digest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from assets.training import training
+from bentos.fallback import FALLBACK, RECORD
 from bentos.runtime import Model
 from bentos.served import Served
 from tests.shop import customers, product
@@ -43,8 +45,8 @@ def champion_of(model: Model, version: int = 1) -> Entry:
     )  # fmt: skip
 
 
-def promised(home: Home, model: Model, folder: Path, **limits: Any) -> Served:
-    """A service's package of a model, with some limits changed, loaded."""
+def promised(home: Home, model: Model, folder: Path, *, fallback: dict[str, Any] | None = None, **limits: Any) -> Served:
+    """A service's package of a model, with some limits changed and with the record of a fallback, loaded."""
     name = model.signature["product"]
     folder.mkdir(parents=True)
     promise = {
@@ -56,5 +58,7 @@ def promised(home: Home, model: Model, folder: Path, **limits: Any) -> Served:
         # however busy the machine of a test is, it is not what is tested
         "limits": {**product(name).serving.limits, "max_lag_ms": 1e6, **limits},
     }
+    if fallback is not None:
+        promise[FALLBACK] = file_digest(write_json(folder / RECORD, fallback))
     write_json(folder / bento_package.PROMISE, promise)
     return Served.load(folder)

@@ -114,10 +114,19 @@ def definitions(home: Home, folder: Path, *products: ProductSpec) -> dg.Definiti
     return assemble(declared, HomeResource(folder=str(home.root)))
 
 
-def run_products(home: Home, folder: Path, *products: ProductSpec, only: str | None = None, agrees: bool = True) -> Outcome:
-    """Run what is stale of these products; afterwards every file is as it was published, and agrees with the ledger."""
+def run_products(
+    home: Home, folder: Path, *products: ProductSpec, only: str | None = None, until: str | None = None, agrees: bool = True
+) -> Outcome:
+    """Run what is stale of these products, or of what one asset of each rests on; afterwards every file is as it was published,
+    and agrees with the ledger.
+    """
+    declared = definitions(home, folder, *products)
+    keys = None
+    if until is not None:
+        selected = dg.AssetSelection.assets(*([spec.name, until] for spec in products)).upstream()
+        keys = selected.resolve(declared.resolve_asset_graph())
     with resources.instance(home.prepare()) as instance:
-        outcome = run(definitions(home, folder, *products), instance, home, only)
+        outcome = run(declared, instance, home, only, keys=keys)
     assert [problem for problem in verify(home).problems if agrees or problem.state != "disagrees"] == []
     return outcome
 

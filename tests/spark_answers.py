@@ -4,6 +4,7 @@ It runs in `.venv-spark` (`make spark`), and imports nothing of ours.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -16,6 +17,7 @@ def main(folder: Path) -> None:
         .config("spark.ui.enabled", "false")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.extraJavaOptions", f'"-Djava.io.tmpdir={tempfile.gettempdir()}"')
         .config("spark.sql.session.timeZone", "UTC")
         .getOrCreate()
     )

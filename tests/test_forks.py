@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.clones import copied, loopline
 from tests.forks import Forked
 
 MODULE = """
@@ -80,3 +81,29 @@ def test_several_run_at_once_and_one_that_is_killed_says_so(folder: Path) -> Non
         assert run(folder, "end", "0")[0] == 0
         staying.kill()
         assert staying.wait() == -signal.SIGKILL
+
+
+def test_a_copy_of_the_repository_is_held_from_its_second_command_on_until_a_file_is_changed(folder: Path) -> None:
+    """Its own modules, not another copy's; where they cannot be imported, the command says so itself."""
+    clone = copied(folder / "clone")
+    (clone / "shown.py").write_text(MODULE, encoding="utf-8")
+
+    def held() -> list[str]:
+        environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
+        with tempfile.TemporaryFile("w+") as out:
+            module = ("shown", "end", "0")
+            assert Forked(*module, cwd=clone, environment=environment, stdout=out.fileno(), stderr=out.fileno()).wait() == 0
+            out.seek(0)
+            found: list[str] = json.loads(out.readline())["ours"]
+            return found
+
+    assert held() == []
+    assert "orchestration.cli.main" in held()
+    main = clone / "orchestration" / "cli" / "main.py"
+    main.write_text(main.read_text(encoding="utf-8").replace("Closed-loop", "Changed"), encoding="utf-8")
+    assert held() == []
+    assert "Changed MLOps" in loopline("--help", home=folder, cwd=clone).stdout
+    main.write_text("def", encoding="utf-8")
+    for _ in range(2):
+        told = loopline("--help", home=folder, cwd=clone)
+        assert (told.returncode, told.stderr.splitlines()[-1]) == (1, "SyntaxError: invalid syntax")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import LabelledRows, Snapshot, last_known
+from assets.features.snapshots import LabelledRows, Snapshot, last_known, read
 from assets.methods import conformal
 from assets.methods.adaptive_conformal import Followed, follow
 from assets.methods.conformal import Slice
@@ -119,7 +119,7 @@ def history(spec: ProductSpec, model: Model, snapshot: Snapshot, as_of: datetime
     wanted = dict.fromkeys([spec.features.entity, *features, time, spec.target.column, *([known_at] if known_at else [])])
     if lacking := sorted(set(features).difference(pq.read_schema(snapshot.path).names)):
         raise DataError(f"{spec.name}: the model needs {', '.join(lacking)}, which the snapshot lacks. Promote another.")
-    frame = pq.read_table(snapshot.path, columns=list(wanted)).to_pandas()
+    frame = read(snapshot, list(wanted))
     if as_of is None:
         as_of = last_known(frame, time, known_at)
     frame = frame[(frame[time] >= pd.Timestamp(made_until(model))) & (frame[time] <= as_of)]

@@ -16,7 +16,7 @@ import numpy as np
 
 from assets.errors import DataError, DigestError
 from assets.evaluation.evidence_files import kept
-from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
+from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled_parts
 from assets.methods.kinds import KINDS, sign_of
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns
@@ -85,7 +85,7 @@ class Case:
                 f"{spec.name}: model {model_digest[:12]} was trained on other features, or another kind of target, than are "
                 "declared now, so nothing can be found out about it. Declare those again, or train anew."
             )
-        return cls(spec, snapshot, model, labelled(spec, read(snapshot)), home)
+        return cls(spec, snapshot, model, labelled_parts(spec, snapshot), home)
 
     @property
     def sign(self) -> float:

@@ -1,14 +1,15 @@
 """Federation: what clients gain by learning together, and what they would gain by showing each other their rows.
 
-The same linear model is learnt of all rows at one place (central), and by each client of its own rows (local). Test rows are
-answered by all three; for each client, its own rows tell whether it gains or loses by joining.
+The same kind of model is learnt of all rows at one place (central), and by each client of its own rows (local): a linear one by
+rounds, and trees by scikit-learn, as many as clients grew. Test rows are answered by all three; for each client, its own rows
+tell whether it gains or loses by joining.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,10 +28,13 @@ from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 from assets.spec.applicability import learnt_by
 from assets.storage.home import Home
-from assets.training.candidates import FEWEST, choose, deciding_metric, outputs_of_scores
-from assets.training.estimators import model_frame
+from assets.training.candidates import FEWEST, choose, deciding_metric, outputs_of_scores, raw_outputs
+from assets.training.estimators import fit, model_frame
 from assets.training.federated.declaration import declared, plan_of
 from assets.training.federated.way import client_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROUNDS = 300
 """The steps of a model that one place learns alone: with one client, they end in its best one."""
@@ -43,6 +47,7 @@ class _Part:
     """Rows with whose they are, as a model is asked them."""
 
     rows: ClientRows
+    frame: pd.DataFrame
     owners: np.ndarray[Any, Any]
     clusters: np.ndarray[Any, Any]
 
@@ -60,7 +65,9 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
     - ``privacy``: what was spent, as the model's signature says.
     """
     case = Case.load(home, spec, snapshot, model_digest)
-    plan = replace(plan_of(spec), robust="mean", local_steps=1, proximal=0.0, privacy=None, rounds=ROUNDS)
+    plan = plan_of(spec)
+    if plan.trees is None:
+        plan = replace(plan, robust="mean", local_steps=1, proximal=0.0, privacy=None, rounds=ROUNDS)
     learnt, validate, test = (_part(spec, plan, rows) for rows in (case.learnt, case.parts["validate"], case.parts["test"]))
     served = case.model.predict(case.columns("test"))
     central = _answers(spec, plan, learnt, (validate, test))
@@ -76,13 +83,14 @@ def look(home: Home, spec: ProductSpec, snapshot: Snapshot, model_digest: str) -
 
 def _part(spec: ProductSpec, plan: Plan, rows: LabelledRows) -> _Part:
     owners = rows.rows[declared(spec).by].astype(str).to_numpy(dtype=str)
-    return _Part(client_rows(plan, model_frame(spec, rows.rows), rows.labels(spec)), owners, rows.clusters(spec))
+    frame = model_frame(spec, rows.rows)
+    return _Part(client_rows(plan, frame, rows.labels(spec)), frame, owners, rows.clusters(spec))
 
 
 def _of_client(part: _Part, name: str) -> _Part:
     own = part.owners == name
     rows = ClientRows(part.rows.numbers[own], part.rows.categories[own], part.rows.labels[own])
-    return _Part(rows, part.owners[own], np.unique(part.clusters[own], return_inverse=True)[1])
+    return _Part(rows, part.frame[own], part.owners[own], np.unique(part.clusters[own], return_inverse=True)[1])
 
 
 def _tells_apart(spec: ProductSpec, labels: Array) -> bool:
@@ -92,13 +100,27 @@ def _tells_apart(spec: ProductSpec, labels: Array) -> bool:
 
 def _answers(spec: ProductSpec, plan: Plan, learnt: _Part, asked: tuple[_Part, ...]) -> Array:
     """What a model of one place's rows says of its test rows, calibrated on its validation rows as any model is."""
-    found = federate(plan, LocalGrid({"alone": Client("alone", plan, learnt.rows)}))
+    model = _linear(spec, plan, learnt) if plan.trees is None else _trees(spec, plan, learnt)
     validate, test = asked
-    scores = _scores(spec, found, test.rows)
+    scores = model(test)
     if len(validate.owners) < FEWEST or not _tells_apart(spec, validate.rows.labels):
         return outputs_of_scores(spec, scores, None)
-    choice = choose(spec, validate.rows.labels, [_scores(spec, found, validate.rows)], validate.clusters)
+    choice = choose(spec, validate.rows.labels, [model(validate)], validate.clusters)
     return choice.outputs(spec, [scores])
+
+
+def _linear(spec: ProductSpec, plan: Plan, learnt: _Part) -> Callable[[_Part], Array]:
+    """The linear model of one place's rows."""
+    found = federate(plan, LocalGrid({"alone": Client("alone", plan, learnt.rows)}))
+    return lambda part: _scores(spec, found, part.rows)
+
+
+def _trees(spec: ProductSpec, plan: Plan, learnt: _Part) -> Callable[[_Part], Array]:
+    """The declared estimator on one place's rows, with as many trees as clients grow."""
+    parameters = {**spec.model.parameters, "max_iter": plan.rounds, "early_stopping": False}
+    alone = spec.model_copy(update={"model": spec.model.model_copy(update={"parameters": parameters})})
+    fitted = fit(alone, learnt.frame, learnt.rows.labels)
+    return lambda part: raw_outputs(alone, fitted, part.frame)
 
 
 def _scores(spec: ProductSpec, found: Federated, rows: ClientRows) -> Array:
@@ -174,7 +196,7 @@ EXAMINATION = Examination(
     look,
     _figures,
     "What clients gain by learning together, against a model of all rows at one place and against their own.",
-    ("numpy", "scipy", "onnxruntime"),
+    ("numpy", "scipy", "scikit-learn", "onnxruntime"),
     reads=frozenset(("evaluation",)),
     applies=learnt_by("federated"),
 )

@@ -6,6 +6,8 @@ anything else by sampling permutations over a small background (Štrumbelj and K
 
 from __future__ import annotations
 
+import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,12 +89,27 @@ def explain(spec: ProductSpec, fitted: Any, rows: pd.DataFrame, background: pd.D
     return Contributions(by_feature, base, outputs, method, unit)
 
 
+def import_shap() -> Any:
+    """SHAP, imported in a thread of its own.
+
+    It keeps the exceptions of the optional imports that failed, and with them the frames of whoever imports it: the rows that
+    are explained would stay in memory as long as the process.
+    """
+    if "shap" not in sys.modules:
+        thread = threading.Thread(target=__import__, args=("shap",))
+        thread.start()
+        thread.join()
+    import shap
+
+    return shap
+
+
 def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) -> tuple[Any, Any, str, bool]:
     """Values, base, method, and whether they are in log-odds."""
-    import shap
     from sklearn.linear_model import LogisticRegression
     from sklearn.linear_model._base import LinearModel
 
+    shap = import_shap()
     try:
         explainer = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
     except (TypeError, ValueError, AttributeError, shap.utils._exceptions.InvalidModelError):  # noqa: SLF001 - it has no other name
@@ -122,7 +139,6 @@ def _by_feature(
 ) -> Contributions:
     """By sampling over the features themselves: the score of another model is no column that belongs to one of them."""
     import pandas as pd
-    import shap
 
     from assets.methods.scaled import ScaledClassifier
     from assets.training.estimators import outputs_of
@@ -142,7 +158,7 @@ def _by_feature(
         return outputs_of(spec, served, pd.DataFrame(columns))
 
     asked = coded(rows.iloc[:SAMPLED_ROWS])
-    sampled = shap.explainers.Permutation(answers, coded(others)[:BACKGROUND], seed=spec.model.seed)
+    sampled = import_shap().explainers.Permutation(answers, coded(others)[:BACKGROUND], seed=spec.model.seed)
     found = sampled(asked, max_evals=10 * (2 * asked.shape[1] + 1), silent=True)
     values = np.asarray(found.values, dtype=np.float64).reshape(*asked.shape, -1)
     base = np.atleast_1d(np.asarray(found.base_values[0], dtype=np.float64))

@@ -17,6 +17,7 @@ from assets.errors import DataError, DigestError
 from assets.features.copy_groups import dealing, with_copy_groups
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
+from assets.processes.memory import return_memory
 from assets.spec import ProductSpec
 from assets.spec.learning import COPIES
 from assets.storage.digests import verified
@@ -83,8 +84,11 @@ def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:
     """Load a snapshot as a frame of `snapshot.rows` rows, in order of event time and entity."""
     import pyarrow.parquet as pq
 
-    # each column is let go as soon as it is taken over: a snapshot does not stand in memory twice
-    frame: pd.DataFrame = pq.read_table(snapshot.path, columns=columns).to_pandas(self_destruct=True)
+    # columns one by one, from a file that is mapped: a snapshot does not stand in memory twice
+    table = pq.read_table(snapshot.path, columns=columns, memory_map=True, pre_buffer=False)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    del table
+    return_memory()
     return frame
 
 
@@ -256,6 +260,13 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
         other = int(lacking.sum()) - sum(because.values())
         unlabelled = {**because, **({"other": other} if other else {})}
         parts[name] = LabelledRows(name, window, rows, unlabelled, int((mask & has_label & ~known).sum()))
+    return parts
+
+
+def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledRows]:
+    """Read a snapshot and cut it (`labelled`); nothing but the parts stays in memory."""
+    parts = labelled(spec, read(snapshot))
+    return_memory()
     return parts
 
 

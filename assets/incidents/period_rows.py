@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, last_known
+from assets.features.snapshots import Snapshot, last_known, read
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec
 
@@ -95,7 +95,7 @@ def read_period(spec: ProductSpec, snapshot: Snapshot, features: Sequence[str], 
     if lacking := sorted(set(named) - set(pq.read_schema(snapshot.path).names)):
         raise DataError(f"{spec.name}: snapshot {snapshot.digest[:12]} lacks {', '.join(lacking)}, which the model needs.")
     wanted = dict.fromkeys([*named, spec.features.entity, time, spec.target.column, *([known] if known else [])])
-    frame = pq.read_table(snapshot.path, columns=list(wanted)).to_pandas()
+    frame = read(snapshot, list(wanted))
     as_of = last_known(frame, time, known)
     frame = frame[(frame[time] >= start) & (frame[time] < end)]
     labels = label_numbers(spec, frame[spec.target.column])

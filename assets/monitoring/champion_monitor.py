@@ -214,7 +214,7 @@ class _Watch:
     def _expected(self, chosen: np.ndarray[Any, Any]) -> dict[str, dict[str, float]]:
         rows = self.rows
         if self.spec.kind == "regression":
-            return self.loss_model.expected(rows.matrix[chosen], self._draws(chosen))
+            return self.loss_model.expected(rows.matrix(chosen), self._draws(chosen))
         given = rows.served[chosen], self.calibrator, self._rule(chosen)
         return expected.of_probabilities(self.spec.kind, *given, self._draws(chosen))
 
@@ -224,7 +224,7 @@ class _Watch:
         given = self.rows.labels[self.reference], self.rows.outputs[self.reference]
         costs = regression.row_costs(*given, *self._rule(self.reference))
         losses = {"mae": regression.row_losses(*given), COST: 1000 * costs}
-        features = self.rows.matrix[self.reference]
+        features = self.rows.matrix(self.reference)
         return expected.LossModel.fitted(losses, features, self._drawn(self.reference), self.spec.model.seed)
 
     @cached_property

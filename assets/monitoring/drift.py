@@ -171,5 +171,5 @@ def _told_apart(rows: Monitored, reference: np.ndarray[Any, Any], now: np.ndarra
     for side in (reference, now):
         places = np.flatnonzero(rows.rows(side))
         chosen.append(np.sort(random.choice(places, min(SIDE_ROWS, len(places)), replace=False)))
-    before, after = (rows.matrix[places][:, kept] for places in chosen)
+    before, after = (rows.matrix(places)[:, kept] for places in chosen)
     return separation(before, after, rows.unit[np.concatenate(chosen)], rows.spec.model.seed)

@@ -138,6 +138,7 @@ def answered(
     ------
     DuckDBPyConnection
         The view has the columns of `joined`, ``prediction`` (what was answered, as JSON) and ``answered_at_utc`` (as logged).
+        Beside it are ``log``, ``told`` (outcomes as they were told) and ``resolved`` (by the row that each belongs to).
 
     Raises
     ------
@@ -244,9 +245,9 @@ def _decrypted(store: Any, keys: Sequence[log_keys.LogKey], file: Path) -> list[
 
 
 def _resolve(connection: duckdb.DuckDBPyConnection, told: str) -> None:
-    """The view ``resolved``: outcomes by the row that they belong to."""
+    """The view ``resolved``: outcomes by the row that they belong to, and whether they were told by entity."""
     columns = "outcome, observed_at, told_at"
-    by_request = f"select request_id, row_number, {columns} from {told} where request_id is not null"
+    by_request = f"select request_id, row_number, {columns}, false as by_entity from {told} where request_id is not null"
     if not _one(connection, f"select count(*) from {told} where request_id is null")[0]:
         connection.execute(f"create temp view resolved as {by_request}")
         return
@@ -257,7 +258,7 @@ def _resolve(connection: duckdb.DuckDBPyConnection, told: str) -> None:
     )
     connection.execute(
         f"create temp view resolved as {by_request} union all "
-        f"select l.request_id, 0, {columns} from (from {told} where request_id is null) o "
+        f"select l.request_id, 0, {columns}, true from (from {told} where request_id is null) o "
         "asof join latest l on o.entity = l.entity and o.observed_at >= l.answered_at"
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, last_known
+from assets.features.snapshots import Snapshot, last_known, read
 from assets.methods.ranking import Array
 from assets.monitoring import histograms
 from assets.monitoring.histograms import Counts
@@ -114,7 +114,7 @@ class Monitored:
         if lacking := sorted(set(named) - held):
             raise DataError(f"{spec.name}: the champion needs {', '.join(lacking)}, which the snapshot lacks. Promote another.")
         wanted = dict.fromkeys([*named, time, spec.target.column, *([known] if known else [])])
-        frame = pq.read_table(snapshot.path, columns=list(wanted)).to_pandas()
+        frame = read(snapshot, list(wanted))
         times = frame[time]
         if as_of is None:
             as_of = last_known(frame, time, known)
@@ -201,18 +201,17 @@ class Monitored:
             count = partial(histograms.count, connection, "monitored", units=len(self.days), unit=UNIT)
             return count(bins, residual=RESIDUAL) | count(of_score, residual=SERVED_RESIDUAL)
 
-    @cached_property
-    def matrix(self) -> Array:
-        """The features as numbers, shape (n_rows, n_features): categories by their place among those that are known."""
+    def matrix(self, places: np.ndarray[Any, Any]) -> Array:
+        """The features of rows as numbers, shape (n_places, n_features): categories by their place among known ones."""
         import pandas as pd
 
         columns = []
         for name, values in self.features.items():
             known = self.model.signature["features"][name].get("known")
             if known is None:
-                columns.append(np.asarray(values, dtype=np.float64))
+                columns.append(np.asarray(values[places], dtype=np.float64))
             else:
-                columns.append(pd.Index(known, dtype=object).get_indexer(values).astype(np.float64))
+                columns.append(pd.Index(known, dtype=object).get_indexer(values[places]).astype(np.float64))
         return np.column_stack(columns)
 
     def _table(self) -> pa.Table:

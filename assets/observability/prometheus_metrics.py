@@ -40,6 +40,9 @@ class Exposition:
         self.decided = gauge(
             "retraining_decisions", "What was decided of events that may start a training", "product", "outcome"
         )
+        self.learned = gauge("updates_learned_labels", "Labels that the served state learned since the promotion", "product")
+        self.learner = gauge("updates_looked_timestamp_seconds", "When a learner last looked for labels", "product")
+        self.unseen = gauge("updates_unseen_outcomes", "Outcomes that were told since a learner last looked", "product")
 
     def tell_champion(self, entry: Entry) -> None:
         """The entry by which a product is served."""
@@ -60,6 +63,13 @@ class Exposition:
                 self.part.labels(product, kind, name).set(item["effect"] / item["floor"] if item["floor"] else 0.0)
         for alarm in record["alarms"]:
             self.alarm.labels(product, alarm["kind"], alarm["what"]).set(1)
+
+    def tell_updates(self, product: str, learned: int, looked_at: str | None, unseen: int) -> None:
+        """How far the labels of a champion's answers are learned, and when a learner looked (UTC); None if none did."""
+        self.learned.labels(product).set(learned)
+        self.unseen.labels(product).set(unseen)
+        if looked_at is not None:
+            self.learner.labels(product).set(datetime.fromisoformat(looked_at).timestamp())
 
     def tell_quality(self, record: dict[str, Any]) -> None:
         """A record of a source's data quality."""

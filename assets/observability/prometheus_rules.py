@@ -11,6 +11,7 @@ from typing import Any
 
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
+from assets.spec.online_learning import learns_online, online_of
 
 RUNBOOKS = "docs/runbooks.md"
 ERRORS, STRANGE, MOVED, SCORED = 0.01, 0.05, 0.2, 0.95
@@ -25,6 +26,9 @@ SLOW_MS = 20.0
 """Milliseconds at the 99th percentile from which a service is slow, where no limit is declared."""
 WATCHED_DAYS = 40
 """After how many days without a look at a champion somebody is told."""
+
+SILENT_MINUTES, UNSEEN_BLOCKS = 15, 2
+"""After how many minutes without a look a learner counts as stopped, and behind how many states' labels as behind."""
 
 
 def rules(products: Sequence[ProductSpec]) -> dict[str, Any]:
@@ -113,12 +117,42 @@ def _of_product(spec: ProductSpec) -> list[dict[str, Any]]:
             "warning",
             "nobody looked at the champion for {{ $value | humanizeDuration }}",
         ),
+        _rule(
+            "FallbackAnswers",
+            f"max by (reason) (loopline_fallback{{{own}}}) > 0",
+            "0m",
+            "warning",
+            "the fallback answers instead of the model: {{ $labels.reason }}",
+        ),
+        *_of_updates(spec, own),
         *_of_experiments(spec, own),
     ]
     for rule in found:
         # some expressions have summed the label away; without it, two products' rules would be the same
         rule["labels"]["product"] = spec.name
     return found
+
+
+def _of_updates(spec: ProductSpec, own: str) -> list[dict[str, Any]]:
+    """Of the learner of labels between promotions, where it is declared."""
+    if not learns_online(spec) or (updates := online_of(spec).updates) is None:
+        return []
+    return [
+        _rule(
+            "LearnerStopped",
+            f"time() - loopline_updates_looked_timestamp_seconds{{{own}}} > {SILENT_MINUTES * 60}",
+            "1m",
+            "warning",
+            "nobody looked for labels to learn for {{ $value | humanizeDuration }}",
+        ),
+        _rule(
+            "LearnerBehind",
+            f"loopline_updates_unseen_outcomes{{{own}}} >= {UNSEEN_BLOCKS * updates.rows}",
+            f"{SILENT_MINUTES}m",
+            "warning",
+            "{{ $value }} outcomes were told since a learner last looked",
+        ),
+    ]
 
 
 def _of_experiments(spec: ProductSpec, own: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, ParamSpec, TypeVar
 
 from assets.errors import CompanionError
+from assets.processes.memory import return_memory
 from assets.storage.home import REPOSITORY
 
 PATIENCE = 0.5
@@ -170,6 +171,8 @@ def serve(connection: Connection) -> None:
             return
         except Exception:  # noqa: BLE001 - what cannot be pickled is told as text
             connection.send((False, CompanionError(f"the answer cannot be handed over: {answer[1]!r}")))
+        del function, arguments, named, answer
+        return_memory()
 
 
 if __name__ == "__main__":

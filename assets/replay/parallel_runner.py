@@ -25,6 +25,19 @@ from assets.replay.settings import Replay
 from assets.storage.locks import exclusive
 
 POLL_SECONDS = 0.5
+PRELOADED = (
+    "pandas",
+    "pyarrow.parquet",
+    "duckdb",
+    "pandera.ibis",
+    "sklearn.ensemble",
+    "sklearn.compose",
+    "onnx",
+    "onnxruntime",
+    "skops.io",
+    "shap",
+)
+"""What every process of a pool imports: it is imported once, by the server that they are forked from."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,9 @@ def _play(replay: Replay, on_progress: Callable[[Progress], None], workers: int 
 def _processes(replay: Replay, workers: int | None) -> Iterator[ProcessPoolExecutor]:
     """A process for each core, or so many."""
     settings.leave_cores_to_workers()
-    context = multiprocessing.get_context("spawn")
+    settings.settle_process()  # the server imports these libraries before any worker settles itself
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *PRELOADED])
     pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_settle_worker)
     try:
         yield pool

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion import adapted_uncertainty, experiment_records
+from assets.promotion import adapted_uncertainty, experiment_records, fallback_entries
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.experiment_records import Stage
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger import standing as standing_of
 from assets.promotion.ledger_state import Entry, tag_of_version
-from assets.serving import bento_builder
+from assets.serving import bento_builder, fallback_record
 from assets.serving.online_promise import online_promise
 from assets.serving.row_graph import row_graph
 from assets.serving.service_requirements import pinned
@@ -27,6 +27,7 @@ from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json, write_json
+from bentos.fallback import FALLBACK
 from bentos.row_graph import FILE
 from bentos.runtime import FILES, Model, model_digest, read_signature
 from bentos.uncertainty import ADAPTED
@@ -83,6 +84,7 @@ def package(home: Home, spec: ProductSpec, champion: Entry) -> Bento:
             "model_version": version,
             **pack(model, folder, package_folder),
             **adapted_uncertainty.put_beside(home, champion, package_folder),
+            **fallback_record.put_beside(home, champion, package_folder, is_declared=spec.serving.fallback is not None),
             "champion_since_utc": champion.recorded_at,
             "ledger_entry": champion.digest,
             HEAD: head,
@@ -183,6 +185,8 @@ def is_packaged(home: Home, spec: ProductSpec, entry: Entry) -> bool:
         "privacy": hidden(spec.privacy, spec.columns),
         "online": online_promise(spec),
     }
+    is_declared = spec.serving.fallback is not None
+    declared[FALLBACK] = fallback_record.digest_of(home, spec.name, entry.model_digest, is_declared=is_declared)
     declared[ADAPTED] = adapted_uncertainty.digest_of(home, spec.name, entry.model_digest)
     return all(found.get(name) == value for name, value in declared.items())
 
@@ -192,13 +196,29 @@ def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
     tag, standing = tag_of(champion), standing_of(home, product)
     folder = _package_folder(home, product, tag)
     named = {"folder": folder, "tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
-    if (adapted := promise(home, tag).get(ADAPTED)) is not None:
-        named[ADAPTED] = str(adapted)  # so that services that follow the pointer read it anew
+    promised = promise(home, tag)
+    # so that services that follow the pointer read them anew
+    named |= {name: str(promised[name]) for name in (ADAPTED, FALLBACK) if name in promised}
+    named |= _falling_back(home, product, named)
     if "updates" in read_signature(bento_folder(home, tag) / "src" / "bentos" / "model").get("learning", {}):
         named["updates"] = os.path.relpath(home.updates(product) / "current.json", pointer(home, product).parent)
     if standing.champion == champion and (stage := experiment_records.running(home, standing)) is not None:
         return {**named, **_dealt(home, product, stage)}
     return named
+
+
+def _falling_back(home: Home, product: str, named: dict[str, Any]) -> dict[str, str]:
+    """What services are told while a person wants the fallback to answer, where what they follow has one."""
+    entry = fallback_entries.in_force(home, product) if FALLBACK in named else None
+    return {} if entry is None else {"fallback": entry.digest}
+
+
+def follow_fallback(home: Home, product: str) -> None:
+    """Let services answer with the fallback, or with the champion, as the ledger says; whom they follow stays as it is."""
+    path = pointer(home, product)
+    if path.exists():
+        told = {name: item for name, item in read_json(path).items() if name != "fallback"}
+        write_json(path, {**told, **_falling_back(home, product, told)})
 
 
 def _dealt(home: Home, product: str, stage: Stage) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class WayOfServing:
     mode : {"on request", "ahead"}
         Whether it answers when it is asked (service mode), or what is to come is answered before, by the schedule (operating
         mode).
+    can_fall_back : bool
+        Whether it can answer with the fallback that a product declares.
     """
 
     name: str
@@ -87,6 +89,7 @@ class WayOfServing:
     files: Callable[[], Sequence[Path]] = tuple
     withdraw: Callable[[Home, str, str], object] | None = None
     mode: Mode = "on request"
+    can_fall_back: bool = False
 
 
 def answers_of_program(spec: ProductSpec, way: str, arguments: list[str], folder: Path, rows: Rows) -> Any:

@@ -158,6 +158,7 @@ WAYS_OF_SERVING = Registry(
             distributions=service_requirements.REQUIREMENTS,
             files=bento_package.sources,
             withdraw=bento_package.withdraw,
+            can_fall_back=True,
         ),
     ),
 )

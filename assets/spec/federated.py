@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from assets.spec.base import Declaration, Name
 
-PROXIMAL, LIAR_SHARE = 0.1, 0.25
+PROXIMAL, LIAR_SHARE, LOCAL_STEPS = 0.1, 0.25, 3
 """What they are where they are left out. None stands for that, so that a declaration that was written out is read again."""
 
 
@@ -30,12 +30,14 @@ class FederatedSpec(Declaration):
 
     by: Name = Field(examples=["carrier"])
     """Name the column whose values are the clients."""
-    strategy: Literal["fedavg", "fedprox"] = Field(default="fedavg", examples=["fedavg"])
-    """Give fedavg, or fedprox to hold each client to the common model; both need a linear estimator."""
+    strategy: Literal["fedavg", "fedprox", "trees"] = Field(default="fedavg", examples=["fedavg"])
+    """Give fedavg, or fedprox to hold each client to the common model, both of which need a linear estimator; or trees for
+    scikit-learn's boosted histograms, grown from sums over bins."""
     rounds: int = Field(default=40, ge=1, le=10_000, examples=[40])
-    """Give how often the clients are asked for a better model."""
-    local_steps: int = Field(default=3, ge=1, le=1000, examples=[3])
-    """Give the steps that a client takes each time; more need fewer rounds, and drift where clients differ."""
+    """Give how often the clients are asked for a better model; of trees, how many are grown (of each class, where there are
+    several)."""
+    local_steps: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, examples=[3])
+    """Give the steps that a client takes each time; more need fewer rounds, and drift where clients differ; left out, 3."""
     proximal: Annotated[float, Field(gt=0)] | None = Field(default=None, examples=[0.1])
     """Give how strongly fedprox holds a client to the common model; left out, 0.1."""
     robust: Literal["mean", "trimmed_mean", "krum"] = Field(default="mean", examples=["trimmed_mean"])
@@ -55,6 +57,8 @@ class FederatedSpec(Declaration):
 
     @model_validator(mode="after")
     def _fields_fit_the_strategy(self) -> FederatedSpec:
+        if self.strategy == "trees":
+            self._require_sums()
         if self.strategy != "fedprox" and self.proximal is not None:
             raise ValueError(f"gives 'proximal', which only fedprox has, not {self.strategy}. Remove it")
         if self.robust == "mean" and self.liar_share is not None:
@@ -66,3 +70,23 @@ class FederatedSpec(Declaration):
                 f"masks updates, of which {self.robust} would have to see each. Remove 'secure_aggregation' or 'robust'"
             )
         return self
+
+    def _require_sums(self) -> None:
+        """Refuse what trees from sums over bins do not have."""
+        if self.privacy is not None:
+            raise ValueError(
+                "declares 'privacy' with strategy trees, whose sums over bins are told without noise. Remove it, or give "
+                "strategy fedavg"
+            )
+        if self.robust != "mean":
+            raise ValueError(
+                f"declares robust: {self.robust} with strategy trees, which add up what all clients tell. Remove it, or give "
+                "strategy fedavg"
+            )
+        if self.secure_aggregation:
+            raise ValueError(
+                "declares 'secure_aggregation' with strategy trees: SecAgg+ rounds what it masks, and sums over bins must be "
+                "exact. Remove it, or give strategy fedavg"
+            )
+        if self.local_steps is not None:
+            raise ValueError("gives 'local_steps', which strategy trees does not take: each round grows a tree. Remove it")

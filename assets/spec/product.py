@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from assets.spec.base import Declaration, Name
 from assets.spec.declared_columns import Declared, columns_of
 from assets.spec.experiments import ExperimentSpec, require_distinct
+from assets.spec.fallback import require_fallback
 from assets.spec.features import FeatureSpec, FeaturesSpec, Kind, TargetSpec
 from assets.spec.gates import GatesSpec
 from assets.spec.governance import CardSpec, GovernanceSpec
@@ -171,6 +172,7 @@ class ProductSpec(Declaration):
             raise ValueError(f"is split by {self.split.by} without features.event_time. Name it, or split by random")
         if self.serving.months is not None and self.features.event_time is None:
             raise ValueError("has serving.months without features.event_time. Name it, or remove the months")
+        require_fallback(self)
         require_online(self)
         require_texts(self)
         require_uncertainty(self)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from assets.spec.base import Declaration, MonthsSpec, Name
+from assets.spec.fallback import BreakerSpec, FallbackSpec
 from assets.spec.online import OnlineSpec
 
 
@@ -68,10 +69,27 @@ class ServingSpec(Declaration):
     """Declare when an outcome is late."""
     online: OnlineSpec | None = Field(default=None, examples=[{"request": ["overdue_flights"], "ttl_hours": 24}])
     """Declare that features are also looked up by key (`POST /predict_by_key`); {} takes all defaults. See docs/features.md."""
+    fallback: FallbackSpec | None = Field(default=None, examples=["baseline"])
+    """Declare what the service answers without the model, when `loopline mitigate` or the breaker says so: baseline, the table
+    of means; a number; or a probability for each class. See docs/incidents.md."""
+    breaker: BreakerSpec | None = Field(default=None, examples=[{"window_rows": 200, "tolerated_share": 0.05}])
+    """Declare that the service answers with the fallback by itself while its inputs are surely out of range; {} takes all
+    defaults."""
 
     @property
     def limits(self) -> dict[str, Any]:
         """What the service itself must know, as it stands in its promise."""
-        beside = {"workers", "replicas", "memory_mb", "months", "sql", "prediction_log", "outcomes", "online"}
+        beside = {
+            "workers",
+            "replicas",
+            "memory_mb",
+            "months",
+            "sql",
+            "prediction_log",
+            "outcomes",
+            "online",
+            "fallback",
+            "breaker",
+        }
         limits = self.model_dump(mode="json", exclude=beside)
         return {**limits, "log_sample": self.prediction_log.sample}

@@ -168,6 +168,11 @@ class Home:
         return self.root / "uncertainty"
 
     @property
+    def fallbacks(self) -> Path:
+        """What champions' services answer without the model, by product."""
+        return self.root / "fallbacks"
+
+    @property
     def experiments(self) -> Path:
         """What the stages of experiments on live traffic rest on, by product."""
         return self.root / "experiments"

@@ -62,6 +62,7 @@ KINDS = {
     "predictions/*": Kind("these predictions", AGAIN.replace("1", "2")),
     "monitoring/*": Kind("the alarms, and the triggers of retraining", AGAIN.replace("1", "2")),
     "uncertainty/*": Kind("how wide the champion's answers are", AGAIN.replace("1", "2")),
+    "fallbacks/*": Kind("what a service answers without the model", AGAIN.replace("1", "2")),
     "experiments/*/*-report.*": Kind("a report that people read", "delete {3} and run `loopline experiment report PRODUCT`"),
     "experiments/*/off_policy/*": Kind("what a rule that was never served would cost", "delete {4} and estimate it again"),
     "experiments/*": Kind("who answers in an experiment, and what its decisions rest on", BACKUP),

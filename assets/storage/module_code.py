@@ -23,7 +23,8 @@ CODE = (
 )  # fmt: skip
 """What of a code object is told as it is."""
 KEPT = 1000
-"""How many answers are kept: some 150 modules, as they were at their last changes."""
+"""How many answers are kept: some 300 modules, as they were at their last changes."""
+_NEW: list[str] = []
 
 
 class ModuleCode(NamedTuple):
@@ -37,7 +38,7 @@ class ModuleCode(NamedTuple):
 def module_code(module: str, source: str) -> ModuleCode:
     """What a module does.
 
-    Every command asks this of some 150 modules, so the answers are kept by the digest of what was read, where Python keeps
+    Every command asks this of some 300 modules, so the answers are kept by the digest of what was read, where Python keeps
     compiled modules and on its terms: nothing is written under ``PYTHONDONTWRITEBYTECODE``.
 
     Parameters
@@ -51,8 +52,16 @@ def module_code(module: str, source: str) -> ModuleCode:
     known = _kept()
     if key not in known:
         known[key] = _read(module, source)
+        _NEW.append(key)
         _keep_at_exit()
     return ModuleCode(*known[key])
+
+
+def keep() -> None:
+    """Keep what was read anew for the next process; a process that skips Python's own end calls it first."""
+    if _NEW and not sys.dont_write_bytecode:
+        _write()
+        _NEW.clear()
 
 
 def _read(module: str, source: str) -> ModuleCode:
@@ -114,8 +123,7 @@ def _kept() -> dict[str, Any]:
 
 @cache
 def _keep_at_exit() -> None:
-    if not sys.dont_write_bytecode:
-        atexit.register(_write)
+    atexit.register(keep)
 
 
 def _write() -> None:

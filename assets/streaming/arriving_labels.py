@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,27 +9,41 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic_core import from_json
 
 from assets.monitoring import logged_outcomes
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.streaming.label_journal import Label, LabelJournal
+from assets.streaming.told_outcomes import BATCH, Contradicted, ToldOutcomes, as_table
 from assets.training.estimators import LARGEST, model_frame
 from assets.training.online.stream import LabelStream, arrived
 
 if TYPE_CHECKING:
     import duckdb
 
-MOST = 20_000
-"""The labels that are held in memory at a time."""
+MOST = BATCH
+"""The labels that are held in memory at a time, with their features."""
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """Labels in their order, each with its place in the journal."""
+    """Labels in their order, each with its place in the journal.
+
+    Parameters
+    ----------
+    places, stream
+        The labels.
+    is_all : bool
+        Whether no more are waiting.
+    contradicted : Contradicted
+        The labels of which several values were told.
+    """
 
     places: list[int]
     stream: LabelStream
+    is_all: bool
+    contradicted: Contradicted
 
 
 def stamp(home: Home, product: str) -> dict[str, tuple[int, int]]:
@@ -60,47 +73,41 @@ def arriving(home: Home, spec: ProductSpec, digest: str, journal: LabelJournal, 
     since : str
         The first day (UTC) whose answers count.
     """
-    import pandas as pd
-
     with logged_outcomes.answered(home, spec, since, also=("features", "hidden")) as connection:
-        connection.register("taken", pd.DataFrame(list(journal.known()), columns=["request_id", "row_number"]).astype(
-            {"request_id": "str", "row_number": "int64"}
-        ))  # fmt: skip
-        found = connection.execute(
-            "select request_id, row_number, epoch_ms(told_at) from answered where model_digest = ? and outcome is not null "
-            "and hidden is null and (request_id, row_number) not in (select (request_id, row_number) from taken) "
-            "order by told_at, request_id, row_number",
-            [digest],
-        ).fetchall()
-        connection.unregister("taken")
-        journal.take([Label(*label) for label in found])
-        waiting = journal.after(place, MOST)
-        told = _told(connection, [label for _, label in waiting], digest)
+        outcomes = ToldOutcomes(connection, home, digest, journal)
+        for labels in outcomes.fresh():
+            journal.take(labels)
+        waiting = journal.after(place, MOST + 1)
+        is_all, waiting = len(waiting) <= MOST, waiting[:MOST]
+        told = _told(connection, outcomes, [label for _, label in waiting], digest)
+        contradicted = outcomes.contradicted()
     journal.drop(lost := [number for number, label in waiting if label not in told])
     kept = [(number, label, *told[label]) for number, label in waiting if number not in set(lost)]
-    return Arrived([number for number, *_ in kept], _stream(spec, kept))
+    return Arrived([number for number, *_ in kept], _stream(spec, kept), is_all, contradicted)
 
 
 def _told(
-    connection: duckdb.DuckDBPyConnection, labels: Sequence[Label], digest: str
+    connection: duckdb.DuckDBPyConnection, outcomes: ToldOutcomes, labels: Sequence[Label], digest: str
 ) -> dict[Label, tuple[float, dict[str, Any]]]:
     """Of each label what came, and the features; the outcome is the one that had its place, whatever was told since."""
-    import pandas as pd
-
     if not labels:
         return {}
-    connection.register("waiting", pd.DataFrame(labels, columns=list(Label._fields)))
+    connection.register("waiting", as_table(labels))
+    of_rows = (
+        "select request_id, row_number, epoch_ms(told_at) as told_at_ms, min({'at': observed_at, 'outcome': outcome}).outcome "
+        "as outcome from resolved group by all"
+    )
     found = connection.execute(
-        "with outcomes as ("
-        "select request_id, row_number, epoch_ms(told_at) as told_at_ms, min({'at': observed_at, 'outcome': outcome}) as first "
-        "from resolved group by all) "
-        "select w.request_id, w.row_number, w.told_at_ms, o.first.outcome, l.features from waiting w "
-        "join outcomes o using (request_id, row_number, told_at_ms) join log l using (request_id, row_number) "
-        "where l.model_digest = ?",
+        f"with of_rows as ({of_rows}), valued as (select w.*, outcome from waiting w join of_rows "
+        "using (request_id, row_number, told_at_ms) where not w.by_entity union all "
+        f"select w.*, outcome from waiting w join ({outcomes.by_entity()}) using (identity, told_at_ms) where w.by_entity) "
+        f"select {', '.join(f'v.{name}' for name in Label._fields)}, v.outcome, l.features from valued v "
+        "join log l using (request_id, row_number) where l.model_digest = ? order by l.answered_at desc",
         [digest],
     ).fetchall()
     connection.unregister("waiting")
-    return {Label(*label): (float(outcome), json.loads(features)) for *label, outcome, features in found}
+    # of a request id that was used again on another day the first answer stands
+    return {Label(*label): (float(outcome), from_json(features)) for *label, outcome, features in found}
 
 
 def _stream(spec: ProductSpec, kept: Sequence[tuple[int, Label, float, dict[str, Any]]]) -> LabelStream:

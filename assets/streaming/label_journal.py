@@ -2,7 +2,7 @@
 
 A label is written down before it is learned, so that its place never changes; a state is written in one transaction with the
 number of labels that it has learned. Whoever was killed in between learns the labels since the last state again, in the same
-order. The journal holds no feature and no outcome: these stay in the logs, encrypted where those are.
+order. The journal holds no feature, no outcome and no entity: these stay in the logs, encrypted where those are.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ TABLES = """
 create table if not exists told (name text primary key, value text not null) strict;
 create table if not exists labels (
     place integer primary key, request_id text not null, row_number integer not null, told_at_ms integer not null,
-    unique (request_id, row_number)
+    identity text, by_entity integer not null default 0, unique (request_id, row_number)
 ) strict;
 create table if not exists states (
     rows integer primary key, place integer not null, name text not null, digest text not null, content text
@@ -27,12 +28,42 @@ create table if not exists states (
 """
 
 
+CURRENT = "current.json"
+"""The file beside the journals that says which state is served."""
+LOOKED, WAITING = "looked_at", "waiting"
+"""What a look notes beside where learning began."""
+LATER = {"identity": "text", "by_entity": "integer not null default 0"}
+"""Columns of labels that a journal lacks which an earlier version began."""
+
+
 class Label(NamedTuple):
-    """A label by the row of the request that it belongs to, and when it was told."""
+    """A label by the row of the request that it belongs to, and the outcome that it was told by.
+
+    Parameters
+    ----------
+    request_id, row_number : str, int
+        The row.
+    told_at_ms : int
+        When the outcome was told.
+    identity : str, optional
+        The outcome's entity and moment as a keyed digest (`assets.streaming.told_outcomes`), where the answer has an entity.
+    by_entity : bool
+        Whether the outcome was told by its entity.
+    """
 
     request_id: str
     row_number: int
     told_at_ms: int
+    identity: str | None = None
+    by_entity: bool = False
+
+
+COLUMNS = ", ".join(Label._fields)
+
+
+def _label(found: Sequence[Any]) -> Label:
+    request_id, row_number, told_at_ms, identity, by_entity = found
+    return Label(request_id, row_number, told_at_ms, identity, bool(by_entity))
 
 
 @dataclass(frozen=True)
@@ -72,6 +103,9 @@ class LabelJournal:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         connection.executescript(TABLES)
+        there = {name for _, name, *_ in connection.execute("pragma table_info(labels)")}
+        for name in LATER.keys() - there:
+            connection.execute(f"alter table labels add column {name} {LATER[name]}")
 
     def begin(self, beginning: str, since: str) -> str:
         """Begin, or go on; where learning begins otherwise than it did, all labels are learned again in their order.
@@ -97,21 +131,27 @@ class LabelJournal:
             self.connection.executemany("insert or replace into told values (?, ?)", given.items())
         return first
 
-    def known(self) -> Iterator[tuple[str, int]]:
-        """The rows that have a place."""
-        yield from self.connection.execute("select request_id, row_number from labels")
+    def note(self, looked_at: datetime, waiting: int) -> None:
+        """Note that somebody looked for labels at a moment (aware), and how many wait."""
+        with self.connection:
+            noted = {LOOKED: looked_at.astimezone(UTC).isoformat(timespec="milliseconds"), WAITING: str(waiting)}
+            self.connection.executemany("insert or replace into told values (?, ?)", noted.items())
+
+    def known(self, most: int) -> Iterator[list[Label]]:
+        """The labels that have a place, so many at a time."""
+        found = self.connection.execute(f"select {COLUMNS} from labels order by place")
+        while labels := found.fetchmany(most):
+            yield list(map(_label, labels))
 
     def take(self, labels: Sequence[Label]) -> None:
         """Give labels their places, in this order; who has one keeps it."""
         with self.connection:
-            self.connection.executemany(
-                "insert or ignore into labels (request_id, row_number, told_at_ms) values (?, ?, ?)", labels
-            )
+            self.connection.executemany(f"insert or ignore into labels ({COLUMNS}) values (?, ?, ?, ?, ?)", labels)
 
     def after(self, place: int, most: int) -> list[tuple[int, Label]]:
         """The labels behind a place, with theirs, in order."""
-        found = self.connection.execute("select * from labels where place > ? order by place limit ?", (place, most))
-        return [(number, Label(*label)) for number, *label in found]
+        query = f"select place, {COLUMNS} from labels where place > ? order by place limit ?"
+        return [(number, _label(label)) for number, *label in self.connection.execute(query, (place, most))]
 
     def drop(self, places: Sequence[int]) -> None:
         """Forget labels that were never learned, and whose answers are in the log no more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from assets.errors import DataError, DigestError, SpecificationError
 from assets.methods.calibration import Scaling
-from assets.methods.online_linear import Asked, Inputs, LinearState, Taught, learn
+from assets.methods.online_linear import Inputs, LinearState, learn
 from assets.methods.ranking import Array
 from assets.methods.update_guard import UpdateGuard, worse
 from assets.promotion.ledger_state import Entry
@@ -32,18 +33,21 @@ from assets.storage.home import Home
 from assets.storage.locks import updates_lock
 from assets.storage.publishing import read_json, write_json
 from assets.streaming.arriving_labels import Arrived, arriving
-from assets.streaming.label_journal import Kept, LabelJournal, journal
+from assets.streaming.label_journal import CURRENT, Kept, LabelJournal, journal
+from assets.streaming.state_scores import state_scores
+from assets.streaming.told_outcomes import Contradicted
 from assets.training import onnx_export
 from assets.training.candidates import outputs_of_scores
 from assets.training.online.answers import as_raw_outputs
 from assets.training.online.learning import beginning, learning_of
 from assets.training.online.pipeline import as_pipeline
 from assets.training.online.state import Vocabulary, as_record, chain, from_record, state_digest
+from assets.training.online.stream import LabelStream
 from assets.training.online.way import STATE, UPDATES, declared
 from bentos.row_graph import FILE
 from bentos.runtime import Model, session_of
 
-CURRENT = "current.json"
+NOTHING = Contradicted()
 STATES = 3
 """The latest states whose graphs are kept: a service may still be loading the one before."""
 
@@ -62,6 +66,8 @@ class Learning:
         Its digest.
     stopped : str or None
         Why the promoted state answers again.
+    contradicted : Contradicted
+        The labels of which several values were told: the first stands.
     """
 
     learned: int
@@ -69,6 +75,7 @@ class Learning:
     rows: int
     state: str
     stopped: str | None
+    contradicted: Contradicted
 
 
 class OnlineUpdates:
@@ -135,6 +142,16 @@ class OnlineUpdates:
         told = self.model.signature["calibration"]
         return Scaling(told["slope"], tuple(told["intercepts"])) if told["method"] == "scaling" else None
 
+    @property
+    def path(self) -> Path:
+        """The champion's journal."""
+        return self.folder / f"{self.champion.model_digest}.sqlite"
+
+    def note(self, moment: datetime, waiting: int) -> None:
+        """Note that nothing new was to be learned at a moment, so that a learner that is idle is told from one that ended."""
+        with updates_lock(self.home, self.spec.name), journal(self.path) as kept:
+            kept.note(moment, waiting)
+
     def look(self) -> Learning:
         """Learn the labels that have arrived, as far as they fill blocks, and let services follow.
 
@@ -143,32 +160,37 @@ class OnlineUpdates:
         HomeError
             If the logs are encrypted, and the private key cannot be had.
         """
-        path = self.folder / f"{self.champion.model_digest}.sqlite"
-        with updates_lock(self.home, self.spec.name), journal(path) as kept:
-            begun = hashlib.sha256(f"{state_digest(self.base)} {beginning(self.spec, self.online)}".encode()).hexdigest()
-            since = kept.begin(begun, self.champion.recorded_at[:10])
-            last, learned = kept.last(), 0
-            self._publish(last)  # who was killed before it did so
-            while last is None or last.content["stopped"] is None:
-                found = self._arrived(kept, last, since)
-                before = learned
-                for block in self._blocks(found):
-                    last = self._learned(last, found, block, begun)
-                    kept.keep(last)
-                    learned += len(found.places[block])
-                    self._publish(last)
-                    if last.content["stopped"] is not None:
-                        break
-                if learned == before:
-                    waiting = len(found.places)
-                    return self._told(last, learned, waiting)
-            return self._told(last, learned, 0)
+        with updates_lock(self.home, self.spec.name), journal(self.path) as kept:
+            began = datetime.now(UTC)
+            found = self._learn(kept)
+            kept.note(began, found.waiting)
+            return found
 
-    def _told(self, last: Kept | None, learned: int, waiting: int) -> Learning:
+    def _learn(self, kept: LabelJournal) -> Learning:
+        begun = hashlib.sha256(f"{state_digest(self.base)} {beginning(self.spec, self.online)}".encode()).hexdigest()
+        since = kept.begin(begun, self.champion.recorded_at[:10])
+        last, learned = kept.last(), 0
+        self._publish(last)  # who was killed before it did so
+        while last is None or last.content["stopped"] is None:
+            found = self._arrived(kept, last, since)
+            before = learned
+            for block in self._blocks(found):
+                last = self._learned(last, found, block, begun)
+                kept.keep(last)
+                learned += len(found.places[block])
+                if last.content["stopped"] is not None:
+                    break
+            if learned > before:
+                self._publish(last)  # services need not change to each state of many
+            if found.is_all:
+                return self._told(last, learned, len(found.places) - learned + before, found.contradicted)
+        return self._told(last, learned, 0)
+
+    def _told(self, last: Kept | None, learned: int, waiting: int, contradicted: Contradicted = NOTHING) -> Learning:
         stopped = None if last is None else last.content["stopped"]
         if last is None or stopped is not None:
-            return Learning(learned, waiting, 0, state_digest(self.base), stopped)
-        return Learning(learned, waiting, last.rows, last.digest, None)
+            return Learning(learned, waiting, 0, state_digest(self.base), stopped, contradicted)
+        return Learning(learned, waiting, last.rows, last.digest, None, contradicted)
 
     def _arrived(self, kept: LabelJournal, last: Kept | None, since: str) -> Arrived:
         place = 0 if last is None else last.place
@@ -181,10 +203,10 @@ class OnlineUpdates:
 
     def _learned(self, last: Kept | None, found: Arrived, block: slice, begun: str) -> Kept:
         """The state after a block, and what the guard says of the answers to it."""
-        stream, labels = found.stream, found.stream.labels[block]
-        record = self.base if last is None else last.content["state"]
+        stream = _part(found.stream, block)
+        labels, record = stream.labels, self.base if last is None else last.content["state"]
         vocabulary = stream.vocabulary({"categories": _both(self.base, record)})
-        taught = stream.taught(vocabulary)(block)
+        taught = stream.taught(vocabulary)(slice(None))
         state = from_record(record, stream.names, vocabulary)
         promoted = self._answers(from_record(self.base, stream.names, vocabulary), taught.inputs)
         guard = UpdateGuard() if last is None else UpdateGuard(**last.content["guard"])
@@ -192,17 +214,14 @@ class OnlineUpdates:
         evidence = guard.add(np.where(np.isfinite(differences), differences, 1.0))
         after, _ = learn(state, learning_of(self.online), taught)
         told = as_record(after, stream.names, vocabulary)
-        (name,) = chain(begun if last is None else last.name, [stream.content(block)])
+        (name,) = chain(begun if last is None else last.name, [stream.content(slice(None))])
         rows = len(labels) + (0 if last is None else last.rows)
         content = {"state": told, "guard": asdict(guard), "stopped": self._stopped(after, evidence, rows)}
         return Kept(rows, found.places[block][-1], name, state_digest(told), content)
 
     def _answers(self, state: LinearState, inputs: Inputs) -> Array:
         """What a state answers to rows, none of which it learns meanwhile."""
-        count = len(inputs.codes)
-        nothing = Taught(inputs.rows(slice(0)), np.empty(0), np.empty(0))
-        _, scores = learn(state, learning_of(self.online), nothing, Asked(inputs, np.zeros(count, dtype=np.intp)))
-        return outputs_of_scores(self.spec, as_raw_outputs(self.spec, scores), self.scaling)
+        return outputs_of_scores(self.spec, as_raw_outputs(self.spec, state_scores(state, inputs)), self.scaling)
 
     def _stopped(self, state: LinearState, evidence: float, rows: int) -> str | None:
         parts = (state.means, state.variances, state.weights, state.category_weights, [state.intercept])
@@ -250,6 +269,13 @@ class OnlineUpdates:
             if (single := row_graph(replace(self.model, session=session_of(content)), content)) is not None:
                 (draft / FILE).write_bytes(single)
             manifest.publish(draft, path)
+
+
+def _part(stream: LabelStream, block: slice) -> LabelStream:
+    """Some of the labels."""
+    texts = {name: values[block] for name, values in stream.texts.items()}
+    alone = {name: getattr(stream, name)[block] for name in ("numbers", "labels", "days", "known", "keys")}
+    return replace(stream, texts=texts, **alone)
 
 
 def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:

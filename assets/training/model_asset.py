@@ -34,5 +34,5 @@ def _absent_classes(home: Home, spec: ProductSpec) -> dict[str, str]:
     """The classes that validation or test rows lack, as a window of time may: their metrics leave these out."""
     if spec.target.classes is None:
         return {}
-    parts = snapshots.labelled(spec, snapshots.read(snapshots.current(home, spec.name)))
+    parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
     return {f"classes_absent_from_{name}": ", ".join(absent) for name, part in parts.items() if (absent := part.absent(spec))}

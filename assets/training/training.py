@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError, DigestError, SpecificationError
-from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled, read
+from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled_parts
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
 from assets.methods.raw_scores import adds_in_single
@@ -73,7 +73,7 @@ def train(
     SpecificationError
         If the estimator cannot be built from its parameters, or does not convert.
     """
-    parts = labelled(spec, read(snapshot))
+    parts = labelled_parts(spec, snapshot)
     following = parts.pop("test").window
     made = train_on(home, spec, snapshot, parts["train"], parts["validate"], following=following, sources=sources)
     if is_current:

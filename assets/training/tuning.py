@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, joined, labelled, read
+from assets.features.snapshots import Snapshot, joined, labelled_parts
 from assets.methods.folds import Fold, expanding_folds, hashed_folds
 from assets.methods.kinds import KINDS, sign_of
 from assets.spec import ProductSpec
@@ -239,7 +239,7 @@ class _Searched(NamedTuple):
 
 def _prepared(spec: ProductSpec, snapshot: Snapshot) -> _Searched:
     """The rows of a snapshot that are searched."""
-    parts = labelled(spec, read(snapshot))
+    parts = labelled_parts(spec, snapshot)
     searched = joined((parts["train"], parts["validate"]), "searched")
     rows = searched.rows
     count = spec.tune.folds if spec.tune else 3

@@ -141,6 +141,8 @@ def start(job: StreamJob) -> subprocess.Popen[str]:
     program = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.engines.stream"],
         cwd=REPOSITORY,
+        # what is killed removes no folder of its own
+        env={**os.environ, "TMPDIR": str(job.out.parent)},
         stdin=subprocess.PIPE,
         start_new_session=True,
         text=True,

@@ -9,13 +9,14 @@ import sys
 from types import ModuleType
 
 from assets.storage.home import REPOSITORY
-from benchmarks.learning import conformal, conformal_service, diamonds, federated, online, transfer, updates
+from benchmarks.learning import conformal, conformal_service, diamonds, federated, online, online_drift, transfer, updates
 from benchmarks.measured_page import MeasuredPage
 
 SECTIONS: dict[str, ModuleType] = {
     "Transfer": transfer,
     "Transfer of another kind": diamonds,
     "Online": online,
+    "Online, with a search for drift": online_drift,
     "Updates between promotions": updates,
     "Federated learning": federated,
     "Intervals and sets that follow the labels": conformal,

@@ -156,6 +156,7 @@ def _processes(flights: Flights) -> Iterator[Row]:
     grid = flights.federated(plan)
     with tempfile.TemporaryDirectory() as folder:
         found, seconds = by_processes(Home(Path(folder)), plan, flights.clients(plan), seconds=300.0)
+    assert isinstance(found, Federated)  # noqa: S101 - for the type checker: the plan is of a linear model
     asked = PROCESS_ROUNDS + 4
     difference = float(np.abs(found.weights - grid.weights).max())
     yield "processes: the same model as the grid", f"largest difference of a weight {difference:.2g}", "at most 1e-9"

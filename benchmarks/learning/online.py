@@ -53,7 +53,7 @@ def rows() -> list[Row]:
         return [*speed(spec, snapshot), *kills(spec, snapshot, folder), *costs]
 
 
-def _stream(spec: ProductSpec, snapshot: Snapshot, count: int | None = None) -> LabelStream:
+def stream(spec: ProductSpec, snapshot: Snapshot, count: int | None = None) -> LabelStream:
     """The labelled flights, or the first that were scheduled."""
     frame = read(snapshot)
     known = frame[frame[spec.target.column].notna()][:count]
@@ -62,7 +62,7 @@ def _stream(spec: ProductSpec, snapshot: Snapshot, count: int | None = None) -> 
 
 def speed(spec: ProductSpec, snapshot: Snapshot) -> Iterator[Row]:
     """Rows a second of processor time, beside River's, and how far the two are apart."""
-    online, flights = online_of(spec), _stream(spec, snapshot)
+    online, flights = online_of(spec), stream(spec, snapshot)
     began = time.process_time()
     learned_online(spec, online, flights, folder=None)
     ours = len(flights.labels) / (time.process_time() - began)
@@ -75,7 +75,7 @@ def speed(spec: ProductSpec, snapshot: Snapshot) -> Iterator[Row]:
 
 def kills(spec: ProductSpec, snapshot: Snapshot, folder: Path) -> Iterator[Row]:
     """How often the state after a kill is that of an uninterrupted run, bit for bit."""
-    online, flights = online_of(spec).model_copy(update={"checkpoint_rows": 1000}), _stream(spec, snapshot, KILLED_ROWS)
+    online, flights = online_of(spec).model_copy(update={"checkpoint_rows": 1000}), stream(spec, snapshot, KILLED_ROWS)
     home, draw = Home(folder / "killed").prepare(), np.random.default_rng(0)
     whole = learned_online(spec, online, flights, folder=None).digest
     equal, killed, resumed = 0, 0, []
@@ -107,8 +107,8 @@ def replays(home: Home, spec: ProductSpec, snapshot: Snapshot, folder: Path) -> 
     spec = spec.model_copy(update={"gates": untimed})
     model = spec.model.model_copy(update={"estimator": ESTIMATORS["logistic"], "parameters": {}})
     linear = spec.model_copy(update={"model": model, "gates": lenient})
-    trees = _played(home, spec, snapshot, folder / "trees", ["never", "monthly", "online"])
-    batch = _played(home, linear, snapshot, folder / "linear", ["monthly"])
+    trees = played(home, spec, snapshot, folder / "trees", ["never", "monthly", "online"])
+    batch = played(home, linear, snapshot, folder / "linear", ["monthly"])
     journals = {
         "never, trees": trees["never"],
         "monthly, trees": trees["monthly"],
@@ -127,7 +127,7 @@ def replays(home: Home, spec: ProductSpec, snapshot: Snapshot, folder: Path) -> 
             yield f"{record['metric']} and cost of {step['from'][:7]}, {policy['name']}", told, ""
 
 
-def _played(home: Home, spec: ProductSpec, snapshot: Snapshot, folder: Path, policies: list[str]) -> Journals:
+def played(home: Home, spec: ProductSpec, snapshot: Snapshot, folder: Path, policies: list[str]) -> Journals:
     """Each policy's journal, played in this process."""
     own = Home(folder)
     folder.mkdir()

@@ -236,8 +236,8 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
         if len(products) == 1 or product not in served:
             _one(console, product)
     for product in products:
-        if product.open_refusal:
-            console.print(f"[yellow]{product.product}: {product.open_refusal}[/]", soft_wrap=True)
+        for style, remark in product.remarks():
+            console.print(f"[{style}]{product.product}: {remark}[/]", soft_wrap=True)
     console.print()
 
 

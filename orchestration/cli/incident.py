@@ -119,12 +119,14 @@ def root_cause(product: str, *, now: str | None, reference: str | None, metric: 
 
 @click.command()
 @click.argument("target", metavar="INCIDENT|PRODUCT|SOURCE")
-@click.option("--how", type=click.Choice(["rollback", "hold", "release"]), help="What to do [what the incident speaks for].")
+@click.option(
+    "--how", type=click.Choice(["rollback", "hold", "fallback", "release"]), help="What to do [what the incident speaks for]."
+)
 @click.option("--source", help="Which source is held or released.")
 @click.option("--reason", help="Why; it is kept for ever [what the incident says].")
 @click.option("--do", "is_done", is_flag=True, help="Do it. Left out, it is only said what would be done.")
 def mitigate(target: str, *, how: str | None, source: str | None, reason: str | None, is_done: bool) -> None:
-    """Say what may be done about an INCIDENT, PRODUCT or SOURCE, and do it with --do: roll back, or hold a source."""
+    """Say what may be done about an INCIDENT, PRODUCT or SOURCE, and do it with --do: roll back, hold a source, fall back."""
     with told():
         home = resources.home_from_environment().prepare()
         from assets.incidents import incident_log
@@ -145,7 +147,7 @@ def mitigate(target: str, *, how: str | None, source: str | None, reason: str | 
             for item in known:
                 click.echo(f"{item.told} ({item.because})\n    {item.command(target)}")
             if not known:
-                click.echo(f"{target}: nothing can be rolled back, and it rests on no source that could be held")
+                click.echo(f"{target}: no version to roll back to, no fallback is packaged, and no source that could be held")
             return
         one = mitigation.chosen(known, target, how, source)
         if not is_done:
@@ -207,7 +209,7 @@ def watch(home: Home, product: str | None, failures: Sequence[Failure]) -> None:
         operation.declare(home, resources.webhooks_file())
     failed = [item.told for item in failures if not item.is_refusal]
     try:
-        found = operations.watch(home, [spec for spec, _ in products(product)], failed)
+        found = operations.watch(home, [spec.name for spec, _ in products(product)], failed)
     except LooplineError as error:
         if not failures:
             raise

@@ -264,6 +264,8 @@ def main() -> None:
 
         traceback.print_exc()
         code = 1
+    if (read := sys.modules.get("assets.storage.module_code")) is not None:
+        read.keep()
     if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
         # dbt's locks are named semaphores: unless they are freed, a tracker reports them as leaked after this process
         multiprocessing._run_finalizers(0)  # noqa: SLF001 - what the interpreter's own end would call

@@ -38,6 +38,7 @@ from orchestration.automation import experiment_sensor, product_job, product_sch
 from orchestration.components import checks, columns
 from orchestration.components.adaptive import adapted_by, adaptive_assets
 from orchestration.components.declared import DeclaredComponent
+from orchestration.components.fallback import fallback_assets, falls_back_on
 from orchestration.components.lake import lake
 from orchestration.components.monthly import monthly_assets
 from orchestration.components.online import online_assets
@@ -138,6 +139,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
                 description="The model card: all that is known about the challenger, also a refused one, as one page.",
             ),
             *adaptive_assets(spec),
+            *fallback_assets(spec),
             *(self._way(way) for way in WAYS_OF_SERVING.values()),
             asset(
                 "parity",
@@ -251,7 +253,7 @@ class ModelProduct(DeclaredComponent[ProductSpec]):
             way.make,
             stage="serving",
             modules=[way.make.__module__],
-            inputs=(*way.inputs, *adapted_by(self.spec)),
+            inputs=(*way.inputs, *adapted_by(self.spec), *falls_back_on(self.spec, way)),
             reads=set(way.reads),
             kinds=set(way.kinds),
             distributions=way.distributions,

@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from assets.errors import LooplineError, UpstreamError
+from assets.processes.memory import return_memory
 from assets.processes.settings import settle_process
 from assets.rendering.number_text import number_text
 from assets.storage.asset_result import ROWS, AssetResult, CheckResult, FailedCheckError, Link, Markdown, MlflowRun
@@ -129,6 +130,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         CAUSE.set(context.run.tags.get(REASON, ""))
         with failed_attempts.recorded(context, versions):
             yield home, versions
+        return_memory()
     except Exception as error:
         told = disk_error(home, error) or error
         if not isinstance(told, (LooplineError, ModelError)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,7 +146,7 @@ def make(
         on_wave(planned)
         for launch in wave(planned):
             result = _execute(job, instance, launch.assets, {**(tags or {}), **launch.tags})
-            failures += _failures(result)
+            failures += [] if result.success else failures_of(result.all_events, result.run_id)
             made = {event.asset_key for event in result.all_events if event.is_step_materialization}
             # what failed is not tried again in this run, nor what rests on it; other products go on
             wanted = wanted - reachable(graph, set(launch.assets) - made, "child_keys")
@@ -176,12 +176,10 @@ def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey
     )
 
 
-def _failures(result: Any) -> list[Failure]:
-    """The message of each step that failed: ours as it is, another's with its type and place."""
-    if result.success:
-        return []
+def failures_of(events: Sequence[Any], run_id: str) -> list[Failure]:
+    """The message of each step that failed in a run: ours as it is, another's with its type and place; as ``step: why``."""
     found = []
-    for event in result.all_events:
+    for event in events:
         if event.event_type_value == "STEP_FAILURE":
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
@@ -196,10 +194,10 @@ def _failures(result: Any) -> list[Failure]:
     if not found:
         reasons = [
             str(event.event_specific_data.error.message).strip()
-            for event in result.all_events
+            for event in events
             if event.event_type_value in ("PIPELINE_FAILURE", "RUN_FAILURE")
             and event.event_specific_data is not None
             and event.event_specific_data.error is not None
         ]
-        found = [Failure(item) for item in reasons or [f"run {result.run_id} failed; see it in the UI (`make ui`)"]]
+        found = [Failure(f"run: {item}") for item in reasons or [f"{run_id} failed; see it in the UI (`make ui`)"]]
     return found

@@ -17,20 +17,14 @@ import httpx
 import pytest
 
 from assets.storage.home import REPOSITORY
+from tests import clones
 from tests.bentos.serving import until_ready
 from tests.ports import free_port
 
 
 def loopline(home: Path, *arguments: str) -> str:
     """What a command prints; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestration", *arguments],
-        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "200"},
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = clones.loopline(*arguments, home=home, columns=200)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -43,8 +37,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(home: Path) -> str:
-    """What the first run prints."""
-    return loopline(home, "run")
+    """What the first run prints, started as a user starts it; the other commands are forked, as their libraries are the same."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration", "run"],
+        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "200"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +122,7 @@ def test_a_decision_that_makes_no_sense_is_one_clear_error(
     home: Path, product: dict[str, Any], arguments: tuple[str, ...], told: str
 ) -> None:
     """And what is served stays."""
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestration", *arguments],
-        env={**os.environ, "LOOPLINE_HOME": str(home), "COLUMNS": "200"}, cwd=REPOSITORY, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = clones.loopline(*arguments, home=home, columns=200)
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr

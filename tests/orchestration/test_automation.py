@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from assets.features import snapshots
+from assets.incidents import incident_log
 from assets.monitoring import retraining_decisions, retraining_triggers
 from assets.monitoring.retraining_triggers import Event
 from assets.promotion import ledger, registered_versions
@@ -25,8 +26,9 @@ from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
 from orchestration import resources
+from orchestration.operations.incidents import incidents
 from orchestration.staleness.kept import KEPT
-from orchestration.staleness.run_loop import QUIET
+from orchestration.staleness.run_loop import QUIET, RunFailedError, run
 from orchestration.staleness.run_tags import BY_HAND, LAUNCHER, REASON, RUN_KEY, TRIGGER
 from orchestration.staleness.waves import trained
 from tests.shop import customers, definitions, product, run_products
@@ -91,6 +93,13 @@ class Ticks:
         given = {"home": self.home, "graph": self.definitions.resources["graph"]}
         with dg.build_sensor_context(instance=self.instance, resources=given) as context:
             return _answer(self.definitions.resolve_sensor_def("loopline_loop").evaluate_tick(context))
+
+    def incidents(self, since: str | None) -> tuple[str, str | None]:
+        """One tick of the sensor that opens incidents, from a cursor: what it says, and the next cursor."""
+        given = {"home": self.home, "graph": self.definitions.resources["graph"]}
+        with dg.build_sensor_context(instance=self.instance, resources=given, cursor=since) as context:
+            tick = self.definitions.resolve_sensor_def("loopline_incidents").evaluate_tick(context)
+            return str(tick.skip_message), tick.cursor
 
     def launch(self, request: dg.RunRequest, *, fails: bool = False) -> Any:
         """Run what was requested, as the daemon would."""
@@ -318,6 +327,53 @@ def test_a_crash_between_decision_and_request_loses_nothing_and_doubles_nothing(
     ticks.launch(request)
     assert isinstance(ticks.sensor(), dg.SkipReason)
     assert len(retraining_decisions.decisions(home, "churn")) == 1
+
+
+def test_a_run_that_fails_opens_one_incident(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """Of the step that failed, once, also if its tick is repeated; that of `loopline run` is left to it."""
+    home, folder = shop
+    told, first = ticks.incidents(None)
+    assert told == "nothing was raised"
+    good = (folder / "customers.csv").read_text()
+    (folder / "customers.csv").write_text(good.replace("visits", "visitors", 1))
+    assert not ticks.launch(ticks.loop(), fails=True).success
+    told, second = ticks.incidents(first)
+    assert told.startswith("incident churn-1 (opened): landing__churn__data failed: ")
+    assert "lacks ['visits'] and has undeclared ['visitors']" in told
+    for cursor in (first, second):
+        assert ticks.incidents(cursor)[0] == "nothing was raised"
+    landing = {dg.AssetKey(["landing", "churn", "data"])}
+    with pytest.raises(RunFailedError):
+        run(ticks.definitions, ticks.instance, home, keys=landing)
+    assert ticks.incidents(second)[0] == "nothing was raised"
+    (opened,) = incident_log.incidents(home)
+    assert (opened.name, len(opened.events), opened.events[0]["failed"]) == ("churn-1", 1, "landing__churn__data")
+
+
+def test_a_run_that_ended_without_a_step_is_told_too(ticks: Ticks) -> None:
+    """A process that was killed says nothing of its steps."""
+    _, first = ticks.incidents(None)
+    job = ticks.definitions.resolve_job_def("churn")
+    dead = ticks.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    ticks.instance.report_run_failed(dead)
+    told, _ = ticks.incidents(first)
+    assert told == f"incident run-1 (opened): run failed: {dead.run_id} failed; see it in the UI (`make ui`)"
+
+
+def test_alarms_of_a_scheduled_run_open_the_incident_that_the_command_line_opens(ticks: Ticks, shop: tuple[Home, Path]) -> None:
+    """The same look is one event, whoever comes upon it first."""
+    home, folder = shop
+    frame = customers(ROWS)
+    frame.loc[3000:, "visits"] = 30 - frame.loc[3000:, "visits"]
+    frame.to_csv(folder / "customers.csv", index=False)
+    ticks.watch()
+    told, cursor = ticks.incidents(None)
+    assert told.startswith("incident churn-1 (opened): ")
+    assert incidents.watch(home, ["churn"]) == []
+    assert ticks.incidents(cursor)[0] == "nothing was raised"
+    (opened,) = incident_log.incidents(home)
+    assert "visits" in {item["what"] for item in opened.events[0]["alarms"]}
+    assert opened.events[0]["suspects"]
 
 
 def test_a_request_that_nobody_started_for_a_week_is_given_up(shop: tuple[Home, Path]) -> None:

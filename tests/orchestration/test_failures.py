@@ -11,13 +11,13 @@ import pytest
 
 from assets.features import snapshots
 from assets.storage.home import Home
-from orchestration.staleness.run_loop import RunFailedError, _failures
+from orchestration.staleness.run_loop import RunFailedError, failures_of
 from tests.world import World
 
 
 def told(result: Any) -> str:
     """What a failed run says."""
-    return "\n".join(failure.told for failure in _failures(result))
+    return "\n".join(failure.told for failure in failures_of(result.all_events, result.run_id))
 
 
 def with_flights(world: World, folder: Path, small_files: Path, old: str, new: str) -> World:

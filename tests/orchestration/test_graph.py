@@ -33,6 +33,7 @@ DECLARED = (
     "/transfer",
     "/uncertainty",
     "/adapted_uncertainty",
+    "/fallback",
     "/online_features",
     "/lake",
     "/feature_skew",
@@ -168,10 +169,11 @@ def test_every_product_in_order_of_time_has_a_retraining_sensor_that_is_off() ->
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
     declared = {spec.name: spec for spec, _ in declarations.products()}
     looking = {f"{name}_experiment" for name, spec in declared.items() if spec.experiments}
-    assert set(sensors) == {"loopline_loop"} | looking | {
+    assert set(sensors) == {"loopline_loop", "loopline_incidents"} | looking | {
         f"{name}_retraining" for name, spec in declared.items() if spec.split.by != "random"
     }
-    assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())
+    on = {name for name, sensor in sensors.items() if sensor.default_status is not dg.DefaultSensorStatus.STOPPED}
+    assert on == {"loopline_incidents"}, "it starts nothing"
     assert all(
         (TRIGGERED in GRAPH.get(key).tags) == (bool(declared[key.path[0]].retrain.triggers) and key.path[-1] in waves.trained())
         for key in GRAPH.toposorted_asset_keys

@@ -18,9 +18,10 @@ from assets.promotion import ledger
 from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
-from assets.streaming.online_updates import CURRENT
+from assets.streaming.label_journal import CURRENT
 from bentos.app import ModelApp
 from bentos.served import Served
+from orchestration.cli import learning
 from orchestration.operations.verification.verify import verify
 from tests.assets.streaming.update_world import new_customers, updating
 from tests.assets.training.test_online_learning import delayed
@@ -70,6 +71,8 @@ def test_a_running_service_takes_on_what_its_labels_teach(clone: tuple[Path, Hom
         asked = [client.post("/predict", json={"row": row}, headers={"X-Request-ID": f"r{n}"}) for n, row in enumerate(rows)]
         told = [{"request_id": name, "outcome": came, "observed_at": "2026-03-02T08:00:00Z"} for name, came in labels.items()]
         assert client.post("/outcomes", json={"outcomes": told}).json()["accepted"] == len(rows)
+        contradicted = {"outcomes": [{**told[0], "outcome": not told[0]["outcome"]}]}
+        assert client.post("/outcomes", json=contradicted).json()["accepted"] == 1
         until(lambda: len(list(logged_requests.latest(home, "churn"))) == len(rows))
         going = threading.Event()
 
@@ -83,7 +86,8 @@ def test_a_running_service_takes_on_what_its_labels_teach(clone: tuple[Path, Hom
         for thread in threads:
             thread.start()
         done = loopline("learn-online", "churn", "--once", home=home.root, cwd=tree, columns=200)
-        assert (done.returncode, done.stderr) == (0, "")
+        named = "churn: another value was told of r0/0 (1 in all); the one that was told first stands\n"
+        assert (done.returncode, done.stderr) == (0, named)
         state = read_json(home.updates("churn") / CURRENT)["state"]
         assert f"churn: 80 labels learned, 19 wait; version 1 answers by state {state[:12]}, 80 labels after" in done.stdout
         until(lambda: client.get("/model").headers["X-Model-State"] == state)
@@ -107,6 +111,26 @@ def test_a_running_service_takes_on_what_its_labels_teach(clone: tuple[Path, Hom
         logged = {line["request_id"]: line["state_digest"] for line in logged_requests.latest(home, "churn")}
         assert (logged["r0"], logged["last"]) == (promoted, state)
     assert verify(home, deep=True).problems == []
+
+
+def test_status_and_metrics_say_how_far_the_learner_is(clone: tuple[Path, Home]) -> None:
+    """As it left it."""
+    tree, home = clone
+    seen = loopline("status", "churn", home=home.root, cwd=tree, columns=200).stdout
+    assert "churn: 80 labels learned since the promotion, 19 wait; a learner looked " in seen
+    told_by = loopline("metrics", home=home.root, cwd=tree).stdout
+    assert 'loopline_updates_learned_labels{product="churn"} 80.0' in told_by
+    assert 'loopline_updates_unseen_outcomes{product="churn"} 0.0' in told_by
+    assert 'loopline_updates_looked_timestamp_seconds{product="churn"} 1' in told_by
+
+
+def test_a_gateway_that_is_not_there_ends_no_learner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told."""
+    monkeypatch.setenv("LOOPLINE_PUSHGATEWAY", "127.0.0.1:9")
+    learning._push(Home(tmp_path / "home").prepare())
+    assert "the Pushgateway at 127.0.0.1:9 does not take metrics" in capsys.readouterr().err
 
 
 def test_while_arms_are_compared_the_champion_answers_as_it_was_promoted(clone: tuple[Path, Home], tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +23,7 @@ from assets.features.snapshots import Snapshot, read
 from assets.ingestion import landed_tables
 from assets.promotion import ledger
 from assets.replay import history, replay_page, settings, summary
-from assets.replay.policy_runner import Player, journal, played_steps
-from assets.replay.settings import Replay
+from assets.replay.policy_runner import journal, played_steps
 from assets.replay.what_if import injected
 from assets.spec import ProductSpec, read_declaration
 from assets.spec.replay import WhatIfSpec
@@ -37,63 +34,23 @@ from orchestration.cli import console
 from orchestration.cli.display_replay import show_policies
 from orchestration.declarations import products
 from orchestration.operations.verification.verify import verify
+from tests.forks import Forked
 from tests.models import snapshot_of
-from tests.shop import COLUMNS, KINDS, customers, product, run_products
+from tests.replays import MONTHS, copied, everyone, played, settled, spec_of
+from tests.shop import run_products
 from tests.world import REPOSITORY, World
-
-MONTHS = ("2024-06", "2024-08")
-SPLIT = {"by": "days", "train": 30, "validation": 12, "test": 12}
-TURNS = pd.Timestamp("2024-06-05")
-
-
-def spec_of(**parts: Any) -> ProductSpec:
-    """Customers whose churn is known two days later; a training costs as much as fifty who leave unseen."""
-    columns = {**COLUMNS, "churned": {**COLUMNS["churned"], "nullable": True}, "known": {"type": "timestamp", "nullable": True}}
-    declared = {
-        "source": {"file": "customers.csv", "key": ["customer_id"], "columns": columns},
-        "target": {**KINDS["churn"]["target"], "known_at": "known"},
-        "split": SPLIT,
-        "baseline": {"by": {"age": 10}},
-        "monitoring": {"period": "month", "min_rows": 50, "quality": {"min_labelled": 50}},
-        "promotion": {"min_saving": -10_000.0},
-        "replay": {"training_cost": 100.0},
-        "gates": {"metrics": {"roc_auc": {"min": 0.51}}, "slices": {"level": "warning"}},
-    }
-    return product("churn", **{**declared, **parts})
-
-
-def everyone(rows: int = 9000) -> pd.DataFrame:
-    """All customers that ever came. From `TURNS` on, those who would have left stay, and the others leave."""
-    frame = customers(rows).assign(known=lambda given: given["signed_up_at"] + pd.Timedelta(days=2))
-    turned = frame["signed_up_at"] >= TURNS
-    frame["churned"] = np.where(turned, np.where(frame["churned"] == "yes", "no", "yes"), frame["churned"])
-    return frame
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with the snapshot of all that ever came."""
-    return Home(tmp_path_factory.mktemp("replay") / "home").prepare()
+def home(replayed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the policy that trains each month was played."""
+    return copied(replayed, tmp_path_factory.mktemp("replay") / "home")
 
 
 @pytest.fixture(scope="module")
 def snapshot(home: Home) -> Snapshot:
     """All that ever came."""
     return snapshot_of(home, spec_of(), everyone())
-
-
-def settled(home: Home, snapshot: Snapshot, policies: list[str], *, spec: ProductSpec | None = None, **more: Any) -> Replay:
-    """What is played."""
-    return settings.settings(home, spec or spec_of(), snapshot, months=MONTHS, step="month", policies=policies, **more)
-
-
-def played(replay: Replay) -> dict[str, list[dict[str, Any]]]:
-    """All policies, played in this process."""
-    replay.shared.prepare()
-    history.prepare(replay)
-    for policy in replay.policies:
-        Player(replay, policy).play()
-    return {policy.name: journal(replay, policy) for policy in replay.policies}
 
 
 def decided(told: list[dict[str, Any]], steps: int) -> list[dict[str, Any]]:
@@ -107,8 +64,8 @@ def decided(told: list[dict[str, Any]], steps: int) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def journals(home: Home, snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
-    """Three policies over three months."""
-    return played(settled(home, snapshot, ["never", "on_performance", "always"]))
+    """Four policies over three months."""
+    return played(settled(home, snapshot, ["never", "monthly", "on_performance", "always"]))
 
 
 def test_policies_do_what_they_say(home: Home, journals: dict[str, list[dict[str, Any]]]) -> None:
@@ -174,7 +131,7 @@ def test_the_last_champion_is_the_one_of_production(
         open_still = frame["known"] > replay.clock(step)
         frame.loc[open_still, ["churned", "known"]] = None
         frame.to_csv(folder / "customers.csv", index=False)
-        run_products(live, folder, replay.spec)
+        run_products(live, folder, replay.spec, until="champion", agrees=False)
         assert current_model.current(live, "churn")[0] == journals["always"][step]["trained"]["digest"]
         champion = ledger.standing(live, "churn").champion
         promoted = [told["trained"]["digest"] for told in journals["always"][: step + 1] if told["trained"]["promoted"]]
@@ -182,46 +139,35 @@ def test_the_last_champion_is_the_one_of_production(
         assert champion.model_digest == promoted[-1]
 
 
-SCRIPT = """
-import sys
-from tests.orchestration.test_replay import *
-home = Home(Path(sys.argv[1]))
-made = next((home.snapshots / "churn").glob(sys.argv[2] + "*"))
-
-replay = settled(home, snapshots.opened(home, "churn", made.stem), ["monthly", "always"])
-if __name__ == "__main__":
-    from assets.replay import parallel_runner
-    parallel_runner.play(replay)
-"""
-
-
-def test_what_was_killed_goes_on_where_it_was(home: Home, snapshot: Snapshot, tmp_path: Path) -> None:
+def test_what_was_killed_goes_on_where_it_was(
+    home: Home, snapshot: Snapshot, journals: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
     """Killed in the middle: what was played is not played again, and the end is that of one that was not killed."""
     replay = settled(home, snapshot, ["monthly", "always"])
-    shutil.rmtree(replay.folder, ignore_errors=True)
-    (tmp_path / "play.py").write_text(SCRIPT)
-    command = [sys.executable, str(tmp_path / "play.py"), str(home.root), snapshot.digest]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, start_new_session=True)
-    folder = replay.played(replay.policies[1])
-    deadline = time.monotonic() + 120
-    while played_steps(folder) < 1 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    reached = played_steps(folder)
-    trained = {path: path.stat().st_mtime_ns for path in (replay.folder / "steps").glob("*-model.json")}
-    assert 1 <= reached < 3
-    assert trained
-    before = journal(replay, replay.policies[1])
-    subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
+    shutil.rmtree(replay.folder)
+    with (tmp_path / "told").open("w+") as told:
+
+        def begin() -> Forked:
+            module = ("tests.orchestration.replay_in_processes", str(home.root), snapshot.digest)
+            return Forked(*module, cwd=REPOSITORY, environment=os.environ, stdout=told.fileno(), stderr=told.fileno())
+
+        process, folder = begin(), replay.played(replay.policies[1])
+        deadline = time.monotonic() + 120
+        while played_steps(folder) < 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        reached = played_steps(folder)
+        trained = {path: path.stat().st_mtime_ns for path in (replay.folder / "steps").glob("*-model.json")}
+        assert 1 <= reached < 3, (tmp_path / "told").read_text()
+        assert trained
+        before = journal(replay, replay.policies[1])
+        assert begin().wait() == 0, (tmp_path / "told").read_text()
     after = journal(replay, replay.policies[1])
     assert after[: reached + 1] == before
     assert all(path.stat().st_mtime_ns == then for path, then in trained.items())
-    whole = settled(Home(tmp_path / "home").prepare(), snapshot, ["monthly", "always"])
-    assert {name: decided(told, 3) for name, told in played(whole).items()} == {
-        policy.name: decided(journal(replay, policy), 3) for policy in replay.policies
-    }
+    for policy in replay.policies:
+        assert decided(journals[policy.name], 3) == decided(journal(replay, policy), 3)
     # both trained at each step, and each model was trained once
     assert len(list((replay.folder / "steps").glob("*-model.json"))) == len(replay.bounds)
 

@@ -34,7 +34,7 @@ from assets.storage.home import Home
 from orchestration.cli.display_replay import show_policies
 from orchestration.operations.verification.verify import verify
 from tests.models import snapshot_of
-from tests.orchestration.test_replay import MONTHS, SPLIT, everyone, played, settled, spec_of
+from tests.replays import MONTHS, SPLIT, copied, everyone, played, settled, spec_of
 from tests.shop import KINDS, customers, product
 
 SHORT = {"name": "short", "arms": {"control": "champion", "treatment": "challenger"}, "max_weeks": 2}
@@ -43,9 +43,9 @@ MODEL = {"estimator": "sklearn.ensemble.HistGradientBoosting", "seed": 3, "param
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with the snapshot of all that ever came."""
-    return Home(tmp_path_factory.mktemp("experiments") / "home").prepare()
+def home(replayed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the policy that trains each month was played."""
+    return copied(replayed, tmp_path_factory.mktemp("experiments") / "home")
 
 
 @pytest.fixture(scope="module")

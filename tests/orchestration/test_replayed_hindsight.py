@@ -22,16 +22,16 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration.cli.display_replay import show_policies
 from tests.models import snapshot_of
-from tests.orchestration.test_replay import MONTHS, everyone, played, settled, spec_of
 from tests.planted import serving
+from tests.replays import MONTHS, copied, everyone, played, settled, spec_of
 
 POLICIES = ["never", "monthly", "always"]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with the snapshot of all that ever came."""
-    return Home(tmp_path_factory.mktemp("hindsight") / "home").prepare()
+def home(replayed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the policy that trains each month was played."""
+    return copied(replayed, tmp_path_factory.mktemp("hindsight") / "home")
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,14 @@ from assets.spec import ProductSpec
 from assets.spec.replay import WhatIfSpec
 from assets.storage.home import Home
 from tests.models import snapshot_of
-from tests.orchestration.test_replay import MONTHS, TURNS, everyone, spec_of
+from tests.replays import MONTHS, TURNS, copied, everyone, spec_of
 from tests.shop import KINDS
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with the snapshot of all that ever came."""
-    return Home(tmp_path_factory.mktemp("online") / "home").prepare()
+def home(replayed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the policy that trains each month was played."""
+    return copied(replayed, tmp_path_factory.mktemp("online") / "home")
 
 
 @pytest.fixture(scope="module")

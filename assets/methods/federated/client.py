@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from assets.methods.federated.encoding import ClientRows, Encoding, Message
+from assets.methods.federated.losses import residuals
 from assets.methods.federated.plan import BINS, Plan
+from assets.methods.federated.tree_rows import TreeRows
 from assets.methods.ranking import Array
 
 SMOOTHNESS = {"binary": 0.25, "multiclass": 0.5, "regression": 1.0}
@@ -64,10 +66,17 @@ class Client:
         """
         if task not in TASKS:
             raise ValueError(f"no task {task!r}. Tasks: {', '.join(TASKS)}")
+        if (task in OF_TREES) == (self.plan.trees is None) and task != "describe":
+            raise ValueError(f"'{task}' is no part of a plan of {'a linear model' if self.plan.trees is None else 'trees'}")
         if self.plan.privacy is not None:
             self._guard(task, told)
             self._question = digest_of(told)
         return TASKS[task](self, told)
+
+    @cached_property
+    def _tree_rows(self) -> TreeRows:
+        """The rows as trees ask about them."""
+        return TreeRows(self.plan, self.rows)
 
     @cached_property
     def _origin(self) -> bytes:
@@ -148,6 +157,14 @@ class Client:
             weights = self._stepped(weights, start, settings, number * self.plan.local_steps + step)
         return {"update": weights - start}
 
+    def counts(self, told: Message) -> Message:
+        """The rows between edges of each number, and of each class."""
+        return self._tree_rows.counts(told)
+
+    def sums(self, told: Message) -> Message:
+        """Slopes, curvatures and rows by bin of each node that is asked about."""
+        return self._tree_rows.sums(told)
+
     def _encoded(self, told: Message) -> None:
         """Keep the rows as columns; computed once for each encoding."""
         message = {name: told[name] for name in told if name.startswith("vocabulary") or name in ENCODING}
@@ -190,8 +207,12 @@ TASKS = {
     "histograms": Client.histograms,
     "curvature": Client.curvature,
     "update": Client.update,
+    "counts": Client.counts,
+    "sums": Client.sums,
 }
 """What the coordinator may ask. Nothing else is answered."""
+OF_TREES = ("counts", "sums")
+"""What it may ask where the plan is of trees, and nowhere else."""
 
 
 def digest_of(arrays: Message) -> bytes:
@@ -207,13 +228,3 @@ def digest_of(arrays: Message) -> bytes:
 
 def _are_equal(one: Message, other: Message) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
-
-
-def residuals(plan: Plan, scores: Array, labels: Array) -> Array:
-    """The loss's slope in each weighted sum, shape (n_rows, n_outputs)."""
-    if plan.kind == "regression":
-        return np.asarray(scores - labels[:, None])
-    if plan.kind == "binary":
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * scores)) - labels[:, None])
-    grown = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(grown / grown.sum(axis=1, keepdims=True) - np.eye(plan.classes)[labels.astype(int)])

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from assets.methods.federated.client import Client
+from assets.methods.federated.coordinator import Answers, Reasons
 from assets.methods.federated.encoding import Message
-from assets.methods.federated.rounds import Answers, Reasons
 from assets.methods.ranking import Array
 
 

@@ -75,6 +75,37 @@ def usual_clip(features: int) -> float:
 
 
 @dataclass(frozen=True)
+class TreePlan:
+    """How boosted trees are grown.
+
+    Parameters
+    ----------
+    learning_rate : float
+        What each tree's answer is multiplied by.
+    leaves : int, optional
+        The most leaves of a tree.
+    depth : int, optional
+        The most questions from its root to a leaf.
+    least_rows : int
+        The rows of all clients together that a leaf must have.
+    shrinkage : float
+        What is added to the curvature of each leaf, so that its answer is smaller (L2).
+    bins : int
+        The most bins of a feature.
+    signs : tuple of int
+        For each category and each number, 1 or -1 where answers must not fall or not rise with it.
+    """
+
+    learning_rate: float
+    leaves: int | None
+    depth: int | None
+    least_rows: int
+    shrinkage: float
+    bins: int
+    signs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What all take part by.
 
@@ -110,6 +141,8 @@ class Plan:
         Left out, clients tell what they computed.
     is_masked : bool
         Whether updates are masked, so that the coordinator learns their mean only.
+    trees : TreePlan, optional
+        How trees are grown, one for each round and output; left out, the model is linear.
     """
 
     product: str
@@ -128,10 +161,11 @@ class Plan:
     seed: int
     privacy: Privacy | None = None
     is_masked: bool = False
+    trees: TreePlan | None = None
 
     @property
     def outputs(self) -> int:
-        """How many weighted sums a row has."""
+        """How many weighted sums, or sums of leaves, a row has."""
         return self.classes if self.kind == "multiclass" else 1
 
     def liars(self, clients: int) -> int:
@@ -148,4 +182,5 @@ class Plan:
         tuples = {name: tuple(told[name]) for name in ("numbers", "categories")}
         nested = {name: tuple(tuple(item) for item in told[name]) for name in ("ranges", "vocabularies")}
         privacy = None if told["privacy"] is None else Privacy(**told["privacy"])
-        return cls(**{**told, **tuples, **nested, "privacy": privacy})
+        trees = None if told["trees"] is None else TreePlan(**{**told["trees"], "signs": tuple(told["trees"]["signs"])})
+        return cls(**{**told, **tuples, **nested, "privacy": privacy, "trees": trees})

@@ -1,49 +1,26 @@
 """Federated rounds: the coordinator of clients that share no row agrees on an encoding with them, and averages what they learn.
 
-How clients are reached is a `Grid`: in one process, or over a network. A client that fails takes no part in that round and is
-named; an answer that is no number, or of another shape, is a failure too. The server's momentum: Hsu, Qi and Brown (2019).
+The server's momentum: Hsu, Qi and Brown (2019).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from assets.errors import DataError
 from assets.methods.federated.client import SMOOTHNESS
+from assets.methods.federated.coordinator import Answers, Coordinator, Grid, listed
 from assets.methods.federated.encoding import Encoding, Message, centres_and_scales
 from assets.methods.federated.plan import BINS, Plan
 from assets.methods.ranking import Array
-from assets.methods.robust_means import fewest, robust_mean, shortened
+from assets.methods.robust_means import robust_mean, shortened
 
 MOMENTUM = 0.9
-LEAST_SHARE = 0.5
-"""The share of all clients that must answer each time."""
 ODD = 5.0
 """How many times farther from the common update than the middle client one must be on average to be named."""
-
-NEVER_NEGATIVE = ("rows", "present", "squares", "curvature")
-"""What a client that tells the truth cannot tell below 0."""
-
-Answers = dict[str, Message]
-Reasons = dict[str, str]
-
-
-class Grid(Protocol):
-    """Who reaches the clients."""
-
-    @property
-    def clients(self) -> tuple[str, ...]:
-        """Their names, sorted."""
-
-    def ask(self, task: str, told: Message) -> tuple[Answers, Reasons]:
-        """What clients answer, and why others did not."""
-
-    def masked_mean(self, told: Message) -> tuple[Array | None, Reasons]:
-        """The mean of the clients' updates by their rows, of which no single one is seen; None if it could not be taken."""
 
 
 @dataclass
@@ -125,40 +102,18 @@ def federate(plan: Plan, grid: Grid) -> Federated:
 
 
 @dataclass
-class _Coordinator:
+class _Coordinator(Coordinator):
     """Asks, and puts answers together."""
 
-    plan: Plan
-    grid: Grid
-    rows: dict[str, float] = field(default_factory=dict)
-    failures: dict[str, dict[str, object]] = field(default_factory=dict)
     agreement: dict[str, float] = field(default_factory=dict)
-
-    def ask(self, task: str, told: Message, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Answers:
-        """The answers that can be used, in the order of the clients' names."""
-        answers, reasons = self.grid.ask(task, told)
-        for name, answer in answers.items():
-            if reason := _flaw(answer, shapes or {}):
-                reasons[name] = reason
-        self._note(task, reasons)
-        kept = {name: answers[name] for name in self.grid.clients if name in answers and name not in reasons}
-        needed = max(fewest(self.plan.robust, self.plan.liars(len(kept))), int(np.ceil(LEAST_SHARE * len(self.grid.clients))))
-        if len(kept) < needed:
-            raise DataError(
-                f"{self.plan.product}: {len(kept)} of {len(self.grid.clients)} clients answered '{task}', at least {needed} "
-                f"must. {_listed(reasons)}. Mend them, or declare a lower liar_share."
-            )
-        if task == "describe":
-            self.rows = {name: float(answer["rows"]) for name, answer in kept.items()}
-        return kept
 
     def improved(self, told: Message, shape: tuple[int, ...]) -> tuple[Array, dict[str, float]]:
         """The common update of a round, and how far each client's is from it."""
         if self.plan.is_masked:
             update, reasons = self.grid.masked_mean(told)
-            self._note("update", reasons)
+            self.note("update", reasons)
             if update is None or update.shape != shape or not np.isfinite(update).all():
-                raise DataError(f"{self.plan.product}: the clients' masked updates did not add up. {_listed(reasons)}.")
+                raise DataError(f"{self.plan.product}: the clients' masked updates did not add up. {listed(reasons)}.")
             return update, {}
         answers = self.ask("update", told, {"update": shape})
         vectors = {name: answer["update"].ravel() for name, answer in answers.items()}
@@ -176,12 +131,6 @@ class _Coordinator:
             self.agreement[name] = self.agreement.get(name, 0.0) + float(vector @ common)
         return common.reshape(shape), _distances(vectors, common)
 
-    def _note(self, task: str, reasons: Reasons) -> None:
-        """Recall who failed."""
-        for name, reason in reasons.items():
-            before = self.failures.get(name, {"times": 0})
-            self.failures[name] = {"times": int(str(before["times"])) + 1, "task": task, "reason": reason}
-
     def combined(self, vectors: Mapping[str, Array]) -> Array:
         """One vector of those of all clients."""
         weights = np.array([self.rows.get(name, 0.0) for name in vectors])
@@ -189,7 +138,7 @@ class _Coordinator:
 
     def agreed(self, described: Answers) -> tuple[Encoding, float]:
         """The encoding, and the largest curvature of the loss under it."""
-        known = tuple(self._vocabulary(described, place) for place in range(len(self.plan.categories)))
+        known = self.vocabularies(described)
         count = len(self.plan.numbers)
         if self.plan.privacy is not None:
             told = self.ask("histograms", {}, {"histograms": (count, BINS)})
@@ -209,30 +158,6 @@ class _Coordinator:
         told = self.ask("curvature", encoding.as_message(), {"curvature": (1,)})
         curvature = float(self.combined({name: a["curvature"] for name, a in told.items()})[0])
         return encoding, SMOOTHNESS[self.plan.kind] * curvature
-
-    def _vocabulary(self, described: Answers, place: int) -> np.ndarray:
-        if declared := self.plan.vocabularies[place]:
-            return np.unique(np.array(["", *declared]))
-        name = f"vocabulary_{place}"
-        return np.unique(np.concatenate([answer[name] for answer in described.values()]))
-
-
-def _listed(reasons: Reasons) -> str:
-    """Who failed, and why."""
-    return "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items())) or "None failed: too few are declared"
-
-
-def _flaw(answer: Message, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """Why an answer cannot be used."""
-    for name, shape in shapes.items():
-        if name not in answer or answer[name].shape != shape:
-            return f"'{name}' has not the shape {shape}"
-    for name, values in answer.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            return f"'{name}' holds what is no finite number"
-        if name in NEVER_NEGATIVE and (values < 0).any():
-            return f"'{name}' is below 0, which it cannot be"
-    return None
 
 
 def _distances(vectors: Mapping[str, Array], common: Array) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""Federated learning: the values of a column are clients, who agree on a linear model and show their rows to nobody."""
+"""Federated learning: the values of a column are clients, who agree on a model and show their rows to nobody."""

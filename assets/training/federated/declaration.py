@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from assets.errors import SpecificationError
-from assets.methods.federated.plan import Plan, Privacy, usual_clip
+from assets.methods.federated.plan import Plan, Privacy, TreePlan, usual_clip
 from assets.spec import ProductSpec
-from assets.spec.federated import LIAR_SHARE, PROXIMAL, FederatedSpec
+from assets.spec.federated import LIAR_SHARE, LOCAL_STEPS, PROXIMAL, FederatedSpec
+from assets.training.estimators import estimator
 
 PENALTIES = {
     "sklearn.linear_model.LogisticRegression": "C",
     "sklearn.linear_model.Ridge": "alpha",
     "sklearn.linear_model.LinearRegression": None,
 }
-"""The estimators whose model clients can agree on, and the parameter by which their weights are held small."""
+"""The estimators whose linear model clients can agree on, and the parameter by which their weights are held small."""
+TREES = (
+    "sklearn.ensemble.HistGradientBoostingClassifier",
+    "sklearn.ensemble.HistGradientBoostingRegressor",
+)
+"""The estimators whose trees clients can grow together."""
+TREE_PARAMETERS = ("learning_rate", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization", "max_bins")
+"""Their parameters that clients follow."""
+SIGNS = {"increasing": 1, "decreasing": -1, None: 0}
 
 
 def penalty_of(spec: ProductSpec) -> float:
@@ -36,18 +45,18 @@ def plan_of(spec: ProductSpec) -> Plan:
     Raises
     ------
     SpecificationError
-        If no noise keeps to the declared privacy.
+        If no noise keeps to the declared privacy, or trees cannot be grown by the estimator's parameters.
     """
     said, (categories, numbers) = declared(spec), columns_by_type(spec)
-    privacy = None
+    privacy, steps = None, said.local_steps or LOCAL_STEPS
     if said.privacy is not None:
         given = said.privacy
         try:
             clip = given.clip or usual_clip(len(categories) + len(numbers))
-            privacy = Privacy.planned(given.epsilon, given.delta, clip, given.sampling, said.rounds * said.local_steps)
+            privacy = Privacy.planned(given.epsilon, given.delta, clip, given.sampling, said.rounds * steps)
         except ValueError as error:
             raise SpecificationError(
-                f"{spec.name}: 'model.learning.federated.privacy': {error} in {said.rounds} rounds of {said.local_steps} "
+                f"{spec.name}: 'model.learning.federated.privacy': {error} in {said.rounds} rounds of {steps} "
                 "steps. Raise epsilon or delta, or give fewer rounds."
             ) from error
     ranges = [(spec.columns[name].min, spec.columns[name].max) for name in numbers]
@@ -60,7 +69,7 @@ def plan_of(spec: ProductSpec) -> Plan:
         categories=tuple(categories),
         vocabularies=tuple(tuple(spec.columns[name].values or ()) for name in categories),
         rounds=said.rounds,
-        local_steps=said.local_steps,
+        local_steps=steps,
         proximal=(said.proximal or PROXIMAL) if said.strategy == "fedprox" else 0.0,
         penalty=penalty_of(spec),
         robust=said.robust,
@@ -68,6 +77,21 @@ def plan_of(spec: ProductSpec) -> Plan:
         seed=spec.model.seed,
         privacy=privacy,
         is_masked=said.secure_aggregation,
+        trees=_tree_plan(spec, [*categories, *numbers]) if said.strategy == "trees" else None,
+    )
+
+
+def _tree_plan(spec: ProductSpec, columns: list[str]) -> TreePlan:
+    """How trees are grown: by the estimator's parameters."""
+    given = estimator(spec).get_params(deep=False)
+    return TreePlan(
+        learning_rate=float(given["learning_rate"]),
+        leaves=given["max_leaf_nodes"],
+        depth=given["max_depth"],
+        least_rows=int(given["min_samples_leaf"]),
+        shrinkage=float(given["l2_regularization"]),
+        bins=int(given["max_bins"]),
+        signs=tuple(SIGNS[spec.columns[name].monotone] for name in columns),
     )
 
 

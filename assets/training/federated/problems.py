@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from assets.errors import LooplineError
@@ -11,7 +11,7 @@ from assets.features.snapshots import LabelledRows
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training import cross_fitting
-from assets.training.federated.declaration import PENALTIES, declared, plan_of
+from assets.training.federated.declaration import PENALTIES, TREE_PARAMETERS, TREES, declared, plan_of
 from assets.training.federated.processes import require_flower
 
 if TYPE_CHECKING:
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec]) -> Iterator[str]:  # noqa: ARG001 - as every way's
     """What must be mended before anything is trained."""
     said, where = declared(spec), "'model.learning.federated"
-    if spec.model.estimator not in PENALTIES:
-        yield (
-            f"{where}' with strategy {said.strategy} learns a linear model, but 'model.estimator' is {spec.model.estimator}. "
-            f"Allowed: {', '.join(PENALTIES)}."
-        )
-    elif strange := sorted(set(spec.model.parameters).difference({PENALTIES[spec.model.estimator]})):
-        allowed = PENALTIES[spec.model.estimator] or "none"
-        yield f"{where}' takes no 'model.parameters' but {allowed}, got {', '.join(strange)}. Remove them."
+    yield from _estimator(spec)
     if said.by == spec.target.column:
         yield f"{where}.by' {said.by} is the target: each client would know one answer only. Give the column of its owner."
     if spec.privacy.get(said.by, "keep") != "keep":
@@ -38,6 +31,29 @@ def problems(home: Home, spec: ProductSpec, products: Mapping[str, ProductSpec])
     if said.processes:
         yield from _flower()
     yield from _clients(home, spec)
+
+
+def _estimator(spec: ProductSpec) -> Iterator[str]:
+    """An estimator whose model clients cannot agree on, or parameters that they do not follow."""
+    said, where = declared(spec), "'model.learning.federated"
+    is_of_trees = said.strategy == "trees"
+    allowed: Collection[str] = TREES if is_of_trees else PENALTIES
+    if spec.model.estimator not in allowed:
+        yield (
+            f"{where}' with strategy {said.strategy} learns {'boosted histograms' if is_of_trees else 'a linear model'}, but "
+            f"'model.estimator' is {spec.model.estimator}. Allowed: {', '.join(allowed)}."
+        )
+        return
+    followed = [*TREE_PARAMETERS] if is_of_trees else [name for name in [PENALTIES[spec.model.estimator]] if name]
+    given = set(spec.model.parameters) | set(spec.tune.parameters if spec.tune is not None else ())
+    if strange := sorted(given.difference(followed)):
+        instead = "; 'rounds' is how many trees are grown" if "max_iter" in strange else ""
+        yield (
+            f"{where}' takes no 'model.parameters' but {', '.join(followed) or 'none'}, got {', '.join(strange)}{instead}. "
+            "Remove them."
+        )
+    if is_of_trees and spec.model.categories != "codes":
+        yield f"{where}' with strategy trees shows no client the target's means of others: 'model.categories' must be codes."
 
 
 def _flower() -> Iterator[str]:
@@ -80,7 +96,7 @@ def _clients(home: Home, spec: ProductSpec) -> Iterator[str]:
         snapshot = snapshots.current(home, spec.name)
     except LooplineError:
         return
-    parts = snapshots.labelled(spec, snapshots.read(snapshot))
+    parts = snapshots.labelled_parts(spec, snapshot)
     if said.by not in parts["train"].rows:
         return
     found = list(client_problems(spec, _counted(spec, parts["train"].rows)))

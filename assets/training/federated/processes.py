@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import DataError, EngineError
+from assets.methods.federated.boosting import Boosted
 from assets.methods.federated.client import Client
 from assets.methods.federated.plan import Plan
 from assets.methods.federated.result import read_result
@@ -99,7 +100,7 @@ class Processes:
 
 def by_processes(
     home: Home, plan: Plan, members: Mapping[str, Client], *, seconds: float = 120.0, absent: tuple[str, ...] = ()
-) -> tuple[Federated, float]:
+) -> tuple[Federated | Boosted, float]:
     """Train as `federate` does, with a process for each client.
 
     Parameters
@@ -115,7 +116,7 @@ def by_processes(
 
     Returns
     -------
-    tuple of Federated and float
+    tuple of Federated or Boosted, and float
         What was found, and the seconds of all rounds.
 
     Raises
@@ -196,7 +197,7 @@ def _start_client(processes: Processes, files: Certified, client: Client, place:
     )
 
 
-def _result(processes: Processes, members: Mapping[str, Client], seconds: float) -> tuple[Federated, float]:
+def _result(processes: Processes, members: Mapping[str, Client], seconds: float) -> tuple[Federated | Boosted, float]:
     """Start the run, and wait for what it writes."""
     folder = processes.folder
     result = folder / "result.npz"

@@ -1,4 +1,4 @@
-"""Federated learning: the values of a column are clients, which agree on one linear model and show their rows to nobody.
+"""Federated learning: the values of a column are clients, which agree on one model and show their rows to nobody.
 
 Here the clients are asked in this process, each for its own rows. Validation and test rows are the coordinator's: they choose
 calibration and decision rule, and judge, as of any other model.
@@ -17,7 +17,7 @@ from assets.methods.federated.client import Client
 from assets.methods.federated.encoding import ClientRows
 from assets.methods.federated.grid import LocalGrid
 from assets.methods.federated.plan import Plan
-from assets.methods.federated.rounds import federate
+from assets.methods.federated.strategies import agree
 from assets.spec import ProductSpec
 from assets.storage import pseudonym_key
 from assets.storage.home import Home
@@ -48,7 +48,7 @@ def learner(home: Home, spec: ProductSpec, sources: Sources) -> Learner:  # noqa
         if said.processes:
             found = by_processes(home, plan, members, seconds=said.answer_seconds)[0]
         else:
-            found = federate(plan, LocalGrid(members))
+            found = agree(plan, LocalGrid(members))
         vocabularies = vocabularies_of(spec, found)
         return Learnt(
             pipeline_of(spec, found), record_of(spec, found), {}, vocabularies, background_of(spec, found, vocabularies)
@@ -119,7 +119,7 @@ def _require_private(plan: Plan, rows: int, clients: int) -> None:
 
 FEDERATED = WayOfLearning(
     "federated",
-    "The values of a column are clients, which agree on one linear model by rounds and show their rows to nobody.",
+    "The values of a column are clients, which agree on one model by rounds and show their rows to nobody.",
     learner,
     problems,
     distributions=("scipy",),

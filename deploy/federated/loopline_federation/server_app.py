@@ -18,7 +18,7 @@ from flwr.serverapp import Grid, ServerApp
 from assets.errors import DataError
 from assets.methods.federated.plan import Plan
 from assets.methods.federated.result import write_result
-from assets.methods.federated.rounds import federate
+from assets.methods.federated.strategies import agree
 from loopline_federation.masked import MaskedRound, masked_mean
 from loopline_federation.messages import Told, packed, plan_digest, unpacked
 
@@ -35,7 +35,7 @@ def main(grid: Grid, context: Context) -> None:
     reached.find()
     began = time.monotonic()
     try:
-        found = federate(plan, reached)
+        found = agree(plan, reached)
     except DataError as error:
         Path(said["result"]).with_suffix(".error").write_text(str(error), encoding="utf-8")
         raise

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -87,14 +88,16 @@ def lines(
     EngineError
         With what went wrong.
     """
-    with log_file.open("ab") as log:
+    # Spark leaves its own temporary folders behind when it is ended early
+    folder = tempfile.TemporaryDirectory(prefix="loopline-spark-", ignore_cleanup_errors=True)
+    with folder as scratch, log_file.open("ab") as log:
         program = subprocess.Popen(
             [python, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=REPOSITORY,
-            env={**environment, "PYSPARK_PYTHON": str(python), "PYSPARK_DRIVER_PYTHON": str(python)},
+            env={**environment, "PYSPARK_PYTHON": str(python), "PYSPARK_DRIVER_PYTHON": str(python), "TMPDIR": scratch},
             text=True,
         )
         given, told_by, ended = cast("IO[str]", program.stdin), cast("IO[str]", program.stdout), False

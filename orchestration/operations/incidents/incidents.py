@@ -28,7 +28,11 @@ RANKS = ("code", "data replaced", "quality", "feature", "decision", "data")
 
 
 def watch(
-    home: Home, specs: Iterable[ProductSpec], failures: Sequence[str] = (), now: datetime | None = None
+    home: Home,
+    products: Iterable[str],
+    failures: Sequence[str] = (),
+    now: datetime | None = None,
+    run: str | None = None,
 ) -> list[Incident]:
     """Open incidents for the alarms that stand and for steps that failed, or add to those that are open.
 
@@ -36,12 +40,14 @@ def watch(
     ----------
     home : Home
         Holds what the monitoring said.
-    specs : iterable of ProductSpec
-        The products to look at.
+    products : iterable of str
+        The products to look at, by name.
     failures : sequence of str
         What failed in a run, as ``step: why``.
     now : datetime, optional
         When (aware).
+    run : str, optional
+        The id of that run, for who may come upon it more than once: what failed in it is raised once.
 
     Returns
     -------
@@ -49,11 +55,11 @@ def watch(
         Those that were opened, or added to.
     """
     changed = []
-    for spec in specs:
-        found = _watch_product(home, spec, now)
+    for product in products:
+        found = _watch_product(home, product, now)
         changed += [] if found is None else [found]
     for failure in failures:
-        found = _raised_by_failure(home, failure, now)
+        found = _raised_by_failure(home, failure, now, run)
         changed += [] if found is None else [found]
     for item in changed:
         incident_page.write(home, item)
@@ -107,21 +113,21 @@ def page_of(home: Home, found: Incident) -> Path:
     return incident_page.write(home, found)
 
 
-def _watch_product(home: Home, spec: ProductSpec, now: datetime | None) -> Incident | None:
-    record = champion_monitor.recorded(home, spec.name)
+def _watch_product(home: Home, product: str, now: datetime | None) -> Incident | None:
+    record = champion_monitor.recorded(home, product)
     if record is None:
         return None
     alarms = record["alarms"]
     if not alarms:
-        return _quiet(home, spec.name, record, now)
+        return _quiet(home, product, record, now)
     identity = value_digest([record["model_digest"], record["snapshot_digest"], alarms])
-    if any(item.knows(identity) for item in incident_log.incidents(home, spec.name)):
+    if any(item.knows(identity) for item in incident_log.incidents(home, product)):
         return None
     period = f" in {record['periods'][-1]['name']}" if record["periods"] else ""
-    told = f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''} of {spec.name}{period}."
-    changes = changes_before(home, spec)
+    told = f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''} of {product}{period}."
+    changes = changes_before(home, product)
     more = {"alarms": alarms, "changes": changes, "suspects": suspects(alarms, changes)}
-    return incident_log.raise_about(home, spec.name, identity, told, now, **more)
+    return incident_log.raise_about(home, product, identity, told, now, **more)
 
 
 def _quiet(home: Home, product: str, record: Mapping[str, Any], now: datetime | None) -> Incident | None:
@@ -135,19 +141,20 @@ def _quiet(home: Home, product: str, record: Mapping[str, Any], now: datetime | 
     return incident_log.add(home, standing.name, incident_log.QUIET, by=incident_log.WATCH, told=told, now=now)
 
 
-def _raised_by_failure(home: Home, failure: str, now: datetime | None) -> Incident | None:
+def _raised_by_failure(home: Home, failure: str, now: datetime | None, run: str | None) -> Incident | None:
     step, _, why = failure.partition(": ")
     parts = step.split("__")
     subject = parts[1] if parts[0] in ("landing", "quality") and len(parts) > 1 else parts[0]
     subject = "".join(letter if letter.isalnum() or letter == "_" else "_" for letter in subject.lower()) or "run"
     moment = now or datetime.now(UTC)
     told = f"{step} failed: {why.strip().splitlines()[0] if why.strip() else 'without a word'}"
-    return incident_log.raise_about(home, subject, value_digest([step, why, moment.isoformat()]), told, now, failed=step)
+    identity = value_digest([step, why, moment.isoformat()] if run is None else [step, run])
+    return incident_log.raise_about(home, subject, identity, told, now, failed=step)
 
 
-def changes_before(home: Home, spec: ProductSpec) -> list[dict[str, str]]:
+def changes_before(home: Home, product: str) -> list[dict[str, str]]:
     """What changed since the champion came to serve: decisions, landed files, code, and tables of low quality; latest first."""
-    champion = ledger.standing(home, spec.name).champion
+    champion = ledger.standing(home, product).champion
     if champion is None:
         return []
     since = datetime.fromisoformat(champion.recorded_at)
@@ -158,10 +165,10 @@ def changes_before(home: Home, spec: ProductSpec) -> list[dict[str, str]]:
             "what": f"version {entry.version}",
             "told": f"{entry.event}: {entry.reason}",
         }
-        for entry in ledger.entries(home, spec.name)
+        for entry in ledger.entries(home, product)
         if entry.number >= champion.number
     ]
-    found += _files(home, spec, champion.snapshot_digest)
+    found += _files(home, product, champion.snapshot_digest)
     for key, at, version in event_history.code_changes(home, since):
         found.append(
             {"at": at, "kind": "code", "what": key, "told": f"{key} was made by other code than before ({version[:12]})"}
@@ -181,12 +188,12 @@ def suspects(alarms: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str,
     return sorted(found, key=lambda item: RANKS.index(item["kind"]))
 
 
-def _files(home: Home, spec: ProductSpec, judged_on: str) -> list[dict[str, str]]:
+def _files(home: Home, product: str, judged_on: str) -> list[dict[str, str]]:
     """Which landed files the current snapshot rests on, and that on which the champion was judged did not."""
-    current = snapshots.current(home, spec.name)
+    current = snapshots.current(home, product)
     at = datetime.fromtimestamp(current.path.stat().st_mtime, UTC).isoformat(timespec="seconds")
     found = []
-    for change in landed_changes(home, spec.name, judged_on, current.digest) or []:
+    for change in landed_changes(home, product, judged_on, current.digest) or []:
         kind, told = "data", f"{change.table}: {change.new} landed files are new"
         if change.gone:
             kind, told = "data replaced", f"{change.table}: {change.gone} landed files were replaced or taken away"

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from assets.errors import IncidentError
 from assets.incidents import incident_log, incident_page
 from assets.incidents.incident_log import Incident
-from assets.promotion import held_sources, ledger
+from assets.promotion import fallback_entries, held_sources, ledger
 from assets.promotion.ledger_state import Entry
+from assets.serving import bento_package
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
+from assets.storage.publishing import read_json
+from bentos.fallback import FALLBACK as PROMISED
 from orchestration.operations.promotion import decisions
 
-ROLLBACK, HOLD, RELEASE = "rollback", "hold", "release"
-WAYS = (ROLLBACK, HOLD, RELEASE)
+ROLLBACK, HOLD, FALLBACK, RELEASE = "rollback", "hold", "fallback", "release"
+WAYS = (ROLLBACK, HOLD, FALLBACK, RELEASE)
 OF_DATA = ("rows", "version", "features")
 """The kinds of root cause that came with files."""
 
@@ -30,21 +34,24 @@ class Mitigation:
     how : str
         One of `WAYS`.
     of : str
-        The version, or the source.
+        The version, the source, or the product.
     told : str
         What will be, for people.
     because : str
         What speaks for it.
+    is_of_source : bool
+        Whether it is about a source.
     """
 
     how: str
     of: str
     told: str
     because: str
+    is_of_source: bool = False
 
     def command(self, target: str) -> str:
         """What does it."""
-        source = f" --source {self.of}" if self.how in (HOLD, RELEASE) else ""
+        source = f" --source {self.of}" if self.is_of_source else ""
         return f"loopline mitigate {target} --how {self.how}{source} --do"
 
 
@@ -65,17 +72,18 @@ def possible(home: Home, spec: ProductSpec | None, sources: Sequence[str], found
     guilty = [item["kind"] for item in (found.root_cause or {}).get("guilty", [])] if found is not None else []
     changes = found.events[0].get("changes", []) if found is not None else []
     held = held_sources.held(home)
-    made = []
+    made: list[tuple[float, Mitigation]] = []
     if spec is not None:
         standing = ledger.standing(home, spec.name)
         if standing.champion is not None and standing.fallback is not None:
             because = "the root cause is the model" if "model" in guilty else "another version served before"
             told = f"version {standing.fallback.version} of {spec.name} serves again, instead of {standing.champion.version}"
             made.append((0 if "model" in guilty else 3, Mitigation(ROLLBACK, str(standing.fallback.version), told, because)))
+        made += [(_rank(one, guilty), one) for one in _of_fallback(home, spec)]
     for source in sources:
         if source in held:
             told = f"what comes of {source} is landed again"
-            made.append((4, Mitigation(RELEASE, source, told, f"it is held {held[source].told}")))
+            made.append((4, Mitigation(RELEASE, source, told, f"it is held {held[source].told}", is_of_source=True)))
             continue
         came = [
             item for item in changes if item["kind"].startswith(("data", "quality")) and item["what"].startswith(f"{source}.")
@@ -83,8 +91,27 @@ def possible(home: Home, spec: ProductSpec | None, sources: Sequence[str], found
         because = came[0]["told"] if came else f"the product rests on {source}"
         rank = 1 if came and set(guilty) & set(OF_DATA) else 2
         told = f"what comes of {source} is not landed until it is released; what is landed stays"
-        made.append((rank if came else 5, Mitigation(HOLD, source, told, because)))
+        made.append((rank if came else 5, Mitigation(HOLD, source, told, because, is_of_source=True)))
     return [item for _, item in sorted(made, key=lambda pair: pair[0])]
+
+
+def _of_fallback(home: Home, spec: ProductSpec) -> list[Mitigation]:
+    """Let the fallback answer, where what services follow has one; or the champion again."""
+    if (entry := fallback_entries.in_force(home, spec.name)) is not None:
+        told = f"the champion of {spec.name} answers again, instead of its fallback"
+        return [Mitigation(RELEASE, spec.name, told, f"its fallback answers {entry.told}")]
+    pointer = bento_package.pointer(home, spec.name)
+    if not pointer.exists() or PROMISED not in read_json(pointer):
+        return []
+    told = f"services of {spec.name} answer with its fallback ({spec.serving.fallback}), and say so, until it is released"
+    return [Mitigation(FALLBACK, spec.name, told, "neither its inputs nor its model need be trusted for that")]
+
+
+def _rank(one: Mitigation, guilty: Sequence[str]) -> float:
+    """After going back to another version if it is the model, after holding the source if it is the data."""
+    if one.how == RELEASE:
+        return 4
+    return 0.5 if "model" in guilty else 1.5 if set(guilty) & set(OF_DATA) else 3.5
 
 
 def chosen(known: Sequence[Mitigation], target: str, how: str | None, source: str | None) -> Mitigation:
@@ -95,11 +122,20 @@ def chosen(known: Sequence[Mitigation], target: str, how: str | None, source: st
     IncidentError
         If there is none, or several.
     """
-    found = [item for item in known if how in (None, item.how) and source in (None, item.of)]
+    found = [
+        item for item in known if how in (None, item.how) and (source is None or (item.is_of_source and item.of == source))
+    ]
     if how is None and found:
         found = found[:1]
+    if len(found) > 1 and len(own := [item for item in found if not item.is_of_source]) == 1:
+        found = own  # a source is named by --source
     if len(found) == 1:
         return found[0]
+    if how == FALLBACK:
+        raise IncidentError(
+            f"{target}: its service was packaged without a fallback, or it answers already. Declare serving.fallback, then "
+            "`loopline run`."
+        )
     listed = "; ".join(item.command(target) for item in known) or "nothing"
     many = f"{len(found)} things could be meant" if found else "nothing like that can be done"
     raise IncidentError(f"{target}: {many}. Possible: {listed}.")
@@ -126,8 +162,13 @@ def do(
         made = decisions.rollback(home, spec, int(one.of), actor=actor, reason=why)
     elif one.how == HOLD:
         made = held_sources.hold(home, one.of, actor, why)
-    else:
+    elif one.is_of_source:
         made = held_sources.release(home, one.of, actor, why)
+    else:
+        change = fallback_entries.begin if one.how == FALLBACK else fallback_entries.release
+        with exclusive(home.decision_lock):
+            made = change(home, one.of, actor, why)
+            bento_package.follow_fallback(home, one.of)
     if found is not None and found.is_open:
         told = f"{one.told}: {reason}"
         with suppress(IncidentError):  # somebody closed it meanwhile; the ledger names it, and services are still to follow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,12 @@ def declare(home: Home, file: Path | None) -> None:
     outbox.declare(home, [item.name for item in receivers(file)], datetime.now(UTC))
 
 
-def deliver(home: Home, file: Path | None, *, is_forced: bool = False) -> list[Message]:
-    """Send what is waiting to all that are declared; what is left is given back."""
+def deliver(
+    home: Home, file: Path | None, *, is_forced: bool = False, pauses: Sequence[float] = outbox.PAUSES
+) -> list[Message]:
+    """Send what is waiting to all that are declared, again after these pauses (seconds); what is left is given back."""
     known = receivers(file)
-    return outbox.deliver(home, known, is_forced=is_forced) if known else []
+    return outbox.deliver(home, known, is_forced=is_forced, pauses=pauses) if known else []
 
 
 def _receiver(file: Path, spec: WebhookSpec) -> Receiver:

@@ -20,6 +20,7 @@ from assets.promotion import current_artifacts, ledger
 from assets.spec import ProductSpec
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import publishing, read_json
+from assets.streaming import learner_progress
 from orchestration import declarations
 
 FOLDER = REPOSITORY / "deploy" / "monitoring"
@@ -40,6 +41,9 @@ def collect(home: Home) -> prometheus_metrics.Exposition:
         champion = ledger.standing(home, spec.name).champion
         if champion is not None:
             found.tell_champion(champion)
+            if (learner := learner_progress.progress(home, champion)) is not None:
+                looked_at = None if learner.stopped else learner.looked_at  # nothing is to be learned then
+                found.tell_updates(spec.name, learner.learned, looked_at, learner.unseen)
         record = current_artifacts.found(home.monitoring / spec.name)
         if record is not None and record.exists():
             found.tell_monitoring(read_json(record), datetime.fromtimestamp(record.stat().st_mtime, UTC))

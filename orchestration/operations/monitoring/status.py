@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from assets.ingestion import landed_tables
 from assets.promotion import current_artifacts, ledger, verdicts
+from assets.promotion.ledger_state import Entry
 from assets.promotion.model_card import PAGE
 from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
+from assets.streaming import learner_progress
 from orchestration.declarations import Declared
 from orchestration.event_history import last_made, last_run
 
@@ -47,6 +51,14 @@ class ProductStatus:
     open_refusal: str | None
     vacancy: str | None
     last_made_at: str | None
+    updates: dict[str, Any] | None
+
+    def remarks(self) -> Iterator[tuple[str, str]]:
+        """What is to be said beside the figures, each with its style."""
+        if self.open_refusal:
+            yield "yellow", self.open_refusal
+        if self.updates:
+            yield "yellow" if self.updates["is_behind"] or self.updates["stopped"] else "dim", self.updates["told"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,16 @@ def _product(home: Home, product: str, tables: list[str]) -> ProductStatus:
         f"version {refused[-1].version} {refused[-1].reason}" if refused else None,
         None if champion else standing.vacancy,
         made.isoformat(timespec="seconds") if made else None,
+        _updates(home, champion) if champion else None,
     )
+
+
+def _updates(home: Home, champion: Entry) -> dict[str, Any] | None:
+    """How far the labels of the champion's answers are learned."""
+    if (found := learner_progress.progress(home, champion)) is None:
+        return None
+    now = datetime.now(UTC)
+    return {**asdict(found), "is_behind": found.is_behind(now), "told": found.told(champion.product, now)}
 
 
 def _refused_report(home: Home, product: str) -> str | None:

@@ -41,7 +41,7 @@ def _alone(decide: Callable[Concatenate[Home, Given], Made]) -> Callable[Concate
 def following() -> list[str]:
     """The assets that follow a decision."""
     ways = [way.asset for way in WAYS_OF_SERVING.values()]
-    return ["verdict", "champion", "report", "adapted_uncertainty", *ways, "parity", "monitoring"]
+    return ["verdict", "champion", "report", "adapted_uncertainty", "fallback", *ways, "parity", "monitoring"]
 
 
 @_alone

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.errors import DigestError, ReleaseError
 from assets.promotion import ledger
@@ -20,10 +22,16 @@ from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from bentos import api_keys
 from bentos.access_settings import KEY_HASHES
+from bentos.supervised import WORKER
 from orchestration import resources
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 LONGEST_SECONDS = 90
 """How long a service may take until it is ready."""
+LOOK_SECONDS = 0.2
+"""Between two looks at whether its workers are alive."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +132,9 @@ def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
             stderr=subprocess.STDOUT,
         )
         try:
-            url, sent = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
+            url, sent, workers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}, _Workers(process.pid)
             while not example_request.is_ready(url):
-                if process.poll() is not None or time.monotonic() - began > LONGEST_SECONDS:
+                if process.poll() is not None or workers.one_ended() or time.monotonic() - began > LONGEST_SECONDS:
                     log.seek(0)
                     raise ReleaseError(f"{product}: its service is not ready; it says:\n{log.read()[-2000:]}")
                 time.sleep(0.05)
@@ -140,6 +148,43 @@ def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+class _Workers:
+    """The workers of a service: its supervisor starts one that ended again, for ever, though what it cannot load stays so.
+
+    Parameters
+    ----------
+    supervisor : int
+        The process that starts them.
+    """
+
+    def __init__(self, supervisor: int) -> None:
+        self._supervisor, self._looked = supervisor, 0.0
+        self._seen: set[Process] = set()
+
+    def one_ended(self) -> bool:
+        """Whether a worker that was there has ended."""
+        import psutil
+
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        with suppress(psutil.Error):
+            for child in psutil.Process(self._supervisor).children():
+                with suppress(psutil.Error):
+                    if any(part.startswith(WORKER) for part in child.cmdline()):
+                        self._seen.add(child)
+        return any(not _is_alive(worker) for worker in self._seen)
+
+
+def _is_alive(process: Process) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _free_port() -> int:

@@ -130,6 +130,9 @@ class Retention:
         named = [current_artifacts.RECORD, *self._current_name(home.uncertainty / product)]
         records = (path for path in (home.uncertainty / product).glob("v*.json") if path.name not in named)
         yield from _all("records of uncertainty", (path for path in records if path.stem.rpartition("-")[2] not in short))
+        named = [current_artifacts.RECORD, *self._current_name(home.fallbacks / product)]
+        records = (path for path in (home.fallbacks / product).glob("v*.json") if path.name not in named)
+        yield from _all("fallbacks", (path for path in records if path.stem.rpartition("-")[2] not in short))
         if (days := rule.prediction_log_days) is not None:
             for kind, files in (
                 ("prediction log", day_files.before_last_day(home.served / product)),

@@ -24,8 +24,13 @@ from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.manifest_lines import Manifest
 from assets.storage.publishing import read_json
+from bentos import fallback, uncertainty
 from bentos.runtime import FILES, digest_of
-from bentos.uncertainty import ADAPTED, RECORD
+
+BESIDE = {uncertainty.ADAPTED: uncertainty.RECORD, fallback.FALLBACK: fallback.RECORD}
+"""What may lie beside a model: where a promise names its digest, and the file."""
+WITH_DIGESTS = ("predictions", "wheels", "uncertainty", "fallbacks")
+"""The stages whose current record holds the digest of a file."""
 
 
 @dataclass(frozen=True)
@@ -222,20 +227,22 @@ def _bentos(records: Records) -> Iterator[Disagreement]:
             yield Disagreement(file, "it names no entry of the ledger")
         elif records.model_digest(f"{folder}/model") != entry.model_digest:
             yield Disagreement(f"{folder}/model", f"it is not model {entry.model_digest[:12]}")
-        yield from _adapted(records, f"{folder}/{RECORD}", told)
+        for name, record in BESIDE.items():
+            yield from _beside(records, f"{folder}/{record}", told, name)
     for file in _matching(records.known, "bentos/champions/*.json"):
         told = records.record(file)
         if (entry := served.get(str(told.get("ledger_entry")))) is None or entry.model_digest != told.get("model_digest"):
             yield Disagreement(file, "it names no entry of the ledger")
         package = (records.home.root / file).parent / str(told.get("folder"))
         promise = records.home.relative(Path(os.path.normpath(package / "promoted.json")))
-        if promise in records.known.files and records.record(promise).get(ADAPTED) != told.get(ADAPTED):
-            yield Disagreement(file, "it names another record of the champion's uncertainty than the service that it names")
+        for name, record in BESIDE.items():
+            if promise in records.known.files and records.record(promise).get(name) != told.get(name):
+                yield Disagreement(file, f"it names another {record} of the champion than the service that it names")
 
 
-def _adapted(records: Records, file: str, promise: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """The record of adapted uncertainty beside a model, which must be the promised one and of this model."""
-    promised, held = promise.get(ADAPTED), records.known.files.get(file)
+def _beside(records: Records, file: str, promise: Mapping[str, Any], name: str) -> Iterator[Disagreement]:
+    """A record beside a model, which must be the promised one and of this model."""
+    promised, held = promise.get(name), records.known.files.get(file)
     if promised is None and held is None:
         return
     if held is None or held.digest != promised:
@@ -247,11 +254,11 @@ def _adapted(records: Records, file: str, promise: Mapping[str, Any]) -> Iterato
 def _made_of_models(records: Records) -> Iterator[Disagreement]:
     """What is current of each stage, which must be of a version of the ledger and have the digest that is recorded."""
     models = {(entry.version, entry.model_digest) for entry in records.entries}
-    for stage in ("predictions", "wheels", "sql", "images", "monitoring", "uncertainty"):
+    for stage in ("predictions", "wheels", "sql", "images", "monitoring", "uncertainty", "fallbacks"):
         for file in _matching(records.known, f"{stage}/*/{current_artifacts.RECORD}"):
             told = records.record(file)
             if (told.get("model_version"), told.get("model_digest")) not in models:
                 yield Disagreement(file, "it is of no version of the ledger")
             made = records.known.files.get(f"{PurePosixPath(file).parent}/{told.get('file')}")
-            if stage in ("predictions", "wheels", "uncertainty") and (made is None or made.digest != told.get("digest")):
+            if stage in WITH_DIGESTS and (made is None or made.digest != told.get("digest")):
                 yield Disagreement(file, f"{told.get('file')} is gone, or is not what was recorded")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from assets.evaluation import explanations, robustness
 from assets.storage import pseudonym_key
 from assets.storage.digests import file_digest
-from assets.storage.home import Home
+from assets.storage.home import REPOSITORY, Home
 from assets.training import training
 from bentos.pseudonyms import pseudonym
 from tests.assets.training.test_estimators import CASES, published
@@ -121,3 +123,27 @@ def test_stresses_that_are_asked_together_are_those_asked_one_by_one(
         assert len(set(together[stress].values())) > 1
         assert together[stress] == pytest.approx(alone[stress], rel=1e-9)
     assert together["least_kept"].keys() == alone["least_kept"].keys() >= {"shifted", "shuffled"}
+
+
+KEPT = """
+import gc, weakref
+from assets.evaluation.shap_values import import_shap
+
+class Rows: pass
+
+def explain():
+    rows = Rows()
+    seen.append(weakref.ref(rows))
+    import_shap()
+
+seen = []
+explain()
+gc.collect()
+print(seen[0]() is None)
+"""
+
+
+def test_what_is_explained_does_not_stay_in_memory() -> None:
+    """The explainer's package keeps exceptions of its own import, and their frames."""
+    done = subprocess.run([sys.executable, "-c", KEPT], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]

@@ -51,6 +51,18 @@ def test_a_client_of_the_opposite_rule_is_named_as_one_that_loses(home: Home) ->
     assert record["gain_over_local"]["pro"] < -0.2 < record["gain_over_local"]["free"]
 
 
+def test_trees_are_compared_with_those_of_scikit_learn(home: Home) -> None:
+    """Of all rows at one place, and of each client's own."""
+    learning = {"federated": {"by": "plan", "strategy": "trees", "rounds": 10}}
+    model = {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "seed": 3, "learning": learning}
+    spec = product("churn", model=model, evaluation={"bootstrap_replicates": 100, "cross_fitted_below": 0})
+    record = examined(home, spec, customers(2000))
+    assert record["whole"]["gain_over_central"] == pytest.approx(0, abs=0.01)
+    assert record["whole"]["federated"] > 0.7
+    assert record["whole"]["federated"] > record["whole"]["local"]
+    assert set(record["gain_over_local"]) == {"basic", "free", "pro"}
+
+
 def test_only_federated_products_are_asked() -> None:
     """Others have no such asset."""
     assert "federation" in examinations_of(churn())

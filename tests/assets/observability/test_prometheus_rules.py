@@ -15,11 +15,12 @@ import yaml
 from assets.observability import grafana_dashboards, prometheus_rules
 from orchestration import declarations
 from orchestration.operations.monitoring import prometheus_export
+from tests.assets.streaming.update_world import updating
 from tests.shop import product
 from tests.world import REPOSITORY
 
 TRIAL = {"name": "trial", "arms": {"control": "champion", "new": "challenger"}, "unit": "customer_id"}
-SPEC = product("churn", experiments=[TRIAL, {**TRIAL, "name": "aside", "kind": "shadow"}])
+SPEC = updating({"experiments": [TRIAL, {**TRIAL, "name": "aside", "kind": "shadow"}]}, updates={"rows": 500})
 OWN = 'product="churn"'
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="no promtool: sudo apt-get install --no-install-recommends prometheus"
@@ -30,6 +31,7 @@ REQUESTS = f'loopline_requests_total{{{OWN},path="/predict",status="200"}}'
 ROWS = f'loopline_predicted_rows_total{{{OWN},version="1"}}'
 EVEN = {f'loopline_scores_total{{{OWN},version="1",tenth="{tenth}"}}': "0+20x240" for tenth in range(1, 11)}
 LOOKED = f"loopline_monitored_timestamp_seconds{{{OWN}}}"
+LEARNER, UNSEEN = f"loopline_updates_looked_timestamp_seconds{{{OWN}}}", f"loopline_updates_unseen_outcomes{{{OWN}}}"
 ARMS = [f'{OWN},experiment="trial",arm="{arm}"' for arm in ("control", "new")]
 
 
@@ -67,6 +69,7 @@ SOUND: dict[str, Series] = {
     },
     "AlarmStands": {'loopline_alarm{product="another",kind="data",what="age"}': "1x240"},
     "NotWatched": {LOOKED: "0x240"},
+    "FallbackAnswers": {f'loopline_fallback{{{OWN},reason="mitigation"}}': "0x240"},
     "ArmErrors": {
         f'loopline_arm_requests_total{{{ARMS[1]},status="200"}}': "0+600x240",
         f'loopline_arm_requests_total{{{ARMS[1]},status="500"}}': "0+1x240",
@@ -74,6 +77,8 @@ SOUND: dict[str, Series] = {
     },
     "ArmSlow": slow_arm("0+6x240"),
     "ShadowMisses": {REQUESTS: "0+600x240", f"loopline_not_shadowed_requests_total{{{OWN}}}": "0+1x240"},
+    "LearnerStopped": {LEARNER: "0+60x240"},
+    "LearnerBehind": {UNSEEN: "999x240"},
     "DataQualityLow": {
         'loopline_data_quality{source="s",table="t",dimension="validity"}': "0.99x240",
         'loopline_data_quality{source="s",table="t",dimension="accuracy"}': "0.5x240",
@@ -116,6 +121,10 @@ FIRING: dict[str, tuple[Series, str]] = {
     ),
     "AlarmStands": ({f'loopline_alarm{{{OWN},kind="data",what="age"}}': "1x240"}, "data alarm: age"),
     "NotWatched": ({LOOKED: "-4000000x240"}, "nobody looked at the champion for 46d 9h 6m 40s"),
+    "FallbackAnswers": (
+        {f'loopline_fallback{{{OWN},reason="mitigation"}}': "1x240"},
+        "the fallback answers instead of the model: mitigation",
+    ),
     "ArmErrors": (
         {
             f'loopline_arm_requests_total{{{ARMS[0]},status="200"}}': "0+600x240",
@@ -129,6 +138,8 @@ FIRING: dict[str, tuple[Series, str]] = {
         {REQUESTS: "0+600x240", f"loopline_not_shadowed_requests_total{{{OWN}}}": "0+30x240"},
         "the shadow misses 5% of the answered requests",
     ),
+    "LearnerStopped": ({LEARNER: "0x240"}, "nobody looked for labels to learn for 2h 0m 0s"),
+    "LearnerBehind": ({UNSEEN: "1000x240"}, "1000 outcomes were told since a learner last looked"),
     "DataQualityLow": (
         {'loopline_data_quality{source="s",table="t",dimension="validity"}': "0.9x240"},
         "validity of s.t is 90%",
@@ -184,6 +195,13 @@ def test_an_alert_is_silent_when_all_is_well(tmp_path: Path, alert: str) -> None
     """On figures just as they should be."""
     done = asked(tmp_path, SOUND[alert], [], alert)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_a_product_that_declares_updates_has_a_learner() -> None:
+    """Nobody looks for the labels of another."""
+    learners = {"LearnerStopped", "LearnerBehind"}
+    assert learners <= set(prometheus_rules.names([SPEC]))
+    assert not learners.intersection(prometheus_rules.names([product("churn"), updating(updates=None)]))
 
 
 def test_the_written_files_are_what_the_declarations_say() -> None:

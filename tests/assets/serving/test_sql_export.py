@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -164,7 +165,9 @@ def test_spark_answers_as_the_models(home: Home, rows: pd.DataFrame, tmp_path: P
         model = trained(home, name, **declared(name, *chosen))
         (tmp_path / f"{case}.sql").write_text(query(home, spec, champion_of(model), "spark"), encoding="utf-8")
         expected[case] = answers(model, rows)
-    subprocess.run([SPARK, "-P", REPOSITORY / "tests" / "spark_answers.py", tmp_path], check=True)
+    (tmp_path / "scratch").mkdir()
+    program, variables = REPOSITORY / "tests" / "spark_answers.py", {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+    subprocess.run([SPARK, "-P", program, tmp_path], env=variables, check=True)
     for case, answer in expected.items():
         there = pd.read_parquet(tmp_path / case).set_index("customer_id").loc[rows["customer_id"]].reset_index()
         same(there, answer)

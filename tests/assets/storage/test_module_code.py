@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from assets.storage import module_code as module
+from assets.storage.home import Home
 from assets.storage.module_code import module_code
+from tests.clones import python
 
 SOURCE = '"""A docstring."""\nfrom .above import rule\n\nLIMIT = 3  # a comment\nRULES = Registry("RULES")\n'
 
@@ -32,6 +34,19 @@ def test_what_was_read_is_kept_for_the_next_process(bytecode: Path, monkeypatch:
     assert told.imports == ["assets.stage.above", "assets.stage.above.rule"]
     assert told.registries == ["RULES"]
     assert [file.suffix for file in bytecode.iterdir()] == [".json"]
+
+
+def test_a_command_keeps_what_it_read(home: Home, tmp_path: Path) -> None:
+    """It ends at once, without what Python does at its end; the next one finds nothing new, and writes nothing."""
+
+    def kept() -> list[tuple[str, int]]:
+        done = python("tests.orchestration.cli.keeping_command", str(tmp_path / "bytecode"), "plan", "--json", home=home.root)
+        assert done.returncode == 0, done.stderr
+        return [(file.name, file.stat().st_mtime_ns) for file in (tmp_path / "bytecode").glob("*.json")]
+
+    (first,) = kept()
+    assert first[0].startswith("module_code.")
+    assert kept() == [first]
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}'])

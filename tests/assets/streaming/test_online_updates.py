@@ -19,9 +19,10 @@ from assets.methods.calibration import chances
 from assets.methods.online_linear import Asked, Inputs, Taught, learn
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.streaming import learner_progress
 from assets.streaming.arriving_labels import arriving, stamp
-from assets.streaming.label_journal import journal
-from assets.streaming.online_updates import CURRENT, OnlineUpdates
+from assets.streaming.label_journal import CURRENT, journal
+from assets.streaming.online_updates import OnlineUpdates
 from assets.training import learning
 from assets.training.online.learning import learning_of
 from assets.training.online.state import from_record
@@ -183,6 +184,9 @@ def test_what_does_worse_is_put_back(copied: Home, tmp_path: Path) -> None:
     assert record["stopped"] == {"reason": found.stopped, "rows": states(home)[-1][0]}
     asked(home, new_customers(100, seed=4), learns.champion.model_digest, first=7000)
     told(home, learns.spec, tmp_path / "most.csv", [(7000 + number, "no") for number in range(100)], 240)
+    seen = learner_progress.progress(home, learns.champion)
+    assert seen is not None
+    assert (seen.stopped, seen.learned, seen.unseen) == (found.stopped, 0, 0), "nobody waits for a learner that is done"
     again = learner(home, **TOO_FAST).look()
     assert (again.learned, again.rows, again.stopped) == (0, 0, found.stopped)
 

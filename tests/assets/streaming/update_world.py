@@ -25,6 +25,7 @@ from tests.models import champion_of, snapshot_of
 from tests.shop import customers
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+ENTITIES = [f"e{number}" for number in range(12)]
 ROWS, BLOCK = 1030, 100
 """The answers that have labels, and the labels after which a state is kept."""
 
@@ -59,8 +60,10 @@ def new_customers(rows: int = ROWS, seed: int = 8) -> pd.DataFrame:
     return frame
 
 
-def asked(home: Home, frame: pd.DataFrame, digest: str, *, hidden: str | None = None, first: int = 0) -> None:
-    """Log an answer to each, a second apart, as a service does."""
+def asked(
+    home: Home, frame: pd.DataFrame, digest: str, *, hidden: str | None = None, first: int = 0, entities: Sequence[str] = ()
+) -> None:
+    """Log an answer to each, a second apart, as a service does; perhaps about entities."""
     folder = home.served / "churn"
     folder.mkdir(parents=True, exist_ok=True)
     rows = frame[["age", "plan", "visits"]].astype(object).where(frame[["age", "plan", "visits"]].notna(), None)
@@ -70,15 +73,26 @@ def asked(home: Home, frame: pd.DataFrame, digest: str, *, hidden: str | None = 
             moment = (START + timedelta(seconds=number)).isoformat(timespec="milliseconds")
             features = to_json({name: value for name, value in row.items() if value is not None}).decode()
             answer = '{"probability":0.75,"is_positive":true,"unknown_categories":[]}'
-            line = Line(f"r{number:05d}", 0, moment, 1, digest, features, answer, None, hidden, None, *[None] * 5)
+            entity = entities[number - first] if entities else None
+            line = Line(f"r{number:05d}", 0, moment, 1, digest, features, answer, None, hidden, None, entity, *[None] * 4)
             connection.execute(log_lines.INSERT, line)
 
 
-def told(home: Home, spec: ProductSpec, path: Path, outcomes: Sequence[tuple[int, str]], hours: float) -> None:
-    """Tell what became of some, so many hours after the first was asked."""
-    moment = (START + timedelta(hours=hours)).isoformat()
-    lines = [f"r{number:05d},{1 if outcome == 'yes' else 0},{moment}" for number, outcome in outcomes]
-    path.write_text("\n".join(["request_id,outcome,observed_at", *lines]) + "\n", encoding="utf-8")
+def told(
+    home: Home,
+    spec: ProductSpec,
+    path: Path,
+    outcomes: Sequence[tuple[int | str, str]],
+    hours: float,
+    *,
+    observed: float | None = None,
+) -> None:
+    """Tell what became of some requests, by their numbers, or of entities, so many hours after the first was asked."""
+    moment = (START + timedelta(hours=hours if observed is None else observed)).isoformat()
+    column = "entity" if isinstance(outcomes[0][0], str) else "request_id"
+    named = [(what if isinstance(what, str) else f"r{what:05d}", outcome) for what, outcome in outcomes]
+    lines = [f"{what},{1 if outcome == 'yes' else 0},{moment}" for what, outcome in named]
+    path.write_text("\n".join([f"{column},outcome,observed_at", *lines]) + "\n", encoding="utf-8")
     outcome_intake.take(home, spec, path, "person:tester", START + timedelta(hours=hours))
 
 
@@ -92,3 +106,9 @@ def answered_world(folder: Path, spec: ProductSpec, *, goes: int = 3) -> Home:
     for go in range(goes):
         told(home, spec, folder / f"labels{go}.csv", outcomes[go * size : (go + 1) * size], 30 + 24 * go)
     return home
+
+
+def about(home: Home, entities: Sequence[str], first: int) -> None:
+    """Log answers about entities, a second apart, from some second on."""
+    frame = new_customers(ROWS, seed=first)[: len(entities)]
+    asked(home, frame, champion_in(home).model_digest, first=first, entities=entities)

@@ -32,7 +32,7 @@ def test_status_of_a_home_in_which_the_loop_ran(ran: Home) -> None:
     product = next(item for item in status["products"] if item["product"] == "flight_delay")
     assert set(product) == {
         "product", "sources", "champion_version", "champion_digest", "deciding_metric", "metrics", "baselines", "test_rows", "bento", "predictions",
-        "report", "open_refusal", "vacancy", "last_made_at",
+        "report", "open_refusal", "vacancy", "last_made_at", "updates",
     }  # fmt: skip
     assert product["champion_version"] == 1
     assert len(product["champion_digest"]) == 64

@@ -171,7 +171,7 @@ def test_counts_are_exact_through_kills(served: tuple[Home, ProductSpec], tmp_pa
     frame = spoilt(6000)
     for number in range(12):
         frame.iloc[number::12].to_csv(job.folder / f"{number:02d}.csv", index=False)
-    program = "import sys; from tests.orchestration.operations.test_spark_engine import run, StreamJob; run(StreamJob.read(sys.stdin.read()))"
+    program = "import sys; from tests.orchestration.operations.engines.test_spark_engine import run, StreamJob; run(StreamJob.read(sys.stdin.read()))"
     for wanted in (1, 5):
         kill_when(job, program, lambda wanted=wanted: len(list((job.out / "batches").glob("*.json"))) >= wanted)
     run(job)
@@ -189,8 +189,14 @@ def test_counts_are_exact_through_kills(served: tuple[Home, ProductSpec], tmp_pa
 def kill_when(job: StreamJob, program: str, is_time: Callable[[], bool]) -> None:
     """Start a stream, and kill all its processes at once when it is time."""
     started = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, cwd=REPOSITORY, start_new_session=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        cwd=REPOSITORY,
+        # what is killed removes no folder of its own
+        env={**os.environ, "TMPDIR": str(job.out.parent)},
+        start_new_session=True,
+        text=True,
+    )
     assert started.stdin is not None
     started.stdin.write(job.text())
     started.stdin.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.orchestration.operations.test_erasure import NOW, named_in
 
 from assets.errors import DataError, SpecificationError
 from assets.features import snapshots
@@ -14,6 +13,7 @@ from assets.spec.privacy import LandedKeySpec
 from assets.storage.home import Home
 from orchestration.operations.erasure import erasure, erasure_request
 from orchestration.operations.verification.verify import verify
+from tests.orchestration.operations.erasure.test_erasure import NOW, named_in
 from tests.world import World
 
 PRODUCT = "flight_delay"

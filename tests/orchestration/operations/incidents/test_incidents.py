@@ -65,14 +65,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory, spec: ProductSpec) -> Home
 
 def test_an_alarm_opens_one_incident_and_the_same_look_adds_nothing(watched: Home, spec: ProductSpec) -> None:
     """With what changed before it, and suspects by rank."""
-    (opened,) = incidents.watch(watched, [spec], now=NOW)
+    (opened,) = incidents.watch(watched, [spec.name], now=NOW)
     assert (opened.name, opened.is_open, opened.opened_at) == ("churn-1", True, "2026-11-01T12:00:00+00:00")
     event = opened.events[0]
     assert {"visits"} <= {item["what"] for item in event["alarms"]}
     assert {item["kind"] for item in event["changes"]} == {"decision", "data"}
     assert event["suspects"][0]["kind"] == "feature"
     assert event["suspects"][0]["what"] == "visits"
-    assert incidents.watch(watched, [spec]) == []
+    assert incidents.watch(watched, [spec.name]) == []
     assert [item.name for item in incident_log.incidents(watched)] == ["churn-1"]
     page = (folder(watched, "churn-1") / PAGE).read_text(encoding="utf-8")
     assert "1 landed files are new" in page
@@ -124,14 +124,14 @@ def test_a_word_closes_it_and_the_same_alarm_does_not_open_it_again(watched: Hom
     with pytest.raises(IncidentError, match="is not closed without a word"):
         incidents.close(watched, "churn-1", "tester", "  ")
     assert not incidents.close(watched, "churn-1", "tester", "visits were mirrored").is_open
-    assert incidents.watch(watched, [spec]) == []
+    assert incidents.watch(watched, [spec.name]) == []
     with pytest.raises(IncidentError, match="incident 'churn-1' was closed: visits were mirrored"):
         incidents.close(watched, "churn-1", "tester", "again")
     with pytest.raises(IncidentError, match="incident 'churn-1' was closed"):  # before it is asked what to search for
         incidents.search(watched, spec, "churn-1", "tester", metric="speed")
-    (failed,) = incidents.watch(watched, [spec], ["churn__model: no rows\nat all"], NOW)
+    (failed,) = incidents.watch(watched, [spec.name], ["churn__model: no rows\nat all"], NOW)
     assert (failed.name, failed.told) == ("churn-2", "churn__model failed: no rows")
-    (again,) = incidents.watch(watched, [spec], ["churn__model: no rows\nat all"])
+    (again,) = incidents.watch(watched, [spec.name], ["churn__model: no rows\nat all"])
     assert [item["event"] for item in again.events] == ["opened", "raised"]
     assert json.loads((folder(watched, "churn-2") / "record.json").read_text(encoding="utf-8"))["subject"] == "churn"
 

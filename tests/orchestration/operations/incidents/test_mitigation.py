@@ -8,9 +8,12 @@ import pytest
 
 from assets.errors import IncidentError
 from assets.incidents import incident_log
-from assets.promotion import held_sources, ledger
+from assets.promotion import fallback_entries, held_sources, ledger
 from assets.promotion.ledger_state import LEDGER
+from assets.serving import bento_package
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
+from bentos.fallback import FALLBACK
 from orchestration import resources
 from orchestration.operations.incidents import mitigation
 from orchestration.staleness.run_loop import run
@@ -30,6 +33,35 @@ def test_what_speaks_for_it_comes_first(home: Home) -> None:
         mitigation.chosen(known, "churn-1", "hold", None)
     with pytest.raises(IncidentError, match="churn-1: nothing like that can be done"):
         mitigation.chosen(known, "churn-1", "rollback", None)
+    with pytest.raises(
+        IncidentError, match=r"churn-1: its service was packaged without a fallback, .* Declare serving.fallback"
+    ):
+        mitigation.chosen(known, "churn-1", "fallback", None)
+
+
+def test_a_fallback_comes_after_what_mends(home: Home) -> None:
+    """After the version before where the model is guilty, after the source where its files are; `release` alone is the product's."""
+    spec = product("churn", serving={"fallback": 0.3})
+    write_json(bento_package.pointer(home, "churn"), {"tag": "churn:v1-a", FALLBACK: "d"})
+    known = mitigation.possible(home, spec, ["shop"])
+    assert [item.how for item in known] == ["fallback", "hold"]
+    assert "answer with its fallback (0.3)" in known[0].told
+    changes = [{"kind": "data", "what": "shop.orders", "told": "shop.orders: 1 landed files are new", "at": ""}]
+    made = incident_log.raise_about(home, "churn", "x", "1 alarm of churn.", changes=changes)
+    assert made is not None
+    found = {"guilty": [{"kind": "rows"}]}
+    made = incident_log.add(home, made.name, incident_log.ROOT_CAUSE, by="ann", told="rows", found=found)
+    assert [item.how for item in mitigation.possible(home, spec, ["shop"], made)] == ["hold", "fallback"]
+    fallback_entries.begin(home, "churn", "ann", "to be safe")
+    held_sources.hold(home, "shop", "ann", "to be safe")
+    known = mitigation.possible(home, spec, ["shop"])
+    assert [(item.how, item.of, item.is_of_source) for item in known] == [
+        ("release", "churn", False),
+        ("release", "shop", True),
+    ]
+    assert mitigation.chosen(known, "churn", "release", None).of == "churn"
+    assert mitigation.chosen(known, "churn", "release", "shop").of == "shop"
+    assert known[1].command("churn") == "loopline mitigate churn --how release --source shop --do"
 
 
 def test_what_was_done_stands_in_the_ledger_and_in_the_incident(home: Home) -> None:

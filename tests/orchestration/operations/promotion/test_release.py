@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.orchestration.operations.test_experiments import SHADOW
 
 from assets.errors import ReleaseError
 from assets.experiments import stages
@@ -22,6 +22,7 @@ from orchestration.operations.promotion import decisions
 from orchestration.operations.promotion.release import release, releases
 from orchestration.operations.promotion.smoke import last, smoke
 from orchestration.operations.verification.verify import verify
+from tests.orchestration.operations.promotion.test_experiments import SHADOW
 from tests.two_versions import churn
 
 WHO: dict[str, Any] = {"actor": "ann", "reason": "ticket 12", "at": datetime(2026, 11, 29, tzinfo=UTC)}
@@ -32,21 +33,44 @@ def files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_the_tested_bytes_are_promoted_in_the_next_environment(twice_copy: Home, tmp_path: Path) -> None:
-    """By an entry of its own ledger; refused before the test, for another model, and once the bytes are others."""
-    dev, staging = twice_copy, Home(tmp_path / "staging").prepare()
-    champion = ledger.standing(dev, "churn").champion
-    assert champion is not None
-    before = files(staging.root)
+@pytest.fixture(scope="module")
+def smoked(twice: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home whose champion passed its smoke test; do not change it."""
+    copy = Home(tmp_path_factory.mktemp("smoked") / "home")
+    shutil.copytree(twice.root, copy.root)
+    logged = files(copy.served) if copy.served.exists() else {}
+    tested = smoke(copy, "churn")
+    champion = ledger.require_champion(copy, "churn")
+    assert (tested.passed, tested.model_digest) == (True, champion.model_digest), tested.told
+    assert last(copy, "churn") == tested
+    assert (files(copy.served) if copy.served.exists() else {}) == logged
+    return copy
+
+
+@pytest.fixture
+def smoked_copy(smoked: Home, tmp_path: Path) -> Home:
+    """A copy of it, to be changed at will."""
+    copy = Home(tmp_path / "smoked")
+    shutil.copytree(smoked.root, copy.root)
+    return copy
+
+
+def test_nothing_is_released_before_it_was_tested(twice_copy: Home, tmp_path: Path) -> None:
+    """The error names the command that tests it."""
+    staging = Home(tmp_path / "staging").prepare()
     with pytest.raises(
         ReleaseError, match=r"its champion was not tested in .*copy. Run `LOOPLINE_HOME=.* loopline smoke churn`"
     ):
-        release(dev, staging, "churn", **WHO)
-    logged = files(dev.served) if dev.served.exists() else {}
-    tested = smoke(dev, "churn")
-    assert (tested.passed, tested.model_digest) == (True, champion.model_digest), tested.told
-    assert last(dev, "churn") == tested
-    assert (files(dev.served) if dev.served.exists() else {}) == logged
+        release(twice_copy, staging, "churn", **WHO)
+    assert ledger.entries(staging) == []
+
+
+def test_the_tested_bytes_are_promoted_in_the_next_environment(smoked_copy: Home, tmp_path: Path) -> None:
+    """By an entry of its own ledger; refused for another model, and once the bytes are others."""
+    dev, staging = smoked_copy, Home(tmp_path / "staging").prepare()
+    champion, tested = ledger.require_champion(dev, "churn"), last(dev, "churn")
+    assert tested is not None
+    before = files(staging.root)
     with pytest.raises(ReleaseError, match="What was not promoted in the earlier environment is not released"):
         release(dev, staging, "churn", **WHO, digest="0123")
     assert {name for name in files(staging.root) if not name.endswith(".lock")} == {
@@ -75,9 +99,8 @@ def test_the_tested_bytes_are_promoted_in_the_next_environment(twice_copy: Home,
 
 
 def test_a_service_that_does_not_start_fails_its_test_and_is_not_released(twice_copy: Home, tmp_path: Path) -> None:
-    """What it said is kept. Nor is a model released to where something was decided, or to the same home."""
-    champion = ledger.standing(twice_copy, "churn").champion
-    assert champion is not None
+    """What it said is kept. Once it starts, its test passes, and an experiment that runs is what keeps it from being released."""
+    champion = ledger.require_champion(twice_copy, "churn")
     staging = Home(tmp_path / "staging").prepare()
     tag = bento_package.served_tag(twice_copy, "churn")
     model = bento_package.bento_folder(twice_copy, tag) / "src" / "bentos" / "model" / "model.onnx"
@@ -85,28 +108,39 @@ def test_a_service_that_does_not_start_fails_its_test_and_is_not_released(twice_
     model.write_bytes(kept[:100])
     tested = smoke(twice_copy, "churn")
     assert not tested.passed
+    assert "package the champion again" in tested.told
     with pytest.raises(ReleaseError, match=f"the smoke test of version {champion.version} in .* failed: "):
         release(twice_copy, staging, "churn", **WHO)
+    model.write_bytes(kept)
+    # the bentos of an experiment's arms, and what its stages rest on, are not in the next environment
+    stages.start(twice_copy, churn(), SHADOW, actor="ann", reason="a trial")
+    assert smoke(twice_copy, "churn").passed
+    with pytest.raises(ReleaseError, match="experiment dark runs in .*copy"):
+        release(twice_copy, staging, "churn", **WHO)
+    assert ledger.entries(staging) == []
+
+
+def test_environments_that_are_not_one_after_the_other_are_refused(smoked_copy: Home, tmp_path: Path) -> None:
+    """The same home twice, no home, one in which nobody is champion, and one that decided something by itself."""
+    champion = ledger.require_champion(smoked_copy, "churn")
+    staging = Home(tmp_path / "staging").prepare()
     with pytest.raises(ReleaseError, match="is both environments"):
-        release(twice_copy, twice_copy, "churn", **WHO)
+        release(smoked_copy, smoked_copy, "churn", **WHO)
     with pytest.raises(ReleaseError, match="is no home"):
         release(Home(tmp_path / "nowhere"), staging, "churn", **WHO)
     with pytest.raises(ReleaseError, match="nobody is champion"):
         release(staging, Home(tmp_path / "production").prepare(), "churn", **WHO)
-    model.write_bytes(kept)
-    assert smoke(twice_copy, "churn").passed
     own = Decision(
         champion.version, champion.model_digest, champion.snapshot_digest, "ann", "a decision of its own", by_hand=True
     )
     ledger.promote(staging, "churn", own, instead_of=None)
     with pytest.raises(ReleaseError, match="an environment decided something by"):
-        release(twice_copy, staging, "churn", **WHO)
+        release(smoked_copy, staging, "churn", **WHO)
 
 
-def test_a_ledger_that_came_without_the_bento_is_no_release(twice_copy: Home, tmp_path: Path) -> None:
+def test_a_ledger_that_came_without_the_bento_is_no_release(smoked_copy: Home, tmp_path: Path) -> None:
     """It comes with the release of another product, and first: a release that was broken off is ended by the next one."""
-    dev, staging = twice_copy, Home(tmp_path / "staging").prepare()
-    assert smoke(dev, "churn").passed
+    dev, staging = smoked_copy, Home(tmp_path / "staging").prepare()
     release(dev, staging, "churn", **WHO)
     back = decisions.rollback(dev, churn(), None, actor="ann", reason="worse")
     bento_package.package(dev, churn(), back)
@@ -124,13 +158,3 @@ def test_a_ledger_that_came_without_the_bento_is_no_release(twice_copy: Home, tm
     assert smoke(dev, "churn").passed
     assert release(dev, staging, "churn", **WHO) == back
     assert files(bento_package.bento_folder(staging, tag)) == files(bento_package.bento_folder(dev, tag))
-
-
-def test_nothing_is_released_while_an_experiment_runs(twice_copy: Home, tmp_path: Path) -> None:
-    """The bentos of its arms, and what its stages rest on, are not in the next environment."""
-    staging = Home(tmp_path / "staging").prepare()
-    stages.start(twice_copy, churn(), SHADOW, actor="ann", reason="a trial")
-    assert smoke(twice_copy, "churn").passed
-    with pytest.raises(ReleaseError, match="experiment dark runs in .*copy"):
-        release(twice_copy, staging, "churn", **WHO)
-    assert ledger.entries(staging) == []

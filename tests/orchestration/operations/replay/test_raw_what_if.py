@@ -24,7 +24,7 @@ from assets.storage.home import Home
 from orchestration.operations.replay.raw_what_if import altered_history, landed_altered
 from orchestration.operations.verification.verify import verify
 from tests.models import snapshot_of
-from tests.orchestration.test_replay import everyone, spec_of
+from tests.replays import everyone, spec_of
 from tests.world import REPOSITORY, World
 
 

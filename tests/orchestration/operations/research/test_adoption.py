@@ -84,7 +84,7 @@ def test_a_run_of_the_branch_gives_the_digests_of_the_notebook(
 
     git(clone, "switch", "--quiet", done.branch)
     assert COMMENT in done.file.read_text(encoding="utf-8")
-    run_products(home, shop_files, products("churn", defs)[0][0])
+    run_products(home, shop_files, products("churn", defs)[0][0], until="evaluation")
     assert current_model.current(home, "churn") == (variant.digest, variant.snapshot.digest)
     recorded = found_out(home, product="churn")
     assert (recorded.digest, recorded.record["metrics"]["model"]) == (seen.digest, seen.metrics)

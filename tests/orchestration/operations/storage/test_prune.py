@@ -6,10 +6,10 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,11 +30,12 @@ from orchestration.operations.catalog import lineage
 from orchestration.operations.promotion import decisions, doctor
 from orchestration.operations.storage.prune import prune
 from orchestration.operations.verification.verify import verify
+from tests.clones import python
 from tests.conftest import made_once
+from tests.forks import Forked
+from tests.orchestration.operations.storage.pruned_until_killed import SPARING, TRAININGS
 
-TRAININGS = 5
 LAST = declared(TRAININGS - 1)
-SPARING = declared(TRAININGS - 1, retention={**RETENTION, "keep_champions": 1})
 
 
 @pytest.fixture(scope="session")
@@ -155,24 +156,7 @@ def test_the_prediction_log_is_for_ever_unless_days_are_declared(kept: Path, cop
     assert list(shadow.iterdir()) == []
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from assets.storage.home import Home
-from assets.storage.publishing import write_json
-from orchestration.operations.storage import prune
-from tests.orchestration.operations.test_prune import SPARING
-where = prune.manifest if sys.argv[2] == "withdraw" else prune
-count, before = 0, getattr(where, sys.argv[2])
-def counted(*given, **named):
-    global count
-    count += 1
-    if count == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return before(*given, **named)
-setattr(where, sys.argv[2], counted)
-prune.prune(Home(Path(sys.argv[1])), [SPARING], [SPARING.name])
-"""
+MODULE = "tests.orchestration.operations.storage.pruned_until_killed"
 
 
 @pytest.mark.parametrize(("function", "call"), [("_remove", 1), ("withdraw", 1), ("withdraw", 3), ("_delete", 1)])
@@ -181,13 +165,8 @@ def test_a_killed_prune_leaves_a_home_that_works_and_the_next_ends_it(function: 
     if function == "_delete":  # a run that a killed prune left without its record
         lost = copy.dagster / "history" / "runs" / "00000000-0000-0000-0000-000000000000.db"
         shutil.copyfile(next((copy.dagster / "history" / "runs").glob("*-*.db")), lost)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(copy.root), function, str(call)],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    done = python(MODULE, str(copy.root), function, str(call), "SIGKILL", home=copy.root)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert broken(copy) == []
     prune(copy, [SPARING], [SPARING.name])
     assert prune(copy, [SPARING], [SPARING.name]).items == {}
@@ -201,38 +180,31 @@ def test_a_killed_prune_leaves_a_home_that_works_and_the_next_ends_it(function: 
     assert registered_versions.holder(copy, LAST.name, registered_versions.CHAMPION) is not None
 
 
-PAUSED = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from assets.storage.home import Home
-from orchestration.operations.storage import prune
-from tests.orchestration.operations.test_prune import SPARING
-before = prune._remove
-def paused(*given):
-    print("removing", flush=True)
-    sys.stdin.readline()
-    return before(*given)
-prune._remove = paused
-prune.prune(Home(Path(sys.argv[1])), [SPARING], [SPARING.name])
-"""
+@contextmanager
+def ended(process: Forked) -> Iterator[None]:
+    """Whatever becomes of the test, a stopped process does not stay."""
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
 
 
 def test_a_model_that_is_decided_about_is_not_pruned_meanwhile(copy: Home, kept: Path) -> None:
     """A rollback to a model that is about to go waits, and then finds it gone, with the ledger as it was; the other way round it stays."""
     going, staying = TRAININGS - 2, TRAININGS - 1
-    pruning = subprocess.Popen(
-        [sys.executable, "-c", PAUSED, str(copy.root)], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert pruning.stdout is not None
-    assert pruning.stdout.readline() == "removing\n"
-    with ThreadPoolExecutor(1) as pool:
+    reading, writing = os.pipe()
+    module = (MODULE, str(copy.root), "_remove", "1", "SIGSTOP")
+    pruning = Forked(*module, cwd=REPOSITORY, environment=os.environ, stdout=writing, stderr=sys.__stderr__.fileno())
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as said, ThreadPoolExecutor(1) as pool, ended(pruning):
+        assert said.readline() == "_remove\n"
         decided = pool.submit(decisions.rollback, copy, LAST, going, actor="ann", reason="back")
         with pytest.raises(TimeoutError):
             decided.result(timeout=2)
         assert ledger.standing(copy, LAST.name).champion == ledger.entries(copy, LAST.name)[-1]
-        pruning.communicate("go\n")
-        assert pruning.returncode == 0
+        os.kill(pruning.pid, signal.SIGCONT)
+        assert pruning.wait() == 0
         with pytest.raises(DigestError, match=r"lacks model\.json, model\.onnx"):
             decided.result(timeout=60)
     decisions.rollback(copy, LAST, staying, actor="ann", reason="back")

@@ -1,0 +1,102 @@
+"""The asset `fallback`: what the champion's service answers without the model, where `serving.fallback` is declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from assets.evaluation.evidence import Case
+from assets.features import snapshots
+from assets.methods import baselines, conformal
+from assets.promotion.ledger import require_champion
+from assets.promotion.ledger_state import Entry
+from assets.serving import fallback_record
+from assets.serving.breaker_ranges import breaker_of
+from assets.spec import ProductSpec
+from assets.spec.fallback import BASELINE
+from assets.storage.asset_result import ROWS, AssetResult
+from assets.storage.digests import file_digest
+from assets.storage.home import Home
+from assets.training.uncertainty import coverage_of
+from bentos.fallback import Fallback, cells_of
+from bentos.runtime import read_signature
+
+
+def make_fallback(home: Home, spec: ProductSpec) -> AssetResult:
+    """Fit the fallback on the rows that the champion was fitted on."""
+    champion = require_champion(home, spec.name)
+    record = fitted(home, spec, champion)
+    path = fallback_record.publish(home, champion, record)
+    figures: dict[str, Any] = {
+        ROWS: record["rows"],
+        "version": champion.version,
+        "declared": str(record["declared"]),
+        "cells": len(record.get("cells", ())),
+        "held_out_rows": record["held_out_rows"],
+        "breaker_opens_at": (record.get("breaker") or {}).get("trips_at"),
+        "path": path,
+    }
+    return AssetResult(file_digest(path), figures, path)
+
+
+def fitted(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any]:
+    """What the service reads: see `bentos.fallback.Fallback`; and what it was fitted on.
+
+    Raises
+    ------
+    DataError
+        If the champion has other features, or another kind of target, than are declared now.
+    DigestError
+        If the snapshot that it was trained on is gone, or was changed.
+    """
+    trained_on = read_signature(home.models / spec.name / champion.model_digest)["snapshot_digest"]
+    case = Case.load(home, spec, snapshots.opened(home, spec.name, trained_on), champion.model_digest)
+    # rows that neither the model nor a table of means was fitted on
+    held_out = "test" if case.has_learnt_validation else "validate"
+    record: dict[str, Any] = {
+        "product": spec.name,
+        "model_version": champion.version,
+        "model_digest": champion.model_digest,
+        "snapshot_digest": trained_on,
+        "declared": spec.serving.fallback,
+        "rows": len(case.learnt.rows),
+        "held_out": held_out,
+        "held_out_rows": len(case.parts[held_out].rows),
+        "reach": None,
+        **_answers(case),
+    }
+    if spec.kind == "regression":
+        labels, columns = case.labels(held_out), case.columns(held_out)
+        answers = Fallback(record, "").outputs(columns, len(labels)).reshape(-1)
+        record["reach"] = conformal.quantile(conformal.scores("regression", labels, answers), coverage_of(spec))
+    if spec.serving.breaker is not None:
+        record["breaker"] = breaker_of(case, held_out)
+    return record
+
+
+def _answers(case: Case) -> dict[str, Any]:
+    """What is answered: a declared constant; or the table of means that evaluation holds the model against, by its cells."""
+    spec, declared = case.spec, case.spec.serving.fallback
+    if declared is None or declared == BASELINE:
+        by, rows, taught = spec.baseline.by, case.learnt.rows, case.taught()
+        columns = case.columns_of(rows)
+        first: dict[Any, int] = {}
+        for place, cell in enumerate(cells_of(columns, by)):
+            first.setdefault(cell, place)
+        means = baselines.table(rows, taught, rows.iloc[list(first.values())], by)
+        cells = [[list(cell), _outputs(spec, mean)] for cell, mean in zip(first, means, strict=True)]
+        return {
+            "by": [[name, width] for name, width in by.items()],
+            "cells": cells,
+            "otherwise": _outputs(spec, baselines.constant(taught, 1)[0]),
+        }
+    if isinstance(declared, dict):
+        return {"otherwise": [float(declared[name]) for name in spec.target.classes or ()]}
+    return {"otherwise": _outputs(spec, declared)}
+
+
+def _outputs(spec: ProductSpec, mean: Any) -> list[float]:
+    """An answer as the model's graph gives it: the probabilities of the classes, of two as well; or the value."""
+    values = [float(value) for value in np.atleast_1d(mean)]
+    return [1 - values[0], *values] if spec.kind == "binary" else values

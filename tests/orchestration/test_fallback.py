@@ -1,0 +1,170 @@
+"""The fallback in the whole loop: fitted, packaged by digest, answered with when a person says so, and never taken for the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assets.errors import LedgerError
+from assets.evaluation.evidence import Case
+from assets.features import snapshots
+from assets.methods import baselines
+from assets.methods.circuit_breaker import trips_at
+from assets.monitoring import logged_requests
+from assets.promotion import fallback_entries, ledger
+from assets.serving import bento_package, fallback_record, parity
+from assets.spec import ProductSpec
+from assets.storage.home import Home
+from assets.storage.publishing import read_json
+from bentos.app import ModelApp
+from bentos.fallback import RECORD, Fallback
+from bentos.runtime import Model, TamperedModelError
+from bentos.served import Served
+from orchestration.operations.incidents import mitigation
+from orchestration.operations.verification.verify import verify
+from tests.bentos.serving import answering, until
+from tests.shop import customers, product, run_products
+
+ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
+
+
+def package_of(home: Home, name: str) -> Path:
+    """The service package that services follow."""
+    pointer = bento_package.pointer(home, name)
+    return (pointer.parent / read_json(pointer)["folder"]).resolve()
+
+
+@pytest.fixture(scope="module")
+def served_with(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, ProductSpec]:
+    """A home whose service can fall back on the table of means; do not leave it fallen back."""
+    folder = tmp_path_factory.mktemp("fallback")
+    home = Home(folder / "home")
+    spec = product(
+        "churn", serving={"fallback": "baseline", "breaker": {"window_rows": 50}}, baseline={"by": {"plan": None, "age": 10}}
+    )
+    customers(1200).to_csv(folder / "customers.csv", index=False)
+    run_products(home, folder, spec)
+    return home, spec
+
+
+def test_the_service_answers_with_the_table_that_evaluation_knows(served_with: tuple[Home, ProductSpec]) -> None:
+    """For rows of the training and others, bit for bit; and all ways of serving agree on the model."""
+    home, spec = served_with
+    champion = ledger.require_champion(home, "churn")
+    package = package_of(home, "churn")
+    fallback = Fallback.beside(package, read_json(package / bento_package.PROMISE))
+    assert fallback is not None
+    model = Model.load(home.models / "churn" / champion.model_digest, champion.model_digest)
+    trained_on = snapshots.opened(home, "churn", model.signature["snapshot_digest"])
+    case = Case.load(home, spec, trained_on, champion.model_digest)
+    rows = case.parts["test"].rows
+    expected = baselines.table(case.learnt.rows, case.taught(), rows, spec.baseline.by)
+    found = fallback.outputs(case.columns("test"), len(rows))[:, 1]
+    assert np.array_equal(found, expected)
+    assert len(np.unique(found)) > 10
+    agreed = parity.recorded(home, "churn")
+    assert agreed is not None
+    assert all(way["agrees"] for way in agreed["ways"].values())
+
+
+def test_the_breaker_goes_by_what_training_had(served_with: tuple[Home, ProductSpec]) -> None:
+    """Ranges of the rows that the champion was fitted on, and the worst window of the held-out rows."""
+    home, spec = served_with
+    champion = ledger.require_champion(home, "churn")
+    model = Model.load(home.models / "churn" / champion.model_digest, champion.model_digest)
+    case = Case.load(home, spec, snapshots.opened(home, "churn", model.signature["snapshot_digest"]), champion.model_digest)
+    record = read_json(package_of(home, "churn") / RECORD)
+    breaker, learnt = record["breaker"], case.learnt.rows
+    low, high = learnt["age"].min(), learnt["age"].max()
+    more = 0.1 * (high - low)
+    assert breaker["ranges"]["age"] == {"low": low - more, "high": high + more, "is_missing": False}
+    assert breaker["ranges"]["visits"]["is_missing"]
+    assert breaker["ranges"]["plan"] == {"known": ["basic", "free", "pro"], "is_missing": False}
+    held_out = case.parts[record["held_out"]].rows
+    is_out = (held_out["visits"] > 1.1 * learnt["visits"].max()).to_numpy()  # they begin at 0; ages and plans are in range
+    assert breaker["held_out_share"] == pytest.approx(is_out.mean())
+    worst = max(is_out[start : start + 50].mean() for start in range(len(is_out) - 49))
+    assert breaker["tolerated_share"] == max(0.05, worst)
+    assert breaker["trips_at"] == trips_at(50, breaker["tolerated_share"], 0.01)
+
+
+def test_a_person_lets_it_answer_and_takes_it_back(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
+    """A running service follows within a second; header, field, log and metrics say so; the champion's figures do not hold it."""
+    home, spec = served_with
+    champion = ledger.require_champion(home, "churn")
+    app = ModelApp(
+        Served.load(package_of(home, "churn")), pointer=bento_package.pointer(home, "churn"), log_folder=home.served / "churn"
+    )
+
+    def asked(client: Any, number: str) -> Any:
+        return client.post("/predict", json={"row": ROW}, headers={"X-Request-ID": number})
+
+    with answering(app) as client:
+        before = asked(client, "before")
+        (one,) = [item for item in mitigation.possible(home, spec, ["churn"]) if item.how == mitigation.FALLBACK]
+        assert one.command("churn") == "loopline mitigate churn --how fallback --do"
+        mitigation.do(home, spec, one, actor="ann", reason="to be safe")
+        until(lambda: "x-model-fallback" in asked(client, "waiting").headers)
+        during = asked(client, "during")
+        batch = client.post("/predict_batch", json={"rows": [ROW, ROW]}, headers={"X-Request-ID": "batch"})
+        told = client.get("/model").json()
+        explained = client.post("/explain", json={"row": ROW}).json()
+        text = client.get("/metrics").text
+        described = client.get("/docs.json").json()["components"]["schemas"]["Answer"]["properties"]
+        with pytest.raises(LedgerError, match="the fallback of churn answers already, by ann"):
+            fallback_entries.begin(home, "churn", "bob", "again")
+        back = mitigation.chosen(mitigation.possible(home, spec, ["churn"]), "churn", "release", None)
+        mitigation.do(home, spec, back, actor="ann", reason="mended")
+        until(lambda: "x-model-fallback" not in asked(client, "waiting again").headers)
+        after = asked(client, "after")
+    assert "fallback" in described
+    assert "fallback" not in before.json()
+    assert before.json() == after.json()
+    assert before.headers["x-model-digest"] == champion.model_digest
+    package = package_of(home, "churn")
+    fallback = Fallback.beside(package, read_json(package / bento_package.PROMISE))
+    assert fallback is not None
+    assert (during.headers["x-model-fallback"], during.json()["fallback"]) == ("mitigation", "mitigation")
+    assert during.headers["x-model-digest"] == during.json()["model_digest"] == fallback.digest
+    expected = fallback.outputs({"plan": ["free"], "age": [30.0]}, 1)[0, 1]
+    assert during.json()["prediction"]["probability"] == expected
+    assert expected != before.json()["prediction"]["probability"]
+    assert [item["probability"] for item in batch.json()["predictions"]] == [expected, expected]
+    assert told["fallback"] == "mitigation"
+    assert explained["base"] + sum(explained["contributions"].values()) == pytest.approx(expected)
+    assert explained["contributions"]["visits"] == 0
+    assert 'loopline_fallback{reason="mitigation"} 1.0' in text
+    assert 'loopline_predicted_rows_total{version="fallback"}' in text
+    lines = {line["request_id"]: line for line in logged_requests.latest(home, "churn")}
+    assert [lines[name]["fallback"] for name in ("before", "during", "batch", "after")] == [
+        None,
+        "mitigation",
+        "mitigation",
+        None,
+    ]
+    assert lines["during"]["model_digest"] == fallback.digest
+    own = {line["request_id"] for line in logged_requests.latest(home, "churn", champion.model_digest)}
+    assert {"before", "after"} <= own
+    assert not {"during", "batch"} & own
+    findings = [entry.finding for entry in ledger.entries(home, "*")]
+    assert findings == ["fallback:churn:answers", "fallback:churn:released"]
+    assert verify(home).problems == []
+
+
+def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
+    """Neither by a service, nor by the next packaging; `verify` names it."""
+    home, _ = served_with
+    source = package_of(home, "churn")
+    changed = tmp_path / "bentos"
+    for file in ("promoted.json", "row.onnx"):
+        (changed / file).parent.mkdir(exist_ok=True)
+        (changed / file).write_bytes((source / file).read_bytes())
+    (changed / "model").symlink_to(source / "model")
+    (changed / RECORD).write_text(json.dumps({**read_json(source / RECORD), "otherwise": [0.0, 1.0]}))
+    with pytest.raises(TamperedModelError, match="is not the fallback"):
+        Served.load(changed)
+    assert fallback_record.digest_of(home, "churn", "another model", is_declared=True) is None
