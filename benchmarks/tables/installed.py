@@ -62,24 +62,13 @@ def drawn(name: str, frame: pd.DataFrame) -> list[Asked]:
     return list(dict.fromkeys(draw for draw in draws if draw is not None))
 
 
-def rows_for(name: str, frame: pd.DataFrame, target: str, kind: str, time: str | None) -> pd.DataFrame:
-    """The rows that a question is asked of: the more classes, the fewer; rows of a time follow one another, so they all stay.
-
-    A learner of classes fits a model for each: a table of `MOST_ROWS` with sixteen classes would take as long as eight others.
-    """
-    if kind != "multiclass" or time is not None:
-        return frame
-    return selection.capped(name, frame, 2 * MOST_ROWS // frame[target].nunique())
-
-
 def judged() -> list[dict[str, Any]]:
     """What is asked of each table, and whether it can be learnt."""
     found = []
     for name, frame in tables():
         for asked in drawn(name, frame):
-            rows = rows_for(name, frame, asked.target, asked.kind, asked.time)
-            told = learnability.judge(rows, asked.target, asked.kind, asked.time)
-            shape = {"rows": len(rows), "columns": frame.shape[1]}
+            told = learnability.judge(frame, asked.target, asked.kind, asked.time)
+            shape = {"rows": len(frame), "columns": frame.shape[1]}
             found.append({"name": name, **shape, **asdict(asked), "learnable": told["learnable"]})
     return found
 

@@ -45,12 +45,12 @@ def is_taken(name: str | None, frame: pd.DataFrame) -> bool:
     return is_large and (name is None or name_hash(name)[0] in FIRST_DIGITS)
 
 
-def capped(name: str, frame: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
-    """At most so many rows, drawn by the table's hash and kept in their order."""
-    if len(frame) <= most:
+def capped(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_ROWS` rows, drawn by the table's hash and kept in their order."""
+    if len(frame) <= MOST_ROWS:
         return frame
     seed = int(name_hash(name)[:8], 16)
-    return frame.sample(most, random_state=seed).sort_index()
+    return frame.sample(MOST_ROWS, random_state=seed).sort_index()
 
 
 KINDS = ("binary", "multiclass", "regression")
