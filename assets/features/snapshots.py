@@ -84,9 +84,9 @@ def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:
     """Load a snapshot as a frame of `snapshot.rows` rows, in order of event time and entity."""
     import pyarrow.parquet as pq
 
-    # columns one by one, from a file that is mapped: a snapshot does not stand in memory twice
+    # from a file that is mapped, and each column is let go when it is taken over: the file is not held beside its rows
     table = pq.read_table(snapshot.path, columns=columns, memory_map=True, pre_buffer=False)
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    frame: pd.DataFrame = table.to_pandas(self_destruct=True)
     del table
     return_memory()
     return frame

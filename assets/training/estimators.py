@@ -204,14 +204,14 @@ def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
     """The features as the service will see them: text with '' for missing, and numbers in double precision."""
     import pandas as pd
 
-    return pd.DataFrame(
-        {
-            name: as_text(rows[name].to_numpy()) if feature.type == "category" else as_numbers(rows[name].to_numpy())
-            for name, feature in spec.columns.items()
-        },
-        index=rows.index,
-        copy=False,
-    )
+    def column(name: str, kind: str) -> Any:
+        values = rows[name]
+        if kind == "category":
+            return as_text(values.to_numpy())
+        # pandas shares a column until one side is written to
+        return values if values.dtype == np.float64 else as_numbers(values.to_numpy())
+
+    return pd.DataFrame({name: column(name, feature.type) for name, feature in spec.columns.items()}, rows.index, copy=False)
 
 
 def made_up(spec: ProductSpec, count: int) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
