@@ -89,6 +89,20 @@ def test_told_by_entity_and_by_request_it_is_one_outcome(home: Home) -> None:
     assert [label.request_id for label in labels(home)] == [*found, f"r{LATE + 1:05d}"], "it was told by its own id"
 
 
+def test_a_second_look_at_the_same_logs_finds_no_label_that_the_first_did_not(home: Home) -> None:
+    """Where the entity's outcome is the one of an earlier request, its later request still has its own."""
+    about(home, ENTITIES[:2], LATE)
+    tell(home, [(0, "yes"), (1, "yes")], 31)
+    tell(home, [("e0", "yes"), ("e1", "yes")], 32)
+    tell(home, [(LATE, "no")], 33)
+    tell(home, [(LATE + 1, "no")], 33.5, observed=33)
+    found = learner(home).look()
+    assert [label.request_id for label in labels(home)] == ["r00000", "r00001", f"r{LATE:05d}", f"r{LATE + 1:05d}"]
+    assert found.learned == BLOCK
+    assert learner(home).look().learned == 0
+    assert len(labels(home)) == BLOCK
+
+
 def test_another_value_is_named_and_not_learned(home: Home) -> None:
     """The one that was told first stands, also where the answer it belongs to is another one by now."""
     tell(home, [(name, "yes") for name in ENTITIES], 31)
