@@ -82,6 +82,8 @@ class Coordinator:
             self.told_bytes[name] = self.told_bytes.get(name, 0) + sum(values.nbytes for values in answer.values())
             if reason := _flaw(answer, shapes or {}) or (flaw(answer) if flaw else None):
                 reasons[name] = reason
+            elif task != "describe" and name not in self.rows:
+                reasons[name] = "it did not say how many rows it has"
         self.note(task, reasons)
         kept = {name: answers[name] for name in self.grid.clients if name in answers and name not in reasons}
         needed = max(fewest(self.plan.robust, self.plan.liars(len(kept))), int(np.ceil(LEAST_SHARE * len(self.grid.clients))))
