@@ -72,7 +72,7 @@ OWN = (
     "orchestration.operations.declaration.new_product",
 )
 """What commands import of a copy."""
-SOURCES = ("assets", "bentos", "benchmarks", "loopline", "loopline_extensions", "orchestration", "tests")
+SOURCES = ("assets", "bentos", "benchmarks", "loopline", "loopline_extensions", "orchestration", "requirements", "tests")
 MOST_COPIES = 3
 """How many copies' modules are held at a time."""
 PATIENCE = 1.0

@@ -124,6 +124,10 @@ def test_a_copy_of_the_repository_is_held_from_its_second_command_on_until_a_fil
 
     assert held() == []
     assert "orchestration.cli.main" in held()
+    with (clone / "requirements" / "serving.in").open("a", encoding="utf-8") as read_by_an_import:
+        read_by_an_import.write("another\n")
+    assert held() == []
+    assert "orchestration.cli.main" in held()
     main = clone / "orchestration" / "cli" / "main.py"
     main.write_text(main.read_text(encoding="utf-8").replace("Closed-loop", "Changed"), encoding="utf-8")
     assert held() == []
