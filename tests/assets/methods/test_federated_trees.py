@@ -175,6 +175,31 @@ def test_who_fails_is_left_out_of_the_sums_and_named() -> None:
     assert_same(found, boost(GROWN, LocalGrid(counted_too | {CLIENTS[6]: silent})))
 
 
+@pytest.mark.parametrize("plan", [GROWN, replace(PLAN, rounds=2)])
+def test_an_answer_that_is_no_answer_ends_nothing_but_its_own_part(plan: Plan) -> None:
+    """Texts for numbers, and a description that lacks what was asked."""
+    owners, rows = world("binary", 1500)
+    members = clients(plan, owners, rows)
+
+    def texts(answer: Message) -> Message:
+        return {
+            name: values if name in ("rows", "vocabulary_0", "vocabulary_1") else values.astype(str)
+            for name, values in answer.items()
+        }
+
+    bad = {
+        CLIENTS[5]: spoilt(members[CLIENTS[5]], texts),
+        CLIENTS[6]: spoilt(
+            members[CLIENTS[6]], lambda answer: {name: answer[name] for name in answer if name != "vocabulary_1"}
+        ),
+        CLIENTS[7]: spoilt(members[CLIENTS[7]], lambda answer: {name: answer[name] for name in answer if name != "rows"}),
+    }
+    found = (federate if plan.trees is None else boost)(plan, LocalGrid(members | bad))
+    assert set(found.rows) == set(CLIENTS[:6])
+    assert "holds what is no number" in str(found.failures[CLIENTS[5]]["reason"])
+    assert {str(found.failures[name]["reason"]) for name in CLIENTS[6:]} == {"it did not say how many rows it has"}
+
+
 def test_who_did_not_say_how_many_rows_it_has_teaches_nothing() -> None:
     """The record of whose rows the model is made of would not name it."""
     owners, rows = world("binary", 1500)
