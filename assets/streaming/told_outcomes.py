@@ -51,6 +51,13 @@ from numbered
 """Of each row the first outcome that may be its label, and whether it is one: another may be the same outcome."""
 NEW = "select * exclude (is_new) from fresh where is_new"
 
+IDENTIFIED = """
+select distinct on (request_id, row_number) request_id, row_number, told_at_ms, t.identity, t.by_entity
+from learned l join tellings t using (request_id, row_number, told_at_ms) where l.identity is null and t.identity is not null
+order by request_id, row_number, t.observed_at, t.outcome
+"""
+"""Labels that an earlier version took, with the outcomes that they were told by."""
+
 
 @dataclass(frozen=True)
 class Contradicted:
@@ -99,6 +106,14 @@ class ToldOutcomes:
             connection.register("given", as_table(labels))
             connection.execute("insert into learned from given")
             connection.unregister("given")
+        connection.execute(f"create temp table identified as {IDENTIFIED}")
+        found = connection.execute("from identified")
+        while given := found.fetchmany(BATCH):
+            journal.identify([Label(*label) for label in given])
+        connection.execute(
+            "update learned set identity = i.identity, by_entity = i.by_entity from identified i "
+            "where learned.request_id = i.request_id and learned.row_number = i.row_number"
+        )
 
     def identity(self, entity: str) -> str:
         """The expression of an outcome's identity, by that of its entity; null where that is."""

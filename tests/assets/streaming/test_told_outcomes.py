@@ -130,6 +130,24 @@ def test_of_a_request_id_that_was_used_again_the_first_answer_is_learned(home: H
     assert (learner(home).look().state, 12) == (learner(again).look().state, len(labels(again)))
 
 
+def test_what_an_earlier_version_learned_is_not_learned_again(home: Home) -> None:
+    """Its journal says of no label which outcome it is; the log does, as long as that belongs to its row."""
+    tell(home, [(name, "yes") for name in ENTITIES[:8]], 31)
+    tell(home, [(number, "yes") for number in range(8, 12)], 32)
+    learner(home).look()
+    before = labels(home)
+    (path,) = home.updates("churn").glob("*.sqlite")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("alter table labels drop column identity")
+        connection.execute("alter table labels drop column by_entity")
+    learner(home).look()
+    about(home, ENTITIES, LATE)
+    tell(home, [(name, "yes") for name in ENTITIES[8:]], 33)
+    found = learner(home).look()
+    assert (found.learned, found.waiting) == (0, 0)
+    assert labels(home) == before
+
+
 def test_the_journal_names_no_entity(home: Home) -> None:
     """Whoever has it alone cannot try entities either: their digests are keyed."""
     tell(home, [(name, "yes") for name in ENTITIES], 31)
