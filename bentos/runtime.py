@@ -184,11 +184,12 @@ class Model:
 
     def session_outputs(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """What the graph itself gives for rows, of shape (n_samples, n_outputs)."""
-        rows = len(next(iter(columns.values())))
+        names = self.signature["features"]
+        rows = len(columns[next(iter(names))])
         if rows <= MOST_ROWS:
             return self._run(columns)
         parts = (slice(first, first + MOST_ROWS) for first in range(0, rows, MOST_ROWS))
-        return np.concatenate([self._run({name: values[part] for name, values in columns.items()}) for part in parts])
+        return np.concatenate([self._run({name: columns[name][part] for name in names}) for part in parts])
 
     def _run(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         texts, numbers = self.inputs

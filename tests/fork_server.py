@@ -72,7 +72,7 @@ OWN = (
     "orchestration.operations.declaration.new_product",
 )
 """What commands import of a copy."""
-SOURCES = ("assets", "bentos", "benchmarks", "loopline", "loopline_extensions", "orchestration", "tests")
+SOURCES = ("assets", "bentos", "benchmarks", "loopline", "loopline_extensions", "orchestration", "requirements", "tests")
 MOST_COPIES = 3
 """How many copies' modules are held at a time."""
 PATIENCE = 1.0
@@ -127,8 +127,11 @@ class Copies:
 
 def _stamp(folder: str) -> int:
     """What the sources of a copy are: their names, sizes and times."""
-    files = (file for name in SOURCES for file in Path(folder, name).rglob("*") if "__pycache__" not in file.parts)
-    found = [(str(file), status.st_size, status.st_mtime_ns) for file in files if stat.S_ISREG((status := file.stat()).st_mode)]
+    found = []
+    for file in (file for name in SOURCES for file in Path(folder, name).rglob("*") if "__pycache__" not in file.parts):
+        with suppress(OSError):  # a link to nowhere, or another process's draft that is gone
+            if stat.S_ISREG((status := file.stat()).st_mode):
+                found.append((str(file), status.st_size, status.st_mtime_ns))
     return hash(tuple(sorted(found)))
 
 
@@ -185,7 +188,10 @@ def serve(place: str, owner: int, folder: str | None = None) -> list[str]:
                 if not asked:  # whether this process listens was all that was asked
                     continue
                 with connection.makefile("rw", encoding="utf-8") as stream:
-                    request = json.loads(stream.readline())
+                    if not (line := stream.readline()):  # who asks was killed
+                        _close(*outputs)
+                        continue
+                    request = json.loads(line)
                     copy = copies.seen(request["folder"]) if folder is None else None
                     if copy is not None and copy.process is None and _forked(copy) == 0:
                         _close(*outputs, connection.detach())
@@ -268,6 +274,7 @@ def _answer(request: dict[str, Any], outputs: list[int], stream: Any) -> list[st
     os.chdir(request["folder"])
     sys.path[0] = request["folder"]
     tempfile.tempdir = None  # found anew, as the environment may name another
+    sys.modules["numpy"].random.seed()  # Python's own is seeded anew in each fork
     found: list[str] = request["module"]
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.clones import copied, loopline
-from tests.forks import Forked
+from tests.forks import Forked, server
 
 MODULE = """
 import json, os, sys, tempfile, time
@@ -71,6 +72,30 @@ def test_an_error_is_shown_and_is_exit_code_1(folder: Path) -> None:
     assert complaint.endswith("ValueError: of no use\n")
 
 
+def test_no_two_draw_the_same_numbers(folder: Path) -> None:
+    """Else what forgot its seed would seem to be the same in each process."""
+    (folder / "drawn.py").write_text("import numpy, random\nprint(numpy.random.random(), random.random())", encoding="utf-8")
+    drawn = []
+    for _ in range(2):
+        with tempfile.TemporaryFile("w+") as out:
+            assert Forked("drawn", cwd=folder, environment=os.environ, stdout=out.fileno(), stderr=out.fileno()).wait() == 0
+            out.seek(0)
+            drawn += out.read().split()
+    assert len(set(drawn)) == 4
+
+
+def test_who_is_killed_as_he_asks_and_a_link_to_nowhere_end_nothing(folder: Path) -> None:
+    """The process that forks is that of all tests."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(server(os.getpid())))
+        socket.send_fds(connection, [b"."], [1, 2])
+    for name in ("assets", "orchestration/cli"):
+        (folder / name).mkdir(parents=True)
+    (folder / "orchestration" / "cli" / "main.py").touch()
+    (folder / "assets" / "link.py").symlink_to("nowhere")
+    assert [run(folder, "end", "0")[0] for _ in range(2)] == [0, 0]
+
+
 def test_several_run_at_once_and_one_that_is_killed_says_so(folder: Path) -> None:
     """What it printed until then is there."""
     reading, writing = os.pipe()
@@ -97,6 +122,10 @@ def test_a_copy_of_the_repository_is_held_from_its_second_command_on_until_a_fil
             found: list[str] = json.loads(out.readline())["ours"]
             return found
 
+    assert held() == []
+    assert "orchestration.cli.main" in held()
+    with (clone / "requirements" / "serving.in").open("a", encoding="utf-8") as read_by_an_import:
+        read_by_an_import.write("another\n")
     assert held() == []
     assert "orchestration.cli.main" in held()
     main = clone / "orchestration" / "cli" / "main.py"

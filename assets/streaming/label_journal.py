@@ -148,6 +148,13 @@ class LabelJournal:
         with self.connection:
             self.connection.executemany(f"insert or ignore into labels ({COLUMNS}) values (?, ?, ?, ?, ?)", labels)
 
+    def identify(self, labels: Sequence[Label]) -> None:
+        """Note the outcomes that labels were told by, which an earlier version did not; their places stay."""
+        query = "update labels set identity = ?, by_entity = ? where request_id = ? and row_number = ?"
+        given = [(label.identity, label.by_entity, label.request_id, label.row_number) for label in labels]
+        with self.connection:
+            self.connection.executemany(query, given)
+
     def after(self, place: int, most: int) -> list[tuple[int, Label]]:
         """The labels behind a place, with theirs, in order."""
         query = f"select place, {COLUMNS} from labels where place > ? order by place limit ?"

@@ -5,6 +5,8 @@ A learner that ended says nothing; what it left says when it looked, and the out
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +93,8 @@ def _noted(journal: Path) -> dict[str, str]:
     """What the last look noted, read beside who may be writing."""
     if not journal.exists():
         return {}
-    with day_files.reading(journal) as connection:
+    # not read-only: what a learner that was killed in a transaction left could not be rolled back, and not be read
+    with closing(sqlite3.connect(f"file:{journal}?mode=rw", uri=True, timeout=30)) as connection:
         if not connection.execute("select 1 from sqlite_master where name = 'told'").fetchone():
             return {}  # a learner was killed as it began the file
         return dict(connection.execute("select name, value from told"))

@@ -45,9 +45,18 @@ numbered as (
     select *, row_number() over each as number, bool_or(by_entity) over (partition by identity) as is_one from firsts
     window each as (partition by identity order by told_at_ms, request_id)
 )
-select request_id, row_number, told_at_ms, identity, by_entity from numbered
-where identity is null or number = 1 or not is_one
+select request_id, row_number, told_at_ms, identity, by_entity, identity is null or number = 1 or not is_one as is_new
+from numbered
 """
+"""Of each row the first outcome that may be its label, and whether it is one: another may be the same outcome."""
+NEW = "select * exclude (is_new) from fresh where is_new"
+
+IDENTIFIED = """
+select distinct on (request_id, row_number) request_id, row_number, told_at_ms, t.identity, t.by_entity
+from learned l join tellings t using (request_id, row_number, told_at_ms) where l.identity is null and t.identity is not null
+order by request_id, row_number, t.observed_at, t.outcome
+"""
+"""Labels that an earlier version took, with the outcomes that they were told by."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,14 @@ class ToldOutcomes:
             connection.register("given", as_table(labels))
             connection.execute("insert into learned from given")
             connection.unregister("given")
+        connection.execute(f"create temp table identified as {IDENTIFIED}")
+        found = connection.execute("from identified")
+        while given := found.fetchmany(BATCH):
+            journal.identify([Label(*label) for label in given])
+        connection.execute(
+            "update learned set identity = i.identity, by_entity = i.by_entity from identified i "
+            "where learned.request_id = i.request_id and learned.row_number = i.row_number"
+        )
 
     def identity(self, entity: str) -> str:
         """The expression of an outcome's identity, by that of its entity; null where that is."""
@@ -114,12 +131,16 @@ class ToldOutcomes:
 
         Of several outcomes of one row the first stands; so it does of several of one entity and moment, where one is told by
         the entity. A row to which an outcome moved that another row was learned by is left out, whatever else is told of it.
+        Where a row's first outcome is another's, its next one is asked for at once: another look at these logs finds nothing.
         """
-        self.connection.execute(f"create temp table fresh as {FRESH}")
-        found = self.connection.execute("from fresh order by told_at_ms, request_id, row_number")
-        while labels := found.fetchmany(BATCH):
-            yield [Label(*label) for label in labels]
-        self.connection.execute("insert into learned from fresh")
+        is_all = False
+        while not is_all:
+            self.connection.execute(f"create or replace temp table fresh as {FRESH}")
+            found = self.connection.execute(f"{NEW} order by told_at_ms, request_id, row_number")
+            while labels := found.fetchmany(BATCH):
+                yield [Label(*label) for label in labels]
+            self.connection.execute(f"insert into learned {NEW}")
+            is_all = not self.connection.execute("select 1 from fresh where not is_new limit 1").fetchall()
 
     def contradicted(self) -> Contradicted:
         """The labels with a place of which another value was told too."""

@@ -80,8 +80,10 @@ class Coordinator:
         answers, reasons = self.grid.ask(task, told)
         for name, answer in answers.items():
             self.told_bytes[name] = self.told_bytes.get(name, 0) + sum(values.nbytes for values in answer.values())
-            if reason := _flaw(answer, shapes or {}) or (flaw(answer) if flaw else None):
+            if reason := _flaw(answer, shapes or {}) or (flaw(answer) if flaw else None) or self._untold(task, answer):
                 reasons[name] = reason
+            elif task != "describe" and name not in self.rows:
+                reasons[name] = "it did not say how many rows it has"
         self.note(task, reasons)
         kept = {name: answers[name] for name in self.grid.clients if name in answers and name not in reasons}
         needed = max(fewest(self.plan.robust, self.plan.liars(len(kept))), int(np.ceil(LEAST_SHARE * len(self.grid.clients))))
@@ -93,6 +95,12 @@ class Coordinator:
         if task == "describe":
             self.rows = {name: float(answer["rows"]) for name, answer in kept.items()}
         return kept
+
+    def _untold(self, task: str, answer: Message) -> str | None:
+        """What a description lacks."""
+        names = ["rows", *(f"vocabulary_{place}" for place, known in enumerate(self.plan.vocabularies) if not known)]
+        lacking = [name for name in names if name not in answer]
+        return f"it did not tell {', '.join(lacking)}" if task == "describe" and lacking else None
 
     def note(self, task: str, reasons: Reasons) -> None:
         """Recall who failed."""
@@ -121,6 +129,8 @@ def _flaw(answer: Message, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     for name, shape in shapes.items():
         if name not in answer or answer[name].shape != shape:
             return f"'{name}' has not the shape {shape}"
+        if answer[name].dtype.kind not in "fiu":
+            return f"'{name}' holds what is no number"
     for name, values in answer.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             return f"'{name}' holds what is no finite number"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from assets.methods.federated.coordinator import Answers, Reasons
 from assets.methods.federated.encoding import ClientRows, Message
 from assets.methods.federated.grid import LocalGrid
 from assets.methods.federated.plan import Plan, Privacy, TreePlan
-from tests.assets.methods.test_federated import CLIENTS, PLAN, clients, crashing, spoilt, world
+from assets.methods.federated.rounds import Federated, federate
+from tests.assets.methods.test_federated import CLIENTS, PLAN, PRIVATE, clients, crashing, spoilt, world
 
 TREES = TreePlan(
     learning_rate=0.1, leaves=15, depth=None, least_rows=20, shrinkage=1.0, bins=32, signs=(0,) * (len(PLAN.numbers) + 2)
@@ -172,6 +173,52 @@ def test_who_fails_is_left_out_of_the_sums_and_named() -> None:
     counted_too = {name: one for name, one in members.items() if name not in (CLIENTS[5], CLIENTS[7])}
     silent = spoilt(members[CLIENTS[6]], lambda answer: answer if "sums" not in answer else crashing(answer))
     assert_same(found, boost(GROWN, LocalGrid(counted_too | {CLIENTS[6]: silent})))
+
+
+@pytest.mark.parametrize("plan", [GROWN, replace(PLAN, rounds=2)])
+def test_an_answer_that_is_no_answer_ends_nothing_but_its_own_part(plan: Plan) -> None:
+    """Texts for numbers, and a description that lacks what was asked."""
+    owners, rows = world("binary", 1500)
+    members = clients(plan, owners, rows)
+
+    def texts(answer: Message) -> Message:
+        return {
+            name: values if name in ("rows", "vocabulary_0", "vocabulary_1") else values.astype(str)
+            for name, values in answer.items()
+        }
+
+    bad = {
+        CLIENTS[5]: spoilt(members[CLIENTS[5]], texts),
+        CLIENTS[6]: spoilt(
+            members[CLIENTS[6]], lambda answer: {name: answer[name] for name in answer if name != "vocabulary_1"}
+        ),
+        CLIENTS[7]: spoilt(members[CLIENTS[7]], lambda answer: {name: answer[name] for name in answer if name != "rows"}),
+    }
+    found = (federate if plan.trees is None else boost)(plan, LocalGrid(members | bad))
+    assert set(found.rows) == set(CLIENTS[:6])
+    assert "holds what is no number" in str(found.failures[CLIENTS[5]]["reason"])
+    assert {str(found.failures[name]["reason"]) for name in CLIENTS[6:]} == {"it did not say how many rows it has"}
+
+
+def test_who_did_not_say_how_many_rows_it_has_teaches_nothing() -> None:
+    """The record of whose rows the model is made of would not name it."""
+    owners, rows = world("binary", 1500)
+    private = replace(PRIVATE, rounds=2, privacy=Privacy.planned(5.0, 1e-6, 1.0, 1.0, 4))
+
+    def silent_at_first(answer: Message) -> Message:
+        return crashing(answer) if "rows" in answer else answer
+
+    def learnt(plan: Plan, change: Callable[[Message], Message]) -> Boosted | Federated:
+        members = clients(plan, owners, rows)
+        grid = LocalGrid(members | {CLIENTS[0]: spoilt(members[CLIENTS[0]], change)})
+        return federate(plan, grid) if plan.trees is None else boost(plan, grid)
+
+    for plan in (GROWN, private):
+        found, gone = learnt(plan, silent_at_first), learnt(plan, crashing)
+        assert found.rows == gone.rows
+        assert found.failures[CLIENTS[0]]["reason"] == "it did not say how many rows it has"
+        if isinstance(found, Boosted) and isinstance(gone, Boosted):
+            assert_same(found, gone)
 
 
 def test_a_target_too_far_away_for_exact_sums_is_an_error_that_names_it() -> None:

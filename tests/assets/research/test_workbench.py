@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from assets.errors import DataError, SpecificationError
@@ -50,6 +51,14 @@ def test_the_declaration_itself_gives_the_digests_that_production_recorded(home:
     assert (champion.version, champion.digest) == (2, variant.digest)
     assert champion.evaluation == recorded.record
     assert {path: path.read_bytes() for path in home.models.rglob("*.json")} == before
+
+
+def test_rows_may_be_changed_in_a_notebook(home: Home) -> None:
+    """Numbers, moments and categories."""
+    rows = Workbench(home, churn(), actor="tester", budget=3).features
+    rows.loc[rows["age"] > 60, ["age", "signed_up_at", "plan"]] = 60, pd.Timestamp("2024-01-01"), "old"
+    assert rows["age"].max() == 60
+    assert set(rows.loc[rows["plan"] == "old", "signed_up_at"]) == {pd.Timestamp("2024-01-01")}
 
 
 def test_a_variant_gives_what_production_gave_when_it_was_declared(home: Home, bench: Workbench) -> None:

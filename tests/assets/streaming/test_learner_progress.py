@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,20 @@ def test_outcomes_that_nobody_looked_at_are_counted(asked_home: Home) -> None:
     assert found.is_behind(later + timedelta(seconds=SILENT_SECONDS + 1))
     learner(home).note(later + timedelta(days=2), found.waiting)
     assert progress(home).unseen == 0
+
+
+def test_a_learner_that_was_killed_as_it_wrote_is_seen_too(asked_home: Home) -> None:
+    """What it left of its journal is rolled back, as its next start would do it."""
+    learner(asked_home).look()
+    before, left = progress(asked_home), Home(asked_home.root.with_name("left"))
+    (path,) = asked_home.updates("churn").glob("*.sqlite")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma cache_size = 1")  # so that some of the transaction is in the file before its end
+        taken = ((f"r{number:05d}", 0, 0) for number in range(3000))
+        connection.executemany("insert into labels (request_id, row_number, told_at_ms) values (?, ?, ?)", taken)
+        shutil.copytree(asked_home.root, left.root)
+    assert path.with_name(f"{path.name}-journal").name in {file.name for file in left.updates("churn").iterdir()}
+    assert progress(left) == before
 
 
 def test_a_champion_that_was_trained_without_updates_has_no_learner(asked_home: Home) -> None:

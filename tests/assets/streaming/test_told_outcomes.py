@@ -89,6 +89,20 @@ def test_told_by_entity_and_by_request_it_is_one_outcome(home: Home) -> None:
     assert [label.request_id for label in labels(home)] == [*found, f"r{LATE + 1:05d}"], "it was told by its own id"
 
 
+def test_a_second_look_at_the_same_logs_finds_no_label_that_the_first_did_not(home: Home) -> None:
+    """Where the entity's outcome is the one of an earlier request, its later request still has its own."""
+    about(home, ENTITIES[:2], LATE)
+    tell(home, [(0, "yes"), (1, "yes")], 31)
+    tell(home, [("e0", "yes"), ("e1", "yes")], 32)
+    tell(home, [(LATE, "no")], 33)
+    tell(home, [(LATE + 1, "no")], 33.5, observed=33)
+    found = learner(home).look()
+    assert [label.request_id for label in labels(home)] == ["r00000", "r00001", f"r{LATE:05d}", f"r{LATE + 1:05d}"]
+    assert found.learned == BLOCK
+    assert learner(home).look().learned == 0
+    assert len(labels(home)) == BLOCK
+
+
 def test_another_value_is_named_and_not_learned(home: Home) -> None:
     """The one that was told first stands, also where the answer it belongs to is another one by now."""
     tell(home, [(name, "yes") for name in ENTITIES], 31)
@@ -114,6 +128,24 @@ def test_of_a_request_id_that_was_used_again_the_first_answer_is_learned(home: H
             """update predictions set features = '{"age":1.0}', answered_at_utc = '2026-03-03T08:00:00.000+00:00'"""
         )
     assert (learner(home).look().state, 12) == (learner(again).look().state, len(labels(again)))
+
+
+def test_what_an_earlier_version_learned_is_not_learned_again(home: Home) -> None:
+    """Its journal says of no label which outcome it is; the log does, as long as that belongs to its row."""
+    tell(home, [(name, "yes") for name in ENTITIES[:8]], 31)
+    tell(home, [(number, "yes") for number in range(8, 12)], 32)
+    learner(home).look()
+    before = labels(home)
+    (path,) = home.updates("churn").glob("*.sqlite")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("alter table labels drop column identity")
+        connection.execute("alter table labels drop column by_entity")
+    learner(home).look()
+    about(home, ENTITIES, LATE)
+    tell(home, [(name, "yes") for name in ENTITIES[8:]], 33)
+    found = learner(home).look()
+    assert (found.learned, found.waiting) == (0, 0)
+    assert labels(home) == before
 
 
 def test_the_journal_names_no_entity(home: Home) -> None:

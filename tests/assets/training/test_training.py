@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from assets.features.snapshots import Snapshot
 from assets.storage.digests import file_digest
 from assets.storage.home import REPOSITORY, Home
 from assets.training import current_model, estimators, training
+from bentos import runtime
 from bentos.runtime import Model, TamperedModelError, model_digest
 from tests.models import snapshot_of
 from tests.shop import customers, product
@@ -87,6 +89,25 @@ def test_the_graph_answers_as_the_fitted_pipeline(world: World, ran: Home, snaps
     expected = pipeline.predict_proba(estimators.model_frame(world.product, rows))[:, 1]
     answered = Model.load(folder, digest).predict({name: rows[name].to_numpy() for name in world.product.columns})
     assert np.abs(answered - expected).max() < 1e-12
+
+
+def test_many_rows_are_answered_in_blocks_as_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given as arrays, lists, tuples or a frame with an index and columns of its own; no row gives no answer."""
+    spec, frame = product("churn"), customers().set_index("visits", drop=False)
+    made = training.train(home, spec, snapshot_of(home, spec, customers()))
+    model, columns = Model.load(made.folder, made.digest), {name: frame[name].to_numpy() for name in spec.columns}
+    expected = model.predict(columns)
+    monkeypatch.setattr(runtime, "MOST_ROWS", 7)
+    several: tuple[Any, ...] = (
+        columns,
+        {name: values.tolist() for name, values in columns.items()},
+        {name: tuple(values) for name, values in columns.items()},
+        {"another": ["a"], **columns},
+        frame,
+    )
+    for given in several:
+        assert np.array_equal(model.predict(given), expected)
+    assert model.predict({name: values[:0] for name, values in columns.items()}).shape == (0,)
 
 
 def test_a_threshold_between_neighbouring_numbers_parts_them_in_the_graph_too(home: Home) -> None:
