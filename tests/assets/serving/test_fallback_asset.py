@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_champion_of_other_features_is_served_all_the_same(tmp_path: Path) -> 
     """It has no fallback, or the one from before; a rollback to it does not wait for what cannot be fitted."""
     home = champion_of(tmp_path, product("churn", serving=SERVING))
     champion = ledger.require_champion(home, "churn")
-    groups = {"all": {"age": {}, "plan": {}}}
+    groups: dict[str, Any] = {"all": {"age": {}, "plan": {}}}
     features = {"entity": "customer_id", "event_time": "signed_up_at", "groups": groups}
     other = product("churn", serving=SERVING, features=features)
     made = make_fallback(home, other)
