@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from assets.storage.home import Home
 from bentos.app import ModelApp
+from bentos.fallback_served import falling_back
 from bentos.fallbacks import MITIGATION
+from bentos.log_lines import Answering
 from bentos.runtime import Model
+from bentos.served import UPDATED, Served
 from bentos.split import Split
 from tests.bentos.serving import answering
 from tests.models import promised, trained
@@ -77,6 +81,16 @@ def test_a_fallback_is_never_certain(shop: Home, tmp_path: Path, name: str, clas
     with answering(app) as client:
         told = client.post("/predict", json={"row": ROW}).json()["prediction"]
     assert (told["prediction_set"], told["is_certain"], told["is_abstained"]) == (classes, False, True)
+
+
+def test_a_state_that_labels_taught_did_not_give_its_answers(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
+    """Neither for the service, nor for the log's process, which knows the promise, the signature and the digest alone."""
+    served = promised(shop, models["churn"], tmp_path / "package", fallback=constant("churn"))
+    taught = replace(served, promise={**served.promise, UPDATED: {"state": "taught"}})
+    made = falling_back(taught, MITIGATION)
+    promise, signature, digest = made.for_log
+    in_process = Served(promise, Model(signature, digest, session=None))
+    assert (taught.state, made.state, Answering.of(in_process).state) == ("taught", None, None)
 
 
 def test_arms_fall_back_too(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
