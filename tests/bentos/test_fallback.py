@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from bentos.app import ModelApp
 from bentos.fallback_served import falling_back
 from bentos.fallbacks import MITIGATION
@@ -17,7 +18,7 @@ from bentos.log_lines import Answering
 from bentos.runtime import Model
 from bentos.served import UPDATED, Served
 from bentos.split import Split
-from tests.bentos.serving import answering
+from tests.bentos.serving import answering, until
 from tests.models import promised, trained
 from tests.shop import KINDS
 
@@ -118,3 +119,19 @@ def test_a_champion_without_one_answers_itself(
     with answering(app) as client:
         assert "x-model-fallback" not in client.post("/predict", json={"row": ROW}).headers
     assert "the champion was packaged without one" in capfd.readouterr().err
+
+
+def test_it_answers_also_where_the_package_is_damaged_by_now(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
+    """Who answers is in memory already: what a person says of it needs no file but the pointer."""
+    served, pointer = (
+        promised(shop, models["churn"], tmp_path / "package", fallback=constant("churn")),
+        tmp_path / "champion.json",
+    )
+    write_json(pointer, {"folder": "package"})
+    with answering(ModelApp(served, pointer=pointer)) as client:
+        assert "x-model-fallback" not in client.post("/predict", json={"row": ROW}).headers
+        (tmp_path / "package" / "model" / "model.onnx").write_bytes(b"damaged")
+        write_json(pointer, {"folder": "package", "fallback": "d"})
+        until(lambda: client.post("/predict", json={"row": ROW}).headers.get("x-model-fallback") == MITIGATION)
+        write_json(pointer, {"folder": "package"})
+        until(lambda: "x-model-fallback" not in client.post("/predict", json={"row": ROW}).headers)
