@@ -102,6 +102,14 @@ def test_a_column_that_the_reference_has_on_one_day_alone_is_not_judged(shop: Sh
     assert plainly_changed(Compared(Scorer(spec, model, "roc_auc"), once, now, 0), "visits") == ""
 
 
+def test_a_group_of_which_the_champion_knows_no_column_is_left_out(shop: Shop) -> None:
+    """As of features that were declared after it was trained."""
+    spec, model, before, now = shop
+    groups = {"visits": ["visits"], "person": ["age", "plan"], "new": []}
+    found = root_cause(Compared(Scorer(spec, model, "roc_auc"), before, now, 0), groups, with_shares=True)
+    assert (found["guilty"], set(found["shares"])) == ([], {"visits", "person"})
+
+
 def test_another_relation_is_no_columns_fault(shop: Shop) -> None:
     """Labels that say nothing any more: no column was changed, and none explains it."""
     now = shop[3]
