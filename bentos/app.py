@@ -220,8 +220,9 @@ class ModelApp:
         return arrow_batches.encoded(served, fields)
 
     async def _explain(self, exchange: Exchange) -> bytes:
+        row = exchange.answering.bodies.one(exchange.body)
+        self.fallbacks.explain(exchange, row)
         served = exchange.answering
-        row = served.bodies.one(exchange.body)
         return to_json({**await asyncio.to_thread(served.explain, row), **served.stamp})
 
     def _answered(

@@ -52,11 +52,6 @@ class FallbackServed(Served):
         assert self.fallback is not None  # noqa: S101 - for the type checker: it is made of a package that has one
         return self.fallback
 
-    @cached_property
-    def state(self) -> str | None:
-        """None: what labels have taught the model does not answer."""
-        return None
-
     @property
     def stamp(self) -> dict[str, Any]:
         """As of the model, and why the fallback answers."""

@@ -73,6 +73,14 @@ class Fallbacks:
         if served.bodies.features == self._features and self.breaker.look(rows) and not served.is_fallback:
             exchange.served = self._broken
 
+    def explain(self, exchange: Exchange, row: Sequence[Any]) -> None:
+        """Let a row be explained by who would answer it; the breaker does not count it."""
+        served, breaker = exchange.answering, self.breaker
+        if breaker is None or breaker.state != HALF_OPEN or served.is_fallback or served.bodies.features != self._features:
+            return
+        if breaker.ranges.outside(row):
+            exchange.served = self._broken
+
     def _changed(self, state: str, features: Mapping[str, int]) -> None:
         self.metrics.fallback.labels(BREAKER).set(SHOWN[state])
         say(event="breaker", state=state, rows_out_of_range=features)

@@ -10,11 +10,11 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bentos.served import Served
+from bentos.served import FALLING_BACK, Served
 from bentos.split import Split
 from bentos.updated_state import updated
 
@@ -68,6 +68,8 @@ class Follower:
         self.seen: Any = None
         self.failed: Any = None
         self.wait, self.due = AGAIN, float("-inf")
+        self.loaded: tuple[Any, Followed] | None = None
+        """What was loaded last, and all that was said of it but whether its fallback answers."""
 
     async def look(self) -> None:
         """Look once; what could not be loaded is tried again after a while, whatever was wrong with it."""
@@ -78,7 +80,8 @@ class Follower:
             if content == self.seen or (content == self.failed and time.monotonic() < self.due):
                 return
             # in a thread: a model takes a while to load, and the one before goes on answering meanwhile
-            found = None if content is None else await asyncio.to_thread(self._load, content)
+            found = None if content is None else await asyncio.to_thread(self._found, content)
+            self.loaded = None if found is None else self.loaded
             self.switch(found)
             self.seen = object()  # what was followed before is so no more, also where this cannot be as a whole
             problem = None if found is None else found.problem
@@ -112,15 +115,23 @@ class Follower:
                     updates = b""  # the champion is followed all the same; who loads it tells what is wrong
         return pointer, updates
 
-    def _load(self, content: tuple[bytes, bytes | None]) -> Followed:
-        told, beside = json.loads(content[0]), self.pointer.parent
+    def _found(self, content: tuple[bytes, bytes | None]) -> Followed:
+        """What is named; if it is loaded, it is not read anew for its fallback, as its package may be damaged by now."""
+        told = json.loads(content[0])
+        is_fallback = told.pop(FALLING_BACK, None) is not None
+        if self.loaded is None or self.loaded[0] != (told, content[1]) or self.loaded[1].problem is not None:
+            self.loaded = (told, content[1]), self._load(told, content[1])
+        return replace(self.loaded[1], is_fallback=is_fallback)
+
+    def _load(self, told: dict[str, Any], updates: bytes | None) -> Followed:
+        beside = self.pointer.parent
         champion = Served.load(beside / told["folder"])
         split, shadow, problem = None, told.get("shadow"), None
         # while arms are compared, none of them changes
-        if content[1] is not None and "split" not in told:
+        if updates is not None and "split" not in told:
             try:
                 place = beside / told["updates"]
-                champion = updated(champion, place.parent, json.loads(content[1] or place.read_bytes()))
+                champion = updated(champion, place.parent, json.loads(updates or place.read_bytes()))
             except Exception as error:  # noqa: BLE001 - the promoted state answers until the other can be loaded
                 problem = error
         try:
@@ -128,4 +139,4 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - the champion answers all until its arms can be loaded
             problem = error
         named = None if shadow is None else (shadow["experiment"], beside / shadow["folder"])
-        return Followed(champion, split, named, problem, "fallback" in told)
+        return Followed(champion, split, named, problem)

@@ -70,11 +70,11 @@ class Served:
 
     @cached_property
     def state(self) -> str | None:
-        """The digest of the state that answers, of a model that labels go on teaching."""
-        if UPDATED in self.promise:
+        """The digest of the state that answers, of a model that labels go on teaching; None where a fallback answers."""
+        if UPDATED in self.promise and not self.is_fallback:
             return str(self.promise[UPDATED]["state"])
         learning = self.model.signature.get("learning", {})
-        return str(learning["state"]) if "updates" in learning else None
+        return str(learning["state"]) if "updates" in learning and not self.is_fallback else None
 
     def warm(self) -> None:
         """Make everything that requests need, so that the first one finds it."""

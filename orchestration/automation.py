@@ -183,10 +183,12 @@ def incident_sensor() -> dg.SensorDefinition:
         # what failed before it first looked is old
         since = float(context.cursor) if context.cursor else datetime.now(UTC).timestamp()
         products = product_names(context.resources.graph.assets)
-        found, reached = unattended.watch_unattended(home, products, context.instance, since)
+        try:
+            found, reached = unattended.watch_unattended(home, products, context.instance, since)
+        finally:
+            told = unattended.send(home, file)
         context.update_cursor(repr(reached))
         raised = [f"incident {item.name} ({item.events[-1]['event']}): {item.events[-1]['told']}" for item in found]
-        told = unattended.send(home, file)
         return dg.SkipReason("; ".join(item for item in (*raised, told) if item) or "nothing was raised")
 
     return look

@@ -80,7 +80,8 @@ class Case:
             If a part lacks labelled rows.
         """
         model = Model.load(home.models / spec.name / model_digest, model_digest)
-        if set(model.signature["features"]) != set(spec.columns) or model.kind != spec.kind:
+        is_of_target = (model.kind, model.signature["classes"]) == (spec.kind, list(spec.target.classes or ()))
+        if set(model.signature["features"]) != set(spec.columns) or not is_of_target:
             raise DataError(
                 f"{spec.name}: model {model_digest[:12]} was trained on other features, or another kind of target, than are "
                 "declared now, so nothing can be found out about it. Declare those again, or train anew."

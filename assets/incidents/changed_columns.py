@@ -61,7 +61,7 @@ def _apart(sides: Compared, name: str) -> tuple[float, float]:
         return 0.0, 1.0
     kept = fold[~np.isnan(before)]
     parts = [(values[0][kept == number], values[0][kept != number]) for number in range(FOLDS)]
-    return distance(*values), max(distance(*part) for part in parts if min(map(len, part)))
+    return distance(*values), max((distance(*part) for part in parts if min(map(len, part))), default=1.0)
 
 
 def _gaps(rows: PeriodRows, name: str) -> float:

@@ -71,6 +71,7 @@ def root_cause(
         ``guilty``: the suspects that bring the metric back, the first is the one that closes most; ``suspects``: all that
         were tried, ranked; ``fall`` and what was compared.
     """
+    groups = {name: columns for name, columns in groups.items() if columns}  # a champion may know none of one's
     started, tried = sides, list[Suspect]()
     for suspect, after in _exact(sides, earlier, models or {}):
         tried.append(suspect)

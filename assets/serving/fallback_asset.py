@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.errors import DataError, DigestError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines, conformal
@@ -16,17 +17,30 @@ from assets.serving.breaker_ranges import breaker_of
 from assets.spec import ProductSpec
 from assets.spec.fallback import BASELINE
 from assets.storage.asset_result import ROWS, AssetResult
-from assets.storage.digests import file_digest
+from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import Home
+from assets.storage.publishing import read_json
 from assets.training.uncertainty import coverage_of
 from bentos.fallback import Fallback, cells_of
 from bentos.runtime import read_signature
 
 
 def make_fallback(home: Home, spec: ProductSpec) -> AssetResult:
-    """Fit the fallback on the rows that the champion was fitted on."""
+    """Fit the fallback on the rows that the champion was fitted on.
+
+    A champion that was trained under another declaration goes on with the one that it has, or is packaged without: that it
+    serves, which may be by a rollback, must not wait for its fallback.
+    """
     champion = require_champion(home, spec.name)
-    record = fitted(home, spec, champion)
+    try:
+        record = fitted(home, spec, champion)
+    except (DataError, DigestError) as error:
+        told = {"version": champion.version, "not_fitted": str(error)}
+        before = fallback_record.current(home, spec.name, champion.model_digest)
+        if before is None:
+            return AssetResult(value_digest([champion.model_digest, None]), {**told, ROWS: 0})
+        path, digest = before
+        return AssetResult(digest, {**told, ROWS: read_json(path)["rows"], "path": path}, path)
     path = fallback_record.publish(home, champion, record)
     figures: dict[str, Any] = {
         ROWS: record["rows"],
@@ -46,7 +60,7 @@ def fitted(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the champion has other features, or another kind of target, than are declared now.
+        If the champion has other features, or another kind of target, than are declared now, or the split finds no rows.
     DigestError
         If the snapshot that it was trained on is gone, or was changed.
     """

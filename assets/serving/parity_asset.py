@@ -10,6 +10,7 @@ from assets.spec import ProductSpec
 from assets.storage.asset_result import AssetResult, CheckResult, FailedCheckError
 from assets.storage.digests import value_digest
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 
 PARITY = "parity"
 
@@ -32,7 +33,8 @@ def compare_ways(home: Home, spec: ProductSpec) -> AssetResult:
     result = CheckResult(PARITY, failure is None, {**told, "rows": found})
     if failure is not None:
         raise FailedCheckError(result, failure)
-    pointer = bento_package.point(home, spec.name, champion)
+    with exclusive(home.decision_lock):  # a person may be about to change what services are told
+        pointer = bento_package.point(home, spec.name, champion)
     return AssetResult(
         value_digest([found, champion.digest]),
         {"tag": bento_package.tag_of(champion), "version": champion.version, **told},

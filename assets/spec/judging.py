@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -68,7 +68,9 @@ class CostSpec(Declaration):
 class BaselineSpec(Declaration):
     """The table of means that a model is held against, besides one constant answer."""
 
-    by: dict[Name, float | None] = Field(min_length=1, examples=[{"carrier": None, "scheduled_departure_minute_local": 60}])
+    by: dict[Name, Annotated[float, Field(gt=0)] | None] = Field(
+        min_length=1, examples=[{"carrier": None, "scheduled_departure_minute_local": 60}]
+    )
     """Give the features that index the table; a number is the width of a bin."""
     level: Literal["blocking", "warning"] = Field(default="blocking", examples=["warning"])
     """Give blocking to refuse a model that is not surely better than the table, warning to refuse one that is

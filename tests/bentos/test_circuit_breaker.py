@@ -174,6 +174,22 @@ def test_batches_in_any_form_open_it(app: ModelApp) -> None:
         assert answer.headers["x-model-fallback"] == "breaker"
 
 
+def test_half_open_a_row_is_explained_by_who_answers_it(app: ModelApp) -> None:
+    """And that it was explained counts for nothing."""
+    with answering(app) as client:
+        client.post("/predict_batch", json={"rows": [STRANGE] * 12})
+        client.post("/predict_batch", json={"rows": [ROW] * 20})
+        assert app.fallbacks.breaker is not None
+        assert app.fallbacks.breaker.state == HALF_OPEN
+        seen = len(app.fallbacks.breaker.window)
+        for row in (ROW, STRANGE):
+            explained, asked = (client.post(path, json={"row": row}) for path in ("/explain", "/predict"))
+            assert explained.headers.get("x-model-fallback") == asked.headers.get("x-model-fallback")
+            assert explained.json()["model_digest"] == asked.json()["model_digest"]
+            assert explained.json()["prediction"]["probability"] == asked.json()["prediction"]["probability"]
+        assert len(app.fallbacks.breaker.window) == seen + 2
+
+
 def test_the_same_champions_breaker_goes_on(app: ModelApp, shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
     """When a pointer is read again; another champion's begins closed, and one without has none."""
     assert app.served is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import pyarrow as pa
 import pytest
 
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from bentos.app import ModelApp
+from bentos.fallback_served import falling_back
 from bentos.fallbacks import MITIGATION
+from bentos.log_lines import Answering
 from bentos.runtime import Model
+from bentos.served import UPDATED, Served
 from bentos.split import Split
-from tests.bentos.serving import answering
+from tests.bentos.serving import answering, until
 from tests.models import promised, trained
 from tests.shop import KINDS
 
@@ -79,6 +84,16 @@ def test_a_fallback_is_never_certain(shop: Home, tmp_path: Path, name: str, clas
     assert (told["prediction_set"], told["is_certain"], told["is_abstained"]) == (classes, False, True)
 
 
+def test_a_state_that_labels_taught_did_not_give_its_answers(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
+    """Neither for the service, nor for the log's process, which knows the promise, the signature and the digest alone."""
+    served = promised(shop, models["churn"], tmp_path / "package", fallback=constant("churn"))
+    taught = replace(served, promise={**served.promise, UPDATED: {"state": "taught"}})
+    made = falling_back(taught, MITIGATION)
+    promise, signature, digest = made.for_log
+    in_process = Served(promise, Model(signature, digest, session=None))
+    assert (taught.state, made.state, Answering.of(in_process).state) == ("taught", None, None)
+
+
 def test_arms_fall_back_too(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
     """No arm is said to have given an answer that it did not give."""
     served = promised(shop, models["churn"], tmp_path / "package", fallback=constant("churn"), entity={"name": "customer"})
@@ -104,3 +119,19 @@ def test_a_champion_without_one_answers_itself(
     with answering(app) as client:
         assert "x-model-fallback" not in client.post("/predict", json={"row": ROW}).headers
     assert "the champion was packaged without one" in capfd.readouterr().err
+
+
+def test_it_answers_also_where_the_package_is_damaged_by_now(shop: Home, models: dict[str, Model], tmp_path: Path) -> None:
+    """Who answers is in memory already: what a person says of it needs no file but the pointer."""
+    served, pointer = (
+        promised(shop, models["churn"], tmp_path / "package", fallback=constant("churn")),
+        tmp_path / "champion.json",
+    )
+    write_json(pointer, {"folder": "package"})
+    with answering(ModelApp(served, pointer=pointer)) as client:
+        assert "x-model-fallback" not in client.post("/predict", json={"row": ROW}).headers
+        (tmp_path / "package" / "model" / "model.onnx").write_bytes(b"damaged")
+        write_json(pointer, {"folder": "package", "fallback": "d"})
+        until(lambda: client.post("/predict", json={"row": ROW}).headers.get("x-model-fallback") == MITIGATION)
+        write_json(pointer, {"folder": "package"})
+        until(lambda: "x-model-fallback" not in client.post("/predict", json={"row": ROW}).headers)

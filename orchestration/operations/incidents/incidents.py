@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assets.errors import IncidentError
+from assets.errors import IncidentError, LooplineError
 from assets.features import snapshots
 from assets.incidents import incident_log, incident_page
 from assets.incidents.incident_log import Incident
@@ -53,16 +53,27 @@ def watch(
     -------
     list of Incident
         Those that were opened, or added to.
+
+    Raises
+    ------
+    LooplineError
+        If a product cannot be looked at, once all else is recorded.
     """
-    changed = []
+    changed, problems = [], list[LooplineError]()
     for product in products:
-        found = _watch_product(home, product, now)
+        try:
+            found = _watch_product(home, product, now)
+        except LooplineError as error:
+            problems.append(error)
+            continue
         changed += [] if found is None else [found]
     for failure in failures:
         found = _raised_by_failure(home, failure, now, run)
         changed += [] if found is None else [found]
     for item in changed:
         incident_page.write(home, item)
+    if problems:
+        raise problems[0]
     return changed
 
 
@@ -133,9 +144,10 @@ def _watch_product(home: Home, product: str, now: datetime | None) -> Incident |
 def _quiet(home: Home, product: str, record: Mapping[str, Any], now: datetime | None) -> Incident | None:
     """Say in the open incident of a product, once, that no alarm stands any more; a person closes it."""
     standing = incident_log.open_of(home, product)
-    if standing is None or not any("alarms" in item for item in standing.events):
+    if standing is None or not record["periods"]:
         return None
-    if standing.events[-1]["event"] == incident_log.QUIET or not record["periods"]:
+    said = [item for item in standing.events if "alarms" in item or item["event"] == incident_log.QUIET]
+    if not said or said[-1]["event"] == incident_log.QUIET:
         return None
     told = f"No alarm stands in {record['periods'][-1]['name']}."
     return incident_log.add(home, standing.name, incident_log.QUIET, by=incident_log.WATCH, told=told, now=now)

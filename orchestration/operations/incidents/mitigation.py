@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from assets.errors import IncidentError
 from assets.incidents import incident_log, incident_page
@@ -96,15 +97,28 @@ def possible(home: Home, spec: ProductSpec | None, sources: Sequence[str], found
 
 
 def _of_fallback(home: Home, spec: ProductSpec) -> list[Mitigation]:
-    """Let the fallback answer, where what services follow has one; or the champion again."""
-    if (entry := fallback_entries.in_force(home, spec.name)) is not None:
-        told = f"the champion of {spec.name} answers again, instead of its fallback"
-        return [Mitigation(RELEASE, spec.name, told, f"its fallback answers {entry.told}")]
-    pointer = bento_package.pointer(home, spec.name)
-    if not pointer.exists() or PROMISED not in read_json(pointer):
-        return []
-    told = f"services of {spec.name} answer with its fallback ({spec.serving.fallback}), and say so, until it is released"
-    return [Mitigation(FALLBACK, spec.name, told, "neither its inputs nor its model need be trusted for that")]
+    """Let the fallback answer, where what services follow has one; or the champion again.
+
+    Where services were not told what the ledger says, as whoever wrote it was killed, they are told by the same command.
+    """
+    told, entry = _told_to_services(home, spec.name), fallback_entries.in_force(home, spec.name)
+    is_told, found = FALLBACK in told, list[Mitigation]()
+    if PROMISED in told and not is_told:
+        what = f"services of {spec.name} answer with its fallback ({spec.serving.fallback}), and say so, until it is released"
+        because = "neither its inputs nor its model need be trusted for that"
+        if entry is not None:
+            because = f"the ledger says so {entry.told}, but services were not told"
+        found.append(Mitigation(FALLBACK, spec.name, what, because))
+    if entry is not None or is_told:
+        because = "services answer with it although it was released" if entry is None else f"its fallback answers {entry.told}"
+        what = f"the champion of {spec.name} answers again, instead of its fallback"
+        found.append(Mitigation(RELEASE, spec.name, what, because))
+    return found
+
+
+def _told_to_services(home: Home, product: str) -> Mapping[str, Any]:
+    pointer = bento_package.pointer(home, product)
+    return read_json(pointer) if pointer.exists() else {}
 
 
 def _rank(one: Mitigation, guilty: Sequence[str]) -> float:
@@ -159,20 +173,28 @@ def do(
     why = reason if found is None else f"incident {found.name}: {reason}"
     if one.how == ROLLBACK:
         assert spec is not None  # noqa: S101 - it is possible for products only
-        made = decisions.rollback(home, spec, int(one.of), actor=actor, reason=why)
+        made = [decisions.rollback(home, spec, int(one.of), actor=actor, reason=why)]
     elif one.how == HOLD:
-        made = held_sources.hold(home, one.of, actor, why)
+        made = [held_sources.hold(home, one.of, actor, why)]
     elif one.is_of_source:
-        made = held_sources.release(home, one.of, actor, why)
+        made = [held_sources.release(home, one.of, actor, why)]
     else:
-        change = fallback_entries.begin if one.how == FALLBACK else fallback_entries.release
-        with exclusive(home.decision_lock):
-            made = change(home, one.of, actor, why)
-            bento_package.follow_fallback(home, one.of)
+        made = _changed_fallback(home, one, actor, why)
     if found is not None and found.is_open:
         told = f"{one.told}: {reason}"
         with suppress(IncidentError):  # somebody closed it meanwhile; the ledger names it, and services are still to follow
             incident_page.write(
                 home, incident_log.add(home, found.name, incident_log.MITIGATED, by=actor, told=told, how=one.how)
             )
-    return [made]
+    return made
+
+
+def _changed_fallback(home: Home, one: Mitigation, actor: str, why: str) -> list[Entry]:
+    """Let the fallback, or the champion, answer; nothing is recorded where the ledger says so, and only services do not."""
+    change, is_begun = (fallback_entries.begin, True) if one.how == FALLBACK else (fallback_entries.release, False)
+    with exclusive(home.decision_lock):
+        is_recorded = (fallback_entries.in_force(home, one.of) is not None) == is_begun
+        is_told = (FALLBACK in _told_to_services(home, one.of)) == is_begun
+        made = [] if is_recorded and not is_told else [change(home, one.of, actor, why)]
+        bento_package.follow_fallback(home, one.of)
+    return made

@@ -12,6 +12,7 @@ from assets.promotion.known_heads import KnownHead, known
 from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.storage.home import Home
+from assets.storage.locks import exclusive
 
 AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 
@@ -74,7 +75,7 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     if not bento_package.bento_folder(home, tag).exists():
         yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
     elif _strays(home, product, champion):
-        told = "services deal to arms otherwise than the ledger says"
+        told = "services are told of arms, or of the fallback, otherwise than the ledger says"
         yield Finding(product, f"{told}: what they follow is written anew", mended=True)
     elif (followed := bento_package.followed(home, product)) != champion.model_digest:
         served = "nothing" if followed is None else f"model {followed[:12]}"
@@ -88,7 +89,8 @@ def _strays(home: Home, product: str, champion: Entry) -> bool:
         return False
     if bento_package.DEALT & bento_package.pointed(home, product, champion).keys():
         return False  # `loopline experiment status` packages the arms
-    return bento_package.point_if_changed(home, product, champion)
+    with exclusive(home.decision_lock):
+        return bento_package.point_if_changed(home, product, champion)
 
 
 def _version(number: int | None) -> str:

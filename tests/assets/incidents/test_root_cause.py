@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from assets.errors import DataError
+from assets.incidents.changed_columns import plainly_changed
 from assets.incidents.compared import Compared
 from assets.incidents.exact_causes import Earlier
 from assets.incidents.period_rows import PeriodRows, read_period
@@ -92,6 +93,21 @@ def test_a_column_with_gaps_is_named_with_the_rows_that_have_them(shop: Shop) ->
     (found,) = searched(shop, faulty, slices=["plan"])["guilty"]
     assert (found["kind"], found["columns"], found["where"]) == ("features", ["visits"], {"plan": ["free"]})
     assert "missing" in found["told"]
+
+
+def test_a_column_that_the_reference_has_on_one_day_alone_is_not_judged(shop: Shop) -> None:
+    """Of one day nobody can say how much days differ."""
+    spec, model, before, now = shop
+    once = before.with_values({"visits": np.where(before.day == 0, before.columns["visits"], np.nan)})
+    assert plainly_changed(Compared(Scorer(spec, model, "roc_auc"), once, now, 0), "visits") == ""
+
+
+def test_a_group_of_which_the_champion_knows_no_column_is_left_out(shop: Shop) -> None:
+    """As of features that were declared after it was trained."""
+    spec, model, before, now = shop
+    groups = {"visits": ["visits"], "person": ["age", "plan"], "new": []}
+    found = root_cause(Compared(Scorer(spec, model, "roc_auc"), before, now, 0), groups, with_shares=True)
+    assert (found["guilty"], set(found["shares"])) == ([], {"visits", "person"})
 
 
 def test_another_relation_is_no_columns_fault(shop: Shop) -> None:

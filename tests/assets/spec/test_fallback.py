@@ -48,3 +48,10 @@ def test_a_breaker_needs_a_fallback() -> None:
     """It could answer nothing."""
     with pytest.raises(ValueError, match=r"has serving.breaker without serving.fallback"):
         product("churn", serving={"breaker": {}})
+
+
+@pytest.mark.parametrize("width", [0, 0.0, -10])
+def test_a_table_has_bins_of_some_width(width: float) -> None:
+    """No value can be divided by none: a service that falls back on such a table could not even start."""
+    with pytest.raises(ValueError, match="greater than 0"):
+        product("churn", baseline={"by": {"age": width}}, serving={"fallback": "baseline"})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.errors import DataError, IncidentError
+from assets.errors import DataError, DigestError, IncidentError
 from assets.features.snapshot_origin import origin
 from assets.features.snapshots import Snapshot
 from assets.incidents import incident_log
@@ -140,3 +140,37 @@ def test_a_source_that_fails_has_an_incident_of_its_own(home: Home) -> None:
     """Named for the source, not for its table."""
     (found,) = incidents.watch(home, [], ["landing__flights__weather: the file is missing"])
     assert (found.name, found.subject) == ("flights-1", "flights")
+
+
+def seen(home: Home, product: str, alarms: list[dict[str, object]]) -> None:
+    """What the monitoring said of a product last."""
+    record = {"model_digest": "m", "snapshot_digest": "s", "alarms": alarms, "periods": [{"name": "2024-10"}]}
+    write_json(home.monitoring / product / "seen.json", record)
+    write_json(home.monitoring / product / "current.json", {"file": "seen.json"})
+
+
+ALARM: dict[str, object] = {"kind": "data", "what": "visits", "told": "visits moved", "effect": 0.4, "floor": 0.1}
+
+
+def test_that_no_alarm_stands_is_said_once(home: Home) -> None:
+    """Whatever people do about the incident afterwards; and again only after another alarm."""
+    events = []
+    for alarms in ([ALARM], [], [], [ALARM, ALARM], []):
+        seen(home, "churn", alarms)
+        incidents.watch(home, ["churn"], now=NOW)
+        events = [
+            item["event"] for item in incident_log.add(home, "churn-1", "root_cause", by="ann", told="-", found={}).events
+        ]
+    told = [event for event in events if event != incident_log.ROOT_CAUSE]
+    assert told == ["opened", "quiet", "raised", "quiet"]
+
+
+def test_a_product_that_cannot_be_looked_at_hides_no_other(home: Home) -> None:
+    """Its error is raised once the others' alarms are recorded."""
+    ledger.promote(home, "churn", Decision(1, "m", "s", "gate", "better"), instead_of=None)  # its snapshot is gone
+    for name in ("churn", "tier"):
+        seen(home, name, [ALARM])
+    with pytest.raises(DigestError, match="churn: no snapshot is published"):
+        incidents.watch(home, ["churn", "tier"], ["landing__flights__weather: the file is missing"])
+    assert {item.name for item in incident_log.incidents(home)} == {"tier-1", "flights-1"}
+    assert all((folder(home, item.name) / PAGE).exists() for item in incident_log.incidents(home))

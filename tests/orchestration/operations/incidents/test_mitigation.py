@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from assets.errors import IncidentError
+from assets.errors import IncidentError, LedgerError
 from assets.incidents import incident_log
 from assets.promotion import fallback_entries, held_sources, ledger
 from assets.promotion.ledger_state import LEDGER
 from assets.serving import bento_package
 from assets.storage.home import Home
-from assets.storage.publishing import write_json
+from assets.storage.publishing import read_json, write_json
 from bentos.fallback import FALLBACK
 from orchestration import resources
 from orchestration.operations.incidents import mitigation
@@ -53,6 +53,7 @@ def test_a_fallback_comes_after_what_mends(home: Home) -> None:
     made = incident_log.add(home, made.name, incident_log.ROOT_CAUSE, by="ann", told="rows", found=found)
     assert [item.how for item in mitigation.possible(home, spec, ["shop"], made)] == ["hold", "fallback"]
     fallback_entries.begin(home, "churn", "ann", "to be safe")
+    bento_package.follow_fallback(home, "churn")
     held_sources.hold(home, "shop", "ann", "to be safe")
     known = mitigation.possible(home, spec, ["shop"])
     assert [(item.how, item.of, item.is_of_source) for item in known] == [
@@ -62,6 +63,20 @@ def test_a_fallback_comes_after_what_mends(home: Home) -> None:
     assert mitigation.chosen(known, "churn", "release", None).of == "churn"
     assert mitigation.chosen(known, "churn", "release", "shop").of == "shop"
     assert known[1].command("churn") == "loopline mitigate churn --how release --source shop --do"
+
+
+def test_a_fallback_of_which_services_were_not_told_is_told_again(home: Home) -> None:
+    """Whoever wrote it into the ledger may have been killed before services were told; the ledger holds it once."""
+    spec, pointer = product("churn", serving={"fallback": 0.3}), bento_package.pointer(home, "churn")
+    write_json(pointer, {"tag": "churn:v1-a", FALLBACK: "d"})
+    for how, change in (("fallback", fallback_entries.begin), ("release", fallback_entries.release)):
+        entry = change(home, "churn", "ann", "to be safe")  # and killed
+        one = mitigation.chosen(mitigation.possible(home, spec, []), "churn", how, None)
+        assert mitigation.do(home, spec, one, actor="bob", reason="again") == []
+        assert read_json(pointer).get("fallback") == (entry.digest if how == "fallback" else None)
+        with pytest.raises(LedgerError):
+            mitigation.do(home, spec, one, actor="bob", reason="again")
+    assert len(ledger.entries(home, LEDGER)) == 2
 
 
 def test_what_was_done_stands_in_the_ledger_and_in_the_incident(home: Home) -> None:
