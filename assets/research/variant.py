@@ -61,8 +61,8 @@ class Bench:
 
     @cached_property
     def features(self) -> pd.DataFrame:
-        """The snapshot's rows, of which a notebook may change values: pandas cannot write into Arrow's memory."""
-        return read(self.snapshot).copy()
+        """The snapshot's rows."""
+        return read(self.snapshot)
 
     @cached_property
     def parts(self) -> dict[str, LabelledRows]:
