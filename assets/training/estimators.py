@@ -204,7 +204,7 @@ def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
     """The features as the service will see them: text with '' for missing, and numbers in double precision."""
     import pandas as pd
 
-    def column(name: str, kind: str) -> Any:
+    def column(name: str, kind: str | None) -> Any:
         values = rows[name]
         if kind == "category":
             return as_text(values.to_numpy())
