@@ -82,6 +82,6 @@ def _start(place: Path, owner: int) -> None:
     program = [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(place), str(owner)]
     nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     started = os.posix_spawn(sys.executable, program, os.environ, file_actions=nothing, setsid=True)
-    while not place.exists():
+    while not _listens(place):  # a socket that is there may not be listened to yet
         assert os.waitpid(started, os.WNOHANG) == (0, 0), "the process that forks could not start"
         time.sleep(0.01)
