@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -58,6 +59,10 @@ class Forked:
             return int(self._answers.readline())
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""The process that forks, where it was this one that needed it first; it ends by itself."""
+
+
 @cache
 def server(process: int) -> Path:
     """Where the process that forks for this one listens: one for all workers of these tests, started when it is needed first."""
@@ -78,10 +83,13 @@ def _listens(place: Path) -> bool:
 
 
 def _start(place: Path, owner: int) -> None:
-    """Start the process that forks; it ends by itself, after its owner, so nobody waits for it."""
-    program = [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(place), str(owner)]
-    nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    started = os.posix_spawn(sys.executable, program, os.environ, file_actions=nothing, setsid=True)
+    started = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("fork_server.py"), place, str(owner)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _STARTED.append(started)
     while not _listens(place):  # a socket that is there may not be listened to yet
-        assert os.waitpid(started, os.WNOHANG) == (0, 0), "the process that forks could not start"
+        assert started.poll() is None, "the process that forks could not start"
         time.sleep(0.01)
