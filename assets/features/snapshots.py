@@ -17,7 +17,7 @@ from assets.errors import DataError, DigestError
 from assets.features.copy_groups import dealing, with_copy_groups
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
-from assets.processes.memory import return_memory
+from assets.processes.memory import release_arrow
 from assets.spec import ProductSpec
 from assets.spec.learning import COPIES
 from assets.storage.digests import verified
@@ -88,7 +88,7 @@ def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:
     table = pq.read_table(snapshot.path, columns=columns, memory_map=True, pre_buffer=False)
     frame: pd.DataFrame = table.to_pandas(self_destruct=True)
     del table
-    return_memory()
+    release_arrow()
     return frame
 
 
@@ -266,7 +266,7 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
 def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledRows]:
     """Read a snapshot and cut it (`labelled`); nothing but the parts stays in memory."""
     parts = labelled(spec, read(snapshot))
-    return_memory()
+    release_arrow()
     return parts
 
 
