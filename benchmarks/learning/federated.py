@@ -20,17 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.evaluation.federation import FEWEST_TESTED
 from assets.methods.federated.plan import Plan, Privacy, usual_clip
 from assets.methods.federated.rounds import Federated
-from assets.methods.paired import at_most
 from assets.methods.privacy_accountant import NoisySums, epsilon_of
 from assets.methods.robust_means import Robust
 from assets.storage.home import REPOSITORY, Home
 from assets.training.federated.processes import ENVIRONMENT, by_processes
-from benchmarks.learning.federated_flights import Flights, lying
+from benchmarks.learning.federated_flights import Flights, Row, lying
 
-Row = tuple[str, str, str]
 DRAWS, LIARS = 4, 4
 DELTA = 1e-6
 EPSILONS = (1.0, 3.0, 8.0)
@@ -46,7 +43,10 @@ def rows() -> Iterator[Row]:
     yield "rows that train, that test; clients", f"{len(flights.owners):,}, {len(flights.test_owners):,}; 16", "16 carriers"
     yield "central", f"{central:.4f} ({time.process_time() - began:.0f} s)", ""
     yield from _strategies(flights, central)
-    yield from _local(flights)
+    joined = flights.scores(flights.federated(flights.plan))
+    yield from flights.beside_alone(
+        joined, lambda rows: flights.scores(flights.alone(rows)), "the federated one", "less than federated"
+    )
     yield from _lied_to(flights)
     yield from _private(flights, central)
     yield from _processes(flights)
@@ -63,27 +63,6 @@ def _strategies(flights: Flights, central: float) -> Iterator[Row]:
         yield f"{name}: {plan.rounds} rounds of {plan.local_steps} steps", f"{told} ({spent:.0f} s)", "within 0.005 of central"
         if not proximal:
             yield "rounds a second, grid in one process", f"{plan.rounds / spent:.1f}", ""
-
-
-def _local(flights: Flights) -> Iterator[Row]:
-    """Each carrier's own model on its own test rows, beside the federated one's."""
-    joined = flights.scores(flights.federated(flights.plan))
-    alone = np.full_like(joined, np.nan)
-    gains = {}
-    for name in flights.carriers:
-        own = flights.test_owners == name
-        rows = flights.rows_of(name)
-        if own.any() and len(np.unique(rows.labels)) > 1:
-            alone[own] = flights.scores(flights.alone(rows))[own]
-            if own.sum() >= FEWEST_TESTED:
-                gains[name] = flights.gain(joined, alone, own)
-    known = np.isfinite(alone)
-    told = f"{flights.area(alone, known):.4f}; the federated one on the same rows {flights.area(joined, known):.4f}"
-    yield "local, each carrier asked its own rows", told, "less than federated"
-    told = ", ".join(f"{name} {gain.value:+.3f} ± {gain.error:.3f}" for name, gain in gains.items())
-    yield "what each carrier gains by joining, on its own test rows, with its standard error", told, ""
-    surely = ", ".join(name for name, gain in gains.items() if at_most(gain, 0.95, len(gains)) < 0) or "nobody"
-    yield "who surely loses by joining (95 %, shared among the carriers)", surely, "named"
 
 
 def _lied_to(flights: Flights) -> Iterator[Row]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from assets.evaluation.federation import FEWEST_TESTED
 from assets.features import snapshots
 from assets.methods.federated.client import Client
 from assets.methods.federated.encoding import ClientRows, Message
 from assets.methods.federated.grid import LocalGrid
 from assets.methods.federated.plan import Plan
 from assets.methods.federated.rounds import Federated, federate
-from assets.methods.paired import Gain, paired_bootstrap
+from assets.methods.paired import Gain, at_most, paired_bootstrap
 from assets.methods.ranking import Ranking
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.home import REPOSITORY
@@ -24,6 +25,8 @@ from assets.training.federated.way import client_rows
 from orchestration.resources import home_from_environment
 
 PRODUCT, BY = "flight_delay", "carrier"
+Row = tuple[str, str, str]
+"""A figure, what was measured, and what is asked."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,34 @@ class Flights:
     def area(self, scores: Any, where: Any = slice(None)) -> float:
         """The area under the ROC curve of the test rows."""
         return Ranking(self.test.labels[where], scores[where]).roc_auc(np.ones(len(self.test.labels[where])))
+
+    def beside_alone(self, joined: Any, alone: Callable[[ClientRows], Any], others: str, asked: str) -> Iterator[Row]:
+        """Each carrier's own model on its own test rows, beside that of all.
+
+        Parameters
+        ----------
+        joined : ndarray of shape (n_test_rows,)
+            What the common model says of the test rows.
+        alone : callable
+            What a model of one carrier's rows says of them.
+        others, asked : str
+            How the page calls the common model, and what is asked of the figure.
+        """
+        own_scores = np.full_like(joined, np.nan)
+        gains = {}
+        for name in self.carriers:
+            own, rows = self.test_owners == name, self.rows_of(name)
+            if own.any() and len(np.unique(rows.labels)) > 1:
+                own_scores[own] = alone(rows)[own]
+                if own.sum() >= FEWEST_TESTED:
+                    gains[name] = self.gain(joined, own_scores, own)
+        known = np.isfinite(own_scores)
+        told = f"{self.area(own_scores, known):.4f}; {others} on the same rows {self.area(joined, known):.4f}"
+        yield "local, each carrier asked its own rows", told, asked
+        told = ", ".join(f"{name} {gain.value:+.3f} ± {gain.error:.3f}" for name, gain in gains.items())
+        yield "what each carrier gains by joining, on its own test rows, with its standard error", told, ""
+        surely = ", ".join(name for name, gain in gains.items() if at_most(gain, 0.95, len(gains)) < 0) or "nobody"
+        yield "who surely loses by joining (95 %, shared among the carriers)", surely, "named"
 
 
 class Liar(Client):

@@ -11,25 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from assets.evaluation.federation import FEWEST_TESTED
 from assets.methods.federated.boosting import Boosted, boost
 from assets.methods.federated.client import Client
 from assets.methods.federated.encoding import ClientRows
 from assets.methods.federated.grid import LocalGrid
 from assets.methods.federated.plan import Plan
-from assets.methods.paired import at_most
 from assets.spec import ProductSpec
 from assets.training.candidates import raw_outputs
 from assets.training.estimators import fit
 from assets.training.federated.declaration import plan_of
-from benchmarks.learning.federated_flights import Flights, with_model
+from benchmarks.learning.federated_flights import Flights, Row, with_model
 
-Row = tuple[str, str, str]
 TREES, FEWER, FEW_BINS = 120, 40, 64
 
 
@@ -53,7 +51,7 @@ def rows() -> Iterator[Row]:
     made = _grown(plan, flights.clients(plan))
     joined = made.found.raw(flights.test)[:, 0]
     yield from _together(flights, plan, central, made)
-    yield from _local(flights, spec, joined)
+    yield from flights.beside_alone(joined, partial(_central, spec, flights), "those of all", "less than together")
 
 
 def _own(flights: Flights) -> dict[str, Any]:
@@ -126,23 +124,3 @@ def _differing(found: Boosted, other: Boosted) -> int:
     if any(ours[name].shape != theirs[name].shape for name in ours):
         return max(len(found.forest.column), len(other.forest.column))
     return int(np.sum([ours[name] != theirs[name] for name in ours if name != "roots"], axis=0).astype(bool).sum())
-
-
-def _local(flights: Flights, spec: ProductSpec, joined: Any) -> Iterator[Row]:
-    """Each carrier's own trees on its own test rows, beside those of all."""
-    alone = np.full_like(joined, np.nan)
-    gains = {}
-    for name in flights.carriers:
-        own = flights.test_owners == name
-        learnt = flights.rows_of(name)
-        if own.any() and len(np.unique(learnt.labels)) > 1:
-            alone[own] = _central(spec, flights, learnt)[own]
-            if own.sum() >= FEWEST_TESTED:
-                gains[name] = flights.gain(joined, alone, own)
-    known = np.isfinite(alone)
-    told = f"{flights.area(alone, known):.4f}; those of all on the same rows {flights.area(joined, known):.4f}"
-    yield "local, each carrier asked its own rows", told, "less than together"
-    told = ", ".join(f"{name} {gain.value:+.3f} ± {gain.error:.3f}" for name, gain in gains.items())
-    yield "what each carrier gains by joining, on its own test rows, with its standard error", told, ""
-    surely = ", ".join(name for name, gain in gains.items() if at_most(gain, 0.95, len(gains)) < 0) or "nobody"
-    yield "who surely loses by joining (95 %, shared among the carriers)", surely, "named"
