@@ -42,6 +42,8 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 
         return list(pq.read_table(file).to_pylist())
     with day_files.reading(file) as connection:
+        if not day_files.holds(connection, table().name):
+            return []
         found = connection.execute(f"select * from {table().name}")
         names = [column[0] for column in found.description]
         return [dict(zip(names, line, strict=True)) for line in found]

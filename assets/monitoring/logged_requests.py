@@ -158,8 +158,8 @@ def _plain(
     columns = "*" if names is None else ", ".join(names)
     query = f"select {columns} from predictions where coalesce(model_digest = ?, true) order by rowid {order}"
     with day_files.reading(file) as connection:
-        if connection.execute("select 1 from sqlite_master where name = 'predictions'").fetchone() is None:
-            return  # a service has only just begun the day
+        if not day_files.holds(connection, "predictions"):
+            return
         connection.row_factory = sqlite3.Row
         # the file of a day that an earlier version of the service began lacks columns
         lacking = dict.fromkeys(table().schema().names) if names is None else {}

@@ -7,7 +7,6 @@ found when they are read.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -83,10 +82,7 @@ def read(file: Path) -> list[dict[str, Any]]:
         return [day_files.as_written(line) for line in pq.read_table(file).to_pylist()]
     names = table().schema().names
     with day_files.reading(file) as connection:
-        try:
-            lines = connection.execute(f"select {', '.join(names)} from outcomes order by rowid").fetchall()
-        except sqlite3.OperationalError:
-            if connection.execute("select 1 from sqlite_master").fetchone():
-                raise
-            lines = []  # a service was killed as it began the file
+        if not day_files.holds(connection, "outcomes"):
+            return []
+        lines = connection.execute(f"select {', '.join(names)} from outcomes order by rowid").fetchall()
     return [dict(zip(names, line, strict=True)) for line in lines]

@@ -122,12 +122,16 @@ def reading(file: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def holds(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether a file holds a table: who begins a file may not have come so far, or was killed."""
+    return connection.execute("select 1 from sqlite_master where name = ?", [table]).fetchone() is not None
+
+
 def position(file: Path, table: str) -> int | None:
     """How far the lines of a day have come, the same before and after it became Parquet; None if it has none."""
     if file.suffix == SQLITE:
         with reading(file) as connection:
-            found: int | None = connection.execute(f"select max(rowid) from {table}").fetchone()[0]
-        return found
+            return connection.execute(f"select max(rowid) from {table}").fetchone()[0] if holds(connection, table) else None
     import pyarrow.parquet as pq
 
     return int(pq.read_metadata(file).metadata[POSITION])
@@ -139,7 +143,7 @@ def data_keys(file: Path) -> dict[int, tuple[str, str]]:
         keys = file.with_suffix(KEYS)
         return {int(number): (item[0], item[1]) for number, item in read_json(keys).items()} if keys.exists() else {}
     with reading(file) as connection:
-        if connection.execute("select 1 from sqlite_master where name = 'data_keys'").fetchone() is None:
+        if not holds(connection, "data_keys"):
             return {}
         return {number: (key, sealed) for number, key, sealed in connection.execute("select * from data_keys")}
 

@@ -95,9 +95,7 @@ def _noted(journal: Path) -> dict[str, str]:
         return {}
     # not read-only: what a learner that was killed in a transaction left could not be rolled back, and not be read
     with closing(sqlite3.connect(f"file:{journal}?mode=rw", uri=True, timeout=30)) as connection:
-        if not connection.execute("select 1 from sqlite_master where name = 'told'").fetchone():
-            return {}  # a learner was killed as it began the file
-        return dict(connection.execute("select name, value from told"))
+        return dict(connection.execute("select name, value from told")) if day_files.holds(connection, "told") else {}
 
 
 def _told_after(home: Home, product: str, moment: str) -> tuple[int, str | None]:
@@ -122,8 +120,8 @@ def _lines_after(file: Path, after: datetime) -> tuple[int, str | None]:
         later = told.filter(pc.greater(told, after))
         return len(later), pc.min(later).as_py().isoformat(timespec="milliseconds") if len(later) else None
     with day_files.reading(file) as connection:
-        if not connection.execute("select 1 from sqlite_master where name = 'outcomes'").fetchone():
-            return 0, None  # a service was killed as it began the file
+        if not day_files.holds(connection, "outcomes"):
+            return 0, None
         query = "select count(*), min(told_at_utc) from outcomes where told_at_utc > ?"
         count, first = connection.execute(query, [after.isoformat(timespec="milliseconds")]).fetchone()
         return int(count), first
