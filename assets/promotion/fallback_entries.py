@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from assets.errors import LedgerError
-from assets.promotion import ledger
-from assets.promotion.ledger_state import LEDGER, Decision, Entry
+from assets.promotion import switches
+from assets.promotion.ledger_state import Entry
 from assets.storage.home import Home
 
 WORD, ANSWERS, RELEASED = "fallback", "answers", "released"
@@ -15,13 +15,7 @@ def in_force(home: Home, product: str) -> Entry | None:
 
     It outlives the champion: what a person said stands until a person takes it back.
     """
-    found = None
-    for entry in ledger.entries(home, LEDGER):
-        word, _, rest = str(entry.finding or "").partition(":")
-        of, _, state = rest.rpartition(":")
-        if (word, of) == (WORD, product):
-            found = entry if state == ANSWERS else None
-    return found
+    return switches.turned_on(home, WORD, ANSWERS).get(product)
 
 
 def begin(home: Home, product: str, actor: str, reason: str) -> Entry:
@@ -34,7 +28,7 @@ def begin(home: Home, product: str, actor: str, reason: str) -> Entry:
     """
     if (entry := in_force(home, product)) is not None:
         raise LedgerError(f"the fallback of {product} answers already, {entry.told}.")
-    return _recorded(home, product, ANSWERS, actor, reason)
+    return switches.turn(home, WORD, product, ANSWERS, actor=actor, reason=reason)
 
 
 def release(home: Home, product: str, actor: str, reason: str) -> Entry:
@@ -47,9 +41,4 @@ def release(home: Home, product: str, actor: str, reason: str) -> Entry:
     """
     if in_force(home, product) is None:
         raise LedgerError(f"the fallback of {product} does not answer, so there is nothing to release.")
-    return _recorded(home, product, RELEASED, actor, reason)
-
-
-def _recorded(home: Home, product: str, state: str, actor: str, reason: str) -> Entry:
-    decision = Decision(0, "", "", actor, reason, by_hand=True, finding=f"{WORD}:{product}:{state}")
-    return ledger.accept(home, LEDGER, decision)
+    return switches.turn(home, WORD, product, RELEASED, actor=actor, reason=reason)

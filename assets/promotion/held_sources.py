@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from assets.errors import LedgerError, UpstreamError
-from assets.promotion import ledger
-from assets.promotion.ledger_state import LEDGER, Decision, Entry
+from assets.promotion import switches
+from assets.promotion.ledger_state import Entry
 from assets.storage.home import Home
 
-HELD, RELEASED = "held", "released"
+SOURCE, HELD, RELEASED = "source", "held", "released"
 
 
 def held(home: Home) -> dict[str, Entry]:
     """The sources that are held, each with the entry by which it is."""
-    found: dict[str, Entry] = {}
-    for entry in ledger.entries(home, LEDGER):
-        word, _, rest = str(entry.finding or "").partition(":")
-        source, _, state = rest.rpartition(":")
-        if word == "source" and state == HELD:
-            found[source] = entry
-        elif word == "source":
-            found.pop(source, None)
-    return found
+    return switches.turned_on(home, SOURCE, HELD)
 
 
 def require_released(home: Home, source: str) -> None:
@@ -48,7 +40,7 @@ def hold(home: Home, source: str, actor: str, reason: str) -> Entry:
     """
     if (entry := held(home).get(source)) is not None:
         raise LedgerError(f"source '{source}' is held already, {entry.told}.")
-    return _recorded(home, source, HELD, actor, reason)
+    return switches.turn(home, SOURCE, source, HELD, actor=actor, reason=reason)
 
 
 def release(home: Home, source: str, actor: str, reason: str) -> Entry:
@@ -61,9 +53,4 @@ def release(home: Home, source: str, actor: str, reason: str) -> Entry:
     """
     if source not in (known := held(home)):
         raise LedgerError(f"source '{source}' is not held. Held are: {', '.join(sorted(known)) or 'none'}.")
-    return _recorded(home, source, RELEASED, actor, reason)
-
-
-def _recorded(home: Home, source: str, state: str, actor: str, reason: str) -> Entry:
-    decision = Decision(0, "", "", actor, reason, by_hand=True, finding=f"source:{source}:{state}")
-    return ledger.accept(home, LEDGER, decision)
+    return switches.turn(home, SOURCE, source, RELEASED, actor=actor, reason=reason)
