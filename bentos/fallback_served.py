@@ -62,9 +62,9 @@ class FallbackServed(Served):
         """As of the model, and why the fallback answers."""
         return [*super().headers, (HEADER, str(self.promise[FALLING_BACK]).encode())]
 
-    def outputs(self, columns: Mapping[str, Any], rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def outputs(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """What the fallback gives for rows."""
-        return self.model.told(self.answering.outputs(columns, rows))
+        return self.model.told(self.answering.outputs(columns, len(next(iter(columns.values())))))
 
     def reach(self, values: Sequence[Any], by: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """How far its answers reach: of a value as far as its errors on the held-out rows, of a class to all of them."""

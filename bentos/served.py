@@ -187,7 +187,7 @@ class Served:
         """
         found = None if self.row_graph is None or len(rows) > MOST_ROWS else self.row_graph.outputs(rows)
         if found is None:
-            outputs = self.outputs(dict(zip(self.bodies.features, zip(*rows, strict=True), strict=True)), len(rows))
+            outputs = self.outputs(dict(zip(self.bodies.features, zip(*rows, strict=True), strict=True)))
         else:
             outputs = self.model.told(found)
         categories = [(name, known, [row[place] for row in rows]) for place, name, known in self._categories]
@@ -198,12 +198,10 @@ class Served:
     def predict_columns(self, columns: Mapping[str, Any]) -> tuple[list[float], dict[str, list[Any]]]:
         """The scores of checked columns, and the fields of their answers as columns too."""
         categories = [(name, known, columns[name]) for _, name, known in self._categories]
-        rows = len(next(iter(columns.values())))
-        return self._fields(self.outputs(columns, rows), categories, columns)
+        return self._fields(self.outputs(columns), categories, columns)
 
-    def outputs(self, columns: Mapping[str, Any], rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The outputs of so many checked rows, as `Model.predict` gives them."""
-        del rows
+    def outputs(self, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The outputs of checked rows, as `Model.predict` gives them."""
         return self.model.predict(columns)
 
     def reach(self, values: Sequence[Any], by: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
@@ -237,7 +235,7 @@ class Served:
             place, explained = None, "probability" if self.model.kind == "binary" else "value"
 
         def output(columns: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-            found = self.outputs(columns, len(next(iter(columns.values()))))
+            found = self.outputs(columns)
             return found if place is None else found[:, place]
 
         whole = dict(zip(self.bodies.features, row, strict=True))
