@@ -16,6 +16,7 @@ from typing import Any
 
 from assets.errors import HomeError
 from assets.processes import settings
+from assets.processes.compute_process import IMPORTED
 from assets.replay import hindsight, shared_results
 from assets.replay.history import landed, prepare
 from assets.replay.online_runner import player
@@ -25,18 +26,7 @@ from assets.replay.settings import Replay
 from assets.storage.locks import exclusive
 
 POLL_SECONDS = 0.5
-PRELOADED = (
-    "pandas",
-    "pyarrow.parquet",
-    "duckdb",
-    "pandera.ibis",
-    "sklearn.ensemble",
-    "sklearn.compose",
-    "onnx",
-    "onnxruntime",
-    "skops.io",
-    "shap",
-)
+PRELOADED = ("pyarrow.parquet", "duckdb", "pandera.ibis", *IMPORTED)
 """What every process of a pool imports: it is imported once, by the server that they are forked from."""
 
 

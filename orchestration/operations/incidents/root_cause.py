@@ -166,7 +166,7 @@ def _earlier(home: Home, spec: ProductSpec, current: Snapshot, rows: PeriodRows)
         snapshot = snapshots.opened(home, spec.name, digest)
         if set(wanted) - set(pq.read_schema(snapshot.path).names):
             continue  # it was made before a feature was declared
-        frame = pq.read_table(snapshot.path, columns=wanted).to_pandas().drop_duplicates(spec.features.entity)
+        frame = snapshots.read(snapshot, wanted).drop_duplicates(spec.features.entity)
         place = pd.Index(frame[spec.features.entity]).get_indexer(rows.entities)
         there = place >= 0
         if not there.any():
