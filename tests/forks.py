@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -40,11 +39,10 @@ class Forked:
     """
 
     def __init__(self, *module: str, cwd: Path, environment: Mapping[str, str], stdout: int, stderr: int) -> None:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(server(os.getpid())))
-        socket.send_fds(connection, [b"."], [stdout, stderr])
-        self._answers = connection.makefile("rw", encoding="utf-8")
-        connection.close()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(server(os.getpid())))
+            socket.send_fds(connection, [b"."], [stdout, stderr])
+            self._answers = connection.makefile("rw", encoding="utf-8")
         request = {"module": module, "folder": str(cwd), "environment": dict(environment)}
         print(json.dumps(request), file=self._answers, flush=True)
         self.pid = int(self._answers.readline())
@@ -57,10 +55,6 @@ class Forked:
         """Its exit code, or the negative number of the signal that ended it."""
         with self._answers:
             return int(self._answers.readline())
-
-
-_STARTED: list[subprocess.Popen[bytes]] = []
-"""The process that forks, where it was this one that needed it first; it ends by itself."""
 
 
 @cache
@@ -83,13 +77,10 @@ def _listens(place: Path) -> bool:
 
 
 def _start(place: Path, owner: int) -> None:
-    started = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("fork_server.py"), place, str(owner)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _STARTED.append(started)
+    """Start the process that forks; it ends by itself, after its owner, so nobody waits for it."""
+    program = [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(place), str(owner)]
+    nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    started = os.posix_spawn(sys.executable, program, os.environ, file_actions=nothing, setsid=True)
     while not _listens(place):  # a socket that is there may not be listened to yet
-        assert started.poll() is None, "the process that forks could not start"
+        assert os.waitpid(started, os.WNOHANG) == (0, 0), "the process that forks could not start"
         time.sleep(0.01)
