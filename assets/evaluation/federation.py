@@ -30,7 +30,7 @@ from assets.spec.applicability import learnt_by
 from assets.storage.home import Home
 from assets.training.candidates import FEWEST, choose, deciding_metric, outputs_of_scores, raw_outputs
 from assets.training.estimators import fit, model_frame
-from assets.training.federated.declaration import declared, plan_of
+from assets.training.federated.declaration import declared, of_one_place, plan_of
 from assets.training.federated.way import client_rows
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def _linear(spec: ProductSpec, plan: Plan, learnt: _Part) -> Callable[[_Part], A
 
 def _trees(spec: ProductSpec, plan: Plan, learnt: _Part) -> Callable[[_Part], Array]:
     """The declared estimator on one place's rows, with as many trees as clients grow."""
-    parameters = {**spec.model.parameters, "max_iter": plan.rounds, "early_stopping": False}
-    alone = spec.model_copy(update={"model": spec.model.model_copy(update={"parameters": parameters})})
+    alone = of_one_place(spec, plan.rounds)
     fitted = fit(alone, learnt.frame, learnt.rows.labels)
     return lambda part: raw_outputs(alone, fitted, part.frame)
 

@@ -25,7 +25,7 @@ from assets.methods.federated.plan import Plan
 from assets.spec import ProductSpec
 from assets.training.candidates import raw_outputs
 from assets.training.estimators import fit
-from assets.training.federated.declaration import plan_of
+from assets.training.federated.declaration import of_one_place, plan_of
 from benchmarks.learning.federated_flights import Flights, Row, with_model
 
 TREES, FEWER, FEW_BINS = 120, 40, 64
@@ -65,8 +65,7 @@ def _declared() -> dict[str, Any]:
 
 def _central(spec: ProductSpec, flights: Flights, learnt: ClientRows) -> Any:
     """What scikit-learn's trees of these rows say of the test rows."""
-    parameters = {**spec.model.parameters, "max_iter": TREES, "early_stopping": False}
-    alone = spec.model_copy(update={"model": spec.model.model_copy(update={"parameters": parameters})})
+    alone = of_one_place(spec, TREES)
     fitted = fit(alone, _frame(spec, learnt), learnt.labels)
     return raw_outputs(alone, fitted, _frame(spec, flights.test))[:, 1]
 

@@ -81,6 +81,12 @@ def plan_of(spec: ProductSpec) -> Plan:
     )
 
 
+def of_one_place(spec: ProductSpec, trees: int) -> ProductSpec:
+    """The declaration by which scikit-learn grows as many trees, of rows at one place."""
+    parameters = {**spec.model.parameters, "max_iter": trees, "early_stopping": False}
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"parameters": parameters})})
+
+
 def _tree_plan(spec: ProductSpec, columns: list[str]) -> TreePlan:
     """How trees are grown: by the estimator's parameters."""
     given = estimator(spec).get_params(deep=False)
