@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.monitoring import request_drift
 from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
@@ -33,7 +33,7 @@ def asked_falsely(home: Home, spec: ProductSpec, champion: Entry, scratch: Path)
         shutil.copytree(getattr(home, name) / spec.name, getattr(elsewhere, name) / spec.name)
     model = Model.load(home.models / spec.name / champion.model_digest, champion.model_digest)
     snapshot = snapshots.opened(home, spec.name, champion.snapshot_digest)
-    rows = snapshots.labelled_parts(spec, snapshot)["validate"].rows
+    rows = labelled_rows.labelled_parts(spec, snapshot)["validate"].rows
     place = rows[MOVED].astype(float).fillna(rows[MOVED].mean())
     place = ((place - place.mean()) / place.std()).to_numpy()
     texts, numbers = model.inputs

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.methods.binary import cheapest_threshold, metric_functions
 from assets.methods.paired import TESTS
 from assets.methods.ranking import Array
@@ -80,7 +80,7 @@ class Judge:
 
     def __init__(self, spec: ProductSpec, home: Home) -> None:
         self.spec = spec
-        self.parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
+        self.parts = labelled_rows.labelled_parts(spec, snapshots.current(home, spec.name))
         self.frames = {name: model_frame(spec, part.rows) for name, part in self.parts.items()}
         self.labels = {name: part.labels(spec) for name, part in self.parts.items()}
         self.clusters = self.parts["test"].clusters(spec)

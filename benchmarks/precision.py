@@ -9,7 +9,7 @@ import time
 from statistics import median
 from typing import Any
 
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.spec import ProductSpec, read_declaration
 from assets.storage.home import REPOSITORY
 from assets.training import onnx_export
@@ -34,7 +34,7 @@ ESTIMATORS: dict[str, dict[str, Any]] = {
 def rows() -> list[tuple[str, str, str]]:
     """Figure, measured, and the goal it is held to."""
     spec = read_declaration(REPOSITORY / "orchestration" / "defs" / PRODUCT / "defs.yaml", ProductSpec)
-    parts = snapshots.labelled_parts(spec, snapshots.current(home_from_environment(), PRODUCT))
+    parts = labelled_rows.labelled_parts(spec, snapshots.current(home_from_environment(), PRODUCT))
     taught = parts["train"].rows.iloc[:TRAINED]
     labels, frame = parts["train"].labels(spec)[:TRAINED], model_frame(spec, parts["test"].rows.iloc[: max(CALLS)])
     found = []

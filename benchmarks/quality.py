@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.methods.binary import metric_functions
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.processes.settings import settle_process
@@ -23,7 +23,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     settle_process()
     home = home_from_environment()
     spec = read_declaration(SPEC, ProductSpec)
-    parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
+    parts = labelled_rows.labelled_parts(spec, snapshots.current(home, spec.name))
     train, test = parts["train"], parts["test"]
     train_frame, test_frame = estimators.model_frame(spec, train.rows), estimators.model_frame(spec, test.rows)
     train_labels, labels = train.labels(spec), test.labels(spec)

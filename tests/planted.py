@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from assets.evaluation import evidence
 from assets.evaluation.evidence import Evidence
 from assets.evaluation.examinations import examined
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.features.snapshots import Snapshot
 from assets.promotion import gate
 from assets.promotion.ledger_state import Entry, Standing
@@ -154,7 +154,7 @@ def overconfident(graph: onnx.ModelProto) -> None:
 
 def trained_on_test_rows(home: Home, spec: ProductSpec, snapshot: Snapshot) -> str:
     """A model whose training rows hold the test rows too."""
-    parts = snapshots.labelled(spec, snapshots.read(snapshot))
+    parts = labelled_rows.labelled(spec, snapshots.read(snapshot))
     both = replace(parts["train"], rows=pd.concat([parts["train"].rows, parts["test"].rows]))
     return training.train_on(home, spec, snapshot, both, parts["validate"]).digest
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import LabelledRows, Snapshot, last_known, read
+from assets.features.labelled_rows import LabelledRows
+from assets.features.snapshots import Snapshot, last_known, read
 from assets.methods import conformal
 from assets.methods.adaptive_conformal import Followed, follow
 from assets.methods.conformal import Slice

@@ -16,7 +16,8 @@ import numpy as np
 
 from assets.errors import DataError, DigestError
 from assets.evaluation.evidence_files import kept
-from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled_parts
+from assets.features.labelled_rows import LabelledRows, joined, labelled_parts
+from assets.features.snapshots import Snapshot
 from assets.methods.kinds import KINDS, sign_of
 from assets.methods.ranking import Array
 from assets.methods.stress import Columns

@@ -15,7 +15,8 @@ import numpy as np
 
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
-from assets.features.snapshots import LabelledRows, Snapshot
+from assets.features.labelled_rows import LabelledRows
+from assets.features.snapshots import Snapshot
 from assets.methods.calibration import of_two
 from assets.methods.federated.client import Client
 from assets.methods.federated.encoding import ClientRows

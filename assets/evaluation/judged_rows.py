@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from assets.evaluation.evidence import Case
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods import baselines
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array

@@ -13,7 +13,8 @@ import numpy as np
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.features.copy_groups import copies_among
-from assets.features.snapshots import Snapshot, joined
+from assets.features.labelled_rows import joined
+from assets.features.snapshots import Snapshot
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.copies import NO_COPY
 from assets.methods.kinds import KINDS

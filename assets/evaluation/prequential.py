@@ -13,7 +13,8 @@ import numpy as np
 
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
-from assets.features.snapshots import Snapshot, joined, read
+from assets.features.labelled_rows import joined
+from assets.features.snapshots import Snapshot, read
 from assets.methods.abstention import of_rows
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.calibration import Scaling

@@ -15,7 +15,8 @@ import numpy as np
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.features import snapshots
-from assets.features.snapshots import LabelledRows, Snapshot, joined
+from assets.features.labelled_rows import LabelledRows, joined
+from assets.features.snapshots import Snapshot
 from assets.methods.bootstrap import Array, cluster_weights, interval, replicate, widened
 from assets.methods.calibration import of_two
 from assets.methods.folds import widening

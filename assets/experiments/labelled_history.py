@@ -11,8 +11,8 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.evaluation.evidence import Case
-from assets.features import snapshots
-from assets.features.snapshots import LabelledRows
+from assets.features import labelled_rows, snapshots
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.bootstrap import Array
 from assets.methods.row_costs import row_costs
 from assets.promotion import ledger
@@ -66,7 +66,7 @@ def labelled_history(home: Home, spec: ProductSpec, experiment: ExperimentSpec) 
         )
     case = Case.load(home, spec, snapshots.current(home, spec.name), champion.model_digest)
     names = [name for name in ("validate", "test") if name not in case.model.signature["fitted_on"]]
-    part = snapshots.joined([case.parts[name] for name in names], "held out")
+    part = labelled_rows.joined([case.parts[name] for name in names], "held out")
     labels = part.labels(spec)
     decided = case.model.decide(case.model.predict(case.columns_of(part.rows)))
     if experiment.metric == "decision":

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from assets.features.snapshots import CLUSTERS, FEWEST_CLUSTERS, Snapshot
+from assets.features.labelled_rows import CLUSTERS, FEWEST_CLUSTERS
+from assets.features.snapshots import Snapshot
 from assets.methods import expected, regression
 from assets.methods.abstention import of_rows
 from assets.methods.changes import changes

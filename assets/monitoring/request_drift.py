@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import HomeError
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.methods.shift import Shift, assignments, divergence, judged
 from assets.monitoring import histograms, logged_requests
 from assets.monitoring.drift import told
@@ -75,7 +75,7 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     snapshot = snapshots.opened(home, spec.name, champion.snapshot_digest)
     # what a model was fitted on looks more certain to it than what it is asked
     held_out = "test" if "validate" in model.signature["fitted_on"] else "validate"
-    validated = snapshots.labelled_parts(spec, snapshot)[held_out].rows
+    validated = labelled_rows.labelled_parts(spec, snapshot)[held_out].rows
     if spec.features.event_time is None:
         validated = validated.sample(frac=1, random_state=spec.model.seed)  # a file without a time may be sorted by anything
     shifts, not_compared = _shifts(home, spec, model, validated, logged)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import LabelledRows, read, windows_of
+from assets.features.labelled_rows import LabelledRows, windows_of
+from assets.features.snapshots import read
 from assets.methods.abstention import paid
 from assets.methods.kinds import KINDS
 from assets.methods.ranking import Array

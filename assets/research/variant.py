@@ -15,7 +15,8 @@ from assets.evaluation.evidence import Case
 from assets.evaluation.examinations import examinations_of, examined
 from assets.evaluation.holdout_looks import Reuse
 from assets.evaluation.judged_rows import judged, validated
-from assets.features.snapshots import LabelledRows, Snapshot, labelled, read
+from assets.features.labelled_rows import LabelledRows, labelled
+from assets.features.snapshots import Snapshot, read
 from assets.methods.bootstrap import cluster_weights
 from assets.methods.holdout_reuse import Rung
 from assets.promotion import gate, ledger

@@ -16,7 +16,8 @@ from assets.errors import SpecificationError
 from assets.evaluation import evidence, holdout_looks
 from assets.evaluation.holdout_looks import Reuse
 from assets.features import snapshots
-from assets.features.snapshots import LabelledRows, Snapshot
+from assets.features.labelled_rows import LabelledRows
+from assets.features.snapshots import Snapshot
 from assets.promotion import ledger
 from assets.research import comparisons, tried_rows
 from assets.research.answers import Comparison

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, parts_of, read
+from assets.features.labelled_rows import parts_of
+from assets.features.snapshots import Snapshot, read
 from assets.methods.ranking import Array
 from assets.methods.split import Window, month_windows
 from assets.promotion import adapted_uncertainty, current_artifacts

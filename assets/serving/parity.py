@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import ParityError
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.features.snapshots import Snapshot
 from assets.promotion import adapted_uncertainty
 from assets.promotion.ledger_state import Entry
@@ -134,7 +134,7 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
 def _real(spec: ProductSpec, snapshot: Snapshot, model: Model) -> tuple[Rows, list[str]]:
     """Test rows as a client would send them, and their keys."""
     frame = snapshots.read(snapshot)
-    mask, _ = snapshots.parts_of(spec, frame)["test"]
+    mask, _ = labelled_rows.parts_of(spec, frame)["test"]
     test = frame[mask]
     drawn = np.random.default_rng(0).choice(len(test), min(REAL, len(test)), replace=False)
     picked = test.iloc[np.sort(drawn)]

@@ -15,7 +15,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.features.copy_groups import dealing
-from assets.features.snapshots import LabelledRows, joined
+from assets.features.labelled_rows import LabelledRows, joined
 from assets.methods import baselines
 from assets.methods.abstention import decided_all
 from assets.methods.folds import Fold, dealt_folds, expanding_folds, widening

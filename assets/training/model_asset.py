@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.processes.compute_process import COMPUTE_PROCESS
 from assets.spec import ProductSpec
 from assets.storage.asset_result import ROWS, AssetResult
@@ -34,5 +34,5 @@ def _absent_classes(home: Home, spec: ProductSpec) -> dict[str, str]:
     """The classes that validation or test rows lack, as a window of time may: their metrics leave these out."""
     if spec.target.classes is None:
         return {}
-    parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
+    parts = labelled_rows.labelled_parts(spec, snapshots.current(home, spec.name))
     return {f"classes_absent_from_{name}": ", ".join(absent) for name, part in parts.items() if (absent := part.absent(spec))}

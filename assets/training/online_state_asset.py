@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from assets.features import snapshots
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.split import month_windows
 from assets.spec import ProductSpec
 from assets.storage.home import Home

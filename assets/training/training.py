@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError, DigestError, SpecificationError
-from assets.features.snapshots import LabelledRows, Snapshot, joined, labelled_parts
+from assets.features.labelled_rows import LabelledRows, joined, labelled_parts
+from assets.features.snapshots import Snapshot
 from assets.methods.calibration import Scaling
 from assets.methods.kinds import KINDS
 from assets.methods.raw_scores import adds_in_single

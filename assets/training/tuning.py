@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, joined, labelled_parts
+from assets.features.labelled_rows import joined, labelled_parts
+from assets.features.snapshots import Snapshot
 from assets.methods.folds import Fold, expanding_folds, hashed_folds
 from assets.methods.kinds import KINDS, sign_of
 from assets.spec import ProductSpec

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from assets.features import snapshots
+from assets.features import labelled_rows
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training import training
@@ -33,7 +33,7 @@ def rows() -> Iterator[Row]:
     home = Home(Path(tempfile.mkdtemp())).prepare()
     source, flawless = _product(ELSEWHERE), frame["clarity"] == "IF"
     digest = training.train(home, source, snapshot_of(home, source, frame[~flawless])).digest
-    parts = snapshots.labelled(_product(HERE), frame[flawless])
+    parts = labelled_rows.labelled(_product(HERE), frame[flawless])
     yield from Curve("flawless stones", home, {ELSEWHERE: digest}, _learnt_by, parts["train"], parts["test"]).rows(SIZES)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from assets.evaluation.federation import FEWEST_TESTED
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.methods.federated.client import Client
 from assets.methods.federated.encoding import ClientRows, Message
 from assets.methods.federated.grid import LocalGrid
@@ -66,7 +66,7 @@ class Flights:
         frame = snapshots.read(snapshots.current(home, PRODUCT))
         declared = spec
         spec = _by_carrier(spec, {name: sorted(map(str, frame[name].unique())) for name in ("carrier", "destination")})
-        parts = snapshots.labelled(spec, frame)
+        parts = labelled_rows.labelled(spec, frame)
         plan = plan_of(spec)
         train, test = (
             (client_rows(plan, model_frame(spec, part.rows), part.labels(spec)), part.rows[BY].to_numpy(dtype=str))

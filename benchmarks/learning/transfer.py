@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assets.features import snapshots
-from assets.features.snapshots import LabelledRows
+from assets.features import labelled_rows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.processes.settings import settle_process
 from assets.promotion.transfer_rule import transfer as transfer_rule
@@ -43,9 +43,9 @@ def rows() -> Iterator[Row]:
     frame = flights(home)
     elsewhere, others = product(ELSEWHERE), frame[frame["origin"] != "LGA"]
     digest = training.train(home, elsewhere, snapshot_of(home, elsewhere, others)).digest
-    here = snapshots.labelled(product(HERE), frame[frame["origin"] == "LGA"])
+    here = labelled_rows.labelled(product(HERE), frame[frame["origin"] == "LGA"])
     yield from Curve("LGA, flights", home, {ELSEWHERE: digest}, learnt_by, here["train"], here["test"]).rows(SIZES)
-    yield from _planted(snapshots.labelled(elsewhere, others)["train"], here)
+    yield from _planted(labelled_rows.labelled(elsewhere, others)["train"], here)
 
 
 def learnt_by(side: str) -> ProductSpec:

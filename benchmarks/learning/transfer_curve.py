@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.kinds import sign_of
 from assets.spec import ProductSpec

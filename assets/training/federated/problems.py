@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from assets.errors import LooplineError
-from assets.features import snapshots
-from assets.features.snapshots import LabelledRows
+from assets.features import labelled_rows, snapshots
+from assets.features.labelled_rows import LabelledRows
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.training import cross_fitting
@@ -96,7 +96,7 @@ def _clients(home: Home, spec: ProductSpec) -> Iterator[str]:
         snapshot = snapshots.current(home, spec.name)
     except LooplineError:
         return
-    parts = snapshots.labelled_parts(spec, snapshot)
+    parts = labelled_rows.labelled_parts(spec, snapshot)
     if said.by not in parts["train"].rows:
         return
     found = list(client_problems(spec, _counted(spec, parts["train"].rows)))
@@ -107,7 +107,7 @@ def _folds(spec: ProductSpec, parts: list[LabelledRows]) -> Iterator[str]:
     """Where few rows are judged by models of folds, each fold's clients have fewer still."""
     if not cross_fitting.is_wanted(spec, parts):
         return
-    rows = snapshots.joined(parts, "fitted")
+    rows = labelled_rows.joined(parts, "fitted")
     for fold in cross_fitting.folds_of(spec, rows, spec.model.seed):
         for problem in client_problems(spec, _counted(spec, rows.rows.iloc[fold.train])):
             yield (

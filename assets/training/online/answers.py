@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.calibration import of_two
 from assets.methods.ranking import Array
 from assets.spec import ProductSpec

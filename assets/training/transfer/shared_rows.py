@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assets.errors import DataError
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.features.snapshots import Snapshot
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -56,8 +56,8 @@ def _shared(home: Home, spec: ProductSpec, snapshot: Snapshot, part: str | None,
         return 0
     own = snapshots.read(snapshots.current(home, spec.name))
     if part is not None:
-        own = snapshots.labelled(spec, own)[part].rows
+        own = labelled_rows.labelled(spec, own)[part].rows
     if source is not None:
-        parts = snapshots.labelled(source, theirs)
-        theirs = snapshots.joined([parts["train"], parts["validate"]], "fitted").rows
+        parts = labelled_rows.labelled(source, theirs)
+        theirs = labelled_rows.joined([parts["train"], parts["validate"]], "fitted").rows
     return int(theirs[entity].isin(own[entity]).sum())

@@ -13,7 +13,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.features import snapshots
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.density_ratio import effective, held_out_chances, weights
 from assets.spec import ProductSpec
 from assets.storage.home import Home

@@ -10,7 +10,7 @@ from typing import Any
 
 from assets.errors import LooplineError
 from assets.evaluation.examinations import EXAMINATIONS
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.ingestion import extracts, raw_files, row_validation
 from assets.promotion.gate_rules import GATE_RULES
 from assets.spec import ProductSpec, WarehouseSpec
@@ -132,7 +132,7 @@ def _tuning(spec: ProductSpec, houses: list[WarehouseSpec]) -> Iterator[str]:
 def _uncertainty(spec: ProductSpec, home: Home) -> Iterator[str]:
     """Whether the rows that were published last are enough for the declared coverage; before that, training tells."""
     if spec.uncertainty is not None and (home.snapshots / spec.name / "current.json").exists():
-        parts = snapshots.labelled_parts(spec, snapshots.current(home, spec.name))
+        parts = labelled_rows.labelled_parts(spec, snapshots.current(home, spec.name))
         choosing = [parts[name] for name in ("train", "validate")]
         if cross_fitting.is_wanted(spec, choosing):
             cross_fitting.require_choosing_rows(spec, parts)

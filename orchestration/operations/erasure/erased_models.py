@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import LooplineError
-from assets.features.snapshots import PARTS, parts_of
+from assets.features.labelled_rows import PARTS, parts_of
 from assets.promotion import ledger, registered_versions
 from assets.promotion.ledger_state import Standing
 from assets.spec import ProductSpec

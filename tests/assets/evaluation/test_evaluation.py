@@ -9,7 +9,7 @@ import pytest
 
 from assets.evaluation import evaluation
 from assets.evaluation.plots import PLOTS
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.promotion.model_card import PAGE
 from assets.storage.home import Home
 from bentos.runtime import Model
@@ -22,7 +22,7 @@ def test_the_figures_are_those_of_the_served_graph_on_the_test_window(world: Wor
 
     done = found_out(ran)
     digest = done.record["model_digest"]
-    part = snapshots.labelled(world.product, snapshots.read(snapshots.current(ran, "flight_delay")))["test"]
+    part = labelled_rows.labelled(world.product, snapshots.read(snapshots.current(ran, "flight_delay")))["test"]
     model = Model.load(ran.models / "flight_delay" / digest, digest)
     scores = model.predict({name: part.rows[name].to_numpy() for name in world.product.columns})
     labels = part.labels(world.product)
@@ -85,7 +85,7 @@ def test_the_report_is_one_file_that_needs_no_other(ran: Home) -> None:
 
 def test_days_are_local_calendar_days(world: World, ran: Home) -> None:
     """A flight at 23:30 in New York belongs to that day, not to the next one in UTC."""
-    part = snapshots.labelled(world.product, snapshots.read(snapshots.current(ran, "flight_delay")))["test"]
+    part = labelled_rows.labelled(world.product, snapshots.read(snapshots.current(ran, "flight_delay")))["test"]
     days = part.clusters(world.product)
     assert days.max() + 1 == 6
     evenings = part.local_times(world.product).dt.hour.to_numpy() == 23

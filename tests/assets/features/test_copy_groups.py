@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.features.copy_groups import with_copy_groups
 from assets.spec import ProductSpec
 from assets.spec.learning import COPIES
@@ -50,14 +50,14 @@ def sides(parts: list[pd.DataFrame]) -> int:
 def test_copies_stay_in_one_part_and_in_one_fold(home: Home) -> None:
     """Without it they do not; the parts have their sizes, and their shares of each class."""
     frame = repeated()
-    apart = snapshots.labelled(spec_of(copies_together=False), snapshots.read(snapshot_of(home, spec_of(), frame)))
+    apart = labelled_rows.labelled(spec_of(copies_together=False), snapshots.read(snapshot_of(home, spec_of(), frame)))
     assert sides([part.rows for part in apart.values()]) == 3
     spec = spec_of()
-    parts = snapshots.labelled(spec, snapshots.read(snapshot_of(home, spec, frame)))
+    parts = labelled_rows.labelled(spec, snapshots.read(snapshot_of(home, spec, frame)))
     assert sides([part.rows for part in parts.values()]) == 1
     assert [len(part.rows) for part in parts.values()] == [240, 80, 80]
     assert [part.labels(spec).mean() for part in parts.values()] == [0.2, 0.2, 0.2]
-    rows = snapshots.joined(list(parts.values()), "all")
+    rows = labelled_rows.joined(list(parts.values()), "all")
     folds = cross_fitting.folds_of(spec, rows, seed=1)
     assert len(folds) == cross_fitting.FOLDS
     assert sides([rows.rows.iloc[fold.test] for fold in folds]) == 1
@@ -76,13 +76,13 @@ def test_rows_without_a_label_and_rows_of_their_own_are_dealt_one_by_one(home: H
 def test_the_bootstrap_draws_copies_together(home: Home) -> None:
     """Twenty distinct test rows are twenty clusters; more than a thousand are dealt to a thousand."""
     spec = spec_of()
-    test = snapshots.labelled(spec, snapshots.read(snapshot_of(home, spec, repeated())))["test"]
+    test = labelled_rows.labelled(spec, snapshots.read(snapshot_of(home, spec, repeated())))["test"]
     clusters = pd.Series(test.clusters(spec), index=test.rows.index)
     assert clusters.nunique() == 20
     assert clusters.groupby(test.rows[COPIES]).nunique().max() == 1
     assert test.cluster_name(spec) == "groups that keep copies together"
-    many = snapshots.labelled(spec, snapshots.read(snapshot_of(home, spec, repeated(6000, 2))))["test"]
-    assert len(set(many.clusters(spec))) == snapshots.CLUSTERS
+    many = labelled_rows.labelled(spec, snapshots.read(snapshot_of(home, spec, repeated(6000, 2))))["test"]
+    assert len(set(many.clusters(spec))) == labelled_rows.CLUSTERS
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from assets.errors import ContractError, DataError
-from assets.features import data_contract, publish, snapshots
+from assets.features import data_contract, labelled_rows, publish, snapshots
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from tests.shop import AT_RANDOM, customers, product
@@ -92,7 +93,7 @@ def late(classes: list[str]) -> pd.DataFrame:
 def test_a_later_window_may_lack_a_class(home: Home, tmp_path: Path) -> None:
     """As long as two are there; which one is absent is told."""
     spec = tier(classes=["bronze", "silver", "gold"])
-    parts = snapshots.labelled(spec, snapshots.read(published(home, tmp_path, late(["bronze", "silver"]), spec)))
+    parts = labelled_rows.labelled(spec, snapshots.read(published(home, tmp_path, late(["bronze", "silver"]), spec)))
     assert {name: part.absent(spec) for name, part in parts.items()} == {"train": (), "validate": (), "test": ("gold",)}
     assert set(parts["test"].labels(spec)) == {0.0, 1.0}
 
@@ -102,12 +103,12 @@ def test_a_window_of_one_class_and_training_without_one_are_errors(home: Home, t
     spec = tier(classes=["bronze", "silver", "gold"])
     frame = snapshots.read(published(home, tmp_path, late(["bronze"]), spec))
     with pytest.raises(DataError, match=r"the test window .* with 1 class of 'tier', and lacks gold, silver; two classes"):
-        snapshots.labelled(spec, frame)
+        labelled_rows.labelled(spec, frame)
     early = late(["gold", "bronze"])
     early.loc[:379, "tier"] = np.resize(["bronze", "silver"], 380)
     other = snapshots.read(published(home, tmp_path / "other", early, spec))
     with pytest.raises(DataError, match=r"the train window .* and lacks gold; each class must be in it"):
-        snapshots.labelled(spec, other)
+        labelled_rows.labelled(spec, other)
 
 
 def test_rows_without_a_label_are_test_rows_of_a_random_split(home: Home, tmp_path: Path) -> None:
@@ -118,8 +119,29 @@ def test_rows_without_a_label_are_test_rows_of_a_random_split(home: Home, tmp_pa
     rows = snapshots.read(published(home, tmp_path, frame, spec))
     without = rows["churned"].isna().to_numpy()
     assert without.sum() == 100
-    parts = snapshots.parts_of(spec, rows)
+    parts = labelled_rows.parts_of(spec, rows)
     assert {name: int((mask & without).sum()) for name, (mask, _) in parts.items()} == {"train": 0, "validate": 0, "test": 100}
-    labelled = snapshots.labelled(spec, rows)
+    labelled = labelled_rows.labelled(spec, rows)
     assert sum(len(part.rows) for part in labelled.values()) == 500
     assert labelled["test"].unlabelled == {"other": 100}
+
+
+@pytest.mark.parametrize(
+    "split", [None, AT_RANDOM, {**AT_RANDOM, "group": "household"}, {**AT_RANDOM, "copies_together": True}], ids=str
+)
+@pytest.mark.parametrize("at_once", [1, 1200, 10**9])
+def test_a_snapshot_is_cut_the_same_however_many_columns_are_read_at_once(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: dict[str, Any] | None, at_once: int
+) -> None:
+    """The same rows, columns and types in each part, in the same order, and the same counts."""
+    spec = product("churn", **({} if split is None else {"split": split}))
+    frame = customers(600)
+    frame["churned"] = frame["churned"].where(frame.index % 6 > 0)
+    snapshot = published(home, tmp_path, frame, spec)
+    whole = labelled_rows.labelled(spec, snapshots.read(snapshot))
+    monkeypatch.setattr(labelled_rows, "VALUES_AT_ONCE", at_once)
+    parts = labelled_rows.labelled_parts(spec, snapshot)
+    assert list(parts) == list(whole)
+    for name, part in parts.items():
+        pd.testing.assert_frame_equal(part.rows, whole[name].rows)
+        assert replace(part, rows=frame) == replace(whole[name], rows=frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.ranking import Array
 from assets.training import candidate_race, cross_fitting
 from assets.training.candidate_race import still_running

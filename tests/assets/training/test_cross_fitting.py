@@ -13,8 +13,8 @@ from assets.evaluation.estimates import Estimates
 from assets.evaluation.evaluation import evaluate
 from assets.evaluation.evidence import Case
 from assets.evaluation.judged_rows import judged
-from assets.features import snapshots
-from assets.features.snapshots import LabelledRows
+from assets.features import labelled_rows, snapshots
+from assets.features.labelled_rows import LabelledRows
 from assets.methods.bootstrap import cluster_weights
 from assets.methods.ranking import Ranking
 from assets.spec import ProductSpec
@@ -28,7 +28,7 @@ from tests.shop import AT_RANDOM, customers, product
 
 def fitted(home: Home, spec: ProductSpec, frame: pd.DataFrame) -> CrossFitted:
     """The rows of a frame, cross-fitted."""
-    return cross_fitting.cross_fit(spec, snapshots.labelled(spec, snapshots.read(snapshot_of(home, spec, frame))))
+    return cross_fitting.cross_fit(spec, labelled_rows.labelled(spec, snapshots.read(snapshot_of(home, spec, frame))))
 
 
 def case_of(home: Home, spec: ProductSpec, frame: pd.DataFrame) -> Case:

@@ -17,7 +17,7 @@ import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from assets.errors import DataError, SpecificationError
-from assets.features import publish, snapshots
+from assets.features import labelled_rows, publish, snapshots
 from assets.features.snapshots import Snapshot
 from assets.ingestion import landed_tables, landing
 from assets.methods.calibration import Scaling
@@ -107,7 +107,7 @@ def test_the_parts_are_apart_and_hold_every_row(home: Home, shop: Path, name: st
         parts = {"split": {**AT_RANDOM, "group": "household"}, "features": without_time}
     spec = product(name, **parts)
     frame = snapshots.read(published(home, shop, spec))
-    cut = snapshots.labelled(spec, frame)
+    cut = labelled_rows.labelled(spec, frame)
     assert sum(len(part.rows) for part in cut.values()) == len(frame) == 2000
     if split == "time":
         assert cut["train"].rows["signed_up_at"].max() < cut["validate"].rows["signed_up_at"].min()

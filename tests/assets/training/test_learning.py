@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from assets.errors import DataError
 from assets.evaluation.evaluation import evaluate
 from assets.evaluation.evidence import Case
-from assets.features import snapshots
-from assets.features.snapshots import LabelledRows, Snapshot
+from assets.features import labelled_rows, snapshots
+from assets.features.labelled_rows import LabelledRows
+from assets.features.snapshots import Snapshot
 from assets.methods.density_ratio import effective, held_out_chances, weights
 from assets.registries import registry
 from assets.spec import ProductSpec
@@ -98,7 +99,7 @@ def test_a_source_that_learnt_the_rows_of_folds_does_not_judge_them(home: Home) 
 
 def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> list[LabelledRows]:
     """The rows to learn from and to choose by."""
-    parts = snapshots.labelled(spec, snapshots.read(snapshot))
+    parts = labelled_rows.labelled(spec, snapshots.read(snapshot))
     return [parts["train"], parts["validate"]]
 
 

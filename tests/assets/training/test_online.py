@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from assets.errors import DataError
 from assets.evaluation.evidence import Case
-from assets.features.snapshots import joined
+from assets.features.labelled_rows import joined
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.publishing import write_json

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from assets.errors import DataError, DigestError
-from assets.features.snapshots import LabelledRows
+from assets.features.labelled_rows import LabelledRows
 from assets.spec import ProductSpec
 from assets.spec.online_learning import OnlineLearningSpec
 from assets.storage.home import Home

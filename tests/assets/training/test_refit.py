@@ -10,7 +10,7 @@ from assets.evaluation import slices
 from assets.evaluation.evidence import Case
 from assets.evaluation.judged_rows import judged
 from assets.evaluation.stresses import spreads_of
-from assets.features.snapshots import joined
+from assets.features.labelled_rows import joined
 from assets.methods.calibration import Scaling
 from assets.spec import ProductSpec
 from assets.storage.home import Home

@@ -16,7 +16,7 @@ import pytest
 import skops.io
 
 from assets.errors import DataError, SpecificationError
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.features.snapshots import Snapshot
 from assets.storage.digests import file_digest
 from assets.storage.home import REPOSITORY, Home
@@ -142,11 +142,11 @@ def test_a_tampered_model_is_not_loaded(ran_copy: Home) -> None:
 def test_rows_whose_label_came_too_late_do_not_train(world: World, snapshot: Snapshot) -> None:
     """A flight of the last evening lands after the window's end: its label was not known yet."""
     frame = snapshots.read(snapshot)
-    parts = snapshots.labelled(world.product, frame)
+    parts = labelled_rows.labelled(world.product, frame)
     assert (parts["train"].rows["label_known_utc"] < parts["validate"].window.start).all()
     late = frame.index[: len(frame) // 4]
     frame.loc[late, "label_known_utc"] = parts["validate"].window.end
-    again = snapshots.labelled(world.product, frame)["train"]
+    again = labelled_rows.labelled(world.product, frame)["train"]
     assert again.late_labels > parts["train"].late_labels
     assert not set(again.rows.index) & set(late)
 
@@ -154,7 +154,7 @@ def test_rows_whose_label_came_too_late_do_not_train(world: World, snapshot: Sna
 def test_flights_without_a_label_are_counted_by_reason(world: World, snapshot: Snapshot) -> None:
     """Cancelled and diverted ones, and no others."""
     frame = snapshots.read(snapshot)
-    part = snapshots.labelled(world.product, frame)["train"]
+    part = labelled_rows.labelled(world.product, frame)["train"]
     inside = frame[part.window.holds(frame["scheduled_departure_utc"])]
     assert part.unlabelled == {"is_cancelled": inside["is_cancelled"].sum(), "is_diverted": inside["is_diverted"].sum()}
     assert part.unlabelled["is_cancelled"] > 0
@@ -164,7 +164,7 @@ def test_a_shuffled_target_teaches_nothing(world: World, home: Home, snapshot: S
     """On test rows the model of shuffled labels is no better than chance."""
     from sklearn.metrics import roc_auc_score
 
-    parts = snapshots.labelled(world.product, snapshots.read(snapshot))
+    parts = labelled_rows.labelled(world.product, snapshots.read(snapshot))
     frame, tested = (estimators.model_frame(world.product, parts[name].rows) for name in ("train", "test"))
     labels, truth = (parts[name].labels(world.product) for name in ("train", "test"))
     found = [

@@ -11,7 +11,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from assets.features import publish, snapshots
+from assets.features import labelled_rows, publish, snapshots
 from assets.features.snapshots import Snapshot
 from assets.ingestion import landed_tables, landing
 from assets.promotion import mlflow_client, model_registry
@@ -71,7 +71,7 @@ def test_no_test_row_is_looked_at(home: Home, tmp_path: Path) -> None:
     snapshot = prepared(home, tmp_path, spec)
     found = search(home, spec, snapshot)
     frame = snapshots.read(snapshot)
-    test = snapshots.labelled(spec, frame)["test"].rows.index
+    test = labelled_rows.labelled(spec, frame)["test"].rows.index
     frame.loc[test, "spend"] *= -1
     path = tmp_path / "turned.parquet"
     frame.to_parquet(path)

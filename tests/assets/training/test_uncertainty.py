@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from assets.errors import DataError
-from assets.features import snapshots
+from assets.features import labelled_rows, snapshots
 from assets.methods import conformal
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -29,7 +29,7 @@ def test_thresholds_are_quantiles_of_the_validation_rows_scores(home: Home, name
     snapshot = snapshot_of(home, spec, customers())
     made = training.train(home, spec, snapshot)
     model = Model.load(made.folder, made.digest)
-    told, part = model.signature["uncertainty"], snapshots.labelled(spec, snapshots.read(snapshot))["validate"]
+    told, part = model.signature["uncertainty"], labelled_rows.labelled(spec, snapshots.read(snapshot))["validate"]
     outputs = model.predict({name: part.rows[name].to_numpy() for name in spec.columns})
     scores = conformal.scores(spec.kind, part.labels(spec), outputs)
     assert (told["rows"], told["threshold"]) == (len(scores), conformal.quantile(scores, 0.8))
