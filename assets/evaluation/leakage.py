@@ -13,7 +13,6 @@ import numpy as np
 from assets.evaluation.evidence import Case, Evidence
 from assets.evaluation.examination import Examination
 from assets.features.copy_groups import copies_among
-from assets.features.labelled_rows import joined
 from assets.features.snapshots import Snapshot
 from assets.methods.bootstrap import cluster_weights, interval, replicate
 from assets.methods.copies import NO_COPY
@@ -112,7 +111,7 @@ def _before_training_ended(case: Case) -> int:
 def _copies(case: Case) -> dict[str, int]:
     """Test rows that are copies of rows that the model was fitted on; rows of all parts tell what is equal by chance."""
     others = [part for part in case.parts if part != "test"]
-    first = copies_among(case.spec, joined([case.parts[name] for name in (*others, "test")], "all").rows)
+    first = copies_among(case.spec, *(case.parts[name].rows for name in (*others, "test")))
     ends = np.cumsum([len(case.parts[name].rows) for name in others])
     by_part = dict(zip((*others, "test"), np.split(first, ends), strict=True))
     seen = np.concatenate([by_part[name] for name in case.model.signature["fitted_on"]])

@@ -5,6 +5,8 @@ Which rows are copies stands in `assets.methods.copies`; the parts of a split ar
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assets.methods.copies import NO_COPY, copies
@@ -16,9 +18,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def copies_among(spec: ProductSpec, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """For each copy among labelled rows the position of the first row of its content, else `NO_COPY`; shape (n_rows,)."""
-    return copies({name: rows[name] for name in (*spec.columns, spec.target.column)})
+def copies_among(spec: ProductSpec, *parts: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """For each copy among labelled rows the position of the first row of its content, else `NO_COPY`; shape (n_rows,).
+
+    Parts count as one table, of which one column at a time is put together.
+    """
+    return copies(_Stacked((*spec.columns, spec.target.column), parts))
+
+
+@dataclass(frozen=True)
+class _Stacked(Mapping[str, Any]):
+    """Columns of several frames, one under the other."""
+
+    names: tuple[str, ...]
+    frames: Sequence[pd.DataFrame]
+
+    def __getitem__(self, name: str) -> Any:
+        import pandas as pd
+
+        return pd.concat([frame[name] for frame in self.frames], ignore_index=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def with_copy_groups(spec: ProductSpec, frame: pd.DataFrame) -> pd.DataFrame:

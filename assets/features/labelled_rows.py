@@ -14,10 +14,9 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.features.copy_groups import dealing, with_copy_groups
-from assets.features.snapshots import Snapshot, read
+from assets.features.snapshots import Snapshot, read, series
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
-from assets.processes.memory import release_arrow
 from assets.spec import ProductSpec
 from assets.spec.learning import COPIES
 
@@ -29,8 +28,6 @@ CLUSTERS = 1000
 """Into how many random groups rows without time or group are dealt for the bootstrap."""
 FEWEST_CLUSTERS = 5
 """Of fewer days or groups no draw shows how much they differ: rows are dealt as if they were independent, and that is said."""
-VALUES_AT_ONCE = 20_000_000
-"""How many values of a snapshot are read before they are cut: 160 MB of numbers."""
 
 
 @dataclass(frozen=True)
@@ -196,33 +193,39 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
 
 
 def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledRows]:
-    """Read a snapshot and cut it (`labelled`), some columns at a time: its rows are never in memory twice."""
+    """Read a snapshot and cut it (`labelled`), some numbers at a time: they are never in memory twice.
+
+    The numbers of a part are one block of memory, which a matrix of them is a view of.
+    """
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if spec.split.copies_together:  # which rows are copies is seen in all columns
-        cut = labelled(spec, read(snapshot))
-        release_arrow()
+    schema, needed = pq.read_schema(snapshot.path), _needed(spec)
+    numbers = [item.name for item in schema if item.type == pa.float64() and item.name in set(spec.columns).difference(needed)]
+    cut = labelled(spec, read(snapshot, [name for name in schema.names if name not in numbers]))
+    if not numbers:
         return cut
-    names, deciding = pq.read_schema(snapshot.path).names, _deciding(spec)
-    cut = labelled(spec, read(snapshot, [name for name in names if name in deciding]))
-    columns = {part: dict(given.rows.items()) for part, given in cut.items()}
-    others, at_once = [name for name in names if name not in deciding], max(1, VALUES_AT_ONCE // max(1, snapshot.rows))
-    for start in range(0, len(others), at_once):
-        for name, values in read(snapshot, others[start : start + at_once]).items():
-            for part, given in cut.items():
-                columns[part][name] = values.iloc[given.rows.index]
-    return {
-        part: replace(given, rows=pd.DataFrame({name: columns[part].pop(name) for name in names}, copy=False))
-        for part, given in cut.items()
-    }
+    blocks = {part: np.empty((len(numbers), len(given.rows))) for part, given in cut.items()}
+    for place, (_, values) in enumerate(series(snapshot, numbers)):
+        for part, given in cut.items():
+            blocks[part][place] = values.to_numpy()[given.rows.index]
+    for part, given in cut.items():
+        block = pd.DataFrame(blocks.pop(part).T, given.rows.index, numbers, copy=False)
+        cut[part] = replace(given, rows=pd.concat([given.rows, block], axis=1)[schema.names])
+    return cut
 
 
-def _deciding(spec: ProductSpec) -> set[str | None]:
-    """The columns by which rows are cut into parts, where copies are not kept together."""
-    target, features = spec.target, spec.features
-    named = (features.entity, features.event_time, target.column, target.known_at, spec.split.group_column)
-    return {*named, *target.unlabelled_because}
+def part_of(spec: ProductSpec, snapshot: Snapshot, part: str) -> tuple[Any, Window | None]:
+    """A boolean a row of a snapshot, shape (n_rows,), whether it is in a part, labelled or not; and the part's window."""
+    return parts_of(spec, read(snapshot, _needed(spec)))[part]
+
+
+def _needed(spec: ProductSpec) -> list[str]:
+    """The columns that tell in which part a row is; which rows are copies is seen in all."""
+    content = tuple(spec.columns) if spec.split.copies_together else ()
+    named = (spec.features.entity, spec.features.event_time, spec.target.column, spec.split.group, *content)
+    return [name for name in dict.fromkeys(named) if name is not None]
 
 
 def joined(parts: Sequence[LabelledRows], name: str) -> LabelledRows:

@@ -5,6 +5,7 @@ Every figure of the monitoring is of these rows and of their counts by day; labe
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, last_known, read
+from assets.features.snapshots import Snapshot, last_known, read, series
 from assets.methods.ranking import Array
 from assets.monitoring import histograms
 from assets.monitoring.histograms import Counts
 from assets.spec import ProductSpec
 from assets.storage.home import Home
+from assets.storage.sql import literal
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNIT, SCORE, RESIDUAL, SERVED_RESIDUAL = "_unit", "_score", "_residual", "_served_residual"
+MEMORY = "1GB"
+"""What DuckDB may take of memory while it counts; beyond it, it spills to disk."""
 PERIODS = {"day": "D", "week": "W-SUN", "month": "M"}
 
 
@@ -113,8 +117,7 @@ class Monitored:
         held = set(pq.read_schema(snapshot.path).names)
         if lacking := sorted(set(named) - held):
             raise DataError(f"{spec.name}: the champion needs {', '.join(lacking)}, which the snapshot lacks. Promote another.")
-        wanted = dict.fromkeys([*named, time, spec.target.column, *([known] if known else [])])
-        frame = read(snapshot, list(wanted))
+        frame = read(snapshot, list(dict.fromkeys([time, spec.target.column, *([known] if known else [])])))
         times = frame[time]
         if as_of is None:
             as_of = last_known(frame, time, known)
@@ -137,7 +140,7 @@ class Monitored:
         labels = _labels(spec, frame)
         if known:
             labels[~(frame[known] <= as_of).to_numpy()] = np.nan
-        features = {name: frame[name].to_numpy() for name in named}
+        features = {name: values.to_numpy()[frame.index] for name, values in series(snapshot, named)}
         seen = taught[unit]
         answered = model.predict({name: values[~seen] for name, values in features.items()})
         outputs = np.full((len(frame), *answered.shape[1:]), np.nan)
@@ -189,7 +192,9 @@ class Monitored:
         import duckdb
 
         texts, numbers = self.model.inputs
-        with duckdb.connect() as connection:
+        with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as connection:
+            connection.execute(f"set memory_limit = '{MEMORY}'")
+            connection.execute(f"set temp_directory = {literal(scratch)}")
             connection.register("given", self._table())
             connection.execute("create table monitored as from given")
             reference, scored = (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.labelled_rows import parts_of
+from assets.features.labelled_rows import part_of
 from assets.features.snapshots import Snapshot, read
 from assets.methods.ranking import Array
 from assets.methods.split import Window, month_windows
@@ -84,10 +84,7 @@ class Scorer:
             If the part holds no rows.
         """
         spec = self.spec
-        content = tuple(spec.columns) if spec.split.copies_together else ()
-        cut_by = (spec.features.entity, spec.features.event_time, spec.target.column, spec.split.group, *content)
-        frame = read(self.snapshot, [name for name in dict.fromkeys(cut_by) if name is not None])
-        mask, window = parts_of(spec, frame)["test"]
+        mask, window = part_of(spec, self.snapshot, "test")
         if not mask.any():
             raise DataError(f"{spec.name}: the test part holds no rows to score. Land more rows, or change split.")
         name = "test" if window is None else f"{window.start:%Y-%m-%d}_{window.end:%Y-%m-%d}"

@@ -133,15 +133,16 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
 
 def _real(spec: ProductSpec, snapshot: Snapshot, model: Model) -> tuple[Rows, list[str]]:
     """Test rows as a client would send them, and their keys."""
-    frame = snapshots.read(snapshot)
-    mask, _ = labelled_rows.parts_of(spec, frame)["test"]
-    test = frame[mask]
-    drawn = np.random.default_rng(0).choice(len(test), min(REAL, len(test)), replace=False)
-    picked = test.iloc[np.sort(drawn)]
-    columns = {name: picked[name].tolist() for name in model.signature["features"]}
+    mask, _ = labelled_rows.part_of(spec, snapshot, "test")
+    test = np.flatnonzero(mask)
+    picked = np.sort(test[np.random.default_rng(0).choice(len(test), min(REAL, len(test)), replace=False)])
+    columns = {
+        name: values.iloc[picked].tolist() for name, values in snapshots.series(snapshot, list(model.signature["features"]))
+    }
+    keys = snapshots.read(snapshot, [spec.features.entity])[spec.features.entity]
     given = zip(*columns.values(), strict=True)
     rows = [{name: None if is_missing(value) else value for name, value in zip(columns, row, strict=True)} for row in given]
-    return rows, picked[spec.features.entity].astype(str).tolist()
+    return rows, keys.iloc[picked].astype(str).tolist()
 
 
 def _hard(model: Model) -> Rows:

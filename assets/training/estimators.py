@@ -173,15 +173,13 @@ def fit(spec: ProductSpec, frame: pd.DataFrame, labels: Any, weights: Any = None
 
 def require_squares(spec: ProductSpec, frame: pd.DataFrame) -> None:
     """Refuse numbers that variances and weighted sums cannot hold, as a placeholder for a missing number may be."""
-    numbers = frame.select_dtypes("number")
-    if (numbers.abs() > LARGEST).to_numpy().any():  # asked of all columns at once: every fold of every candidate is fitted here
-        by_column = numbers.abs().max()
-        name, largest = by_column.idxmax(), float(by_column.max())
-        raise DataError(
-            f"{spec.name}: feature '{name}' holds {largest:g}, whose square is beyond double precision, so nothing can be "
-            "learnt from it. If it stands for a missing value, add it to the column's 'null_values' (`loopline new … "
-            f"--null {largest:g}`); if it is an error, declare the column's 'max', and its row goes to quarantine."
-        )
+    for name, values in frame.select_dtypes("number").items():
+        if (largest := np.fmax.reduce(np.abs(values.to_numpy()), initial=0.0)) > LARGEST:
+            raise DataError(
+                f"{spec.name}: feature '{name}' holds {largest:g}, whose square is beyond double precision, so nothing can be "
+                "learnt from it. If it stands for a missing value, add it to the column's 'null_values' (`loopline new … "
+                f"--null {largest:g}`); if it is an error, declare the column's 'max', and its row goes to quarantine."
+            )
 
 
 @contextmanager
@@ -201,17 +199,17 @@ def threads_for(frame: pd.DataFrame) -> Iterator[None]:
 
 
 def model_frame(spec: ProductSpec, rows: pd.DataFrame) -> pd.DataFrame:
-    """The features as the service will see them: text with '' for missing, and numbers in double precision."""
-    import pandas as pd
+    """The features as the service will see them: text with '' for missing, and numbers in double precision.
 
-    def column(name: str, kind: str | None) -> Any:
-        values = rows[name]
-        if kind == "category":
-            return as_text(values.to_numpy())
-        # pandas shares a column until one side is written to
-        return values if values.dtype == np.float64 else as_numbers(values.to_numpy())
-
-    return pd.DataFrame({name: column(name, feature.type) for name, feature in spec.columns.items()}, rows.index, copy=False)
+    What is that already is shared with the rows, in one block as they have it, until one side is written to.
+    """
+    frame = rows[list(spec.columns)]
+    for name, feature in spec.columns.items():
+        if feature.type == "category":
+            frame[name] = as_text(rows[name].to_numpy())
+        elif rows[name].dtype != np.float64:
+            frame[name] = as_numbers(rows[name].to_numpy())
+    return frame
 
 
 def made_up(spec: ProductSpec, count: int) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:

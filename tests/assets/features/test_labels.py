@@ -139,7 +139,7 @@ def test_a_snapshot_is_cut_the_same_however_many_columns_are_read_at_once(
     frame["churned"] = frame["churned"].where(frame.index % 6 > 0)
     snapshot = published(home, tmp_path, frame, spec)
     whole = labelled_rows.labelled(spec, snapshots.read(snapshot))
-    monkeypatch.setattr(labelled_rows, "VALUES_AT_ONCE", at_once)
+    monkeypatch.setattr(snapshots, "VALUES_AT_ONCE", at_once)
     parts = labelled_rows.labelled_parts(spec, snapshot)
     assert list(parts) == list(whole)
     for name, part in parts.items():
