@@ -1,6 +1,5 @@
 """When and in what order: Dagster, and nothing else. What is done stands in `assets`."""
 
-import gc
+from assets.processes.settings import collect_rarely
 
-# libraries and definitions leave a million objects that are looked through again and again: a sixth of a run's time
-gc.set_threshold(20_000, 50, 100)
+collect_rarely()

@@ -24,6 +24,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from assets.errors import CompanionError
 from assets.processes.memory import return_memory
+from assets.processes.settings import collect_rarely
 from assets.storage.home import REPOSITORY
 
 PATIENCE = 0.5
@@ -176,6 +177,7 @@ def serve(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
+    collect_rarely()
     os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides, and its end ends this
     from assets.processes.companion import serve as _serve  # the module by its own name, as what is pickled knows it

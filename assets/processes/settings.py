@@ -1,7 +1,8 @@
-"""Settings that libraries read from the environment of a process, before they are imported."""
+"""Settings of a process before it imports libraries: what they read from its environment, and when Python collects garbage."""
 
 from __future__ import annotations
 
+import gc
 import os
 
 SETTINGS = {
@@ -24,6 +25,11 @@ def settle_process() -> None:
     """Set what the libraries read from the environment, before they are imported; what a user set stays."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def collect_rarely() -> None:
+    """Let Python look rarely for garbage in cycles: what libraries leave would be looked through again and again."""
+    gc.set_threshold(20_000, 50, 100)
 
 
 def leave_cores_to_workers() -> None:
