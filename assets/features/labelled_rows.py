@@ -14,6 +14,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.features.copy_groups import dealing, with_copy_groups
+from assets.features.number_block import NumberBlock
 from assets.features.snapshots import Snapshot, read, series
 from assets.methods.ranking import Array
 from assets.methods.split import Window, Windows, day_windows, month_windows, random_parts, share_windows, uniform
@@ -195,7 +196,7 @@ def labelled(spec: ProductSpec, frame: pd.DataFrame) -> dict[str, LabelledRows]:
 def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledRows]:
     """Read a snapshot and cut it (`labelled`), some numbers at a time: they are never in memory twice.
 
-    The numbers of a part are one block of memory, which a matrix of them is a view of.
+    The numbers of a part are one block (`number_block`), which a matrix of them is a view of.
     """
     import pandas as pd
     import pyarrow as pa
@@ -206,12 +207,12 @@ def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledR
     cut = labelled(spec, read(snapshot, [name for name in schema.names if name not in numbers]))
     if not numbers:
         return cut
-    blocks = {part: np.empty((len(numbers), len(given.rows))) for part, given in cut.items()}
-    for place, (_, values) in enumerate(series(snapshot, numbers)):
+    blocks = {part: NumberBlock(len(numbers), len(given.rows)) for part, given in cut.items()}
+    for _, values in series(snapshot, numbers):
         for part, given in cut.items():
-            blocks[part][place] = values.to_numpy()[given.rows.index]
+            blocks[part].add(values.to_numpy()[given.rows.index])
     for part, given in cut.items():
-        block = pd.DataFrame(blocks.pop(part).T, given.rows.index, numbers, copy=False)
+        block = pd.DataFrame(blocks[part].table(), given.rows.index, numbers, copy=False)
         cut[part] = replace(given, rows=pd.concat([given.rows, block], axis=1)[schema.names])
     return cut
 

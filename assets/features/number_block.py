@@ -1,0 +1,48 @@
+"""Number blocks: the numbers of many columns in one piece of memory, as a matrix of them is handed to an estimator."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from assets.methods.ranking import Array
+
+LARGE = 25_000_000
+"""From how many numbers on (200 MB) a block lies in a file."""
+
+
+class NumberBlock:
+    """A block that is filled column by column.
+
+    A large one lies in a mapped file without a name, in the folder of temporary files: where memory is wanted for other things,
+    the system may let go of its pages, as they can be read again. What is changed in memory is not written to the file.
+
+    Parameters
+    ----------
+    columns, rows : int
+        Its shape.
+    """
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self._shape = columns, rows
+        self._file: Any = tempfile.TemporaryFile() if columns * rows >= LARGE else None  # noqa: SIM115 - closed by `table`
+        self._memory = np.empty((0, rows) if self._file else self._shape)
+        self._filled = 0
+
+    def add(self, values: Array) -> None:
+        """Fill the next column, shape (n_rows,)."""
+        if self._file is None:
+            self._memory[self._filled] = values
+        else:
+            self._file.write(memoryview(np.ascontiguousarray(values, dtype=np.float64)))
+        self._filled += 1
+
+    def table(self) -> Array:
+        """All columns, shape (n_rows, n_columns): each lies in one piece."""
+        if self._file is None:
+            return self._memory.T
+        with self._file as file:
+            file.flush()
+            return np.asarray(np.memmap(file, np.float64, "c", shape=self._shape)).T
