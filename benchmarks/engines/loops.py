@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,9 @@ class Loop:
     point: dict[str, Any]
 
 
-def measured_loop(repository: Path, product: str, home: Path, rows: int, features: int) -> Loop:
-    """Make a product of a clone whole, in a home that is empty."""
-    done = ended([sys.executable, str(PROGRAM), product], repository, environment(home, repository))
+def measured_loop(repository: Path, product: str, home: Path, rows: int, features: int, before: Sequence[str] = ()) -> Loop:
+    """Make a product of a clone whole, in a home that is empty, by a command that these words may stand before."""
+    done = ended([*before, sys.executable, str(PROGRAM), product], repository, environment(home, repository))
     told = json.loads(done.out.splitlines()[-1])
     stages = {stage: _stage(told["assets"], names) for stage, names in STAGES.items()}
     point = {"rows": rows, "features": features, "start_seconds": told["start"], "stages": stages}
