@@ -36,7 +36,7 @@ class NumberBlock:
         if self._file is None:
             self._memory[self._filled] = values
         else:
-            self._file.write(memoryview(np.ascontiguousarray(values, dtype=np.float64)))
+            self._file.write(np.ascontiguousarray(values, dtype=np.float64).data)
         self._filled += 1
 
     def table(self) -> Array:

@@ -34,7 +34,7 @@ class Loop:
     point: dict[str, Any]
 
 
-def measured_loop(repository: Path, product: str, home: Path, rows: int, features: int, before: Sequence[str] = ()) -> Loop:
+def measured_loop(repository: Path, product: str, home: Path, rows: int, features: int, *, before: Sequence[str] = ()) -> Loop:
     """Make a product of a clone whole, in a home that is empty, by a command that these words may stand before."""
     done = ended([*before, sys.executable, str(PROGRAM), product], repository, environment(home, repository))
     told = json.loads(done.out.splitlines()[-1])
