@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,34 @@ from assets.methods import baselines
 from assets.methods.circuit_breaker import trips_at
 from assets.monitoring import logged_requests
 from assets.promotion import fallback_entries, ledger
-from assets.serving import bento_package, fallback_record, parity
+from assets.serving import bento_package, fallback_pointer, fallback_record, parity
+from assets.serving.bento_asset import package_bento
 from assets.serving.parity_asset import compare_ways
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
-from assets.storage.publishing import read_json
+from assets.storage.publishing import read_json, write_json
 from bentos.app import ModelApp
-from bentos.fallback import RECORD, Fallback
+from bentos.fallback import FALLBACK, RECORD, Fallback
 from bentos.runtime import Model, TamperedModelError
 from bentos.served import Served
 from orchestration.operations.incidents import mitigation
+from orchestration.operations.promotion import decisions, doctor
 from orchestration.operations.verification.verify import verify
 from tests.bentos.serving import answering, until
 from tests.shop import customers, product, run_products
 
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
+FEWER: dict[str, Any] = {
+    "features": {
+        "entity": "customer_id",
+        "event_time": "signed_up_at",
+        "groups": {"all": {"plan": {}, "visits": {"max_missing": 0.3}}},
+    },
+    "baseline": {"by": {"plan": None}},
+}
+"""What a version of fewer features declared, before the fallback was."""
 
 
 def package_of(home: Home, name: str) -> Path:
@@ -43,15 +55,24 @@ def package_of(home: Home, name: str) -> Path:
     return (pointer.parent / read_json(pointer)["folder"]).resolve()
 
 
+def churn(**parts: Any) -> ProductSpec:
+    """The product; a later version is promoted if only its metric is good enough."""
+    return product(
+        "churn",
+        **{"baseline": {"by": {"plan": None, "age": 10}}, "promotion": {"min_saving": -10_000.0, "confidence": 0.55}, **parts},
+    )
+
+
 @pytest.fixture(scope="module")
 def served_with(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, ProductSpec]:
-    """A home whose service can fall back on the table of means; do not leave it fallen back."""
+    """A home whose service can fall back on the table of means, after a version of fewer features that could not; do not leave
+    it fallen back.
+    """
     folder = tmp_path_factory.mktemp("fallback")
     home = Home(folder / "home")
-    spec = product(
-        "churn", serving={"fallback": "baseline", "breaker": {"window_rows": 50}}, baseline={"by": {"plan": None, "age": 10}}
-    )
+    spec = churn(serving={"fallback": "baseline", "breaker": {"window_rows": 50}})
     customers(1200).to_csv(folder / "customers.csv", index=False)
+    run_products(home, folder, churn(**FEWER))
     run_products(home, folder, spec)
     return home, spec
 
@@ -174,12 +195,58 @@ def test_a_run_that_ends_meanwhile_does_not_take_it_back(served_with: tuple[Home
             assert pointer.stat().st_mtime_ns == before
             assert not running.done()
             entry = fallback_entries.begin(home, "churn", "ann", "to be safe")
-            bento_package.follow_fallback(home, "churn")
+            fallback_pointer.follow(home, "churn")
         running.result(60)
     assert read_json(pointer)["fallback"] == entry.digest
     back = mitigation.chosen(mitigation.possible(home, spec, ["churn"]), "churn", "release", None)
     mitigation.do(home, spec, back, actor="ann", reason="mended")
     assert "fallback" not in read_json(pointer)
+
+
+@pytest.fixture
+def fallen_back(served_with: tuple[Home, ProductSpec]) -> Iterator[tuple[Home, ProductSpec]]:
+    """The home while a person wants the fallback to answer."""
+    home, spec = served_with
+    for how in (mitigation.FALLBACK, mitigation.RELEASE):
+        one = mitigation.chosen(mitigation.possible(home, spec, []), "churn", how, None)
+        mitigation.do(home, spec, one, actor="ann", reason="to be safe")
+        if how == mitigation.FALLBACK:
+            yield home, spec
+
+
+def test_no_version_that_has_no_fallback_becomes_champion_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
+    """Its model would answer; one error says what to do, and neither the ledger nor what services follow is changed."""
+    home, spec = fallen_back
+    before = ledger.entries(home), bento_package.pointer(home, "churn").read_bytes()
+    told = (
+        r"churn: its fallback answers by ann on .* \(to be safe\), but version 1 can have none .*was trained on other features"
+    )
+    for decide in (decisions.rollback, decisions.promote):
+        with pytest.raises(LedgerError, match=f"{told}.*the model would answer instead.*loopline mitigate churn --how release"):
+            decide(home, spec, 1, actor="ann", reason="better")
+    with pytest.raises(LedgerError, match="serving.fallback is declared no more"):
+        decisions.rollback(home, churn(**FEWER), 1, actor="ann", reason="better")
+    assert (ledger.entries(home), bento_package.pointer(home, "churn").read_bytes()) == before
+
+
+def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
+    """Nor do services follow a package without one, if a home has such from before; the doctor says so too."""
+    home, _ = fallen_back
+    package, pointer = package_of(home, "churn"), bento_package.pointer(home, "churn")
+    before = (package / bento_package.PROMISE).read_bytes(), pointer.read_bytes()
+    with pytest.raises(LedgerError, match="serving.fallback is declared no more"):
+        package_bento(home, churn())
+    assert ((package / bento_package.PROMISE).read_bytes(), pointer.read_bytes()) == before
+    promise = read_json(package / bento_package.PROMISE)
+    write_json(package / bento_package.PROMISE, {name: item for name, item in promise.items() if name != FALLBACK})
+    try:
+        with pytest.raises(LedgerError, match="was packaged without one: the model would answer instead"):
+            bento_package.point(home, "churn", ledger.require_champion(home, "churn"))
+        (finding,) = doctor.examine(home, ["churn"])
+        assert (finding.mended, "was packaged without one" in finding.problem) == (False, True)
+        assert pointer.read_bytes() == before[1]
+    finally:
+        (package / bento_package.PROMISE).write_bytes(before[0])
 
 
 def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
