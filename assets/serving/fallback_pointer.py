@@ -8,8 +8,7 @@ from typing import Any
 from assets.serving import bento_package, fallback_switch
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
-from bentos.fallback import FALLBACK
-from bentos.served import FALLING_BACK
+from bentos.fallback import FALLBACK, FALLING_BACK
 
 
 def follow(home: Home, product: str) -> None:

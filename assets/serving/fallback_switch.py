@@ -14,8 +14,7 @@ from assets.promotion.ledger_state import Entry
 from assets.serving import fallback_record
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from bentos.fallback import FALLBACK
-from bentos.served import FALLING_BACK
+from bentos.fallback import FALLBACK, FALLING_BACK
 
 
 def named_in_pointer(home: Home, product: str, promised: Mapping[str, Any]) -> dict[str, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +32,13 @@ from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
 from bentos.app import ModelApp
-from bentos.fallback import FALLBACK, RECORD, Fallback
+from bentos.fallback import BREAKER, FALLBACK, MITIGATION, RECORD, Fallback
 from bentos.runtime import Model, TamperedModelError
 from bentos.served import Served
+from orchestration.cli.display import show_status
+from orchestration.declarations import Declared
 from orchestration.operations.incidents import mitigation
+from orchestration.operations.monitoring.status import status
 from orchestration.operations.promotion import decisions, doctor
 from orchestration.operations.verification.verify import verify
 from tests.bentos.serving import answering, until
@@ -247,6 +254,65 @@ def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back
         assert pointer.read_bytes() == before[1]
     finally:
         (package / bento_package.PROMISE).write_bytes(before[0])
+
+
+def shown(home: Home, spec: ProductSpec) -> tuple[dict[str, Any] | None, str]:
+    """What `loopline status` says of the fallback, as JSON and as text."""
+    found = status(home, Declared(["churn.data"], {"churn": ["churn.data"]}))
+    with redirect_stdout(StringIO()) as out:
+        show_status(found, "churn")
+    told: dict[str, Any] | None = found.as_json()["products"][0]["fallback"]
+    return told, " ".join(out.getvalue().split())
+
+
+def test_status_says_who_let_it_answer_since_when_and_why(served_with: tuple[Home, ProductSpec]) -> None:
+    """And whether services were told; in force or not, it is what the ledger says."""
+    home, spec = served_with
+    assert shown(home, spec)[0] is None
+    entry = fallback_entries.begin(home, "churn", "ann", "minutes [hhmm]")
+    told, text = shown(home, spec)
+    assert told is not None
+    assert (told["is_followed"], "services are not told so" in text) == (False, True)
+    fallback_pointer.follow(home, "churn")
+    told, text = shown(home, spec)
+    assert told is not None
+    assert {name: told[name] for name in ("reason", "since", "by", "because", "is_followed")} == {
+        "reason": MITIGATION,
+        "since": entry.recorded_at,
+        "by": "ann",
+        "because": "minutes [hhmm]",
+        "is_followed": True,
+    }
+    since = entry.recorded_at[:16].replace("T", " ")
+    assert f"churn: its fallback answers since {since} UTC by ann (minutes [hhmm])." in text
+    fallback_entries.release(home, "churn", "ann", "mended")
+    told, text = shown(home, spec)
+    assert told is not None
+    assert (told["is_followed"], "although it was released" in text) == (False, True)
+    fallback_pointer.follow(home, "churn")
+    assert shown(home, spec)[0] is None
+
+
+def test_status_says_what_the_log_says_of_the_breaker(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
+    """That it let the fallback answer, from when to when; nothing of a service that logs nowhere is known."""
+    home, spec = served_with
+    log = home.served / "churn"
+    kept = log.exists() and log.rename(tmp_path / "kept")
+    with answering(ModelApp(Served.load(package_of(home, "churn")), log_folder=log)) as client:
+        client.post("/predict_batch", json={"rows": [ROW] * 10})
+        assert shown(home, spec)[0] is None
+        for _ in range(10):
+            answer = client.post("/predict_batch", json={"rows": [{**ROW, "plan": "gold"}] * 10})
+        assert answer.headers["x-model-fallback"] == BREAKER
+    told, text = shown(home, spec)
+    shutil.rmtree(log)
+    if kept:
+        kept.rename(log)
+    assert told is not None
+    assert (told["reason"], told["by"]) == (BREAKER, None)
+    assert re.search(
+        r"churn: its circuit breaker let the fallback answer \d+ of the latest 50 logged rows, from .* UTC to", text
+    )
 
 
 def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:

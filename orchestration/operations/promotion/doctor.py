@@ -74,8 +74,8 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     tag = bento_package.tag_of(champion)
     if not bento_package.bento_folder(home, tag).exists():
         yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
-    elif told := _strays(home, product, champion):
-        yield told
+    elif (stray := _strays(home, product, champion)) is not None:
+        yield stray
     elif (followed := bento_package.followed(home, product)) != champion.model_digest:
         served = "nothing" if followed is None else f"model {followed[:12]}"
         told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
