@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assets.errors import LedgerError
+from assets.errors import LedgerError, ReleaseError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines
@@ -40,6 +41,8 @@ from orchestration.declarations import Declared
 from orchestration.operations.incidents import mitigation
 from orchestration.operations.monitoring.status import status
 from orchestration.operations.promotion import decisions, doctor
+from orchestration.operations.promotion.release import fallback_told, release
+from orchestration.operations.promotion.smoke import smoke
 from orchestration.operations.verification.verify import verify
 from tests.bentos.serving import answering, until
 from tests.shop import customers, product, run_products
@@ -253,7 +256,7 @@ def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back
         assert (finding.mended, "was packaged without one" in finding.problem) == (False, True)
         assert pointer.read_bytes() == before[1]
     finally:
-        (package / bento_package.PROMISE).write_bytes(before[0])
+        write_json(package / bento_package.PROMISE, promise)
 
 
 def shown(home: Home, spec: ProductSpec) -> tuple[dict[str, Any] | None, str]:
@@ -313,6 +316,49 @@ def test_status_says_what_the_log_says_of_the_breaker(served_with: tuple[Home, P
     assert re.search(
         r"churn: its circuit breaker let the fallback answer \d+ of the latest 50 logged rows, from .* UTC to", text
     )
+
+
+def test_it_is_smoke_tested_and_released_only_where_a_person_wants_it(
+    fallen_back: tuple[Home, ProductSpec], tmp_path: Path
+) -> None:
+    """Its own answer is expected then; the next environment falls back, and no more, by a release that was asked to."""
+    first, spec = fallen_back
+    dev, staging = Home(tmp_path / "dev"), Home(tmp_path / "staging").prepare()
+    shutil.copytree(first.root, dev.root)
+    told: dict[str, Any] = {"actor": "ann", "reason": "ticket 12", "at": datetime(2026, 11, 30, tzinfo=UTC)}
+
+    def switch(how: str) -> None:
+        one = mitigation.chosen(mitigation.possible(dev, spec, []), "churn", how, None)
+        mitigation.do(dev, spec, one, actor="bob", reason="broken")
+
+    tested = smoke(dev, "churn")
+    assert (tested.passed, tested.fallback) == (True, read_json(bento_package.pointer(dev, "churn"))[FALLBACK]), tested.told
+    assert "the fallback answers by ann on" in tested.told
+    with pytest.raises(ReleaseError, match=r"its fallback answers in .*dev by ann on .* or give --with-fallback"):
+        release(dev, staging, "churn", **told)
+    assert ledger.entries(staging) == []
+    assert release(dev, staging, "churn", **told, with_fallback=True) is not None
+    assert fallback_pointer.answers(staging, "churn")
+    assert str(fallback_told(dev, staging, "churn")).startswith("its fallback answers here too, by ann")
+
+    switch(mitigation.RELEASE)
+    with pytest.raises(ReleaseError, match="its fallback answered the smoke test, not the champion"):
+        release(dev, staging, "churn", **told)
+    tested = smoke(dev, "churn")
+    assert (tested.passed, tested.fallback) == (True, None), tested.told
+    assert release(dev, staging, "churn", **told) is not None
+    assert not fallback_pointer.answers(staging, "churn")
+    assert "from now on answers here once that is released" in str(fallback_told(dev, staging, "churn"))
+    assert release(dev, staging, "churn", **told) is None
+
+    switch(mitigation.FALLBACK)
+    assert release(dev, staging, "churn", **told) is None
+    assert not fallback_pointer.answers(staging, "churn")
+    assert "by bob" in (said := str(fallback_told(dev, staging, "churn")))
+    assert "and not here; --with-fallback lets it" in said
+    assert release(dev, staging, "churn", **told, with_fallback=True) is not None
+    assert fallback_pointer.answers(staging, "churn")
+    assert release(dev, staging, "churn", **told, with_fallback=True) is None
 
 
 def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
