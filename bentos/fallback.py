@@ -19,6 +19,10 @@ RECORD = "fallback.json"
 """The record of the fallback, beside the model."""
 FALLBACK = "fallback_digest"
 """Where a promise names the record's digest."""
+FALLING_BACK = "fallback"
+"""Where the pointer, and the promise of who answers without the model, say why."""
+MITIGATION, BREAKER = "mitigation", "breaker"
+"""Why: a person said so (`loopline mitigate PRODUCT --how fallback`), or what is asked is surely out of range."""
 
 Cell = tuple[str | float | None, ...]
 """The values that index the table: texts, numbers, or the numbers of bins; None where one is missing."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from bentos.bodies import Bodies
-from bentos.fallback import Fallback
+from bentos.fallback import FALLING_BACK, Fallback
 from bentos.keyed_bodies import KeyedBodies
-from bentos.served import FALLING_BACK, Served
+from bentos.served import Served
 
 HEADER = b"x-model-fallback"
 

@@ -7,13 +7,12 @@ from typing import Any
 
 from bentos.circuit_breaker import CLOSED, HALF_OPEN, OPEN, CircuitBreaker
 from bentos.exchange import Exchange
+from bentos.fallback import BREAKER, MITIGATION
 from bentos.fallback_served import FallbackServed, falling_back
 from bentos.metrics import Metrics
 from bentos.served import Served
 from bentos.wire import say
 
-MITIGATION, BREAKER = "mitigation", "breaker"
-"""Why: a person said so (`loopline mitigate PRODUCT --how fallback`), or what is asked is surely out of range."""
 SHOWN = {CLOSED: 0.0, HALF_OPEN: 0.5, OPEN: 1.0}
 """What the metric is in each state of the breaker."""
 

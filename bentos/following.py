@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bentos.served import FALLING_BACK, Served
+from bentos.fallback import FALLING_BACK
+from bentos.served import Served
 from bentos.split import Split
 from bentos.updated_state import updated
 

@@ -12,10 +12,11 @@ from pydantic_core import to_json
 
 from bentos.by_key import LookedUp
 from bentos.decisions import said
+from bentos.fallback import FALLING_BACK
 from bentos.log_encryption import Sealer
 from bentos.log_entries import Entry
 from bentos.log_privacy import inputs_digest, lookup_json
-from bentos.served import FALLING_BACK, Served
+from bentos.served import Served
 
 TABLE = """
 create table if not exists predictions (

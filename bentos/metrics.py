@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bentos.assignment import Assignment
-from bentos.served import FALLING_BACK, Served
+from bentos.fallback import FALLING_BACK
+from bentos.served import Served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ROWS = (1, 10, 100, 1000, 10_000, 100_000)

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from bentos.assignment import Assignment
 from bentos.bodies import Bodies, Row
 from bentos.contributions import contributions
-from bentos.fallback import Fallback
+from bentos.fallback import FALLING_BACK, Fallback
 from bentos.keyed_bodies import KeyedBodies
 from bentos.pseudonyms import Treatment
 from bentos.refusals import RefusedError
@@ -25,8 +25,6 @@ from bentos.runtime import Model
 
 UPDATED = "updated"
 """What a promise says of the state that labels have taught the model since."""
-FALLING_BACK = "fallback"
-"""Where the promise of who answers without the model says why."""
 
 
 @dataclass(frozen=True)

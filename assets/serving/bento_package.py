@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.errors import DigestError, PackagingError
-from assets.promotion import adapted_uncertainty, experiment_records, fallback_entries
+from assets.promotion import adapted_uncertainty, experiment_records
 from assets.promotion.checkpoint import Checkpoint
 from assets.promotion.experiment_records import Stage
 from assets.promotion.known_heads import HEAD
 from assets.promotion.ledger import head_of, require_champion
 from assets.promotion.ledger import standing as standing_of
 from assets.promotion.ledger_state import Entry, tag_of_version
-from assets.serving import bento_builder, fallback_record
+from assets.serving import bento_builder, fallback_record, fallback_switch
 from assets.serving.online_promise import online_promise
 from assets.serving.row_graph import row_graph
 from assets.serving.service_requirements import pinned
@@ -192,33 +192,25 @@ def is_packaged(home: Home, spec: ProductSpec, entry: Entry) -> bool:
 
 
 def pointed(home: Home, product: str, champion: Entry) -> dict[str, Any]:
-    """What services are told: the champion's bento, and the arms of the experiment that runs against it."""
+    """What services are told: the champion's bento, and the arms of the experiment that runs against it.
+
+    Raises
+    ------
+    LedgerError
+        If a person wants the fallback to answer, and that bento has none.
+    """
     tag, standing = tag_of(champion), standing_of(home, product)
     folder = _package_folder(home, product, tag)
     named = {"folder": folder, "tag": tag, "model_digest": champion.model_digest, "ledger_entry": champion.digest}
     promised = promise(home, tag)
     # so that services that follow the pointer read them anew
     named |= {name: str(promised[name]) for name in (ADAPTED, FALLBACK) if name in promised}
-    named |= _falling_back(home, product, named)
+    named |= fallback_switch.named_in_pointer(home, product, named)
     if "updates" in read_signature(bento_folder(home, tag) / "src" / "bentos" / "model").get("learning", {}):
         named["updates"] = os.path.relpath(home.updates(product) / "current.json", pointer(home, product).parent)
     if standing.champion == champion and (stage := experiment_records.running(home, standing)) is not None:
         return {**named, **_dealt(home, product, stage)}
     return named
-
-
-def _falling_back(home: Home, product: str, named: dict[str, Any]) -> dict[str, str]:
-    """What services are told while a person wants the fallback to answer, where what they follow has one."""
-    entry = fallback_entries.in_force(home, product) if FALLBACK in named else None
-    return {} if entry is None else {"fallback": entry.digest}
-
-
-def follow_fallback(home: Home, product: str) -> None:
-    """Let services answer with the fallback, or with the champion, as the ledger says; whom they follow stays as it is."""
-    path = pointer(home, product)
-    if path.exists():
-        told = {name: item for name, item in read_json(path).items() if name != "fallback"}
-        write_json(path, {**told, **_falling_back(home, product, told)})
 
 
 def _dealt(home: Home, product: str, stage: Stage) -> dict[str, Any]:

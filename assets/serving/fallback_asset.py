@@ -10,9 +10,9 @@ from assets.errors import DataError, DigestError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines, conformal
+from assets.promotion import fallback_entries
 from assets.promotion.ledger import require_champion
-from assets.promotion.ledger_state import Entry
-from assets.serving import fallback_record
+from assets.serving import fallback_record, fallback_switch
 from assets.serving.breaker_ranges import breaker_of
 from assets.spec import ProductSpec
 from assets.spec.fallback import BASELINE
@@ -33,7 +33,7 @@ def make_fallback(home: Home, spec: ProductSpec) -> AssetResult:
     """
     champion = require_champion(home, spec.name)
     try:
-        record = fitted(home, spec, champion)
+        record = fitted(home, spec, champion.version, champion.model_digest)
     except (DataError, DigestError) as error:
         told = {"version": champion.version, "not_fitted": str(error)}
         before = fallback_record.current(home, spec.name, champion.model_digest)
@@ -54,24 +54,54 @@ def make_fallback(home: Home, spec: ProductSpec) -> AssetResult:
     return AssetResult(file_digest(path), figures, path)
 
 
-def fitted(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any]:
+def require_possible(home: Home, spec: ProductSpec, version: int, model_digest: str) -> None:
+    """Refuse a version as the next champion if it cannot have a fallback although a person wants the fallback to answer.
+
+    Raises
+    ------
+    LedgerError
+        If none is declared, or the version was trained under a declaration that is too different.
+    """
+    entry = fallback_entries.in_force(home, spec.name)
+    if entry is None:
+        return
+    if spec.serving.fallback is None:
+        raise fallback_switch.not_declared(spec.name, entry)
+    if fallback_record.current(home, spec.name, model_digest) is not None:
+        return
+    try:
+        fitted(home, spec, version, model_digest)
+    except (DataError, DigestError) as error:
+        raise fallback_switch.model_instead(spec.name, entry, f"version {version} can have none ({error})") from error
+
+
+def fitted(home: Home, spec: ProductSpec, version: int, model_digest: str) -> dict[str, Any]:
     """What the service reads: see `bentos.fallback.Fallback`; and what it was fitted on.
+
+    Parameters
+    ----------
+    home, spec
+        Where the model and its snapshot lie, and the declaration.
+    version : int
+        The version that it is the fallback of.
+    model_digest : str
+        The digest of its model.
 
     Raises
     ------
     DataError
-        If the champion has other features, or another kind of target, than are declared now, or the split finds no rows.
+        If the model has other features, or another kind of target, than are declared now, or the split finds no rows.
     DigestError
         If the snapshot that it was trained on is gone, or was changed.
     """
-    trained_on = read_signature(home.models / spec.name / champion.model_digest)["snapshot_digest"]
-    case = Case.load(home, spec, snapshots.opened(home, spec.name, trained_on), champion.model_digest)
+    trained_on = read_signature(home.models / spec.name / model_digest)["snapshot_digest"]
+    case = Case.load(home, spec, snapshots.opened(home, spec.name, trained_on), model_digest)
     # rows that neither the model nor a table of means was fitted on
     held_out = "test" if case.has_learnt_validation else "validate"
     record: dict[str, Any] = {
         "product": spec.name,
-        "model_version": champion.version,
-        "model_digest": champion.model_digest,
+        "model_version": version,
+        "model_digest": model_digest,
         "snapshot_digest": trained_on,
         "declared": spec.serving.fallback,
         "rows": len(case.learnt.rows),

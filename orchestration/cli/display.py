@@ -235,9 +235,8 @@ def _show(console: Console, status: Status, products: list[ProductStatus]) -> No
     for product in products:
         if len(products) == 1 or product not in served:
             _one(console, product)
-    for product in products:
-        for style, remark in product.remarks():
-            console.print(f"[{style}]{product.product}: {remark}[/]", soft_wrap=True)
+    for style, remark in status.remarks(products):
+        console.print(f"[{style}]{escape(remark)}[/]", soft_wrap=True)
     console.print()
 
 

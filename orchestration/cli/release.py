@@ -15,7 +15,7 @@ from orchestration.cli.errors import told
 @click.command()
 @click.argument("product")
 def smoke(product: str) -> None:
-    """Start PRODUCT's service on a free port, ask it once, stop it, and keep whether the champion answered."""
+    """Start PRODUCT's service on a free port, ask it once, stop it, keep whether the champion or its fallback answered."""
     with told():
         home = resources.home_from_environment().prepare()
         from orchestration.declarations import names
@@ -26,7 +26,8 @@ def smoke(product: str) -> None:
     if not found.passed:
         click.echo(f"failed: {found.tag}: {found.told}", err=True)
         sys.exit(1)
-    click.echo(f"{found.tag} was ready after {found.seconds} s, and model {found.model_digest[:12]} answered {found.told}")
+    who = f"model {found.model_digest[:12]}" if found.fallback is None else f"fallback {found.fallback[:12]}"
+    click.echo(f"{found.tag} was ready after {found.seconds} s, and {who} answered {found.told}")
 
 
 @click.command()
@@ -40,22 +41,36 @@ def smoke(product: str) -> None:
 )
 @click.option("--digest", help="The model's digest, or its beginning: another champion there is refused.")
 @click.option("--reason", required=True, help="Why; it is kept for ever.")
-def release(product: str, source: Path, digest: str | None, reason: str) -> None:
+@click.option("--with-fallback", is_flag=True, help="Let its fallback answer here too, if a person wants it to there.")
+def release(product: str, source: Path, digest: str | None, reason: str, *, with_fallback: bool) -> None:
     """Serve here what serves in an earlier environment, byte for byte; its smoke test there must have passed."""
     from orchestration.cli.display import show_entry
 
     with told():
         home = resources.home_from_environment().prepare()
         from assets.storage.home import Home
+        from orchestration.operations.promotion.release import fallback_told
         from orchestration.operations.promotion.release import release as promote
 
         earlier = Home(source.absolute())
-        entry = promote(earlier, home, product, actor=resources.actor(), reason=reason, at=datetime.now(UTC), digest=digest)
+        entry = promote(
+            earlier,
+            home,
+            product,
+            actor=resources.actor(),
+            reason=reason,
+            at=datetime.now(UTC),
+            digest=digest,
+            with_fallback=with_fallback,
+        )
+        said = fallback_told(earlier, home, product)
     if entry is None:
         click.echo(f"{product}: the champion of {source} serves here already")
     else:
         show_entry(entry)
         click.echo(f"{product}: released from {source}; nothing was built")
+    if said is not None:
+        click.echo(f"{product}: {said}")
 
 
 COMMANDS: tuple[click.Command, ...] = (smoke, release)

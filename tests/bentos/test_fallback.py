@@ -12,8 +12,8 @@ import pytest
 from assets.storage.home import Home
 from assets.storage.publishing import write_json
 from bentos.app import ModelApp
+from bentos.fallback import MITIGATION
 from bentos.fallback_served import falling_back
-from bentos.fallbacks import MITIGATION
 from bentos.log_lines import Answering
 from bentos.runtime import Model
 from bentos.served import UPDATED, Served

@@ -78,6 +78,8 @@ NO_CONTENT = {
     "assets.replay": "runs the loop over the past in homes of its own",
     "assets.review": "compares what two revisions made",
     "assets.methods.circuit_breaker": "none of these products declares a fallback",
+    "assets.monitoring.breaker_log": "tells people of breakers; nothing is made of it",
+    "assets.serving.fallback_pointer": "what a person switches; what is made is told by `fallback_switch`",
     "assets.serving.breaker_ranges": "none of these products declares a fallback",
     "assets.serving.fallback_asset": "the asset of products that declare a fallback, of which the repository has none",
     "assets.serving.kserve_manifest": "writes manifests; nothing is made of it",

@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from assets.errors import LedgerError
+from assets.errors import LedgerError, ReleaseError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines
 from assets.methods.circuit_breaker import trips_at
 from assets.monitoring import logged_requests
 from assets.promotion import fallback_entries, ledger
-from assets.serving import bento_package, fallback_record, parity
+from assets.serving import bento_package, fallback_pointer, fallback_record, parity
+from assets.serving.bento_asset import package_bento
 from assets.serving.parity_asset import compare_ways
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
-from assets.storage.publishing import read_json
+from assets.storage.publishing import read_json, write_json
 from bentos.app import ModelApp
-from bentos.fallback import RECORD, Fallback
+from bentos.fallback import BREAKER, FALLBACK, MITIGATION, RECORD, Fallback
 from bentos.runtime import Model, TamperedModelError
 from bentos.served import Served
+from orchestration.cli.display import show_status
+from orchestration.declarations import Declared
 from orchestration.operations.incidents import mitigation
+from orchestration.operations.monitoring.status import status
+from orchestration.operations.promotion import decisions, doctor
+from orchestration.operations.promotion.release import fallback_told, release
+from orchestration.operations.promotion.smoke import smoke
 from orchestration.operations.verification.verify import verify
 from tests.bentos.serving import answering, until
 from tests.shop import customers, product, run_products
 
 ROW = {"age": 30.0, "plan": "free", "visits": 2.0}
+FEWER: dict[str, Any] = {
+    "features": {
+        "entity": "customer_id",
+        "event_time": "signed_up_at",
+        "groups": {"all": {"plan": {}, "visits": {"max_missing": 0.3}}},
+    },
+    "baseline": {"by": {"plan": None}},
+}
+"""What a version of fewer features declared, before the fallback was."""
 
 
 def package_of(home: Home, name: str) -> Path:
@@ -43,15 +65,24 @@ def package_of(home: Home, name: str) -> Path:
     return (pointer.parent / read_json(pointer)["folder"]).resolve()
 
 
+def churn(**parts: Any) -> ProductSpec:
+    """The product; a later version is promoted if only its metric is good enough."""
+    return product(
+        "churn",
+        **{"baseline": {"by": {"plan": None, "age": 10}}, "promotion": {"min_saving": -10_000.0, "confidence": 0.55}, **parts},
+    )
+
+
 @pytest.fixture(scope="module")
 def served_with(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, ProductSpec]:
-    """A home whose service can fall back on the table of means; do not leave it fallen back."""
+    """A home whose service can fall back on the table of means, after a version of fewer features that could not; do not leave
+    it fallen back.
+    """
     folder = tmp_path_factory.mktemp("fallback")
     home = Home(folder / "home")
-    spec = product(
-        "churn", serving={"fallback": "baseline", "breaker": {"window_rows": 50}}, baseline={"by": {"plan": None, "age": 10}}
-    )
+    spec = churn(serving={"fallback": "baseline", "breaker": {"window_rows": 50}})
     customers(1200).to_csv(folder / "customers.csv", index=False)
+    run_products(home, folder, churn(**FEWER))
     run_products(home, folder, spec)
     return home, spec
 
@@ -174,12 +205,160 @@ def test_a_run_that_ends_meanwhile_does_not_take_it_back(served_with: tuple[Home
             assert pointer.stat().st_mtime_ns == before
             assert not running.done()
             entry = fallback_entries.begin(home, "churn", "ann", "to be safe")
-            bento_package.follow_fallback(home, "churn")
+            fallback_pointer.follow(home, "churn")
         running.result(60)
     assert read_json(pointer)["fallback"] == entry.digest
     back = mitigation.chosen(mitigation.possible(home, spec, ["churn"]), "churn", "release", None)
     mitigation.do(home, spec, back, actor="ann", reason="mended")
     assert "fallback" not in read_json(pointer)
+
+
+@pytest.fixture
+def fallen_back(served_with: tuple[Home, ProductSpec]) -> Iterator[tuple[Home, ProductSpec]]:
+    """The home while a person wants the fallback to answer."""
+    home, spec = served_with
+    for how in (mitigation.FALLBACK, mitigation.RELEASE):
+        one = mitigation.chosen(mitigation.possible(home, spec, []), "churn", how, None)
+        mitigation.do(home, spec, one, actor="ann", reason="to be safe")
+        if how == mitigation.FALLBACK:
+            yield home, spec
+
+
+def test_no_version_that_has_no_fallback_becomes_champion_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
+    """Its model would answer; one error says what to do, and neither the ledger nor what services follow is changed."""
+    home, spec = fallen_back
+    before = ledger.entries(home), bento_package.pointer(home, "churn").read_bytes()
+    told = (
+        r"churn: its fallback answers by ann on .* \(to be safe\), but version 1 can have none .*was trained on other features"
+    )
+    for decide in (decisions.rollback, decisions.promote):
+        with pytest.raises(LedgerError, match=f"{told}.*the model would answer instead.*loopline mitigate churn --how release"):
+            decide(home, spec, 1, actor="ann", reason="better")
+    with pytest.raises(LedgerError, match="serving.fallback is declared no more"):
+        decisions.rollback(home, churn(**FEWER), 1, actor="ann", reason="better")
+    assert (ledger.entries(home), bento_package.pointer(home, "churn").read_bytes()) == before
+
+
+def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
+    """Nor do services follow a package without one, if a home has such from before; the doctor says so too."""
+    home, _ = fallen_back
+    package, pointer = package_of(home, "churn"), bento_package.pointer(home, "churn")
+    before = (package / bento_package.PROMISE).read_bytes(), pointer.read_bytes()
+    with pytest.raises(LedgerError, match="serving.fallback is declared no more"):
+        package_bento(home, churn())
+    assert ((package / bento_package.PROMISE).read_bytes(), pointer.read_bytes()) == before
+    promise = read_json(package / bento_package.PROMISE)
+    write_json(package / bento_package.PROMISE, {name: item for name, item in promise.items() if name != FALLBACK})
+    try:
+        with pytest.raises(LedgerError, match="was packaged without one: the model would answer instead"):
+            bento_package.point(home, "churn", ledger.require_champion(home, "churn"))
+        (finding,) = doctor.examine(home, ["churn"])
+        assert (finding.mended, "was packaged without one" in finding.problem) == (False, True)
+        assert pointer.read_bytes() == before[1]
+    finally:
+        write_json(package / bento_package.PROMISE, promise)
+
+
+def shown(home: Home, spec: ProductSpec) -> tuple[dict[str, Any] | None, str]:
+    """What `loopline status` says of the fallback, as JSON and as text."""
+    found = status(home, Declared(["churn.data"], {"churn": ["churn.data"]}))
+    with redirect_stdout(StringIO()) as out:
+        show_status(found, "churn")
+    told: dict[str, Any] | None = found.as_json()["products"][0]["fallback"]
+    return told, " ".join(out.getvalue().split())
+
+
+def test_status_says_who_let_it_answer_since_when_and_why(served_with: tuple[Home, ProductSpec]) -> None:
+    """And whether services were told; in force or not, it is what the ledger says."""
+    home, spec = served_with
+    assert shown(home, spec)[0] is None
+    entry = fallback_entries.begin(home, "churn", "ann", "minutes [hhmm]")
+    told, text = shown(home, spec)
+    assert told is not None
+    assert (told["is_followed"], "services are not told so" in text) == (False, True)
+    fallback_pointer.follow(home, "churn")
+    told, text = shown(home, spec)
+    assert told is not None
+    assert {name: told[name] for name in ("reason", "since", "by", "because", "is_followed")} == {
+        "reason": MITIGATION,
+        "since": entry.recorded_at,
+        "by": "ann",
+        "because": "minutes [hhmm]",
+        "is_followed": True,
+    }
+    since = entry.recorded_at[:16].replace("T", " ")
+    assert f"churn: its fallback answers since {since} UTC by ann (minutes [hhmm])." in text
+    fallback_entries.release(home, "churn", "ann", "mended")
+    told, text = shown(home, spec)
+    assert told is not None
+    assert (told["is_followed"], "although it was released" in text) == (False, True)
+    fallback_pointer.follow(home, "churn")
+    assert shown(home, spec)[0] is None
+
+
+def test_status_says_what_the_log_says_of_the_breaker(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
+    """That it let the fallback answer, from when to when; nothing of a service that logs nowhere is known."""
+    home, spec = served_with
+    log = home.served / "churn"
+    kept = log.exists() and log.rename(tmp_path / "kept")
+    with answering(ModelApp(Served.load(package_of(home, "churn")), log_folder=log)) as client:
+        client.post("/predict_batch", json={"rows": [ROW] * 10})
+        assert shown(home, spec)[0] is None
+        for _ in range(10):
+            answer = client.post("/predict_batch", json={"rows": [{**ROW, "plan": "gold"}] * 10})
+        assert answer.headers["x-model-fallback"] == BREAKER
+    told, text = shown(home, spec)
+    shutil.rmtree(log)
+    if kept:
+        kept.rename(log)
+    assert told is not None
+    assert (told["reason"], told["by"]) == (BREAKER, None)
+    assert re.search(
+        r"churn: its circuit breaker let the fallback answer \d+ of the latest 50 logged rows, from .* UTC to", text
+    )
+
+
+def test_it_is_smoke_tested_and_released_only_where_a_person_wants_it(
+    fallen_back: tuple[Home, ProductSpec], tmp_path: Path
+) -> None:
+    """Its own answer is expected then; the next environment falls back, and no more, by a release that was asked to."""
+    first, spec = fallen_back
+    dev, staging = Home(tmp_path / "dev"), Home(tmp_path / "staging").prepare()
+    shutil.copytree(first.root, dev.root)
+    told: dict[str, Any] = {"actor": "ann", "reason": "ticket 12", "at": datetime(2026, 11, 30, tzinfo=UTC)}
+
+    def switch(how: str) -> None:
+        one = mitigation.chosen(mitigation.possible(dev, spec, []), "churn", how, None)
+        mitigation.do(dev, spec, one, actor="bob", reason="broken")
+
+    tested = smoke(dev, "churn")
+    assert (tested.passed, tested.fallback) == (True, read_json(bento_package.pointer(dev, "churn"))[FALLBACK]), tested.told
+    assert "the fallback answers by ann on" in tested.told
+    with pytest.raises(ReleaseError, match=r"its fallback answers in .*dev by ann on .* or give --with-fallback"):
+        release(dev, staging, "churn", **told)
+    assert ledger.entries(staging) == []
+    assert release(dev, staging, "churn", **told, with_fallback=True) is not None
+    assert fallback_pointer.answers(staging, "churn")
+    assert str(fallback_told(dev, staging, "churn")).startswith("its fallback answers here too, by ann")
+
+    switch(mitigation.RELEASE)
+    with pytest.raises(ReleaseError, match="its fallback answered the smoke test, not the champion"):
+        release(dev, staging, "churn", **told)
+    tested = smoke(dev, "churn")
+    assert (tested.passed, tested.fallback) == (True, None), tested.told
+    assert release(dev, staging, "churn", **told) is not None
+    assert not fallback_pointer.answers(staging, "churn")
+    assert "from now on answers here once that is released" in str(fallback_told(dev, staging, "churn"))
+    assert release(dev, staging, "churn", **told) is None
+
+    switch(mitigation.FALLBACK)
+    assert release(dev, staging, "churn", **told) is None
+    assert not fallback_pointer.answers(staging, "churn")
+    assert "by bob" in (said := str(fallback_told(dev, staging, "churn")))
+    assert "and not here; --with-fallback lets it" in said
+    assert release(dev, staging, "churn", **told, with_fallback=True) is not None
+    assert fallback_pointer.answers(staging, "churn")
+    assert release(dev, staging, "churn", **told, with_fallback=True) is None
 
 
 def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from assets.errors import IncidentError
 from assets.incidents import incident_log, incident_page
 from assets.incidents.incident_log import Incident
 from assets.promotion import fallback_entries, held_sources, ledger
 from assets.promotion.ledger_state import Entry
-from assets.serving import bento_package
+from assets.serving import fallback_pointer
 from assets.spec import ProductSpec
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
-from assets.storage.publishing import read_json
-from bentos.fallback import FALLBACK as PROMISED
 from orchestration.operations.promotion import decisions
 
 ROLLBACK, HOLD, FALLBACK, RELEASE = "rollback", "hold", "fallback", "release"
@@ -101,9 +98,9 @@ def _of_fallback(home: Home, spec: ProductSpec) -> list[Mitigation]:
 
     Where services were not told what the ledger says, as whoever wrote it was killed, they are told by the same command.
     """
-    told, entry = _told_to_services(home, spec.name), fallback_entries.in_force(home, spec.name)
-    is_told, found = FALLBACK in told, list[Mitigation]()
-    if PROMISED in told and not is_told:
+    entry, is_told = fallback_entries.in_force(home, spec.name), fallback_pointer.answers(home, spec.name)
+    found = list[Mitigation]()
+    if fallback_pointer.is_packaged(home, spec.name) and not is_told:
         what = f"services of {spec.name} answer with its fallback ({spec.serving.fallback}), and say so, until it is released"
         because = "neither its inputs nor its model need be trusted for that"
         if entry is not None:
@@ -114,11 +111,6 @@ def _of_fallback(home: Home, spec: ProductSpec) -> list[Mitigation]:
         what = f"the champion of {spec.name} answers again, instead of its fallback"
         found.append(Mitigation(RELEASE, spec.name, what, because))
     return found
-
-
-def _told_to_services(home: Home, product: str) -> Mapping[str, Any]:
-    pointer = bento_package.pointer(home, product)
-    return read_json(pointer) if pointer.exists() else {}
 
 
 def _rank(one: Mitigation, guilty: Sequence[str]) -> float:
@@ -146,13 +138,17 @@ def chosen(known: Sequence[Mitigation], target: str, how: str | None, source: st
     if len(found) == 1:
         return found[0]
     if how == FALLBACK:
-        raise IncidentError(
-            f"{target}: its service was packaged without a fallback, or it answers already. Declare serving.fallback, then "
-            "`loopline run`."
-        )
+        raise _not_packaged(target)
     listed = "; ".join(item.command(target) for item in known) or "nothing"
     many = f"{len(found)} things could be meant" if found else "nothing like that can be done"
     raise IncidentError(f"{target}: {many}. Possible: {listed}.")
+
+
+def _not_packaged(target: str) -> IncidentError:
+    return IncidentError(
+        f"{target}: its service was packaged without a fallback, or it answers already. Declare serving.fallback, then "
+        "`loopline run`."
+    )
 
 
 def do(
@@ -169,6 +165,8 @@ def do(
     ------
     LedgerError
         If the ledger cannot take it, as somebody was faster.
+    IncidentError
+        If what services follow has no fallback any more.
     """
     why = reason if found is None else f"incident {found.name}: {reason}"
     if one.how == ROLLBACK:
@@ -194,7 +192,9 @@ def _changed_fallback(home: Home, one: Mitigation, actor: str, why: str) -> list
     change, is_begun = (fallback_entries.begin, True) if one.how == FALLBACK else (fallback_entries.release, False)
     with exclusive(home.decision_lock):
         is_recorded = (fallback_entries.in_force(home, one.of) is not None) == is_begun
-        is_told = (FALLBACK in _told_to_services(home, one.of)) == is_begun
+        is_told = fallback_pointer.answers(home, one.of) == is_begun
+        if is_begun and not fallback_pointer.is_packaged(home, one.of):
+            raise _not_packaged(one.of)  # another champion was packaged meanwhile
         made = [] if is_recorded and not is_told else [change(home, one.of, actor, why)]
-        bento_package.follow_fallback(home, one.of)
+        fallback_pointer.follow(home, one.of)
     return made

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from assets.ingestion import landed_tables
-from assets.promotion import current_artifacts, ledger, verdicts
+from assets.promotion import current_artifacts, held_sources, ledger, verdicts
 from assets.promotion.ledger_state import Entry
 from assets.promotion.model_card import PAGE
 from assets.serving import bento_package
@@ -17,6 +17,7 @@ from assets.storage.publishing import read_json
 from assets.streaming import learner_progress
 from orchestration.declarations import Declared
 from orchestration.event_history import last_made, last_run
+from orchestration.operations.monitoring.fallback_status import fallback_status, minute
 
 SCHEMA = 1
 """The version of `loopline status --json`; a field is added under the same version, never renamed or removed."""
@@ -31,6 +32,12 @@ class SourceStatus:
     rows_in: int
     rows_good: int
     rows_quarantined: int
+    held: dict[str, str] | None = None
+
+    @property
+    def source(self) -> str:
+        """The source that it is landed of."""
+        return self.table.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,12 @@ class ProductStatus:
     vacancy: str | None
     last_made_at: str | None
     updates: dict[str, Any] | None
+    fallback: dict[str, Any] | None = None
 
     def remarks(self) -> Iterator[tuple[str, str]]:
         """What is to be said beside the figures, each with its style."""
+        if self.fallback:
+            yield "bold yellow", self.fallback["told"]
         if self.open_refusal:
             yield "yellow", self.open_refusal
         if self.updates:
@@ -70,6 +80,16 @@ class Status:
     sources: list[SourceStatus]
     products: list[ProductStatus]
 
+    def remarks(self, products: Sequence[ProductStatus]) -> Iterator[tuple[str, str]]:
+        """What is to be said of products beside the figures, and of the sources that they rest on, each with its style."""
+        resting = {table for product in products for table in product.sources}
+        held = {item.source: item.held for item in self.sources if item.table in resting and item.held}
+        for source, entry in held.items():
+            yield "bold yellow", f"{source}: {entry['told']}"
+        for product in products:
+            for style, remark in product.remarks():
+                yield style, f"{product.product}: {remark}"
+
     def as_json(self) -> dict[str, Any]:
         """The documented form: see docs/guide.md."""
         return {"schema": SCHEMA, **asdict(self)}
@@ -77,15 +97,16 @@ class Status:
 
 def status(home: Home, declared: Declared) -> Status:
     """Read the present state of what is declared; nothing is run and nothing is written."""
+    held = held_sources.held(home)
     return Status(
         str(home.root),
         last_run(home),
-        [_source(home, *table.split(".")) for table in sorted(declared.tables)],
+        [_source(home, held, *table.split(".")) for table in sorted(declared.tables)],
         [_product(home, product, sorted(tables)) for product, tables in sorted(declared.products.items())],
     )
 
 
-def _source(home: Home, source: str, table: str) -> SourceStatus:
+def _source(home: Home, held: Mapping[str, Entry], source: str, table: str) -> SourceStatus:
     records = landed_tables.records(home, source, table)
     return SourceStatus(
         f"{source}.{table}",
@@ -93,7 +114,16 @@ def _source(home: Home, source: str, table: str) -> SourceStatus:
         sum(record.rows_in for record in records),
         sum(record.rows_good for record in records),
         sum(record.rows_quarantined for record in records),
+        _held(held[source]) if source in held else None,
     )
+
+
+def _held(entry: Entry) -> dict[str, str]:
+    told = (
+        f"what comes of it is not landed since {minute(entry.recorded_at)} by {entry.actor} ({entry.reason}). To land it "
+        f"again: `loopline mitigate {str(entry.finding).split(':')[1]} --how release --reason … --do`."
+    )
+    return {"since": entry.recorded_at, "by": entry.actor, "because": entry.reason, "told": told}
 
 
 def _product(home: Home, product: str, tables: list[str]) -> ProductStatus:
@@ -129,6 +159,7 @@ def _product(home: Home, product: str, tables: list[str]) -> ProductStatus:
         None if champion else standing.vacancy,
         made.isoformat(timespec="seconds") if made else None,
         _updates(home, champion) if champion else None,
+        asdict(fallback) if (fallback := fallback_status(home, product, champion)) else None,
     )
 
 

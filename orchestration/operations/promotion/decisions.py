@@ -17,6 +17,7 @@ from assets.promotion import gate, ledger, model_registry, registered_versions, 
 from assets.promotion.intact_models import require_intact, require_runnable
 from assets.promotion.ledger_state import Decision, Entry
 from assets.promotion.verdicts import Verdict
+from assets.serving import fallback_asset
 from assets.serving.ways_of_serving import WAYS_OF_SERVING
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -69,7 +70,8 @@ def promote(
     Raises
     ------
     LedgerError
-        If there is no such version, it serves already, or it is invalid.
+        If there is no such version, it serves already, or it is invalid; or a person wants the fallback to answer, and it can
+        have none.
     """
     verdict, decision = judged(home, spec, number, actor=actor, reason=reason, override=override)
     if not (verdict.promoted or override):
@@ -95,7 +97,8 @@ def judged(
     Raises
     ------
     LedgerError
-        If there is no such version, it serves already, or it is invalid.
+        If there is no such version, it serves already, or it is invalid; or a person wants the fallback to answer, and it can
+        have none.
     """
     version = registered_versions.version(home, spec.name, number)
     standing = ledger.trusted(home, spec.name)
@@ -104,6 +107,7 @@ def judged(
     if (entry := standing.invalid.get(version.model_digest)) is not None:
         raise LedgerError(f"{spec.name}: version {number} was declared invalid {entry.told} and can never be served.")
     require_intact(home, spec.name, version.model_digest)  # it may have been pruned
+    fallback_asset.require_possible(home, spec, number, version.model_digest)
     snapshot = snapshots.current(home, spec.name)
     verdict = gate.judge(
         home,
@@ -127,7 +131,8 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
     Raises
     ------
     LedgerError
-        If there is none, it never served, it serves already, or it is invalid.
+        If there is none, it never served, it serves already, or it is invalid; or a person wants the fallback to answer, and
+        it can have none.
     DigestError
         If its model is gone or was changed, or this version of Loopline cannot run it.
     """
@@ -144,6 +149,7 @@ def rollback(home: Home, spec: ProductSpec, number: int | None, *, actor: str, r
                 f"Use `loopline promote {spec.name} {number} --reason …`."
             )
     require_runnable(home, spec.name, target.model_digest)
+    fallback_asset.require_possible(home, spec, target.version, target.model_digest)
     decision = Decision(
         target.version,
         target.model_digest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from assets.errors import LooplineError
+from assets.errors import LedgerError, LooplineError
 from assets.promotion import ledger, registered_versions
 from assets.promotion.intact_models import require_runnable
 from assets.promotion.known_heads import KnownHead, known
@@ -74,23 +74,28 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
     tag = bento_package.tag_of(champion)
     if not bento_package.bento_folder(home, tag).exists():
         yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
-    elif _strays(home, product, champion):
-        told = "services are told of arms, or of the fallback, otherwise than the ledger says"
-        yield Finding(product, f"{told}: what they follow is written anew", mended=True)
+    elif (stray := _strays(home, product, champion)) is not None:
+        yield stray
     elif (followed := bento_package.followed(home, product)) != champion.model_digest:
         served = "nothing" if followed is None else f"model {followed[:12]}"
         told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
         yield Finding(product, f"{told}. Run `loopline run {product}`.", mended=False)
 
 
-def _strays(home: Home, product: str, champion: Entry) -> bool:
+def _strays(home: Home, product: str, champion: Entry) -> Finding | None:
     """Whether services are told of other arms than the ledger has; they are told anew then, if the arms are packaged."""
     if bento_package.followed(home, product) != champion.model_digest:
-        return False
-    if bento_package.DEALT & bento_package.pointed(home, product, champion).keys():
-        return False  # `loopline experiment status` packages the arms
-    with exclusive(home.decision_lock):
-        return bento_package.point_if_changed(home, product, champion)
+        return None
+    try:
+        if bento_package.DEALT & bento_package.pointed(home, product, champion).keys():
+            return None  # `loopline experiment status` packages the arms
+        with exclusive(home.decision_lock):
+            if not bento_package.point_if_changed(home, product, champion):
+                return None
+    except LedgerError as error:  # the fallback is to answer, and there is none
+        return Finding(product, str(error), mended=False)
+    told = "services are told of arms, or of the fallback, otherwise than the ledger says"
+    return Finding(product, f"{told}: what they follow is written anew", mended=True)
 
 
 def _version(number: int | None) -> str:

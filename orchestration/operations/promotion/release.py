@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import ReleaseError
-from assets.promotion import ledger
+from assets.promotion import fallback_entries, ledger
 from assets.promotion.intact_models import require_runnable
 from assets.promotion.ledger_database import database
 from assets.promotion.ledger_state import Entry
-from assets.serving import bento_package
+from assets.serving import bento_package, fallback_pointer, fallback_switch
 from assets.storage import manifest
 from assets.storage.backup import copy_database
 from assets.storage.digests import file_digest
@@ -29,7 +29,15 @@ from orchestration.operations.promotion import smoke
 
 
 def release(
-    source: Home, target: Home, product: str, *, actor: str, reason: str, at: datetime, digest: str | None = None
+    source: Home,
+    target: Home,
+    product: str,
+    *,
+    actor: str,
+    reason: str,
+    at: datetime,
+    digest: str | None = None,
+    with_fallback: bool = False,
 ) -> Entry | None:
     """Let the next environment serve what the earlier one serves.
 
@@ -45,6 +53,8 @@ def release(
         When (UTC, aware).
     digest : str, optional
         The digest of the model, or the beginning of it: another champion is refused.
+    with_fallback : bool
+        Let the fallback answer in the next environment too, if a person wants it to in the earlier one.
 
     Returns
     -------
@@ -55,7 +65,7 @@ def release(
     ------
     ReleaseError
         If the earlier environment does not serve that model, its smoke test there failed or is of other bytes, an experiment
-        runs against it, or the next environment decided something by itself.
+        runs against it, its fallback answers there and is not to here, or the next environment decided something by itself.
     """
     if source.root.resolve() == target.root.resolve():
         raise ReleaseError(f"{source.root} is both environments. --from names the earlier one, LOOPLINE_HOME the next.")
@@ -70,14 +80,38 @@ def release(
         require_runnable(source, product, champion.model_digest)
         _require_no_fork(source, target)
         _require_no_experiment(source, product)
-        if _is_released(target, product, champion, bento, bento_package.bento_folder(target, tag)):
-            bento_package.point_if_changed(target, product, champion)
+        fallback_switch.named_in_pointer(source, product, bento_package.promise(source, tag))
+        there, here = (fallback_entries.in_force(home, product) for home in (source, target))
+        is_left = there is not None and not with_fallback
+        if _is_released(target, product, champion, bento, bento_package.bento_folder(target, tag)) and (
+            is_left or there == here
+        ):
+            if not is_left:
+                bento_package.point_if_changed(target, product, champion)
             return None
+        if there is not None and is_left:
+            raise ReleaseError(
+                f"{product}: its fallback answers in {source.root} {there.told}, and the ledger, which is released as a whole, "
+                "would let it answer here too. Release the fallback there first: "
+                f"`LOOPLINE_HOME={source.root} loopline mitigate {product} --how release --reason … --do`; or give "
+                "--with-fallback."
+            )
         _copy_ledger(source, target)  # before the bento, whose head it must hold
         _copy(source, target, [*_rested_on(source), bento])
         bento_package.point(target, product, champion)
         _keep(target, product, {**_told(source, champion, tag), "actor": actor, "reason": reason, "at": at.isoformat()})
         return champion
+
+
+def fallback_told(source: Home, target: Home, product: str) -> str | None:
+    """What is to be said of the fallback after a release; None where what was released has none."""
+    if fallback_pointer.answers(target, product) and (here := fallback_entries.in_force(target, product)) is not None:
+        return f"its fallback answers here too, {here.told}"
+    if (there := fallback_entries.in_force(source, product)) is not None:
+        return f"its fallback answers in {source.root} {there.told}, and not here; --with-fallback lets it"
+    if fallback_pointer.is_packaged(target, product):
+        return f"a fallback that a person lets answer in {source.root} from now on answers here once that is released"
+    return None
 
 
 def releases(home: Home, product: str) -> list[dict[str, Any]]:
@@ -173,6 +207,8 @@ def _require_tested(source: Home, product: str, champion: Entry, tag: str, bento
         raise ReleaseError(
             f"{product}: the smoke test of version {tested.version} in {source.root} failed: {tested.told}. {remedy}."
         )
+    if tested.fallback is not None and fallback_entries.in_force(source, product) is None:
+        raise ReleaseError(f"{product}: in {source.root} its fallback answered the smoke test, not the champion. {remedy}.")
     if smoke.bento_digest(bento) != tested.bento_digest:
         raise ReleaseError(f"{product}: the bento {tag} in {source.root} was changed after its smoke test. {remedy}.")
 

@@ -1,4 +1,7 @@
-"""Smoke test: the champion's bento, started as it is served, is ready, and the champion answers. The result is kept."""
+"""Smoke test: the champion's bento, started as it is served, is ready, and the champion answers. The result is kept.
+
+While a person wants the fallback to answer, it is the fallback whose answer is expected.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import DigestError, ReleaseError
-from assets.promotion import ledger
-from assets.serving import bento_package, example_request
+from assets.promotion import fallback_entries, ledger
+from assets.promotion.ledger_state import Entry
+from assets.serving import bento_package, example_request, fallback_switch
+from assets.serving.example_request import Answered
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from bentos import api_keys
 from bentos.access_settings import KEY_HASHES
+from bentos.fallback import FALLBACK, MITIGATION
 from bentos.supervised import WORKER
 from orchestration import resources
 
@@ -52,6 +58,8 @@ class Smoke:
         Until it was ready.
     at : str
         When (UTC, ISO 8601).
+    fallback : str, optional
+        The digest of the fallback that was to answer in the place of the model, as a person wanted.
     """
 
     product: str
@@ -63,6 +71,7 @@ class Smoke:
     told: str
     seconds: float
     at: str
+    fallback: str | None = None
 
 
 def path_of(home: Home, product: str) -> Path:
@@ -88,17 +97,17 @@ def smoke(home: Home, product: str) -> Smoke:
     Raises
     ------
     LedgerError, PackagingError
-        If nobody is champion, or the champion is not packaged.
+        If nobody is champion, or the champion is not packaged; or a person wants its fallback to answer, and it has none.
     """
     champion = ledger.require_champion(home, product)
     tag = bento_package.served_tag(home, product)
     folder = bento_package.bento_folder(home, tag)
-    before = bento_digest(folder)
+    before, entry = bento_digest(folder), fallback_entries.in_force(home, product)
+    fallback = None if entry is None else _fallback(home, product, tag)
     began = time.monotonic()
     try:
-        answered, told, seconds = _asked(home, product, folder)
-        passed = answered == champion.model_digest
-        told = told if passed else f"model {answered[:12]} answers, champion is {champion.model_digest[:12]}"
+        said, seconds = _asked(home, product, folder)
+        passed, told = _as_champion(said, champion) if entry is None else _as_fallback(said, folder, entry)
     except (OSError, ValueError, KeyError, DigestError, ReleaseError) as error:
         passed, told, seconds = False, str(error), time.monotonic() - began
     found = Smoke(
@@ -111,13 +120,46 @@ def smoke(home: Home, product: str) -> Smoke:
         told,
         round(seconds, 2),
         datetime.now(UTC).isoformat(timespec="seconds"),
+        fallback,
     )
     write_json(path_of(home, product), asdict(found))
     return found
 
 
-def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
-    """The digest of the model that answered, its answer, and the seconds until the service was ready."""
+def _fallback(home: Home, product: str, tag: str) -> str:
+    """The digest of a bento's fallback, which is to answer."""
+    promised = bento_package.promise(home, tag)
+    fallback_switch.named_in_pointer(home, product, promised)
+    return str(promised[FALLBACK])
+
+
+def _as_champion(said: Answered, champion: Entry) -> tuple[bool, str]:
+    """Whether the champion answered, and what."""
+    if said.model_digest != champion.model_digest:
+        return False, f"model {said.model_digest[:12]} answers, champion is {champion.model_digest[:12]}"
+    return True, json.dumps(said.answer)
+
+
+def _as_fallback(said: Answered, folder: Path, entry: Entry) -> tuple[bool, str]:
+    """Whether the package's fallback answered, with what it gives for the row that was asked."""
+    from bentos.fallback_served import falling_back
+    from bentos.served import Served
+
+    package = Served.load(folder / "src" / "bentos")
+    expected, why = falling_back(package, MITIGATION), f"the fallback answers {entry.told}"
+    if said.model_digest != expected.model.digest:
+        return False, f"model {said.model_digest[:12]} answers, though {why}. `loopline status` says what to do"
+    _, (prediction,) = expected.predict([package.bodies.row(said.example["row"])])
+    if said.answer["prediction"] != (wanted := json.loads(json.dumps(prediction))):
+        return (
+            False,
+            f"{json.dumps(said.answer['prediction'])} is answered, the fallback's answer is {json.dumps(wanted)}; {why}",
+        )
+    return True, f"{json.dumps(said.answer)}: {why}"
+
+
+def _asked(home: Home, product: str, folder: Path) -> tuple[Answered, float]:
+    """What was answered, and the seconds until the service was ready."""
     port, began = _free_port(), time.monotonic()
     token, key = api_keys.make("smoke", "predict", datetime.now(UTC))
     hashes = api_keys.write(product, {key.id: key})
@@ -139,8 +181,7 @@ def _asked(home: Home, product: str, folder: Path) -> tuple[str, str, float]:
                     raise ReleaseError(f"{product}: its service is not ready; it says:\n{log.read()[-2000:]}")
                 time.sleep(0.05)
             ready = time.monotonic() - began
-            said = example_request.ask_example(url, sent)
-            return said.model_digest, json.dumps(said.answer), ready
+            return example_request.ask_example(url, sent), ready
         finally:
             process.terminate()
             try:

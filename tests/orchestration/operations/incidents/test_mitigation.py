@@ -10,7 +10,7 @@ from assets.errors import IncidentError, LedgerError
 from assets.incidents import incident_log
 from assets.promotion import fallback_entries, held_sources, ledger
 from assets.promotion.ledger_state import LEDGER
-from assets.serving import bento_package
+from assets.serving import bento_package, fallback_pointer
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from bentos.fallback import FALLBACK
@@ -53,7 +53,7 @@ def test_a_fallback_comes_after_what_mends(home: Home) -> None:
     made = incident_log.add(home, made.name, incident_log.ROOT_CAUSE, by="ann", told="rows", found=found)
     assert [item.how for item in mitigation.possible(home, spec, ["shop"], made)] == ["hold", "fallback"]
     fallback_entries.begin(home, "churn", "ann", "to be safe")
-    bento_package.follow_fallback(home, "churn")
+    fallback_pointer.follow(home, "churn")
     held_sources.hold(home, "shop", "ann", "to be safe")
     known = mitigation.possible(home, spec, ["shop"])
     assert [(item.how, item.of, item.is_of_source) for item in known] == [
