@@ -121,7 +121,7 @@ def read(home: Home, champion: Entry, model: Model) -> Logged | None:
 
 
 def extent(home: Home, champion: Entry) -> dict[str, Any] | None:
-    """What is known of the log without reading what it holds: ``from``, ``to``, ``rows``, ``requests``; None if nobody asked."""
+    """What is known of the log without reading what it holds: ``from``, ``to``, ``rows``, ``requests``; None if nothing is."""
     names, found = ["answered_at_utc", "request_id"], []
     for file in files(home, champion.product):
         lines = list(_plain(file, names, champion.model_digest))
