@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from assets.spec import ProductSpec, SourceSpec, WarehouseSpec
 
 DEFS = REPOSITORY / "orchestration" / "defs"
+NOTHING_DECLARED = (
+    "nothing is declared in orchestration/defs. Declare a product: `loopline new NAME --data FILE --target COLUMN`."
+)
 FIRST_PORT = 3001
 """Where the first declared product is served; the next has the next port, and the Dagster UI the one before."""
 
@@ -82,6 +85,23 @@ def names(wanted: str | None = None, defs: Path = DEFS) -> list[str]:
 def _unknown(wanted: str, declared_names: Sequence[str]) -> SpecificationError:
     listed = ", ".join(declared_names) or "none"
     return SpecificationError(f"there is no product '{wanted}'. Declared are: {listed}.")
+
+
+def is_anything_declared(defs: Path = DEFS) -> bool:
+    """Whether there is any declaration: a source, a warehouse, a product or another component."""
+    return next(defs.rglob("defs.yaml"), None) is not None
+
+
+def require_declarations() -> None:
+    """Refuse a checkout in which nothing is declared.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no declaration.
+    """
+    if not is_anything_declared():
+        raise SpecificationError(NOTHING_DECLARED)
 
 
 def service_port(product: str, defs: Path = DEFS) -> int:

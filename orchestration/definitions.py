@@ -9,6 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from orchestration.assembly import assemble
-from orchestration.declarations import DEFS
+from orchestration.declarations import DEFS, is_anything_declared
 
-defs = assemble(dg.ComponentTree.for_project(DEFS).build_defs_at_path(DEFS))
+# Dagster raises an error of its own on a folder without declarations, and on a second `Definitions` of a module
+defs = assemble(dg.ComponentTree.for_project(DEFS).build_defs_at_path(DEFS) if is_anything_declared() else dg.Definitions())

@@ -7,9 +7,10 @@ anything else by sampling permutations over a small background (Štrumbelj and K
 from __future__ import annotations
 
 import sys
-import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,13 +96,10 @@ def import_shap() -> Any:
     It keeps the exceptions of the optional imports that failed, and with them the frames of whoever imports it: the rows that
     are explained would stay in memory as long as the process.
     """
-    if "shap" not in sys.modules:
-        thread = threading.Thread(target=__import__, args=("shap",))
-        thread.start()
-        thread.join()
-    import shap
-
-    return shap
+    if "shap" in sys.modules:
+        return sys.modules["shap"]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(import_module, "shap").result()
 
 
 def _shapley(spec: ProductSpec, estimator: Any, matrix: Any, background: Any) -> tuple[Any, Any, str, bool]:

@@ -134,6 +134,19 @@ def raise_about(
         return _write(home, Incident(name, subject, (*(() if standing is None else standing.events), event)))
 
 
+def calm(home: Home, subject: str, told: str, now: datetime | None = None) -> Incident | None:
+    """Say in the open incident of a subject, once, that no alarm stands any more; a person closes it.
+
+    None if there is none, if it is about no alarm, or if that is said already.
+    """
+    with _alone(home):
+        standing = open_of(home, subject)
+        said = [] if standing is None else [item for item in standing.events if "alarms" in item or item["event"] == QUIET]
+        if standing is None or not said or said[-1]["event"] == QUIET:
+            return None
+        return _write(home, Incident(standing.name, subject, (*standing.events, _event(QUIET, WATCH, told, now))))
+
+
 def _next_number(known: Sequence[Incident]) -> int:
     """One more than any has: a folder may have been taken away, and another must not be written over."""
     return max((int(item.name.rpartition("-")[2]) for item in known), default=0) + 1

@@ -120,14 +120,16 @@ def read(home: Home, champion: Entry, model: Model) -> Logged | None:
     )
 
 
-def extent(home: Home, champion: Entry) -> dict[str, Any]:
-    """What is known of the log without reading what it holds: ``from``, ``to``, ``rows`` and ``requests``."""
+def extent(home: Home, champion: Entry) -> dict[str, Any] | None:
+    """What is known of the log without reading what it holds: ``from``, ``to``, ``rows``, ``requests``; None if nothing is."""
     names, found = ["answered_at_utc", "request_id"], []
     for file in files(home, champion.product):
         lines = list(_plain(file, names, champion.model_digest))
         if lines:
             moments = [line["answered_at_utc"] for line in lines]
             found.append((min(moments), max(moments), len(lines), len({line["request_id"] for line in lines})))
+    if not found:
+        return None
     first, last, rows, requests = zip(*found, strict=True)
     return {"from": min(first), "to": max(last), "rows": sum(rows), "requests": sum(requests)}
 

@@ -59,7 +59,8 @@ def look(home: Home, spec: ProductSpec, champion: Entry) -> dict[str, Any] | Non
     try:
         logged = logged_requests.read(home, champion, model)
     except HomeError as error:
-        return {**logged_requests.extent(home, champion), "alarms": [], "not_judged": str(error).rstrip(".")}
+        extent = logged_requests.extent(home, champion)
+        return None if extent is None else {**extent, "alarms": [], "not_judged": str(error).rstrip(".")}
     if logged is None:
         return None
     log = logged.rows

@@ -86,11 +86,22 @@ def declare(home: Home, address: Address) -> None:
     StoreError
         If it is published elsewhere.
     """
+    require_agreement(home, address)
+    if declared(home) != address:
+        write_json(home.store_record, asdict(address))
+
+
+def require_agreement(home: Home, address: Address) -> None:
+    """Refuse a store that is not the one that a home is published to; nothing is written.
+
+    Raises
+    ------
+    StoreError
+        If it is published elsewhere.
+    """
     known = declared(home)
     if known is not None and known.url != address.url:
         raise StoreError(
             f"LOOPLINE_STORE is {address.url}, but the home {home.root} is published to {known.url}. Set "
             "LOOPLINE_STORE to that or leave it out; `loopline store move` publishes the home elsewhere."
         )
-    if known != address:
-        write_json(home.store_record, asdict(address))

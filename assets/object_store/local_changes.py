@@ -81,6 +81,8 @@ def look(
     scratch: Path,
     chosen: Callable[[str], bool] = lambda _: True,
     rewritten: Callable[[str], bool] = lambda _: False,
+    *,
+    is_read_only: bool = False,
 ) -> LocalChanges:
     """Find what differs from what the store holds, but for what services of this machine still write.
 
@@ -94,9 +96,11 @@ def look(
         Whether a path is looked at.
     rewritten : callable
         Whether what lies in an object of the store is published again although it did not change.
+    is_read_only : bool
+        Write nothing in the home: what a killed process left is not ended, and blocks of logs become lines in copies only.
     """
     found = LocalChanges(stamps=dict(state.stamps))
-    known, lines = _manifest(home)
+    known, lines = _manifest(home, is_read_only=is_read_only)
     present = dict(_unrecorded(home))
 
     def differs(path: str, digest: str) -> bool:
@@ -118,7 +122,7 @@ def look(
             if item is not None and state.stamps.get(path) == stamp and not rewritten(item.object):
                 continue
             copy = scratch / f"{len(list(scratch.iterdir()))}-{number}"
-            copied(file, copy, is_log=fnmatchcase(path, LOGS))
+            copied(file, copy, is_log=fnmatchcase(path, LOGS), is_read_only=is_read_only)
             digest = file_digest(copy)
             found.stamps[path] = stamp
             if differs(path, digest):
@@ -135,14 +139,14 @@ def look(
     return found
 
 
-def copied(file: Path, copy: Path, *, is_log: bool = False) -> None:
+def copied(file: Path, copy: Path, *, is_log: bool = False, is_read_only: bool = False) -> None:
     """Copy a file that others may be writing to; a database as of one moment, and a log in lines."""
     from bentos.log_blocks import complete
 
     if is_database(file):
-        if is_log:  # here too, so that nothing changes here once it is published
+        if is_log and not is_read_only:  # here too, so that nothing changes here once it is published
             complete(file)
-        sync_state.copy_database(file, copy)
+        (sync_state.copy_unopened_database if is_read_only else sync_state.copy_database)(file, copy)
         if is_log:  # a service may have written since
             complete(copy)
     else:
@@ -165,11 +169,12 @@ def is_empty(home: Home) -> bool:
     )
 
 
-def _manifest(home: Home) -> tuple[Manifest, bytes]:
+def _manifest(home: Home, *, is_read_only: bool) -> tuple[Manifest, bytes]:
     """What is recorded, and its lines as of the same moment."""
     if not (home.root / MANIFEST).exists():
         return Manifest(), b""
-    manifest.settle(home.root)
+    if not is_read_only:
+        manifest.settle(home.root)
     with manifest_lines.locked(home.root, fcntl.LOCK_SH) as stream:
         known = manifest_lines.up_to_date(home.root, stream)
         stream.seek(0)

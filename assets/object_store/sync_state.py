@@ -6,9 +6,10 @@ A commit is noted before it is made. Whether it was made is seen by the next com
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from assets.storage.home_files import STORE
 from assets.storage.locks import exclusive
 
 Stamp = list[Any]
+TRIES = 10
+"""How often the files of a database are copied that change meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,27 @@ def copy_database(path: Path, target: Path) -> None:
     finally:
         source.close()
         copy.close()
+
+
+def copy_unopened_database(path: Path, target: Path) -> None:
+    """As `copy_database`, without opening it where it lies: SQLite would write its log and index there.
+
+    Its files are copied and then opened, unless they changed meanwhile; after `TRIES` times they are taken as they are.
+    """
+    draft = target.with_name(f"{target.name}.unopened")
+    for _ in range(TRIES):
+        before = stamp(path)
+        for end in ("", "-wal", "-journal"):
+            part = draft.with_name(f"{draft.name}{end}")
+            part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path.with_name(f"{path.name}{end}"), part)
+        if stamp(path) == before:
+            break
+    try:
+        copy_database(draft, target)
+    except sqlite3.DatabaseError:  # it is written to all the time: what it holds is another than was published in any case
+        shutil.copyfile(draft, target)
 
 
 def _path(home: Home) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from assets.observability.learner_silence import silent_minutes
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.spec.online_learning import learns_online, online_of
@@ -27,8 +28,8 @@ SLOW_MS = 20.0
 WATCHED_DAYS = 40
 """After how many days without a look at a champion somebody is told."""
 
-SILENT_MINUTES, UNSEEN_BLOCKS = 15, 2
-"""After how many minutes without a look a learner counts as stopped, and behind how many states' labels as behind."""
+UNSEEN_BLOCKS = 2
+"""Behind how many states' labels a learner counts as behind."""
 
 
 def rules(products: Sequence[ProductSpec]) -> dict[str, Any]:
@@ -137,10 +138,11 @@ def _of_updates(spec: ProductSpec, own: str) -> list[dict[str, Any]]:
     """Of the learner of labels between promotions, where it is declared."""
     if not learns_online(spec) or (updates := online_of(spec).updates) is None:
         return []
+    silent = silent_minutes(spec.schedule)
     return [
         _rule(
             "LearnerStopped",
-            f"time() - loopline_updates_looked_timestamp_seconds{{{own}}} > {SILENT_MINUTES * 60}",
+            f"time() - loopline_updates_looked_timestamp_seconds{{{own}}} > {silent * 60}",
             "1m",
             "warning",
             "nobody looked for labels to learn for {{ $value | humanizeDuration }}",
@@ -148,7 +150,7 @@ def _of_updates(spec: ProductSpec, own: str) -> list[dict[str, Any]]:
         _rule(
             "LearnerBehind",
             f"loopline_updates_unseen_outcomes{{{own}}} >= {UNSEEN_BLOCKS * updates.rows}",
-            f"{SILENT_MINUTES}m",
+            f"{silent}m",
             "warning",
             "{{ $value }} outcomes were told since a learner last looked",
         ),

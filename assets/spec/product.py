@@ -21,6 +21,7 @@ from assets.spec.online import require_online
 from assets.spec.privacy import LandedKeySpec, PrivacySpec, require_columns
 from assets.spec.replay import ReplaySpec
 from assets.spec.retention import RetentionSpec
+from assets.spec.schedule import ScheduleSpec
 from assets.spec.serving import ServingSpec
 from assets.spec.source import InlineSourceSpec, SourceSpec, TableSpec
 from assets.spec.texts import require_texts
@@ -28,15 +29,6 @@ from assets.spec.uncertainty import AbstainSpec, UncertaintySpec, require_uncert
 
 DATA = "data"
 """The name of the one table of a product that declares its own file."""
-
-
-class ScheduleSpec(Declaration):
-    """When the product's job looks for something to do; it is off until you start it in the UI."""
-
-    cron: str = Field(default="0 6 * * *", pattern=r"^\S+ \S+ \S+ \S+ \S+$", examples=["0 6 * * 1"])
-    """Give five fields: minute, hour, day of month, month, day of week."""
-    time_zone: str = Field(default="UTC", examples=["America/New_York"])
-    """Give the IANA time zone of the cron fields."""
 
 
 class ProductSpec(Declaration):

@@ -252,20 +252,21 @@ class Home:
                 "Everything a run produces is kept there: point LOOPLINE_HOME at a folder you may write to."
             ) from error
         sweep(self)
-        layout = self.layout
-        if layout is None:
+        if self.layout is None:
             write_json(self.record, {"layout": LAYOUT})
-        elif layout < LAYOUT:
-            raise HomeError(
-                f"LOOPLINE_HOME={self.root} was written by an earlier version of Loopline (layout {layout}, this one reads "
-                f"{LAYOUT}). Run `loopline run`: it makes everything anew; who serves and the ledger stay."
-            )
-        elif layout > LAYOUT:
-            raise HomeError(
-                f"LOOPLINE_HOME={self.root} was written by a later version of Loopline (layout {layout}, this one reads "
-                f"{LAYOUT}). Use that version, or point LOOPLINE_HOME at another folder."
-            )
+        self.require_layout()
         return self
+
+    def require_layout(self) -> None:
+        """Raise a `HomeError` where another version of Loopline wrote the records; a home that is not there yet passes."""
+        layout = self.layout
+        if layout is None or layout == LAYOUT:
+            return
+        told = f"version of Loopline (layout {layout}, this one reads {LAYOUT})"
+        age, remedy = "a later", "Use that version, or point LOOPLINE_HOME at another folder."
+        if layout < LAYOUT:
+            age, remedy = "an earlier", "Run `loopline run`: it makes everything anew; who serves and the ledger stay."
+        raise HomeError(f"LOOPLINE_HOME={self.root} was written by {age} {told}. {remedy}")
 
     @property
     def layout(self) -> int | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assets.monitoring import outcome_store
+from assets.observability.learner_silence import SILENT_MINUTES
 from assets.promotion.ledger_state import Entry
 from assets.storage import day_files
 from assets.storage.day_files import PARQUET
@@ -20,9 +21,6 @@ from assets.storage.publishing import read_json
 from assets.streaming.label_journal import CURRENT, LOOKED, WAITING
 from assets.training.learning import LEARNING
 from bentos.runtime import read_signature
-
-SILENT_SECONDS = 900
-"""After how many seconds without a look a learner counts as stopped, where outcomes wait for it."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +48,18 @@ class LearnerProgress:
     unseen_since: str | None
     stopped: str | None
 
-    def is_behind(self, now: datetime) -> bool:
-        """Whether outcomes wait for a look for longer than a learner takes."""
+    def is_behind(self, now: datetime, silent: int = SILENT_MINUTES) -> bool:
+        """Whether outcomes wait for a look for longer than the minutes that a learner may be silent."""
         since = self.unseen_since
-        return since is not None and (now - datetime.fromisoformat(since)).total_seconds() > SILENT_SECONDS
+        return since is not None and now - datetime.fromisoformat(since) > timedelta(minutes=silent)
 
-    def told(self, product: str, now: datetime) -> str:
+    def told(self, product: str, now: datetime, silent: int = SILENT_MINUTES) -> str:
         """The progress in a sentence."""
         if self.stopped is not None:
             return f"answers as it was promoted again: {self.stopped}"
         looked = "no learner has looked" if self.looked_at is None else f"a learner looked {_ago(self.looked_at, now)}"
         learned = f"{self.learned:,} labels learned since the promotion, {self.waiting:,} wait; {looked}"
-        if self.unseen_since is None or not self.is_behind(now):
+        if self.unseen_since is None or not self.is_behind(now, silent):
             return learned
         return (
             f"{learned}; {self.unseen:,} outcomes were told since, the first {_ago(self.unseen_since, now)}: "

@@ -63,7 +63,15 @@ def load_definitions(product: str | None = None) -> Any:
     """Load the definitions, and find our own error under Dagster's account of where it was raised.
 
     Where one product is asked for that rests on no other declaration, only its own are loaded.
+
+    Raises
+    ------
+    SpecificationError
+        If nothing is declared, or a declaration cannot be read.
     """
+    from orchestration.declarations import require_declarations
+
+    require_declarations()
     from orchestration.assembly import of_product
 
     if product is not None and (alone := of_product(product)) is not None:

@@ -75,8 +75,10 @@ def loopline() -> None:
 def run(product: str | None, jobs: int, memory: float | None, from_dvc: str | None) -> None:
     """Make everything anew that changed: of one PRODUCT and what it rests on, or of all."""
     from orchestration.cli.display import RunDisplay
+    from orchestration.declarations import require_declarations
 
     with told():
+        require_declarations()
         if from_dvc is not None and jobs > 1:
             raise SpecificationError("--from-dvc runs in one process: leave --jobs out.")
         home = resources.home_from_environment()
@@ -142,7 +144,7 @@ def status(product: str | None, as_json: bool) -> None:
 
     with told():
         home = resources.home_from_environment().prepare()
-        from orchestration.declarations import declared
+        from orchestration.declarations import NOTHING_DECLARED, declared, is_anything_declared
         from orchestration.operations.monitoring.status import status as read_status
 
         found = read_status(home, declared())
@@ -151,7 +153,10 @@ def status(product: str | None, as_json: bool) -> None:
         else:
             if product not in (None, *(item.product for item in found.products)):
                 raise SpecificationError(f"there is no product '{product}'. See `loopline status`.")
-            show_status(found, product)
+            if is_anything_declared():
+                show_status(found, product)
+            else:
+                click.echo(NOTHING_DECLARED)
 
 
 @loopline.command()
@@ -161,11 +166,14 @@ def check(product: str | None) -> None:
     from orchestration.cli.display import show_checked
 
     with told():
-        home = resources.home_from_environment().prepare()
-        from orchestration.declarations import products
+        home = resources.home_from_environment()
+        home.require_layout()
+        from orchestration.declarations import NOTHING_DECLARED, is_anything_declared, products
         from orchestration.operations.declaration.check import check as check_product
 
         found = [check_product(home, spec, folder) for spec, folder in products(product)]
+    if not is_anything_declared():
+        click.echo(NOTHING_DECLARED)
     show_checked(found)
     sys.exit(any(item.problems for item in found))
 

@@ -25,8 +25,9 @@ def plan(product: str | None, engine: str | None, as_json: bool) -> None:
     from orchestration.cli.display import show_preview
 
     with told():
-        home = resources.home_from_environment().prepare()
+        home = resources.home_from_environment()
         definitions = load_definitions(product)
+        home.prepare()
         from orchestration.operations.declaration.preview import preview
 
         with resources.instance(home) as instance:

@@ -36,7 +36,8 @@ def status(*, as_json: bool) -> None:
     with told():
         from orchestration.operations.storage import publication
 
-        found = publication.standing(_required())
+        home, wanted = resources.home_from_environment(), resources.store_address()
+        found = publication.standing(publication.looked_at(home, wanted))
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
         return

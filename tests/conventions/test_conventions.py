@@ -35,6 +35,16 @@ MODULES = sorted(
 )
 
 
+@pytest.fixture(scope="module")
+def _parsed() -> None:
+    """The dbt project, parsed: the first command of a clone, or after a change of the project, imports dbt and DuckDB for that.
+
+    What a product rests on, dbt alone can say; what it said is kept beside the project, and no later process imports it.
+    """
+    subprocess.run([sys.executable, "-c", "import orchestration.definitions"], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.usefixtures("_parsed")
 def test_loading_the_definitions_imports_no_heavy_library() -> None:
     """Every process that runs a step pays for the import."""
     code = f"import sys, orchestration.definitions; print([name for name in {HEAVY} if name in sys.modules])"
@@ -42,6 +52,7 @@ def test_loading_the_definitions_imports_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.usefixtures("_parsed")
 def test_status_imports_neither_dagster_nor_a_heavy_library(tmp_path: Path) -> None:
     """What it shows stands in declarations, records and the history's database."""
     code = (

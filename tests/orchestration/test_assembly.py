@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from orchestration import definitions
 from orchestration.assembly import of_product
 from orchestration.declarations import DEFS
 from orchestration.definitions import defs
@@ -25,6 +26,11 @@ def test_a_product_with_its_own_file_is_loaded_alone_and_unchanged() -> None:
         assert graph.get(key).code_version == whole.get(key).code_version
         assert graph.get(key).parent_keys == whole.get(key).parent_keys
         assert graph.get(key).tags == whole.get(key).tags
+
+
+def test_the_module_of_definitions_holds_one_object_of_them() -> None:
+    """Dagster's UI refuses a module with more."""
+    assert [name for name, item in vars(definitions).items() if isinstance(item, dg.Definitions)] == ["defs"]
 
 
 def test_a_product_on_the_warehouse_or_an_unknown_one_needs_all_definitions() -> None:

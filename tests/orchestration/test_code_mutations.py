@@ -40,6 +40,7 @@ NO_CONTENT = {
     "assets.methods.daily_losses": "none of these products declares online learning",
     "assets.methods.label_order": "none of these products declares online learning",
     "assets.methods.online_linear": "none of these products declares online learning",
+    "assets.methods.cron_gaps": "tells when a learner counts as stopped; nothing is made of it",
     "assets.methods.conditional_shift": "searches for root causes; nothing is made of it",
     "assets.methods.delta_debugging": "searches for root causes; nothing is made of it",
     "assets.methods.paired_fall": "searches for root causes; nothing is made of it",

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from assets.errors import LooplineError
@@ -43,7 +44,7 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
     Parameters
     ----------
     home : Home
-        Where a packed file is unpacked.
+        What earlier runs found out; it is only read, and need not be there.
     spec : ProductSpec
         The declaration.
     folder : Path
@@ -59,7 +60,7 @@ def check(home: Home, spec: ProductSpec, folder: Path, defs: Path = DEFS) -> Che
     if not found.problems and spec.model.learning is not None:
         found.problems += _told(_learning, spec, home, defs)
     if spec.source is not None:
-        found.problems += _told(_file, spec, home, folder)
+        found.problems += _told(_file, spec, folder)
     else:
         found.problems += _told(_relation, spec, houses)
     found.remarks += [*_uncovered(spec), *_extended(spec)]
@@ -145,7 +146,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _file(spec: ProductSpec, home: Home, folder: Path) -> Iterator[str]:
+def _file(spec: ProductSpec, folder: Path) -> Iterator[str]:
     source = spec.as_source()
     assert source is not None  # noqa: S101 - for the type checker: the caller looked
     for name, table in source.tables.items():
@@ -153,7 +154,7 @@ def _file(spec: ProductSpec, home: Home, folder: Path) -> Iterator[str]:
             with extracts.opened(table, raw_files.base(source, folder)):
                 continue
         path = raw_files.locate(source, table, folder)
-        with raw_files.readable(path, table, home) as read:
+        with TemporaryDirectory() as scratch, raw_files.readable(path, table, Home(Path(scratch))) as read:
             found = [row_validation.named(column) for column in read[0].columns]
             raw_files.require_columns(table, found, f"{source.name}.{name} ({path.name})")
             if spec.model.client_column is not None:

@@ -142,17 +142,19 @@ def taken(home: Home, spec: ProductSpec, sources: list[tuple[SourceSpec, Path]],
 
 
 def write_model(home: Home, spec: ProductSpec, folder: Path) -> None:
-    """Write the model that was trained last, and the digests by which it is told from any other.
+    """Write the model that was trained last, and the digests by which it is told from any other, into a folder or a new one.
 
     Raises
     ------
     DigestError
         If none is trained.
+    SpecificationError
+        If the folder cannot be made.
     """
     model, snapshot = current(home, spec.name)
     target = folder / "model"
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    _make(target)
     for file in ("model.onnx", "model.json"):
         shutil.copyfile(home.models / spec.name / model / file, target / file)
     lineage = {"model": model, "snapshot": snapshot, "onnx": file_digest(target / "model.onnx")}
@@ -160,19 +162,29 @@ def write_model(home: Home, spec: ProductSpec, folder: Path) -> None:
 
 
 def write_metrics(home: Home, spec: ProductSpec, folder: Path) -> None:
-    """Write the figures of the model that was trained last, on its test rows.
+    """Write the figures of the model that was trained last, on its test rows, into a folder or a new one.
 
     Raises
     ------
     DataError
         If it was not evaluated.
+    SpecificationError
+        If the folder cannot be made.
     """
     report = home.report_folder(spec.name, *current(home, spec.name)) / "evaluation.json"
     if not report.exists():
         raise DataError(f"{spec.name}: the model that was trained last is not evaluated. Run `loopline run {spec.name}`.")
     figures = read_json(report)["metrics"]["model"]
     measured = {name: estimate["value"] for name, estimate in figures.items() if estimate["value"] is not None}
+    _make(folder)
     (folder / "metrics.json").write_text(f"{json.dumps({'test': measured}, indent=2)}\n", encoding="utf-8")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise SpecificationError(f"{folder} cannot be made ({error.strerror}). Name another folder.") from error
 
 
 def fetch_tracked(sources: list[tuple[SourceSpec, Path]]) -> None:

@@ -130,7 +130,8 @@ def _watch_product(home: Home, product: str, now: datetime | None) -> Incident |
         return None
     alarms = record["alarms"]
     if not alarms:
-        return _quiet(home, product, record, now)
+        periods = record["periods"]
+        return incident_log.calm(home, product, f"No alarm stands in {periods[-1]['name']}.", now) if periods else None
     identity = value_digest([record["model_digest"], record["snapshot_digest"], alarms])
     if any(item.knows(identity) for item in incident_log.incidents(home, product)):
         return None
@@ -139,18 +140,6 @@ def _watch_product(home: Home, product: str, now: datetime | None) -> Incident |
     changes = changes_before(home, product)
     more = {"alarms": alarms, "changes": changes, "suspects": suspects(alarms, changes)}
     return incident_log.raise_about(home, product, identity, told, now, **more)
-
-
-def _quiet(home: Home, product: str, record: Mapping[str, Any], now: datetime | None) -> Incident | None:
-    """Say in the open incident of a product, once, that no alarm stands any more; a person closes it."""
-    standing = incident_log.open_of(home, product)
-    if standing is None or not record["periods"]:
-        return None
-    said = [item for item in standing.events if "alarms" in item or item["event"] == incident_log.QUIET]
-    if not said or said[-1]["event"] == incident_log.QUIET:
-        return None
-    told = f"No alarm stands in {record['periods'][-1]['name']}."
-    return incident_log.add(home, standing.name, incident_log.QUIET, by=incident_log.WATCH, told=told, now=now)
 
 
 def _raised_by_failure(home: Home, failure: str, now: datetime | None, run: str | None) -> Incident | None:

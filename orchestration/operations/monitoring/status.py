@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assets.ingestion import landed_tables
+from assets.observability.learner_silence import SILENT_MINUTES, silent_minutes
 from assets.promotion import current_artifacts, held_sources, ledger, verdicts
 from assets.promotion.ledger_state import Entry
 from assets.promotion.model_card import PAGE
@@ -15,7 +16,7 @@ from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.storage.publishing import read_json
 from assets.streaming import learner_progress
-from orchestration.declarations import Declared
+from orchestration.declarations import Declared, products
 from orchestration.event_history import last_made, last_run
 from orchestration.operations.monitoring.fallback_status import fallback_status, minute
 
@@ -168,7 +169,9 @@ def _updates(home: Home, champion: Entry) -> dict[str, Any] | None:
     if (found := learner_progress.progress(home, champion)) is None:
         return None
     now = datetime.now(UTC)
-    return {**asdict(found), "is_behind": found.is_behind(now), "told": found.told(champion.product, now)}
+    schedules = [spec.schedule for spec, _ in products() if spec.name == champion.product]
+    silent = silent_minutes(schedules[0]) if schedules else SILENT_MINUTES
+    return {**asdict(found), "is_behind": found.is_behind(now, silent), "told": found.told(champion.product, now, silent)}
 
 
 def _refused_report(home: Home, product: str) -> str | None:

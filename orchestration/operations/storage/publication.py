@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from assets.errors import StoreError
@@ -31,7 +32,6 @@ from assets.object_store.push import Pushed
 from assets.promotion import published_ledger
 from assets.storage import erasures
 from assets.storage.day_files import day_of
-from assets.storage.drafts import draft_folder
 from assets.storage.durability import sync
 from assets.storage.home import Home
 from assets.storage.home_files import STORE
@@ -41,6 +41,7 @@ from assets.storage.manifest import remove
 from assets.storage.publishing import read_json
 from orchestration.operations.verification.verify import Problem, Verified
 
+NO_STORE = "no store is declared. Set LOOPLINE_STORE=s3://BUCKET/PREFIX, or file:///FOLDER."
 OnWait = Callable[[str], None]
 
 
@@ -101,8 +102,24 @@ def required(home: Home, wanted: Address | None) -> HomeStore:
     """
     store = opened(home, wanted)
     if store is None:
-        raise StoreError("no store is declared. Set LOOPLINE_STORE=s3://BUCKET/PREFIX, or file:///FOLDER.")
+        raise StoreError(NO_STORE)
     return store
+
+
+def looked_at(home: Home, wanted: Address | None) -> HomeStore:
+    """As `required`, of a home that is only read: a store that is wanted is not declared as its own.
+
+    Raises
+    ------
+    StoreError
+        If no store is declared or wanted, or the home is published to another.
+    """
+    if wanted is not None:
+        address.require_agreement(home, wanted)
+    place = wanted or address.declared(home)
+    if place is None:
+        raise StoreError(NO_STORE)
+    return published_ledger.at(home, place)
 
 
 def take(
@@ -183,10 +200,10 @@ def _erasing(store: HomeStore) -> Path:
 
 
 def standing(store: HomeStore) -> Standing:
-    """How a home and its store stand to each other; nothing is changed."""
+    """How a home and its store stand to each other; nothing of the home is written."""
     state = sync_state.read(store.home)
-    with draft_folder(store.home) as scratch:
-        mine = local_changes.look(store.home, state, scratch)
+    with TemporaryDirectory() as scratch:
+        mine = local_changes.look(store.home, state, Path(scratch), is_read_only=True)
     since = record_log.numbers_after(store.bucket, state.number)
     changed = (mine.changed.keys() | mine.gone) - {local_changes.LEDGER}
     return Standing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,17 @@ explain()
 gc.collect()
 print(seen[0]() is None)
 """
+
+
+def test_an_explainer_that_cannot_be_imported_is_one_error(tmp_path: Path) -> None:
+    """Of an optional library that is installed and broken; it is raised to who asked, and nothing is printed besides."""
+    (tmp_path / "cv2.py").write_text("raise OSError('libGL.so.1: cannot open shared object file')", encoding="utf-8")
+    code = "from assets.evaluation.shap_values import import_shap\ntry: import_shap()\nexcept OSError as error: print(error)"
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("libGL.so.1: cannot open shared object file\n", "")
 
 
 def test_what_is_explained_does_not_stay_in_memory() -> None:

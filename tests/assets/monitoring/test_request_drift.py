@@ -20,6 +20,7 @@ from assets.promotion.ledger_state import Entry
 from assets.spec import ProductSpec
 from assets.storage import pseudonym_key
 from assets.storage.home import Home
+from assets.storage.publishing import write_json
 from assets.training import training
 from bentos.prediction_log import Answered, PredictionLog
 from bentos.runtime import Model
@@ -132,6 +133,22 @@ def test_days_that_are_over_become_parquet_and_nothing_that_is_read_of_them_chan
         logged_requests.extent(home, champion),
         request_drift.look(home, spec_of(), champion),
     ]
+
+
+def test_a_log_without_lines_of_the_champion_is_as_if_nobody_asked(shop: Shop) -> None:
+    """Also where the record of its keys cannot be read, so that only the extent would be told."""
+    home, _, champion, _ = shop
+    ask(shop, customers(20, seed=9))
+    (file,) = logged_requests.files(home, "churn")
+    write_json(home.keys / "prediction_log" / "keys.json", {"keys": [{"key": "lost"}]})
+    found = request_drift.look(home, spec_of(), champion)
+    assert found is not None
+    assert (found["rows"], found["alarms"]) == (20, [])
+    assert "must hold the public keys" in found["not_judged"]
+    assert logged_requests.extent(home, replace(champion, model_digest="0" * 64)) is None
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("delete from predictions")
+    assert request_drift.look(home, spec_of(), champion) is None
 
 
 def test_too_little_is_not_judged(shop: Shop) -> None:

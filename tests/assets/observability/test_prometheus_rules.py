@@ -204,6 +204,19 @@ def test_only_a_product_that_declares_updates_has_a_learner() -> None:
     assert not learners.intersection(prometheus_rules.names([product("churn"), updating(updates=None)]))
 
 
+def test_a_learner_that_cron_starts_is_silent_for_as_long_as_cron_is() -> None:
+    """And a quarter of an hour more; declared clocks may be set back."""
+
+    def limits(**schedule: str) -> list[object]:
+        (group, _) = prometheus_rules.rules([updating({"schedule": schedule})])["groups"]
+        found = {rule["alert"]: rule for rule in group["rules"]}
+        return [found["LearnerStopped"]["expr"].rpartition(" > ")[2], found["LearnerBehind"]["for"]]
+
+    assert limits() == ["900", "15m"]
+    assert limits(learn_online="0 * * * *") == [str(75 * 60), "75m"]
+    assert limits(learn_online="0 6 * * 1", time_zone="Europe/Rome") == [str((7 * 1440 + 75) * 60), f"{7 * 1440 + 75}m"]
+
+
 def test_the_written_files_are_what_the_declarations_say() -> None:
     """`make alerts` writes them."""
     for name, content in prometheus_export.files([spec for spec, _ in declarations.products()]).items():

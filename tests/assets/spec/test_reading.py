@@ -42,6 +42,8 @@ FLIGHT_DELAY = (DEFS / "flight_delay" / "defs.yaml").read_text(encoding="utf-8")
         ("carrier: {type: category", "carrier: {type: word", r"'features.groups.schedule.carrier.type' must be one of 'category' or 'number'"),
         ("min: 0, max: 1440}", "min: 1440, max: 0}", r"allows nothing: min 1440 is above max 0. Swap them"),
         ("time_zone: America/New_York", "time_zone: America/Gotham", r"has no time zone 'America/Gotham'. Give an IANA name"),
+        ('cron: "0 6 * * *"', 'cron: "0 6 * * *", learn_online: "0 25 * * *"', r"'schedule.learn_online' must be a cron expression"),
+        ('cron: "0 6 * * *"', 'cron: "0 0 31 2 *"', r"a cron expression with moments, such as"),
         ("      plane:\n", "      plane:\n        is_late: {type: number}\n", r"uses \['is_late'\] as features, but they are known only after"),
         ("      plane:\n", "      plane:\n        carrier: {type: category}\n", r"declares \['carrier'\] in more than one group"),
         ("predicted_utc < scheduled", "predicted_utc before scheduled", r"which is not 'left < right' over its columns"),

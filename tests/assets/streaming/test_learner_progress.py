@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from assets.storage.home import Home
 from assets.streaming import learner_progress
-from assets.streaming.learner_progress import SILENT_SECONDS, LearnerProgress
+from assets.streaming.learner_progress import SILENT_MINUTES, LearnerProgress
 from assets.streaming.online_updates import OnlineUpdates
 from bentos import outcome_log
 from bentos.outcome_log import Line
@@ -62,8 +62,11 @@ def test_outcomes_that_nobody_looked_at_are_counted(asked_home: Home) -> None:
         connection.execute(outcome_log.INSERT, Line("r00010", 0, None, "1", *moments, None))
     found = progress(home)
     assert (found.unseen, found.unseen_since) == (3, later.isoformat(timespec="milliseconds"))
-    assert not found.is_behind(later + timedelta(seconds=SILENT_SECONDS - 1))
-    assert found.is_behind(later + timedelta(seconds=SILENT_SECONDS + 1))
+    for minutes in (SILENT_MINUTES, 75):
+        last = later + timedelta(minutes=minutes, seconds=-1)
+        assert not found.is_behind(last, minutes)
+        assert found.is_behind(last + timedelta(seconds=2), minutes)
+        assert "run `loopline" not in found.told("churn", last, minutes)
     learner(home).note(later + timedelta(days=2), found.waiting)
     assert progress(home).unseen == 0
 

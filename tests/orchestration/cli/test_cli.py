@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from tests.clones import copied, loopline
+from tests.clones import copied, loopline, python
 from tests.shop import customers
 
 
@@ -102,6 +104,36 @@ def test_dbt_that_cannot_be_parsed_is_one_clear_error(clone: Path, tmp_path: Pat
     assert "error dbt parse could not run in dbt_project" in told.stderr
     assert "stg_flihgts" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_checkout_without_declarations_says_how_to_declare_something(clone: Path, tmp_path: Path) -> None:
+    """An error where something was to be made, a remark where somebody only looks; the UI opens on nothing."""
+    shutil.rmtree(clone / "orchestration" / "defs")
+    home, remedy = tmp_path / "home", "Declare a product: `loopline new NAME --data FILE --target COLUMN`."
+    for command in (["plan"], ["plan", "churn"], ["run"], ["run", "--jobs", "2"]):
+        told = loopline(*command, home=home, cwd=clone, columns=200)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert told.stderr.strip() == f"error nothing is declared in orchestration/defs. {remedy}"
+        assert not home.exists()
+    for command in ("check", "status"):
+        told = loopline(command, home=home, cwd=clone, columns=200)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert told.stdout.strip() == f"nothing is declared in orchestration/defs. {remedy}"
+    loaded = python("orchestration.definitions", home=home, cwd=clone)
+    assert (loaded.returncode, loaded.stderr) == (0, "")
+
+
+def test_checking_makes_and_changes_nothing(clone: Path, shop: Path, tmp_path: Path) -> None:
+    """Not even the home, for a file that must be unpacked."""
+    packed, home = tmp_path / "customers.csv.gz", tmp_path / "home"
+    packed.write_bytes(gzip.compress(shop.read_bytes()))
+    asked = ("--data", str(packed), "--target", "churned", "--without", "spend")
+    declared = loopline("new", "churn", *asked, home=tmp_path / "other", cwd=clone)
+    assert declared.returncode == 0, declared.stderr
+    told = loopline("check", "churn", home=home, cwd=clone)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "✓ churn" in told.stdout
+    assert not home.exists()
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 
 from assets.errors import SpecificationError
 from assets.ingestion import dvc_files
-from orchestration.operations.engines.dvc_repository import export
+from assets.storage.home import Home
+from orchestration.operations.engines.dvc_repository import export, write_metrics, write_model
 from tests.clones import copied, loopline
 from tests.shop import customers, product
 
@@ -115,3 +116,17 @@ def test_a_key_in_the_address_of_a_remote_is_refused(tmp_path: Path) -> None:
         export(product("churn"), [], tmp_path / "data", "s3://key:hunter2@bucket/prefix")
     assert "hunter2" not in str(found.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_and_a_model_are_written_into_a_new_folder(twice: Home, tmp_path: Path) -> None:
+    """Which is made with those above it; where a file is in its place, that is one clear error."""
+    folder, taken = tmp_path / "new" / "figures", tmp_path / "metrics.json"
+    write_metrics(twice, product("churn"), folder)
+    write_model(twice, product("churn"), folder)
+    assert json.loads((folder / "metrics.json").read_text())["test"]["roc_auc"] > 0.6
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", "lineage.json", "model"}
+    taken.touch()
+    for write in (write_metrics, write_model):
+        for place in (taken, taken / "below"):
+            with pytest.raises(SpecificationError, match=r"metrics\.json.* cannot be made \(.*\)\. Name another folder"):
+                write(twice, product("churn"), place)

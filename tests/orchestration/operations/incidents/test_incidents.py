@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,26 @@ def test_that_no_alarm_stands_is_said_once(home: Home) -> None:
         ]
     told = [event for event in events if event != incident_log.ROOT_CAUSE]
     assert told == ["opened", "quiet", "raised", "quiet"]
+
+
+@pytest.mark.parametrize("event", [incident_log.QUIET, incident_log.CLOSED])
+def test_that_no_alarm_stands_is_not_said_after_another_process(
+    home: Home, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which said it, or closed the incident, while this one waited for the lock."""
+    seen(home, "churn", [ALARM])
+    incidents.watch(home, ["churn"], now=NOW)
+    seen(home, "churn", [])
+    alone = incident_log._alone
+
+    def after_another(place: Home) -> Any:
+        monkeypatch.setattr(incident_log, "_alone", alone)
+        incident_log.add(place, "churn-1", event, by="ann", told="-")
+        return alone(place)
+
+    monkeypatch.setattr(incident_log, "_alone", after_another)
+    assert incidents.watch(home, ["churn"], now=NOW) == []
+    assert [item["event"] for item in incident_log.incident(home, "churn-1").events] == ["opened", event]
 
 
 def test_a_product_that_cannot_be_looked_at_hides_no_other(home: Home) -> None:

@@ -187,18 +187,24 @@ def test_only_days_that_are_over_are_published_while_a_service_runs(home: Home, 
         assert [file.stem for file in outcome_store.files(other, PRODUCT)] == found
 
 
-def test_what_is_published_of_a_log_is_lines_and_reading_it_changes_nothing(home: Home, tmp_path: Path, url: str) -> None:
-    """Two machines that read blocks would both write into one file; so another one archives a part, and nothing conflicts."""
-    store = opened(fill(home), url)
-    push(store)
-    own = home.served / PRODUCT / "2026-11-28-3f0a.sqlite"
-    own.parent.mkdir(parents=True, exist_ok=True)
+def logged_in_blocks(home: Home) -> Path:
+    """A day's log whose service ended before it made lines of its blocks."""
+    file = home.served / PRODUCT / "2026-11-28-3f0a.sqlite"
+    file.parent.mkdir(parents=True, exist_ok=True)
     answering = Answering(1, "0a", ("distance",))
-    with log_blocks.writing(own) as connection:
+    with log_blocks.writing(file) as connection:
         begin(connection)
         for number in range(300):
             entry = Entry(f"r{number:03}", 1795867200.0, None, None, None, None, 0, [(1.5,)], [{"value": 2.0}])
             log_blocks.add(connection, [Kept(answering, None, 1, 1, encoded([entry]))])
+    return file
+
+
+def test_what_is_published_of_a_log_is_lines_and_reading_it_changes_nothing(home: Home, tmp_path: Path, url: str) -> None:
+    """Two machines that read blocks would both write into one file; so another one archives a part, and nothing conflicts."""
+    store = opened(fill(home), url)
+    push(store)
+    own = logged_in_blocks(home)
     publication.publish_served(store, PRODUCT)
     other = Home(tmp_path / "other")
     publication.take(opened(other, url), lambda _: None)
@@ -214,6 +220,37 @@ def test_what_is_published_of_a_log_is_lines_and_reading_it_changes_nothing(home
     publication.take(store, lambda _: None)
     assert [file.name for file in logged_requests.files(home, PRODUCT)] == ["2026-11-28-3f0a.parquet"]
     assert len(list(logged_requests.latest(home, PRODUCT))) == 300
+
+
+KILLED = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('insert into runs values (2)'); c.commit(); os._exit(0)"
+
+
+def test_the_status_of_a_store_writes_nothing_into_the_home(home: Home, url: str) -> None:
+    """Neither where it is published, nor into a log in blocks, nor beside a database that a killed process left open."""
+
+    def content() -> dict[Path, tuple[int, bytes]]:
+        found = {path: path.stat().st_mtime_ns for path in home.root.rglob("*")}
+        return {path: (changed, path.read_bytes() if path.is_file() else b"") for path, changed in found.items()}
+
+    def to_publish() -> int:
+        before = content()
+        found = publication.standing(publication.looked_at(home, address_of(url)))
+        assert content() == before
+        return found.to_publish
+
+    fill(home)
+    assert to_publish() > 5
+    assert declared(home) is None
+    store = opened(home, url)
+    push(store)
+    assert to_publish() == 0
+    logged_in_blocks(home)
+    database = home.dagster / "history" / "runs.db"
+    subprocess.run([sys.executable, "-c", KILLED, str(database)], check=True)
+    assert database.with_name("runs.db-wal").stat().st_size > 0
+    assert to_publish() == 2
+    push(store)
+    assert to_publish() == 0
 
 
 def test_no_command_publishes_what_a_service_still_writes(home: Home, tmp_path: Path, url: str) -> None:
