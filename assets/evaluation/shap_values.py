@@ -97,7 +97,7 @@ def import_shap() -> Any:
     are explained would stay in memory as long as the process.
     """
     if "shap" in sys.modules:
-        return sys.modules["shap"]
+        return import_module("shap")  # another thread may be about it: that is waited for
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(import_module, "shap").result()
 
