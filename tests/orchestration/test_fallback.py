@@ -24,11 +24,13 @@ from assets.methods import baselines
 from assets.methods.circuit_breaker import trips_at
 from assets.monitoring import logged_requests
 from assets.promotion import fallback_entries, ledger
+from assets.promotion.ledger_database import database
 from assets.serving import bento_package, fallback_pointer, fallback_record, parity
 from assets.serving.bento_asset import package_bento
 from assets.serving.parity_asset import compare_ways
 from assets.spec import ProductSpec
 from assets.storage import manifest
+from assets.storage.backup import copy_database
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
@@ -41,7 +43,7 @@ from orchestration.declarations import Declared
 from orchestration.operations.incidents import mitigation
 from orchestration.operations.monitoring.status import status
 from orchestration.operations.promotion import decisions, doctor
-from orchestration.operations.promotion.release import fallback_told, release
+from orchestration.operations.promotion.release import fallback_told, release, releases
 from orchestration.operations.promotion.smoke import smoke
 from orchestration.operations.verification.verify import verify
 from tests.bentos.serving import answering, until
@@ -356,9 +358,18 @@ def test_it_is_smoke_tested_and_released_only_where_a_person_wants_it(
     assert not fallback_pointer.answers(staging, "churn")
     assert "by bob" in (said := str(fallback_told(dev, staging, "churn")))
     assert "and not here; --with-fallback lets it" in said
+    assert doctor.examine(staging, ["churn"]) == []
+    copy_database(database(dev), tmp_path / "ledger.db")  # as the release of another product brings it
+    (tmp_path / "ledger.db").replace(database(staging))
+    (finding,) = doctor.examine(staging, ["churn"])
+    assert (finding.mended, "its fallback answers since" in finding.problem) == (False, True)
+    assert "but services are not told so. Tell them: `loopline mitigate churn --how fallback" in finding.problem
+    assert not fallback_pointer.answers(staging, "churn")
     assert release(dev, staging, "churn", **told, with_fallback=True) is not None
+    assert len(releases(staging, "churn")) == 3
     assert fallback_pointer.answers(staging, "churn")
     assert release(dev, staging, "churn", **told, with_fallback=True) is None
+    assert doctor.examine(staging, ["churn"]) == []
 
 
 def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:
