@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assets.errors import LedgerError, ReleaseError
+from assets.errors import IncidentError, LedgerError, ReleaseError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines
@@ -229,6 +229,10 @@ def fallen_back(served_with: tuple[Home, ProductSpec]) -> Iterator[tuple[Home, P
 def test_no_version_that_has_no_fallback_becomes_champion_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
     """Its model would answer; one error says what to do, and neither the ledger nor what services follow is changed."""
     home, spec = fallen_back
+    with pytest.raises(
+        IncidentError, match=r"churn: its fallback answers by ann on .* \(to be safe\). To let the champion answer"
+    ):
+        mitigation.chosen(mitigation.possible(home, spec, []), "churn", mitigation.FALLBACK, None)
     before = ledger.entries(home), bento_package.pointer(home, "churn").read_bytes()
     told = (
         r"churn: its fallback answers by ann on .* \(to be safe\), but version 1 can have none .*was trained on other features"
@@ -243,7 +247,7 @@ def test_no_version_that_has_no_fallback_becomes_champion_meanwhile(fallen_back:
 
 def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
     """Nor do services follow a package without one, if a home has such from before; the doctor says so too."""
-    home, _ = fallen_back
+    home, spec = fallen_back
     package, pointer = package_of(home, "churn"), bento_package.pointer(home, "churn")
     before = (package / bento_package.PROMISE).read_bytes(), pointer.read_bytes()
     with pytest.raises(LedgerError, match="serving.fallback is declared no more"):
@@ -257,6 +261,10 @@ def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back
         (finding,) = doctor.examine(home, ["churn"])
         assert (finding.mended, "was packaged without one" in finding.problem) == (False, True)
         assert pointer.read_bytes() == before[1]
+        told = read_json(pointer)
+        write_json(pointer, {name: item for name, item in told.items() if name not in (FALLBACK, "fallback")})
+        assert "no package with one: `loopline run churn`, or `loopline mitigate churn --how release" in shown(home, spec)[1]
+        write_json(pointer, told)
     finally:
         write_json(package / bento_package.PROMISE, promise)
 
