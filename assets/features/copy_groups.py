@@ -1,6 +1,6 @@
 """Copy groups: by what a random split deals the rows of a snapshot, so that copies stay on one side.
 
-Which rows are copies stands in `assets.methods.copies`; the parts of a split are cut in `snapshots`.
+Which rows are copies stands in `assets.methods.copies`; the parts of a split are cut in `labelled_rows`.
 """
 
 from __future__ import annotations

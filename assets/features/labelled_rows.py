@@ -197,12 +197,23 @@ def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledR
     """Read a snapshot and cut it (`labelled`), some numbers at a time: they are never in memory twice.
 
     The numbers of a part are one block (`number_block`), which a matrix of them is a view of.
+
+    Raises
+    ------
+    DataError
+        As `labelled`; and if the snapshot, made for an earlier declaration, lacks what the rows are cut by now.
     """
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema, needed = pq.read_schema(snapshot.path), _needed(spec)
+    cut_by = (*needed, spec.target.known_at, *spec.target.unlabelled_because)
+    if lacking := [name for name in dict.fromkeys(cut_by) if name is not None and name not in schema.names]:
+        raise DataError(
+            f"{spec.name}: the snapshot {snapshot.digest[:12]} lacks {', '.join(lacking)}, by which rows are labelled and "
+            "split as is declared now. Train anew: `loopline run`; or declare target and split as they were."
+        )
     numbers = [item.name for item in schema if item.type == pa.float64() and item.name in set(spec.columns).difference(needed)]
     cut = labelled(spec, read(snapshot, [name for name in schema.names if name not in numbers]))
     if not numbers:

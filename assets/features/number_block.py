@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,8 @@ class NumberBlock:
         if self._file is None:
             self._memory[self._filled] = values
         else:
-            self._file.write(np.ascontiguousarray(values, dtype=np.float64).data)
+            with _named():
+                self._file.write(np.ascontiguousarray(values, dtype=np.float64).data)
         self._filled += 1
 
     def table(self) -> Array:
@@ -44,5 +47,16 @@ class NumberBlock:
         if self._file is None:
             return self._memory.T
         with self._file as file:
-            file.flush()
+            with _named():
+                file.flush()
             return np.asarray(np.memmap(file, np.float64, "c", shape=self._shape)).T
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Say in an error where the file lies, which has no name."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = tempfile.gettempdir()
+        raise

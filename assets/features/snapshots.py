@@ -1,16 +1,16 @@
-"""Reading snapshots: the rows of a product, verified, and cut into training, validation and test.
+"""Reading snapshots: the rows of a product, verified. How they are cut stands in `labelled_rows`.
 
 Every stage after the features reads its rows here, and nothing here reads the warehouse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.errors import DigestError
+from assets.errors import DataError, DigestError
 from assets.processes.memory import release_arrow
 from assets.storage.digests import verified
 from assets.storage.home import Home
@@ -68,6 +68,21 @@ def found(home: Home, product: str, digest: str) -> Snapshot:
         known = ", ".join(sorted(path.stem[:16] for path in (home.snapshots / product).glob("*.parquet"))) or "none"
         raise DigestError(f"{product}: {len(names)} snapshots have a digest like '{digest}'. There are: {known}.")
     return opened(home, product, names[0])
+
+
+def require_features(product: str, snapshot: Snapshot, features: Iterable[str]) -> None:
+    """Refuse to ask a champion about rows of a snapshot that lacks what it was trained on.
+
+    Raises
+    ------
+    DataError
+        If a feature is no column of the snapshot, as another version of the declaration was published.
+    """
+    import pyarrow.parquet as pq
+
+    known = set(pq.read_schema(snapshot.path).names)
+    if lacking := [name for name in features if name not in known]:
+        raise DataError(f"{product}: the champion needs {', '.join(lacking)}, which the snapshot lacks. Promote another.")
 
 
 def read(snapshot: Snapshot, columns: list[str] | None = None) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def longest_gap_minutes(cron: str) -> int:
     )
     start, days = datetime(2024, 1, 1), list[datetime]()
     firing = croniter(" ".join(["0", "0", *cron.split()[2:]]), start - timedelta(minutes=1))
-    while not days or (days[-1] - start).days < DAYS:
+    while len(days) < 2 or (days[-1] - start).days < DAYS:
         days.append(firing.get_next(datetime))
     between = max((later - earlier).days for earlier, later in pairwise(days)) * DAY - (moments[-1] - moments[0])
     return max([between, *(later - earlier for earlier, later in pairwise(moments))])

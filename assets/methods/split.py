@@ -145,12 +145,13 @@ def places(keys: Any, seed: int, *, strata: Any = None, groups: Any = None) -> n
     strata : array-like of shape (n_samples,), optional
         Rows of one stratum are ordered among themselves.
     groups : array-like of shape (n_samples,), optional
-        Rows of one group stand at one place, among the groups whose first rows are of the same stratum.
+        Rows of one group stand at one place, among the groups whose first rows are of the same stratum. Rows without a group
+        are one.
     """
     import pandas as pd
 
     if groups is not None:
-        named = pd.Series(groups).astype(str).to_numpy()
+        named = pd.Series(groups).astype(str).fillna("").to_numpy(dtype=object)
         sizes = pd.Series(named).value_counts()
         sizes = sizes.iloc[np.argsort(uniform(sizes.index, seed), kind="stable")]
         strata = np.zeros(len(named)) if strata is None else pd.Series(strata).astype(str).to_numpy()

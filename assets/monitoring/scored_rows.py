@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import DataError
-from assets.features.snapshots import Snapshot, last_known, read, series
+from assets.features.snapshots import Snapshot, last_known, read, require_features, series
 from assets.methods.ranking import Array
 from assets.monitoring import histograms
 from assets.monitoring.histograms import Counts
@@ -110,13 +110,10 @@ class Monitored:
             If the snapshot lacks what the model needs, or holds no row of its training window.
         """
         import pandas as pd
-        import pyarrow.parquet as pq
 
         model = Model.load(home.models / spec.name / digest, digest, threads=2)
         named, known, time = list(model.signature["features"]), spec.target.known_at, str(spec.features.event_time)
-        held = set(pq.read_schema(snapshot.path).names)
-        if lacking := sorted(set(named) - held):
-            raise DataError(f"{spec.name}: the champion needs {', '.join(lacking)}, which the snapshot lacks. Promote another.")
+        require_features(spec.name, snapshot, named)
         frame = read(snapshot, list(dict.fromkeys([time, spec.target.column, *([known] if known else [])])))
         times = frame[time]
         if as_of is None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from assets.errors import DataError
 from assets.features.labelled_rows import part_of
-from assets.features.snapshots import Snapshot, read
+from assets.features.snapshots import Snapshot, read, require_features
 from assets.methods.ranking import Array
 from assets.methods.split import Window, month_windows
 from assets.promotion import adapted_uncertainty, current_artifacts
@@ -181,11 +181,7 @@ class Scorer:
         digest = self.champion.model_digest
         model = Model.load(self.home.models / self.spec.name / digest, digest, threads=os.cpu_count() or 1)
         model = adapted_uncertainty.adapted(self.home, self.spec.name, model)
-        known = pq.read_schema(self.snapshot.path).names
-        if lacking := [name for name in model.signature["features"] if name not in known]:
-            raise DataError(
-                f"{self.spec.name}: the champion needs {', '.join(lacking)}, which the snapshot lacks. Promote another."
-            )
+        require_features(self.spec.name, self.snapshot, model.signature["features"])
         columns = dict.fromkeys((self.spec.features.entity, *self.spec.moments, *model.signature["features"]))
         rows = start = 0
         with publishing(path) as temporary:

@@ -84,6 +84,8 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
 
     Raises
     ------
+    DataError
+        If the snapshot lacks what the champion was trained on.
     ParityError
         If a way answers otherwise, naming it; what services followed before is followed on.
     """
@@ -133,6 +135,7 @@ def compare(home: Home, spec: ProductSpec, snapshot: Snapshot, champion: Entry) 
 
 def _real(spec: ProductSpec, snapshot: Snapshot, model: Model) -> tuple[Rows, list[str]]:
     """Test rows as a client would send them, and their keys."""
+    snapshots.require_features(spec.name, snapshot, model.signature["features"])
     mask, _ = labelled_rows.part_of(spec, snapshot, "test")
     test = np.flatnonzero(mask)
     picked = np.sort(test[np.random.default_rng(0).choice(len(test), min(REAL, len(test)), replace=False)])

@@ -34,9 +34,13 @@ def row_graph(model: Model, content: bytes) -> bytes | None:
     -------
     bytes or None
         None if it does not give exactly the model's outputs: onnxruntime may then compute the larger graph in another order;
-        or where a feature is a text.
+        or where a feature is a text, or a category is the only one: the outputs would be a table, and no graph is left.
     """
     import onnx
+
+    texts, numbers = model.inputs
+    if not numbers and len(texts) == 1:
+        return None
 
     if any(feature.get("is_text") for feature in model.signature["features"].values()):
         return None  # no table holds all texts

@@ -29,7 +29,7 @@ class SplitSpec(Declaration):
     end: Month | None = Field(default=None, examples=["2013-12"])
     """Give the last test month, as 2013-12; left out, it is the last month of the data."""
     group: Name | None = Field(default=None, examples=["household_id"])
-    """Name a column whose equal values stay on one side of a random split."""
+    """Name a column whose equal values stay on one side of a random split; rows without a value are one group."""
     copies_together: bool = Field(default=False, examples=[True])
     """Say true to keep copies, rows equal in all features and the target, on one side of a random split."""
 

@@ -259,6 +259,8 @@ class Home:
 
     def require_layout(self) -> None:
         """Raise a `HomeError` where another version of Loopline wrote the records; a home that is not there yet passes."""
+        if self.root.exists() and not self.root.is_dir():
+            raise HomeError(f"LOOPLINE_HOME={self.root} is no folder. Point LOOPLINE_HOME at one; it need not exist yet.")
         layout = self.layout
         if layout is None or layout == LAYOUT:
             return

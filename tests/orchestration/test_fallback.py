@@ -17,18 +17,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assets.errors import LedgerError, ReleaseError
+from assets.errors import IncidentError, LedgerError, ReleaseError
 from assets.evaluation.evidence import Case
 from assets.features import snapshots
 from assets.methods import baselines
 from assets.methods.circuit_breaker import trips_at
 from assets.monitoring import logged_requests
 from assets.promotion import fallback_entries, ledger
+from assets.promotion.ledger_database import database
 from assets.serving import bento_package, fallback_pointer, fallback_record, parity
 from assets.serving.bento_asset import package_bento
 from assets.serving.parity_asset import compare_ways
 from assets.spec import ProductSpec
 from assets.storage import manifest
+from assets.storage.backup import copy_database
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
@@ -41,7 +43,7 @@ from orchestration.declarations import Declared
 from orchestration.operations.incidents import mitigation
 from orchestration.operations.monitoring.status import status
 from orchestration.operations.promotion import decisions, doctor
-from orchestration.operations.promotion.release import fallback_told, release
+from orchestration.operations.promotion.release import fallback_told, release, releases
 from orchestration.operations.promotion.smoke import smoke
 from orchestration.operations.verification.verify import verify
 from tests.bentos.serving import answering, until
@@ -227,6 +229,10 @@ def fallen_back(served_with: tuple[Home, ProductSpec]) -> Iterator[tuple[Home, P
 def test_no_version_that_has_no_fallback_becomes_champion_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
     """Its model would answer; one error says what to do, and neither the ledger nor what services follow is changed."""
     home, spec = fallen_back
+    with pytest.raises(
+        IncidentError, match=r"churn: its fallback answers by ann on .* \(to be safe\). To let the champion answer"
+    ):
+        mitigation.chosen(mitigation.possible(home, spec, []), "churn", mitigation.FALLBACK, None)
     before = ledger.entries(home), bento_package.pointer(home, "churn").read_bytes()
     told = (
         r"churn: its fallback answers by ann on .* \(to be safe\), but version 1 can have none .*was trained on other features"
@@ -241,7 +247,7 @@ def test_no_version_that_has_no_fallback_becomes_champion_meanwhile(fallen_back:
 
 def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back: tuple[Home, ProductSpec]) -> None:
     """Nor do services follow a package without one, if a home has such from before; the doctor says so too."""
-    home, _ = fallen_back
+    home, spec = fallen_back
     package, pointer = package_of(home, "churn"), bento_package.pointer(home, "churn")
     before = (package / bento_package.PROMISE).read_bytes(), pointer.read_bytes()
     with pytest.raises(LedgerError, match="serving.fallback is declared no more"):
@@ -255,6 +261,10 @@ def test_the_champion_is_not_packaged_without_its_fallback_meanwhile(fallen_back
         (finding,) = doctor.examine(home, ["churn"])
         assert (finding.mended, "was packaged without one" in finding.problem) == (False, True)
         assert pointer.read_bytes() == before[1]
+        told = read_json(pointer)
+        write_json(pointer, {name: item for name, item in told.items() if name not in (FALLBACK, "fallback")})
+        assert "no package with one: `loopline run churn`, or `loopline mitigate churn --how release" in shown(home, spec)[1]
+        write_json(pointer, told)
     finally:
         write_json(package / bento_package.PROMISE, promise)
 
@@ -356,9 +366,18 @@ def test_it_is_smoke_tested_and_released_only_where_a_person_wants_it(
     assert not fallback_pointer.answers(staging, "churn")
     assert "by bob" in (said := str(fallback_told(dev, staging, "churn")))
     assert "and not here; --with-fallback lets it" in said
+    assert doctor.examine(staging, ["churn"]) == []
+    copy_database(database(dev), tmp_path / "ledger.db")  # as the release of another product brings it
+    (tmp_path / "ledger.db").replace(database(staging))
+    (finding,) = doctor.examine(staging, ["churn"])
+    assert (finding.mended, "its fallback answers since" in finding.problem) == (False, True)
+    assert "but services are not told so. Tell them: `loopline mitigate churn --how fallback" in finding.problem
+    assert not fallback_pointer.answers(staging, "churn")
     assert release(dev, staging, "churn", **told, with_fallback=True) is not None
+    assert len(releases(staging, "churn")) == 3
     assert fallback_pointer.answers(staging, "churn")
     assert release(dev, staging, "churn", **told, with_fallback=True) is None
+    assert doctor.examine(staging, ["churn"]) == []
 
 
 def test_a_fallback_that_was_changed_is_not_loaded(served_with: tuple[Home, ProductSpec], tmp_path: Path) -> None:

@@ -138,6 +138,8 @@ def chosen(known: Sequence[Mitigation], target: str, how: str | None, source: st
     if len(found) == 1:
         return found[0]
     if how == FALLBACK:
+        if (back := next((item for item in known if item.how == RELEASE and not item.is_of_source), None)) is not None:
+            raise IncidentError(f"{target}: {back.because}. To let the champion answer again: `{back.command(target)}`.")
         raise _not_packaged(target)
     listed = "; ".join(item.command(target) for item in known) or "nothing"
     many = f"{len(found)} things could be meant" if found else "nothing like that can be done"
@@ -146,8 +148,7 @@ def chosen(known: Sequence[Mitigation], target: str, how: str | None, source: st
 
 def _not_packaged(target: str) -> IncidentError:
     return IncidentError(
-        f"{target}: its service was packaged without a fallback, or it answers already. Declare serving.fallback, then "
-        "`loopline run`."
+        f"{target}: its service was packaged without a fallback. Declare serving.fallback, then `loopline run`."
     )
 
 

@@ -49,6 +49,8 @@ def fallback_status(home: Home, product: str, champion: Entry | None) -> Fallbac
             told = f"the ledger says that its fallback answers {since}, but services are not told so."
             if fallback_pointer.is_packaged(home, product):
                 told += f" Tell them: {command} fallback --reason … --do`."
+            else:
+                told += f" They follow no package with one: `loopline run {product}`, or {command} release --reason … --do`."
         return FallbackStatus(MITIGATION, entry.recorded_at, entry.actor, entry.reason, is_told, told)
     if is_told:
         told = f"services answer with its fallback although it was released. Tell them: {command} release --reason … --do`."

@@ -13,6 +13,8 @@ from assets.promotion.ledger_state import Entry
 from assets.serving import bento_package
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
+from orchestration.operations.monitoring.fallback_status import fallback_status
+from orchestration.operations.promotion.release import is_later
 
 AGAIN = "Nothing is mended until it is restored from a backup, or deleted and made again by `loopline run`."
 
@@ -50,7 +52,45 @@ def examine(home: Home, products: list[str], heads: Sequence[KnownHead] = ()) ->
 
 def _of(home: Home, product: str) -> Iterator[Finding]:
     standing = ledger.standing(home, product)
-    champion = standing.champion
+    champion, is_released = standing.champion, is_later(home)
+    if not is_released:  # MLflow's registry stays where models are trained
+        yield from _alias(home, product, champion)
+    for digest, entry in standing.invalid.items():
+        for tag in bento_package.withdraw(home, product, digest):
+            yield Finding(product, f"{tag} held a model that was declared invalid {entry.told}: removed", mended=True)
+    if champion is None:
+        return
+    try:
+        require_runnable(home, product, champion.model_digest)
+        if not is_released:
+            yield from _registered(home, product, champion)
+    except LooplineError as error:
+        yield Finding(product, str(error), mended=False)
+    tag, followed = bento_package.tag_of(champion), bento_package.followed(home, product)
+    remedy = f"Run `loopline run {product}`."
+    if is_released:
+        remedy = f"It was not released here yet: `loopline release {product} --from … --reason …`."
+    if not bento_package.bento_folder(home, tag).exists():
+        yield Finding(product, f"there is no bento {tag} of the champion yet. {remedy}", mended=False)
+    elif followed != champion.model_digest:
+        served = "nothing" if followed is None else f"model {followed[:12]}"
+        told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
+        yield Finding(product, f"{told}. {remedy}", mended=False)
+    elif is_released and (fallback := fallback_status(home, product, None)) is not None and not fallback.is_followed:
+        yield Finding(product, fallback.told, mended=False)  # it came with another product's release: a person decides
+    elif (stray := _strays(home, product, champion)) is not None:
+        yield stray
+
+
+def _registered(home: Home, product: str, champion: Entry) -> Iterator[Finding]:
+    """The champion's version in MLflow's registry, which must be there."""
+    if registered_versions.version(home, product, champion.version).model_digest != champion.model_digest:
+        told = f"version {champion.version} is registered with another model than the ledger's {champion.model_digest[:12]}"
+        yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)
+
+
+def _alias(home: Home, product: str, champion: Entry | None) -> Iterator[Finding]:
+    """MLflow's alias, which follows the ledger."""
     named = registered_versions.holder(home, product, registered_versions.CHAMPION)
     wanted = champion.version if champion else None
     if (named.version if named else None) != wanted:
@@ -59,33 +99,10 @@ def _of(home: Home, product: str) -> Iterator[Finding]:
         model_registry.follow_ledger(home, product)
         told = f"MLflow's alias named {_version(named.version if named else None)}, the ledger says {_version(wanted)}"
         yield Finding(product, told, mended=True)
-    for digest, entry in standing.invalid.items():
-        for tag in bento_package.withdraw(home, product, digest):
-            yield Finding(product, f"{tag} held a model that was declared invalid {entry.told}: removed", mended=True)
-    if champion is None:
-        return
-    try:
-        require_runnable(home, product, champion.model_digest)
-        if registered_versions.version(home, product, champion.version).model_digest != champion.model_digest:
-            told = f"version {champion.version} is registered with another model than the ledger's {champion.model_digest[:12]}"
-            yield Finding(product, f"{told}. Roll back to another version: `loopline rollback {product} --to …`.", mended=False)
-    except LooplineError as error:
-        yield Finding(product, str(error), mended=False)
-    tag = bento_package.tag_of(champion)
-    if not bento_package.bento_folder(home, tag).exists():
-        yield Finding(product, f"there is no bento {tag} of the champion yet. Run `loopline run {product}`.", mended=False)
-    elif (stray := _strays(home, product, champion)) is not None:
-        yield stray
-    elif (followed := bento_package.followed(home, product)) != champion.model_digest:
-        served = "nothing" if followed is None else f"model {followed[:12]}"
-        told = f"services follow {served}, the ledger says {champion.model_digest[:12]}"
-        yield Finding(product, f"{told}. Run `loopline run {product}`.", mended=False)
 
 
 def _strays(home: Home, product: str, champion: Entry) -> Finding | None:
     """Whether services are told of other arms than the ledger has; they are told anew then, if the arms are packaged."""
-    if bento_package.followed(home, product) != champion.model_digest:
-        return None
     try:
         if bento_package.DEALT & bento_package.pointed(home, product, champion).keys():
             return None  # `loopline experiment status` packages the arms

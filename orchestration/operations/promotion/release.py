@@ -27,6 +27,9 @@ from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
 from orchestration.operations.promotion import smoke
 
+RELEASES = "releases"
+"""Where a home keeps what was released to it."""
+
 
 def release(
     source: Home,
@@ -59,7 +62,7 @@ def release(
     Returns
     -------
     Entry or None
-        The promotion by which it serves; None where it serves there already.
+        The promotion by which it serves; None where nothing had to be changed there.
 
     Raises
     ------
@@ -83,12 +86,14 @@ def release(
         fallback_switch.named_in_pointer(source, product, bento_package.promise(source, tag))
         there, here = (fallback_entries.in_force(home, product) for home in (source, target))
         is_left = there is not None and not with_fallback
+        record = {**_told(source, champion, tag), "actor": actor, "reason": reason, "at": at.isoformat()}
         if _is_released(target, product, champion, bento, bento_package.bento_folder(target, tag)) and (
             is_left or there == here
         ):
-            if not is_left:
-                bento_package.point_if_changed(target, product, champion)
-            return None
+            if is_left or not bento_package.point_if_changed(target, product, champion):
+                return None
+            _keep(target, product, record)
+            return champion
         if there is not None and is_left:
             raise ReleaseError(
                 f"{product}: its fallback answers in {source.root} {there.told}, and the ledger, which is released as a whole, "
@@ -99,7 +104,7 @@ def release(
         _copy_ledger(source, target)  # before the bento, whose head it must hold
         _copy(source, target, [*_rested_on(source), bento])
         bento_package.point(target, product, champion)
-        _keep(target, product, {**_told(source, champion, tag), "actor": actor, "reason": reason, "at": at.isoformat()})
+        _keep(target, product, record)
         return champion
 
 
@@ -120,8 +125,13 @@ def releases(home: Home, product: str) -> list[dict[str, Any]]:
     return list(read_json(path)) if path.exists() else []
 
 
+def is_later(home: Home) -> bool:
+    """Whether a home is a later environment: what it serves, and its ledger, were released to it."""
+    return any((home.root / RELEASES).glob("*/released.json"))
+
+
 def _path(home: Home, product: str) -> Path:
-    return home.root / "releases" / product / "released.json"
+    return home.root / RELEASES / product / "released.json"
 
 
 def _keep(home: Home, product: str, record: dict[str, Any]) -> None:

@@ -111,9 +111,12 @@ def looked_at(home: Home, wanted: Address | None) -> HomeStore:
 
     Raises
     ------
+    HomeError
+        If another version of Loopline wrote the home's records.
     StoreError
         If no store is declared or wanted, or the home is published to another.
     """
+    home.require_layout()
     if wanted is not None:
         address.require_agreement(home, wanted)
     place = wanted or address.declared(home)

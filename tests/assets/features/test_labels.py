@@ -15,7 +15,7 @@ from assets.errors import ContractError, DataError
 from assets.features import data_contract, labelled_rows, number_block, publish, snapshots
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from tests.shop import AT_RANDOM, customers, product
+from tests.shop import AT_RANDOM, COLUMNS, KINDS, customers, product
 
 MERGED = {"column": "tier", "kind": "multiclass", "meaning": "the tier", "classes": ["bronze", "silver", "other"]}
 
@@ -146,3 +146,33 @@ def test_a_snapshot_is_cut_the_same_however_many_columns_are_read_at_once(
     for name, part in parts.items():
         pd.testing.assert_frame_equal(part.rows, whole[name].rows)
         assert replace(part, rows=frame) == replace(whole[name], rows=frame)
+
+
+@pytest.mark.parametrize(
+    ("parts", "lacking"),
+    [
+        ({"split": {**AT_RANDOM, "group": "household"}}, "household"),
+        (
+            {"target": {**KINDS["churn"]["target"], "known_at": "left_at", "unlabelled_because": ["is_test"]}},
+            "left_at, is_test",
+        ),
+    ],
+    ids=str,
+)
+def test_a_snapshot_of_an_earlier_declaration_is_not_cut_by_what_it_lacks(
+    home: Home, tmp_path: Path, parts: dict[str, Any], lacking: str
+) -> None:
+    """One error says which columns, wherever an earlier version is looked at: what it can be told of, such as a fallback."""
+    snapshot = published(home, tmp_path, customers(300), product("churn"))
+    columns = {**COLUMNS, "left_at": {"type": "timestamp"}, "is_test": {"type": "boolean"}}
+    source = {"file": "customers.csv", "key": ["customer_id"], "columns": columns}
+    with pytest.raises(DataError, match=f"{snapshot.digest[:12]} lacks {lacking}, by which rows are labelled and split"):
+        labelled_rows.labelled_parts(product("churn", source=source, **parts), snapshot)
+
+
+def test_a_champion_is_not_asked_about_a_snapshot_that_lacks_its_features(home: Home, tmp_path: Path) -> None:
+    """In the order in which it knows them."""
+    snapshot = published(home, tmp_path, customers(300), product("churn"))
+    snapshots.require_features("churn", snapshot, ["age", "visits"])
+    with pytest.raises(DataError, match="churn: the champion needs weight, height, which the snapshot lacks. Promote another."):
+        snapshots.require_features("churn", snapshot, ["weight", "age", "height"])

@@ -24,3 +24,8 @@ def test_no_two_moments_are_further_apart(cron: str) -> None:
 def test_a_day_of_leap_years_has_the_longest_gap() -> None:
     """Four years."""
     assert longest_gap_minutes("0 12 29 2 *") == (3 * 365 + 366) * 24 * 60
+
+
+def test_moments_that_are_rarer_than_what_is_looked_at_have_a_gap_too() -> None:
+    """A 29th of February that is the month's fifth Monday: 2044 and 2072."""
+    assert longest_gap_minutes("0 0 29 2 1#5") == (28 * 365 + 7) * 24 * 60

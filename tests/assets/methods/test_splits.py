@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,17 @@ def test_rows_of_a_group_stay_together() -> None:
     parts = random_parts(np.arange(2000), SHARES, seed=2, groups=groups)
     assert pd.Series(parts).groupby(groups).nunique().max() == 1
     assert np.bincount(parts) / 2000 == pytest.approx(SHARES, abs=0.03)
+
+
+@pytest.mark.parametrize("absent", [None, np.nan, pd.NA, pd.NaT], ids=str)
+def test_rows_without_a_group_are_one_group(absent: Any) -> None:
+    """As a bootstrap draws them: they stay on one side, and the rows of other groups are dealt."""
+    groups = np.random.default_rng(1).integers(0, 200, 2000).astype(object)
+    groups[::50] = absent
+    parts = random_parts(np.arange(2000), SHARES, seed=2, groups=groups)
+    assert len(set(parts[::50])) == 1
+    assert pd.Series(parts).groupby(groups).nunique().max() == 1
+    assert np.bincount(parts) / 2000 == pytest.approx(SHARES, abs=0.05)
 
 
 def test_windows_by_share_follow_each_other_and_begin_at_local_midnight() -> None:

@@ -68,6 +68,23 @@ def test_every_estimator_answers_few_rows_exactly(home: Home, name: str, path: s
         )
 
 
+@pytest.mark.parametrize(("feature", "is_made"), [("plan", False), ("age", True)])
+def test_a_model_of_one_feature(home: Home, feature: str, is_made: bool) -> None:
+    """Of a category alone all outputs are known beforehand, so that no graph is left: the model's own answers."""
+    model = trained(
+        home,
+        "churn",
+        features={"entity": "customer_id", "event_time": "signed_up_at", "groups": {"all": {feature: {}}}},
+        baseline={"by": {feature: 10 if feature == "age" else None}},
+        evaluation={},
+    )
+    made = row_graph(model, content(home, model))
+    assert (made is not None) == is_made
+    if made is not None:
+        row = model.signature["background"][0]
+        np.testing.assert_array_equal(RowGraph(made, model).outputs([values(model, row)]), expected(model, row))
+
+
 @pytest.fixture(scope="module")
 def model_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home for one model."""

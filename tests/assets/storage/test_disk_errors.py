@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,27 @@ def test_a_home_that_could_not_even_be_made_is_named(tmp_path: Path) -> None:
     assert str(disk_error(Home(tmp_path / "home"), raised_by_full_device())).startswith(
         f"LOOPLINE_HOME={tmp_path / 'home'} is on"
     )
+
+
+def test_a_full_folder_for_temporary_files_is_named_though_it_has_room_again(home: Home) -> None:
+    """What failed may be removed before it is told; a file of the home that lies in such a folder is the home's."""
+    scratch = tempfile.gettempdir()
+    told = str(disk_error(home, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), scratch)))
+    assert told.startswith(f"the folder for temporary files, {scratch}, is on a disk that is full (")
+    told = str(disk_error(home, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(home.root / "models" / "a"))))
+    assert told.startswith(f"LOOPLINE_HOME={home.root} is on a disk that is full (")
+
+
+def test_a_machine_without_a_folder_for_temporary_files_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is full or read-only, which Python raises as a missing file; a full home is told then as well."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc", "/sys"])
+    with pytest.raises(FileNotFoundError) as raised:
+        tempfile.gettempdir()
+    told = str(disk_error(home, raised.value))
+    assert told.startswith("no folder for temporary files can be written ([Errno 2] No usable temporary directory found in")
+    assert "set TMPDIR to a folder that can be written, and run the command again." in told
+    assert str(disk_error(home, raised_by_full_device())).startswith(f"LOOPLINE_HOME={home.root} is on a disk that is full (")
 
 
 def test_it_is_found_under_an_error_that_says_something_else(home: Home, tmp_path: Path) -> None:

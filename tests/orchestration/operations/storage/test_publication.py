@@ -17,7 +17,7 @@ import click
 import httpx
 import pytest
 
-from assets.errors import StoreError
+from assets.errors import HomeError, StoreError
 from assets.monitoring import logged_requests, outcome_store
 from assets.object_store import running_parts, sync_state
 from assets.object_store.address import address_of, declared
@@ -220,6 +220,16 @@ def test_what_is_published_of_a_log_is_lines_and_reading_it_changes_nothing(home
     publication.take(store, lambda _: None)
     assert [file.name for file in logged_requests.files(home, PRODUCT)] == ["2026-11-28-3f0a.parquet"]
     assert len(list(logged_requests.latest(home, PRODUCT))) == 300
+
+
+def test_the_status_of_a_store_needs_a_home_that_this_version_reads(home: Home, tmp_path: Path, url: str) -> None:
+    """What a later version wrote would be counted wrongly; a home that is not there yet is an empty one."""
+    assert publication.standing(publication.looked_at(Home(tmp_path / "none"), address_of(url))).to_publish == 0
+    home.record.write_text('{"layout": 99}')
+    with pytest.raises(HomeError, match="by a later version of Loopline"):
+        publication.looked_at(home, address_of(url))
+    with pytest.raises(HomeError, match="is no folder"):
+        publication.looked_at(Home(home.record), address_of(url))
 
 
 KILLED = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('insert into runs values (2)'); c.commit(); os._exit(0)"
