@@ -34,8 +34,9 @@ def test_status_of_a_home_in_which_the_loop_ran(ran: Home) -> None:
     product = next(item for item in status["products"] if item["product"] == "flight_delay")
     assert set(product) == {
         "product", "sources", "champion_version", "champion_digest", "deciding_metric", "metrics", "baselines", "test_rows", "bento", "predictions",
-        "report", "open_refusal", "vacancy", "last_made_at", "updates",
+        "report", "open_refusal", "vacancy", "last_made_at", "updates", "fallback",
     }  # fmt: skip
+    assert product["fallback"] is None
     assert product["champion_version"] == 1
     assert len(product["champion_digest"]) == 64
     assert set(product["metrics"]["roc_auc"]) == {"value", "low", "high"}
