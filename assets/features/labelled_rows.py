@@ -214,7 +214,8 @@ def labelled_parts(spec: ProductSpec, snapshot: Snapshot) -> dict[str, LabelledR
             f"{spec.name}: the snapshot {snapshot.digest[:12]} lacks {', '.join(lacking)}, by which rows are labelled and "
             "split as is declared now. Train anew: `loopline run`; or declare target and split as they were."
         )
-    numbers = [item.name for item in schema if item.type == pa.float64() and item.name in set(spec.columns).difference(needed)]
+    apart = spec.columns.keys() - set(needed)
+    numbers = [item.name for item in schema if item.type == pa.float64() and item.name in apart]
     cut = labelled(spec, read(snapshot, [name for name in schema.names if name not in numbers]))
     if not numbers:
         return cut

@@ -21,26 +21,25 @@ def limited(size: int) -> Iterator[list[str] | None]:
     list of str or None
         What is put before a command, so that it runs in the group; None where no group can be made here.
     """
+    group, limit = _place()
     try:
-        group, limit = _made()
+        group.mkdir(exist_ok=True)
+        (group / limit).write_text(str(size), encoding="ascii")
     except OSError:
+        if group.exists():
+            group.rmdir()
         yield None
         return
     try:
-        (group / limit).write_text(str(size), encoding="ascii")
         yield ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
     finally:
         group.rmdir()
 
 
-def _made() -> tuple[Path, str]:
-    """A new group below that of this process, and the name of the file that holds its limit; in version 1 or 2."""
+def _place() -> tuple[Path, str]:
+    """A group below that of this process, and the name of the file that holds its limit; in version 1 or 2."""
     for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
         _, controllers, own = line.split(":", 2)
         if "memory" in controllers.split(","):
-            group, limit = MOUNTED / "memory" / own.lstrip("/") / NAME, "memory.limit_in_bytes"
-            break
-    else:
-        group, limit = MOUNTED / NAME, "memory.max"
-    group.mkdir(exist_ok=True)
-    return group, limit
+            return MOUNTED / "memory" / own.lstrip("/") / NAME, "memory.limit_in_bytes"
+    return MOUNTED / NAME, "memory.max"

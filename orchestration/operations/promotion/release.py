@@ -85,18 +85,16 @@ def release(
         _require_no_experiment(source, product)
         fallback_switch.named_in_pointer(source, product, bento_package.promise(source, tag))
         there, here = (fallback_entries.in_force(home, product) for home in (source, target))
-        is_left = there is not None and not with_fallback
+        left = None if with_fallback else there
         record = {**_told(source, champion, tag), "actor": actor, "reason": reason, "at": at.isoformat()}
-        if _is_released(target, product, champion, bento, bento_package.bento_folder(target, tag)) and (
-            is_left or there == here
-        ):
-            if is_left or not bento_package.point_if_changed(target, product, champion):
+        if _is_released(target, product, champion, bento, bento_package.bento_folder(target, tag)) and (left or there == here):
+            if left or not bento_package.point_if_changed(target, product, champion):
                 return None
             _keep(target, product, record)
             return champion
-        if there is not None and is_left:
+        if left is not None:
             raise ReleaseError(
-                f"{product}: its fallback answers in {source.root} {there.told}, and the ledger, which is released as a whole, "
+                f"{product}: its fallback answers in {source.root} {left.told}, and the ledger, which is released as a whole, "
                 "would let it answer here too. Release the fallback there first: "
                 f"`LOOPLINE_HOME={source.root} loopline mitigate {product} --how release --reason … --do`; or give "
                 "--with-fallback."
