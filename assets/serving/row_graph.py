@@ -41,7 +41,6 @@ def row_graph(model: Model, content: bytes) -> bytes | None:
     texts, numbers = model.inputs
     if not numbers and len(texts) == 1:
         return None
-
     if any(feature.get("is_text") for feature in model.signature["features"].values()):
         return None  # no table holds all texts
     graph = _Single(model, onnx.load_from_string(content)).made()

@@ -115,14 +115,14 @@ def _source(home: Home, held: Mapping[str, Entry], source: str, table: str) -> S
         sum(record.rows_in for record in records),
         sum(record.rows_good for record in records),
         sum(record.rows_quarantined for record in records),
-        _held(held[source]) if source in held else None,
+        _held(source, held[source]) if source in held else None,
     )
 
 
-def _held(entry: Entry) -> dict[str, str]:
+def _held(source: str, entry: Entry) -> dict[str, str]:
     told = (
         f"what comes of it is not landed since {minute(entry.recorded_at)} by {entry.actor} ({entry.reason}). To land it "
-        f"again: `loopline mitigate {str(entry.finding).split(':')[1]} --how release --reason … --do`."
+        f"again: `loopline mitigate {source} --how release --reason … --do`."
     )
     return {"since": entry.recorded_at, "by": entry.actor, "because": entry.reason, "told": told}
 
