@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from assets.storage.home import Home
+from assets.storage.home import LAYOUT, Home
 from assets.storage.publishing import read_json, write_json
 
 
@@ -19,7 +19,7 @@ def identity_of(home: Home, *, is_recorded: bool = True) -> str:
     is_recorded : bool
         Make it and write it down, if it is asked for the first time. Otherwise it then follows from where the home lies.
     """
-    record: dict[str, Any] = read_json(home.record) if home.record.exists() else {}
+    record: dict[str, Any] = read_json(home.record) if home.record.exists() else {"layout": home.layout or LAYOUT}
     if "id" in record:
         return str(record["id"])
     if not is_recorded:
