@@ -9,7 +9,11 @@ How data flow from asset to asset:
                   -> quality/{flights,diamond_cut}
     warehouse     -> staging/stg_{flights,weather,planes,airports,airlines}, seeds/airport_time_zones
                   -> marts/{dim_airports,fct_flights}
-    features      -> features/{delay_history,departure_backlog} -> features/flight_delay
+    features      -> features/{departure_backlog,prediction_times}
+                  -> features/{backlog_at_prediction,weather_at_prediction},
+                     features/{origin_departures,carrier_departures,destination_arrivals,carrier_arrivals},
+                     features/{plane_arrivals,route_arrivals,flight_arrivals}
+                  -> features/delays_at_prediction -> features/flight_delay
                   -> PRODUCT/snapshot
                   -> PRODUCT/{online_features,lake}
     training      -> PRODUCT/{tuning,online_state}

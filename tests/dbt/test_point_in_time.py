@@ -118,10 +118,10 @@ def test_the_future_changes_no_feature_of_the_past(world: World, real: Universe,
 
 def known_too_early(project: Path) -> None:
     """A delay counts from the schedule on, not from when it happened."""
-    path = project / "models" / "features" / "delay_history.sql"
+    path = project / "macros" / "rolling_delays.sql"
     text = path.read_text()
-    assert "{{ history.event }}_utc as known_utc" in text
-    path.write_text(text.replace("{{ history.event }}_utc as known_utc", "scheduled_departure_utc as known_utc"))
+    assert "{{ event }}_utc as known_utc" in text
+    path.write_text(text.replace("{{ event }}_utc as known_utc", "scheduled_departure_utc as known_utc"))
 
 
 def own_outcome(project: Path) -> None:

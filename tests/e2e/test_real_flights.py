@@ -62,7 +62,7 @@ def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> No
     lines = re.findall(r"✓ (\S+) +(?:([\d,]+) rows)? +([\d.]+) s", first)
     assert lines[0][0] == "landing/flights/flights"
     assert ("landing/flights/flights", "336,776") in [(name, rows) for name, rows, _ in lines]
-    assert len(lines) == 75
+    assert len(lines) == 85
     summary = first[first.index("done") :]
     assert len(summary.splitlines()) <= 30
     for product in ("arrival_delay", "diamond_cut", "flight_delay"):
@@ -72,7 +72,7 @@ def test_the_first_run_shows_every_stage_with_rows_and_seconds(first: str) -> No
 
 def test_the_second_run_executes_nothing_and_says_so(home: Path, product: dict[str, Any]) -> None:
     """Nothing changed."""
-    assert "nothing changed: 0 of 75 assets executed" in loopline(home, "run")
+    assert "nothing changed: 0 of 85 assets executed" in loopline(home, "run")
 
 
 def test_the_model_is_as_good_as_promised_and_not_too_good(product: dict[str, Any]) -> None:

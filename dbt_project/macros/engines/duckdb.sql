@@ -32,3 +32,7 @@
         on {% for column, other in on.items() %}before.{{ column }} = known.{{ other }} and {% endfor -%}
         before.{{ at[0] }} >= known.{{ at[1] }}
 {%- endmacro %}
+
+{% macro duckdb__materialized() -%}
+    materialized
+{%- endmacro %}

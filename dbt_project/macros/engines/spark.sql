@@ -74,3 +74,5 @@
     ) as asof_found
     where asof_is_asked{{ " and asof_known is not null" if how == "inner" }}
 {%- endmacro %}
+
+{% macro spark__materialized() -%}{%- endmacro %}

@@ -34,7 +34,7 @@ def test_a_second_run_executes_nothing(world: World, ran: Home) -> None:
     """Nothing changed, so nothing is executed."""
     again = world.run(ran)
     assert again.executed == {}
-    assert again.fresh == 35
+    assert again.fresh == 45
 
 
 def test_a_touched_file_executes_nothing(world: World, ran_copy: Home, small_files: Path) -> None:
@@ -75,11 +75,19 @@ def test_a_window_length_rebuilds_the_features_and_what_follows(world: World, ra
     parameters = {**world.warehouse.parameters, "short_window_hours": 2}
     outcome = replace(world, warehouse=world.warehouse.model_copy(update={"parameters": parameters})).run(ran_copy)
     names = list(outcome.executed)
-    assert set(names[:3]) == {"features/delay_history", "features/departure_backlog", "features/flight_delay"}
+    assert set(names[:6]) == {
+        "features/departure_backlog",
+        "features/backlog_at_prediction",
+        "features/origin_departures",
+        "features/carrier_departures",
+        "features/destination_arrivals",
+        "features/delays_at_prediction",
+    }
+    assert names[6] == "features/flight_delay"
     judged = {*examinations_of(world.product), "snapshot", "model", "challenger", "verdict", "champion", "report"}
     answered_anew = {"predictions", "monitoring", "parity"}  # as the snapshot's rows are others
-    assert set(names[3:]) == {f"flight_delay/{name}" for name in judged | answered_anew}
-    assert names.index("flight_delay/snapshot") == 3
+    assert set(names[7:]) == {f"flight_delay/{name}" for name in judged | answered_anew}
+    assert names.index("flight_delay/snapshot") == 7
     found = [holder(ran_copy, "flight_delay", alias) for alias in (CHAMPION, CHALLENGER)]
     assert [version.version for version in found if version] == [1, 2]
     assert [(entry.event, entry.version) for entry in ledger.entries(ran_copy, "flight_delay")] == [

@@ -28,13 +28,13 @@ def test_nothing_is_planned_where_nothing_changed(world: World, ran: Home) -> No
     """And the JSON says so."""
     found = world.preview(ran)
     assert found.assets == []
-    assert found.as_json() == {"schema": 1, "assets": [], "unchanged": 35, "seconds": {"make": 0, "at_most": 0}}
+    assert found.as_json() == {"schema": 1, "assets": [], "unchanged": 45, "seconds": {"make": 0, "at_most": 0}}
 
 
 def test_a_new_home_makes_the_landing_first_and_the_rest_in_order(world: World, tmp_path: Path) -> None:
     """All assets are named, each behind what it rests on; how long they take nobody knows yet."""
     found = world.preview(Home(tmp_path / "home"))
-    assert (len(found.assets), found.unchanged) == (35, 0)
+    assert (len(found.assets), found.unchanged) == (45, 0)
     names = [item.asset for item in found.assets]
     assert names.index("marts/fct_flights") < names.index("flight_delay/snapshot") < names.index("flight_delay/model")
     assert {item.seconds for item in found.assets} == {None}
@@ -78,7 +78,7 @@ def test_a_feature_parameter_is_named_by_what_reads_it(world: World, ran: Home) 
     """The relations of features are built again, staging and marts are not."""
     parameters = {**world.warehouse.parameters, "short_window_hours": 2}
     found = replace(world, warehouse=world.warehouse.model_copy(update={"parameters": parameters})).preview(ran)
-    assert "variables.short_window_hours: 3 → 2" in made(found)["features/delay_history"]
+    assert "variables.short_window_hours: 3 → 2" in made(found)["features/origin_departures"]
     assert not [name for name in made(found) if name.startswith(("landing", "staging", "marts"))]
 
 
