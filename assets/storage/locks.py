@@ -81,11 +81,14 @@ def updates_lock(home: Home, product: str) -> Iterator[None]:
 @contextlib.contextmanager
 def warehouse_connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse under its lock and close it whatever happens."""
+    with warehouse_lock(home), opened_warehouse(home) as connection:
+        yield connection
+
+
+def opened_warehouse(home: Home) -> duckdb.DuckDBPyConnection:
+    """The warehouse, for whoever holds its lock; beyond 1 GB it spills beside itself. Without a limit it keeps what it read."""
     import duckdb
 
-    with warehouse_lock(home):
-        connection = duckdb.connect(str(home.warehouse))
-        try:
-            yield connection
-        finally:
-            connection.close()
+    connection = duckdb.connect(str(home.warehouse))
+    connection.execute("set memory_limit = '1GB'")
+    return connection

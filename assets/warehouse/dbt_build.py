@@ -18,7 +18,7 @@ from typing import Any
 from assets.errors import WarehouseError
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.home import Home
-from assets.storage.locks import warehouse_lock
+from assets.storage.locks import opened_warehouse, warehouse_lock
 from assets.storage.manifest import remove
 from assets.storage.publishing import publishing, read_json, write_json
 from assets.storage.sql import parquet
@@ -158,15 +158,13 @@ def build(
     WarehouseError
         If dbt could not start.
     """
-    import duckdb
-
     record = build_record(home)
     with warehouse_lock(home):
         if not home.warehouse.exists() and (before := _landed_before(home)):
             models = None if models is None else [f"+{name}" for name in models]
             landed = {**before, **landed}
         remove(record)
-        with duckdb.connect(str(home.warehouse)) as connection:
+        with opened_warehouse(home) as connection:
             for (source, table), files in landed.items():
                 connection.execute(f'create schema if not exists "{LANDING}{source}"')
                 landed_rows = parquet(*map(str, files))
@@ -178,7 +176,7 @@ def build(
         arguments += [] if tests else ["--exclude-resource-type", "test", "unit_test"]
         results = _dbt(arguments, project, home.warehouse.parent / "target", parameters)
         nodes, built = tuple(map(node, results)), made(results)
-        with duckdb.connect(str(home.warehouse)) as connection:
+        with opened_warehouse(home) as connection:
             known = _columns(connection)
             relations = {node.unique_id: _relation(connection, node, known) for node in built}
         done = Build(nodes, relations)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.storage.home import Home
-from assets.storage.locks import warehouse_connection
+from assets.storage.locks import opened_warehouse, warehouse_connection
 from assets.storage.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -111,10 +111,8 @@ def as_warehouse(home: Home, folder: Path, relations: Sequence[str]) -> Iterator
     They are tables, as those that dbt builds: what DuckDB knows of their columns, such as that no value is missing, is in a
     snapshot's bytes.
     """
-    import duckdb
-
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(str(home.warehouse)) as connection:
+    with opened_warehouse(home) as connection:
         connection.execute("set timezone = 'UTC'")
         for relation in relations:
             schema, name = map(identifier, relation.split(".", 1))

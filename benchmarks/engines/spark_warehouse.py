@@ -126,7 +126,7 @@ def run(engine: str, place: Path) -> Program:
         [sys.executable, "-m", "benchmarks.engines.spark_warehouse", engine, str(place)], cwd=REPOSITORY, env=variables
     )
     while program.poll() is None:
-        time.sleep(0.2)
+        time.sleep(1)  # reading what some gigabytes are takes a part of a second itself
         memory = 0.0
         try:
             for process in [own := psutil.Process(program.pid), *own.children(recursive=True)]:
