@@ -16,15 +16,26 @@ known as (
     where {{ event }}_utc is not null and {{ entity }} is not null
 ),
 
-totals as (
-    select distinct
+-- decimals: a sum of floating-point numbers depends on their order in its last digits, and rows have none
+at_moments as (
+    select
         entity,
         known_utc,
-        sum(delay_minutes) over up_to_now as delay_minutes,
-        (sum((delay_minutes >= {{ var('late_after_minutes') }})::int) over up_to_now)::bigint as late,
-        count(*) over up_to_now as flights
+        sum(delay_minutes::decimal(18, 3)) as delay_minutes,
+        sum((delay_minutes >= {{ var('late_after_minutes') }})::int) as late,
+        count(*) as flights
     from known
-    -- the default RANGE frame takes all events of one moment together; ROWS would order them arbitrarily
+    group by entity, known_utc
+),
+
+totals as (
+    select
+        entity,
+        known_utc,
+        (sum(delay_minutes) over up_to_now)::double as delay_minutes,
+        (sum(late) over up_to_now)::bigint as late,
+        (sum(flights) over up_to_now)::bigint as flights
+    from at_moments
     window up_to_now as (partition by entity order by known_utc)
 ),
 

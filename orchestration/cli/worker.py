@@ -7,20 +7,12 @@ import sys
 
 from assets.processes.settings import settle_process
 
-READY = "--ready"
-"""That it imports what training needs before it is told a product."""
-
 
 def main() -> None:
     """Make one product after another until there are no more; what others published is taken by who started this."""
     settle_process()
     from orchestration.cli.step import told_step
 
-    if READY in sys.argv[1:]:
-        from assets.processes import compute_process
-        from orchestration.staleness import stage_run  # noqa: F401 - as `told_step` imports it
-
-        compute_process.make_ready()
     with os.fdopen(os.dup(0)) as names:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # no child of a step may read the names
         for name in names:

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import LifoQueue
 from threading import Condition
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
 from assets.errors import SpecificationError
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
-from orchestration.cli.worker import READY
 from orchestration.resources import dagster_environment
 
 progress = logging.getLogger("loopline.progress")
@@ -80,9 +79,16 @@ class _Worker:
 
     def make(self, product: str, on_wait: Callable[[str], None]) -> dict[str, Any] | int:
         """The result of a product's step; or the exit code, if the process ended before it told one."""
-        process = self.start()
+        if self.process is not None and self.process.poll() is not None:
+            self.end()
+        if self.process is None:
+            command = [sys.executable, "-m", "orchestration.cli.worker"]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dagster_environment(self.home), text=True
+            )
+            self.made = 0
         self.made += 1
-        given, told = process.stdin, process.stdout
+        given, told = self.process.stdin, self.process.stdout
         if given is None or told is None:
             raise RuntimeError("a worker has no pipes")
         with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: then it tells nothing either
@@ -98,18 +104,6 @@ class _Worker:
                 return event
         return self.end()
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The process; it is started where there is none."""
-        if self.process is not None and self.process.poll() is not None:
-            self.end()
-        if self.process is None:
-            command = [sys.executable, "-m", "orchestration.cli.worker", *arguments]
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dagster_environment(self.home), text=True
-            )
-            self.made = 0
-        return self.process
-
     def end(self) -> int:
         """End the process, and give its memory back."""
         if self.process is None:
@@ -121,37 +115,10 @@ class _Worker:
         return process.returncode
 
 
-class Workers:
-    """The processes that make products: a context, behind which none is left.
-
-    Parameters
-    ----------
-    home : Home
-        This home.
-    jobs : int
-        How many processes at once, at least 1.
-    """
-
-    def __init__(self, home: Home, jobs: int) -> None:
-        self.home = home
-        self.all = [_Worker(home) for _ in range(jobs)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def start(self) -> None:
-        """Let all of them import what stale products need, before there is one to make."""
-        for worker in self.all:
-            worker.start(READY)
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self.all:
-            worker.end()
-
-
 def make_side_by_side(
-    workers: Workers,
+    home: Home,
     products: Sequence[str],
+    jobs: int,
     memory_bytes: int | None = None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Made:
@@ -159,10 +126,12 @@ def make_side_by_side(
 
     Parameters
     ----------
-    workers : Workers
-        Who makes them.
+    home : Home
+        This home.
     products : sequence of str
         Their names. What they share is made already.
+    jobs : int
+        How many processes at once, at least 1.
     memory_bytes : int, optional
         How much they may need together; None takes what the machine has free now. What each needs is known from its last
         time. One that needs more than there is runs alone.
@@ -170,8 +139,9 @@ def make_side_by_side(
         Called with the holder's process id if a process must wait for another.
     """
     memory, made = _Memory(memory_bytes or psutil.virtual_memory().available), Made()
-    home, idle = workers.home, LifoQueue[_Worker]()
-    for worker in workers.all:
+    workers = [_Worker(home) for _ in range(jobs)]
+    idle: LifoQueue[_Worker] = LifoQueue()
+    for worker in workers:
         idle.put(worker)
 
     def make(product: str) -> None:
@@ -189,9 +159,13 @@ def make_side_by_side(
             idle.put(worker)
             memory.give_back(needed)
 
-    with ThreadPoolExecutor(len(workers.all)) as pool:
-        for done in [pool.submit(make, product) for product in products]:
-            done.result()
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            for done in [pool.submit(make, product) for product in products]:
+                done.result()
+    finally:
+        for worker in workers:
+            worker.end()
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.storage.home import Home
-from orchestration.staleness.parallel_products import Workers, make_side_by_side, require_memory
+from orchestration.staleness.parallel_products import make_side_by_side, require_memory
 from orchestration.staleness.plan import Plan, product_names
 from orchestration.staleness.run_loop import Failure, Outcome, RunFailedError, run
 from orchestration.staleness.stage_run import shared_keys
@@ -41,18 +41,11 @@ def run_side_by_side(
     if memory_bytes is not None:
         require_memory(home, products, memory_bytes)
     failures: list[Failure] = []
-    with Workers(home, max(1, min(jobs, len(products)))) as workers:
-
-        def shared_wave(planned: Plan) -> None:
-            workers.start()  # products rest on what is made now, so they have something to do
-            on_wave(planned)
-
-        try:
-            shared = wanted & shared_keys(graph, products)
-            outcome = run(definitions, instance, home, keys=shared, on_wave=shared_wave, on_wait=on_wait)
-        except RunFailedError as failed:
-            outcome, failures = failed.outcome, failed.failures
-        made = make_side_by_side(workers, products, memory_bytes, on_wait)
+    try:
+        outcome = run(definitions, instance, home, keys=wanted & shared_keys(graph, products), on_wave=on_wave, on_wait=on_wait)
+    except RunFailedError as failed:
+        outcome, failures = failed.outcome, failed.failures
+    made = make_side_by_side(home, products, jobs, memory_bytes, on_wait)
     outcome.executed.update(made.executed)
     outcome.fresh += made.fresh
     failures += [Failure(told, name in made.refused) for name, told in made.failures.items()]

@@ -1,4 +1,4 @@
--- grain: one scheduled flight; how many flights waited at its origin when it was predicted
+-- grain: one scheduled flight, where it is known; how many flights waited at its origin when it was predicted
 with
 
 prediction_times as (

@@ -1,4 +1,4 @@
--- grain: one scheduled flight; the last observation of its origin that was published and not too old when it was predicted
+-- grain: one scheduled flight, where one is known; the last recent observation of its origin at the prediction
 with
 
 prediction_times as (

@@ -243,7 +243,7 @@ def _warehouse(home: Home, request: Request) -> None:
         with warehouse_lock(home):
             manifest.remove(home.warehouse.parent / "build.json")  # by which a run knows that it is built
             for path in home.warehouse.parent.glob("warehouse.duckdb*"):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()  # a folder is what a killed build put aside
             shutil.rmtree(home.warehouse.parent / "target", ignore_errors=True)
 
 

@@ -87,6 +87,7 @@ def altered_history(
             if table.stored is None
         ],
         [{name: node["checksum"] for name, node in manifest["nodes"].items()} for manifest in manifests],
+        [{name: macro["macro_sql"] for name, macro in manifest["macros"].items()} for manifest in manifests],
         [source.model_dump(mode="json") for source, _ in sources],
         [file_digest(path) for path in sorted((home.keys / "forgotten").glob("*.json"))],
         code_version(*MODULES),

@@ -1,2 +1,2 @@
--- grain: one scheduled flight; arrivals of its carrier that were known when it was predicted
+-- grain: one scheduled flight, if any is known; arrivals of its carrier known at its prediction
 {{ rolling_delays(entity='carrier', event='arrived', hours=var('day_window_hours')) }}

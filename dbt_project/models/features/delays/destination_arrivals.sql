@@ -1,2 +1,2 @@
--- grain: one scheduled flight; arrivals at its destination that were known when it was predicted
+-- grain: one scheduled flight, if any is known; arrivals at its destination known at its prediction
 {{ rolling_delays(entity='destination', event='arrived', hours=var('short_window_hours')) }}

@@ -1,2 +1,2 @@
--- grain: one scheduled flight; departures from its origin that were known when it was predicted
+-- grain: one scheduled flight, if any is known; departures from its origin known at its prediction
 {{ rolling_delays(entity='origin', event='departed', hours=var('short_window_hours')) }}

@@ -1,2 +1,2 @@
--- grain: one scheduled flight; arrivals of its carrier on its route that were known when it was predicted
+-- grain: one scheduled flight, if any is known; arrivals of its carrier on its route known at its prediction
 {{ rolling_delays(entity='carrier || origin || destination', event='arrived', hours=24 * var('long_window_days')) }}
