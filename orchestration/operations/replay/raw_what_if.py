@@ -19,7 +19,7 @@ from assets.ingestion import altered_file, landed_tables, landing, raw_files
 from assets.ingestion.altered_file import Alteration
 from assets.replay.once import once
 from assets.replay.what_if import midnight
-from assets.spec import ProductSpec, SourceSpec
+from assets.spec import ProductSpec, SourceSpec, WarehouseSpec
 from assets.spec.product import DATA
 from assets.spec.replay import RawInjectionSpec, WhatIfSpec
 from assets.storage.code_version import code_version
@@ -28,6 +28,7 @@ from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.sql import identifier, parquet
 from assets.warehouse import dbt_build
+from orchestration.components.dbt_nodes import code_version_of
 from orchestration.declarations import warehouses
 
 KINDS = {"rows_lost": "lost", "rows_late": "lost", "rows_doubled": "doubled", "unit_changes": "scaled"}
@@ -75,7 +76,6 @@ def altered_history(
                 f"It rests on {', '.join(by_name)}."
             )
     houses = [] if spec.source is not None else warehouses()
-    manifests = [dbt_build.manifest(REPOSITORY / house.project, house.parameters) for house in houses]
     rests_on = [
         snapshot.digest,
         [item.model_dump(mode="json") for item in what_if.raw],
@@ -86,8 +86,7 @@ def altered_history(
             for table in source.tables.values()
             if table.stored is None
         ],
-        [{name: node["checksum"] for name, node in manifest["nodes"].items()} for manifest in manifests],
-        [{name: macro["macro_sql"] for name, macro in manifest["macros"].items()} for manifest in manifests],
+        [_node_versions(house) for house in houses],
         [source.model_dump(mode="json") for source, _ in sources],
         [file_digest(path) for path in sorted((home.keys / "forgotten").glob("*.json"))],
         code_version(*MODULES),
@@ -96,6 +95,12 @@ def altered_history(
     shared = Home(folder / "shared")
     found = once(folder / "history.json", lambda: _made(home, shared, spec, sources, what_if.raw))
     return opened(shared, spec.name, found["digest"]), list(found["told"])
+
+
+def _node_versions(house: WarehouseSpec) -> dict[str, str]:
+    """The code version of each of a warehouse's nodes."""
+    manifest = dbt_build.manifest(REPOSITORY / house.project, house.parameters)
+    return {name: code_version_of(manifest, node, house.parameters) for name, node in manifest["nodes"].items()}
 
 
 def _made(home: Home, shared: Home, spec: ProductSpec, sources: Sources, raw: Sequence[RawInjectionSpec]) -> dict[str, Any]:

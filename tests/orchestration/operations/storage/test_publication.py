@@ -232,9 +232,6 @@ def test_the_status_of_a_store_needs_a_home_that_this_version_reads(home: Home, 
         publication.looked_at(Home(home.record), address_of(url))
 
 
-KILLED = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('insert into runs values (2)'); c.commit(); os._exit(0)"
-
-
 def test_a_home_that_begins_by_being_published_is_one_that_every_command_reads(tmp_path: Path, url: str) -> None:
     """Its id is the first record that it gets, here and where it is taken to."""
     new, other = Home(tmp_path / "new"), Home(tmp_path / "other")
@@ -242,6 +239,9 @@ def test_a_home_that_begins_by_being_published_is_one_that_every_command_reads(t
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
     assert "0 files of this home are not published" in done[1].stdout
     assert new.prepare().record.read_bytes() == other.prepare().record.read_bytes()
+
+
+KILLED = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('insert into runs values (2)'); c.commit(); os._exit(0)"
 
 
 def test_the_status_of_a_store_writes_nothing_into_the_home(home: Home, url: str) -> None:
