@@ -229,8 +229,6 @@ def instance_folder(home: Home) -> Path:
 @contextmanager
 def instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """This home's Dagster instance, disposed of at the end."""
-    import dagster as dg
-
     from orchestration.database_engines import made_once
     from orchestration.event_history import held_open
     from orchestration.migration_scripts import read_once
@@ -246,20 +244,27 @@ def instance(home: Home) -> Iterator[dg.DagsterInstance]:
             for part in ("schedules", "history"):
                 with contextlib.suppress(OSError):  # another process was faster: its folder is not empty
                     (scratch / "dagster" / part).rename(folder / part)
-    with held_open(folder.resolve()), made_once(), read_once(), dg.DagsterInstance.from_config(str(folder)) as opened:
+    with held_open(folder.resolve()), made_once(), read_once(), _opened(folder) as opened:
         yield opened
 
 
 @contextmanager
 def _in_postgresql(home: Home, url: str) -> Iterator[dg.DagsterInstance]:
     """The instance whose storage is in PostgreSQL; what the server refuses is one clear error."""
-    import dagster as dg
-
     database_home.claim(home)
-    with postgresql.plain_errors(url), dg.DagsterInstance.from_config(str(instance_folder(home))) as opened:
+    with postgresql.plain_errors(url), _opened(instance_folder(home)) as opened:
         found, expected = map(str, opened.run_storage.alembic_version() or (None, None))
         database_home.require_revision(home, f"Dagster {version('dagster')}", found, expected)
         yield opened
+
+
+def _opened(folder: Path) -> dg.DagsterInstance:
+    """The instance in a folder, with what only our own processes do otherwise: `dagster dev` opens it by its file alone."""
+    import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
+
+    logs = {"module": "orchestration.captured_logs", "class": "CapturedLogs", "config": {"base_dir": str(folder / "storage")}}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides={"compute_logs": logs}))
 
 
 def _make_instance(folder: Path) -> None:

@@ -16,14 +16,13 @@ from assets.storage import manifest
 from assets.storage.digests import value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
-from assets.storage.sql import identifier, literal, parquet
+from assets.storage.scratch_database import scratch_database
+from assets.storage.sql import identifier, parquet
 
 SNAPSHOT, PREDICTIONS = "snapshot", "monthly_predictions"
 """The tables of a product."""
 MODEL = "loopline.model"
 """The metadata of a version of predictions: the model that made them."""
-MEMORY = "1GB"
-"""What DuckDB may take while it reads a version's rows; beyond it, it spills to disk."""
 
 
 def table(home: Home, spec: ProductSpec, name: str) -> LakeTable:
@@ -68,12 +67,7 @@ def rows_digest(home: Home, rows: Path) -> str:
 
     It is taken of their number and of the sum of their MD5 sums, so that it needs no more memory than a row.
     """
-    import duckdb
-
-    with draft_folder(home) as scratch, duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
+    with draft_folder(home) as scratch, scratch_database(scratch) as connection:
         names = sorted(str(row[0]) for row in connection.execute(f"describe from {parquet(str(rows))}").fetchall())
         row = f"to_json([{', '.join(f'{identifier(name)}::varchar' for name in names)}])::varchar"
         sums = ", ".join(f"sum(md5_number_{half}({row})::hugeint)::varchar" for half in ("lower", "upper"))

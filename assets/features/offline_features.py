@@ -19,6 +19,7 @@ from assets.features.point_in_time import KNOWN, KNOWN_AT, Lookup, is_fresh, is_
 from assets.features.snapshots import Snapshot
 from assets.storage.drafts import draft_folder
 from assets.storage.publishing import publishing
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal, parquet
 
 if TYPE_CHECKING:
@@ -157,12 +158,7 @@ def features_of(
 @contextmanager
 def connected(home: Home) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """A connection of bounded memory that thinks in UTC, and a folder for drafts."""
-    import duckdb
-
-    with draft_folder(home) as scratch, duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
-        connection.execute("set timezone = 'UTC'")
+    with draft_folder(home) as scratch, scratch_database(scratch, MEMORY) as connection:
         connection.execute("set preserve_insertion_order = false")
         yield connection, scratch
 

@@ -19,6 +19,7 @@ from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.locks import warehouse_connection
 from assets.storage.publishing import publish_by_digest, write_json
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal, parquet
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 CANDIDATE = "candidate"
 """The view that is held against the contract and then published."""
-
-MEMORY = "1GB"
-"""What DuckDB may take for a product's own file; beyond it, it spills to disk."""
 
 
 @contextmanager
@@ -69,10 +67,7 @@ def candidate(home: Home, spec: ProductSpec, files: Sequence[Path] | None = None
                 ) from error
             yield connection
         return
-    with draft_folder(home) as scratch, duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
+    with draft_folder(home) as scratch, scratch_database(scratch) as connection:
         typed = ", ".join(f"{_typed(spec, name)} as {identifier(name)}" for name in spec.snapshot_columns)
         connection.execute(f"create temp view {CANDIDATE} as select {typed} from {parquet(*map(str, files))}")
         yield connection

@@ -13,10 +13,9 @@ from typing import Any
 from assets.features.lake_publication import MONTH_COLUMN, SMALL_FILES, LakeVersion, Publication, Removed, latest, require_whole
 from assets.features.published_delta import BATCH, reader
 from assets.ingestion.stored_table import MOST_ROWS, required
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal, parquet
 
-MEMORY = "1GB"
-"""What DuckDB may take while it compares rows; beyond it, it spills to disk."""
 MAPPING = "schema.name-mapping.default"
 
 
@@ -174,7 +173,7 @@ def _evolve(table: Any, schema: Any) -> None:
 
 def _changed(held: Sequence[Path], source: Path, publication: Publication) -> list[Path]:
     """The data files of which a row was changed or is gone; with a month, only those of that month."""
-    with _connected(source.parent) as connection:
+    with scratch_database(source.parent) as connection:
         names = [str(row[0]) for row in connection.execute(f"describe from {parquet(str(source))}").fetchall()]
         same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in map(identifier, names))
         found = []
@@ -201,7 +200,7 @@ def _new_files(kept: Sequence[Path], source: Path, folder: Path, publication: Pu
         own = parquet(*map(str, kept))
         where = "" if publication.month is None else f"where {identifier(MONTH_COLUMN)} = {literal(publication.month)}"
         rows = f"{rows} anti join (select {key} from {own} {where}) using ({key})"
-    with _connected(folder) as connection:
+    with scratch_database(folder) as connection:
         batches = connection.sql(f"from {rows}").to_arrow_reader(BATCH)
         batch = next(batches, None)
         while batch is not None:
@@ -219,15 +218,6 @@ def _new_files(kept: Sequence[Path], source: Path, folder: Path, publication: Pu
             _write(piece(), batches.schema, target)
             yield target
             batch = part[0]
-
-
-def _connected(folder: Path) -> Any:
-    import duckdb
-
-    connection = duckdb.connect()
-    connection.execute(f"set memory_limit = '{MEMORY}'")
-    connection.execute(f"set temp_directory = {literal(str(folder))}")
-    return connection
 
 
 def _write(batches: Iterator[Any], schema: Any, target: Path) -> None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from assets.errors import SpecificationError
 from assets.ingestion import forgotten, raw_files, row_rules, row_validation
 from assets.spec import SourceSpec, TableSpec
+from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -72,14 +74,12 @@ def write(
     SpecificationError
         If the table is no file, has no such columns, or a condition cannot be evaluated.
     """
-    import duckdb
-
     table = source.tables[name]
     if table.stored is not None:
         raise SpecificationError(f"{source.name}.{name} is a table elsewhere; only files can be altered. Land it as a file.")
     path = raw_files.locate(source, table, declared_in)
-    with raw_files.readable(path, table, home) as read, duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    with raw_files.readable(path, table, home) as read, draft_folder(home) as scratch, scratch_database(scratch) as connection:
+        connection.execute("set enable_progress_bar = false")
         row_validation.load(connection, read, f"{source.name}.{name}")
         forgotten.leave_out(home, connection, source.name, name, table)
         found = row_validation.columns(connection)

@@ -7,6 +7,7 @@ rows, cells or days that it rests on; a dimension that nothing is declared for h
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from assets.ingestion import landed_tables
 from assets.ingestion.landed_tables import Landed
 from assets.ingestion.row_validation import STATIC, UNASSIGNED
 from assets.spec import SourceSpec, TableSpec
+from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal, parquet
 
 if TYPE_CHECKING:
@@ -66,9 +69,7 @@ def measure(home: Home, source: SourceSpec) -> Path:
     source : SourceSpec
         The declaration.
     """
-    import duckdb
-
-    with duckdb.connect() as connection:
+    with draft_folder(home) as scratch, scratch_database(scratch) as connection:
         tables = {name: _table(connection, home, source, name, table) for name, table in source.tables.items()}
     return write_json(record_of(home, source.name), {"source": source.name, "tables": tables})
 
@@ -107,8 +108,6 @@ def quarantined(
     rows : list of dict
         Rows as they came, with the number of each in its file, its month, and all its reasons.
     """
-    import duckdb
-
     kept = [
         item for item in landed_tables.records(home, source, table) if item.rows_quarantined and month in (None, item.partition)
     ]
@@ -119,7 +118,7 @@ def quarantined(
         for item in kept
     )
     told = f"len(list_filter(reasons, lambda reason: contains(reason, {literal(reason)}))) > 0" if reason else "true"
-    with duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as scratch, scratch_database(scratch) as connection:
         connection.execute(f"create temp table bad as select * from ({union}) where {told}")
         ranked = connection.execute(
             "select reason, count(*) from (select unnest(reasons) as reason from bad) group by 1 order by 2 desc, 1"

@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assets.errors import ExtensionError, SourceError
 from assets.ingestion import csv_dialect, packed_files, rejected_lines, text_encoding
 from assets.ingestion.file_format import FileFormat, Rows, write_texts
 from assets.registries import Registry
 from assets.spec import TableSpec
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal
 
-if TYPE_CHECKING:
-    import duckdb
-
 BATCH = 50_000
-MEMORY = "1GB"
-"""What DuckDB may take while it reads a file; beyond it, it spills to disk."""
 LONGEST_LINE = 1 << 26
 AS_GIVEN = "auto_detect = false, header = false, hive_partitioning = false"
 """Nothing is guessed of a text file, and a folder such as ``year=2013`` on its way adds no column."""
@@ -73,16 +68,6 @@ def is_known(path: Path) -> bool:
     return path.suffix.lower() == ".zip" or suffix in _by_suffix()
 
 
-@contextmanager
-def _connected(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
-        yield connection
-
-
 def _text(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
     """A text table: every field as text, nothing guessed, and what cannot be split kept aside."""
     import duckdb
@@ -110,7 +95,7 @@ def _split(body: csv_dialect.Body, table: TableSpec, header: csv_dialect.Header,
         f"delim = {literal(table.csv.delimiter)}, quote = '\"', escape = '\"', store_rejects = true, "
         f"max_line_size = {LONGEST_LINE})"
     )
-    with _connected(scratch) as connection:
+    with scratch_database(scratch) as connection:
         connection.execute(f"copy (from {reader}) to {literal(str(rows))} (format parquet)")
         rejected_lines.write(connection, body.path, header.lines - body.skip, malformed)
     return Rows(rows, malformed, header.notes)
@@ -136,7 +121,7 @@ def _json(path: Path, table: TableSpec, scratch: Path, told: Path) -> Rows:
         f"delim = '\x01', quote = '', escape = '', max_line_size = {LONGEST_LINE})"
     )
     rows, malformed = scratch / "rows.parquet", scratch / "malformed.parquet"
-    with _connected(scratch) as connection:
+    with scratch_database(scratch) as connection:
         connection.execute(
             "create table records as select row_number() over () as line, text, coalesce(case when json_valid(text) then "
             f"json_type(text) = 'OBJECT' end, false) as is_record from ({records})"

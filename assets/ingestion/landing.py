@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from assets.errors import SourceError
 from assets.ingestion import extracts, forgotten, raw_files, row_rules, row_validation
-from assets.ingestion.file_formats import MEMORY
 from assets.ingestion.landed_tables import Landed, names_in_quarantine
 from assets.ingestion.row_validation import LINE, PARTITION, REASONS, STATIC, UNASSIGNED, count
 from assets.spec import SourceSpec, TableSpec
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
 from assets.storage.publishing import publish_by_digest, write_json
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -58,17 +58,12 @@ def land(
     ContractError
         If a column of a table has another type than when it was last landed.
     """
-    import duckdb
-
     table = source.tables[table_name]
     with (
         _raw(home, source, table_name, declared_in) as (read, digest, name, version),
         draft_folder(home) as scratch,
-        duckdb.connect() as connection,
+        scratch_database(scratch) as connection,
     ):
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
         rows_read = row_validation.load(connection, read, name)
         raw_files.require_columns(table, list(row_validation.columns(connection)), name)
         rows_read -= forgotten.leave_out(home, connection, source.name, table_name, table)

@@ -19,6 +19,7 @@ from assets.spec import templates
 from assets.spec.stored_tables import PostgresSpec
 from assets.storage.digests import value_digest
 from assets.storage.publishing import publish_by_digest
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal, parquet
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10
 """How long a database may take to answer a connection that sets no time of its own."""
-MEMORY = "1GB"
-"""What DuckDB may take while it looks for rows that were replaced."""
 ORDERED = {"int2", "int4", "int8", "numeric", "float4", "float8", "date", "timestamp", "timestamptz"}
 """The types that a cursor may have."""
 SETTINGS = ("timezone = 'UTC'", "datestyle = 'ISO'", "intervalstyle = 'iso_8601'", "bytea_output = 'hex'")
@@ -170,16 +169,12 @@ class PostgresTable:
 
     def _without_replaced(self, old: Sequence[Piece], new: Sequence[Piece], folder: Path) -> Iterator[Piece]:
         """What was known, without the rows whose keys were read again."""
-        import duckdb
-
         if not self.key or not new:
             yield from old
             return
         read = parquet(*(str(folder / piece.file) for piece in new))
         keys = ", ".join(map(identifier, self.key))
-        with duckdb.connect() as connection:
-            connection.execute(f"set memory_limit = '{MEMORY}'")
-            connection.execute(f"set temp_directory = {literal(str(folder))}")
+        with scratch_database(folder) as connection:
             for piece in old:
                 held, draft = parquet(str(folder / piece.file), numbered=True), folder / ".piece.tmp"
                 left = f"from {held} as held anti join (select distinct {keys} from {read}) using ({keys})"

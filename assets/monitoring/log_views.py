@@ -11,13 +11,11 @@ from assets.storage import day_files
 from assets.storage.day_files import KEYS, PARQUET, Table
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
-
-MEMORY = "1GB"
-"""What DuckDB may take; beyond it, it spills to disk."""
 
 
 @contextmanager
@@ -26,13 +24,8 @@ def connected(home: Home, product: str, *, adds: bool = False) -> Iterator[duckd
 
     Others may read them meanwhile, unless who asks for it `adds` to them.
     """
-    import duckdb
-
     hold = day_files.held if adds else day_files.shared
-    with draft_folder(home) as scratch, hold(home, product), duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
-        connection.execute("set timezone = 'UTC'")
+    with draft_folder(home) as scratch, hold(home, product), scratch_database(scratch) as connection:
         yield connection
 
 

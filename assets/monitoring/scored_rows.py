@@ -20,7 +20,7 @@ from assets.monitoring import histograms
 from assets.monitoring.histograms import Counts
 from assets.spec import ProductSpec
 from assets.storage.home import Home
-from assets.storage.sql import literal
+from assets.storage.scratch_database import scratch_database
 from bentos.runtime import Model
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNIT, SCORE, RESIDUAL, SERVED_RESIDUAL = "_unit", "_score", "_residual", "_served_residual"
-MEMORY = "1GB"
-"""What DuckDB may take of memory while it counts; beyond it, it spills to disk."""
 PERIODS = {"day": "D", "week": "W-SUN", "month": "M"}
 
 
@@ -186,12 +184,8 @@ class Monitored:
 
         The residuals of features are those of the champion's fixed relation, those of the score are of what was answered.
         """
-        import duckdb
-
         texts, numbers = self.model.inputs
-        with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as connection:
-            connection.execute(f"set memory_limit = '{MEMORY}'")
-            connection.execute(f"set temp_directory = {literal(scratch)}")
+        with tempfile.TemporaryDirectory() as scratch, scratch_database(scratch) as connection:
             connection.register("given", self._table())
             connection.execute("create table monitored as from given")
             reference, scored = (

@@ -10,7 +10,9 @@ from assets.features.snapshots import Snapshot, opened
 from assets.replay.once import once
 from assets.replay.settings import Replay
 from assets.replay.what_if import injected
+from assets.storage.drafts import draft_folder
 from assets.storage.publishing import publishing, read_json, write_json
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, literal, parquet
 
 KEEPS = "keeps.json"
@@ -19,14 +21,12 @@ KEEPS = "keeps.json"
 
 def prepare(replay: Replay) -> None:
     """Write the history that is played: as it was, or with what is injected."""
-    import duckdb
-
     if replay.history.exists():
         return
     given = parquet(str(replay.snapshot.path))
     query = f"select * from {given}" if replay.what_if is None else injected(replay.spec, replay.what_if, given)
     order = ", ".join(identifier(name) for name in (str(replay.spec.features.event_time), replay.spec.features.entity))
-    with duckdb.connect() as connection:
+    with draft_folder(replay.shared) as scratch, scratch_database(scratch) as connection:
         connection.execute(f"create temp table {publish.CANDIDATE} as {query} order by {order}")
         write_json(replay.folder / KEEPS, not data_contract.check(publish.table(connection), as_published(replay.spec)))
         with publishing(replay.history) as temporary:
@@ -45,11 +45,10 @@ def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
 
 
 def _cut(replay: Replay, step: int) -> dict[str, Any]:
-    import duckdb
 
     spec = as_published(replay.spec)
     known = known_rows(spec, parquet(str(replay.history)), before=replay.bounds[step], clock=replay.clock(step))
-    with duckdb.connect() as connection:
+    with draft_folder(replay.shared) as scratch, scratch_database(scratch) as connection:
         connection.execute(f"create temp table {publish.CANDIDATE} as {known}")
         breaks = data_contract.check(publish.table(connection), spec, rows_keep=bool(read_json(replay.folder / KEEPS)))
         digest = publish.write(replay.shared.prepare(), spec, connection).digest

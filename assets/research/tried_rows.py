@@ -12,7 +12,9 @@ from assets.ingestion import landed_tables
 from assets.replay.what_if import midnight
 from assets.spec import ProductSpec
 from assets.spec.product import DATA
+from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import parquet
 from assets.training import tuning
 from assets.training.learning import learns_from
@@ -27,12 +29,10 @@ def as_of(home: Home, spec: ProductSpec, snapshot: Snapshot, moment: datetime) -
     SpecificationError
         If the product's rows have no moment.
     """
-    import duckdb
-
     if spec.features.event_time is None:
         raise SpecificationError(f"{spec.name}: its features have no event_time, so nothing tells what was known when.")
     known = known_rows(spec, parquet(str(snapshot.path)), before=moment, clock=moment)
-    with duckdb.connect() as connection:
+    with draft_folder(home) as scratch, scratch_database(scratch) as connection:
         connection.execute(f"create temp table {publish.CANDIDATE} as {known}")
         return publish.write(home, as_published(spec), connection)
 

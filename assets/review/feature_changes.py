@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from typing import Any
 
 from assets.features.snapshots import Snapshot
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, parquet
 
 NUMBERS = (
@@ -85,10 +87,7 @@ def feature_changes(before: Snapshot, after: Snapshot, entity: str) -> FeatureCh
     entity : str
         The column that names a row, in both.
     """
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute("set memory_limit = '1GB'")
+    with tempfile.TemporaryDirectory() as scratch, scratch_database(scratch) as connection:
         for name, snapshot in (("before", before), ("after", after)):
             connection.execute(f"create view {name} as select * from {parquet(str(snapshot.path))}")
         types = {name: _types(connection, name) for name in ("before", "after")}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from assets.errors import SourceError, SpecificationError
 from assets.ingestion import packed_files, raw_files, row_validation, text_encoding, value_parsing
 from assets.ingestion.column_names import names_for
-from assets.ingestion.file_formats import FILE_FORMATS, MEMORY, format_of
+from assets.ingestion.file_formats import FILE_FORMATS, format_of
 from assets.scaffolding import column_types, row_sample
 from assets.scaffolding.column_queries import Ask, Tally
 from assets.scaffolding.column_types import NEARLY_ALL, ColumnType
@@ -25,7 +25,8 @@ from assets.scaffolding.surrogate_keys import is_compared
 from assets.spec import TableSpec
 from assets.storage.drafts import draft_folder
 from assets.storage.home import Home
-from assets.storage.sql import identifier, literal
+from assets.storage.scratch_database import scratch_database
+from assets.storage.sql import identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,18 +57,13 @@ def profile(
     SourceError
         If there is no file, or it cannot be read as a table.
     """
-    import duckdb
-
     _require_files(path, relation)
     if encoding is not None and not text_encoding.is_known(encoding):
         raise SpecificationError(f"--encoding {encoding}: is none that Python knows. Give one such as cp1252 or utf-16.")
     written = raw_files.dialect(path, home, encoding)
     shape = {"description": "", "file": path.name, "relation": relation, "csv": written, "columns": {"x": {"type": "text"}}}
     table = TableSpec.model_validate(shape)
-    with raw_files.readable(path, table, home) as read, draft_folder(home) as scratch, duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch))}")
+    with raw_files.readable(path, table, home) as read, draft_folder(home) as scratch, scratch_database(scratch) as connection:
         row_validation.load(connection, read, str(path))
         notes = _require_rows(connection, path, relation)
         if written.get("encoding", "utf-8") != "utf-8" and encoding is None:

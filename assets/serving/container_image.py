@@ -26,6 +26,7 @@ from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.digests import file_digest
 from assets.storage.drafts import draft_folder
+from assets.storage.file_tree import remove
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import read_json
 from bentos import api_keys, arrow_batches
@@ -196,7 +197,7 @@ def _install(lock: Path, site: Path, source: Path) -> None:
     run([uv, "pip", "install", *options, "-r", str(lock)])
     for pattern in PRUNED:
         for path in list(site.glob(pattern)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(path)
     run(
         [sys.executable, "-c", IMPORTED, str(site)],
         cwd=source,

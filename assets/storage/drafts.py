@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from assets.storage import manifest
 from assets.storage.draft_names import is_alive, prefix
+from assets.storage.file_tree import remove
 from assets.storage.home import Home
 
 
@@ -43,6 +43,6 @@ def sweep(home: Home, older_than_seconds: float = 3600.0) -> list[Path]:
                 if alive is None:
                     alive = max(item.lstat().st_mtime for item in (path, *path.rglob("*"))) >= latest
                 if not alive:
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                    remove(path)
                     removed.append(path)
     return removed

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import literal
 from benchmarks.faults.small_product import CLONED, copy_code
 
@@ -85,16 +86,13 @@ def declared(name: str, features: int) -> dict[str, Any]:
 
 def write(path: Path, rows: int, features: int, seed: int = 0) -> None:
     """Visitors who buy by a known rule with noise, as Parquet, in the order of their time."""
-    import duckdb
 
     def drawn(place: int) -> str:
         return f"(hash(i * 1000 + {place} + {seed} * 7919) % 1000000) / 1000000.0"
 
     numbers = ", ".join(f"{drawn(place)}::float as f{place}" for place in range(features - 1))
     strength = f"3 * {drawn(0)} + 2 * {drawn(1)} - 2.5 + case when hash(i) % 4 = 0 then 1 else 0 end"
-    with duckdb.connect() as connection:
-        connection.execute("set memory_limit = '1GB'")
-        connection.execute(f"set temp_directory = {literal(str(path.parent))}")
+    with scratch_database(path.parent) as connection:
         connection.execute(
             "copy (select i as row_id, timestamp '2024-01-01' + to_microseconds((i * 1e12 / "
             f"{rows} * 30)::bigint) as seen_at, ['a', 'b', 'c', 'd'][1 + (hash(i) % 4)::int] as kind, {numbers}, case when "

@@ -10,10 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import duckdb
-
 from assets.monitoring import logged_outcomes, outcome_store
 from assets.storage.home import Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import literal
 from benchmarks.measuring import measure
 from orchestration.declarations import products
@@ -44,10 +43,7 @@ def plant(home: Home, count: int) -> None:
     log, told = home.served / PRODUCT, outcome_store.folder(home, PRODUCT)
     told.mkdir(parents=True)
     each = count // DAYS
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"set timezone = 'UTC'; set memory_limit = '1GB'; set temp_directory = {literal(str(home.temporary))}"
-        )
+    with scratch_database(home.temporary) as connection:
         for day in range(DAYS):
             moment = f"timestamp '2026-03-01' + interval {day} day + to_seconds(i * 86400.0 / {each})"
             key = f"md5(cast(i + {day * each} as varchar))"

@@ -26,6 +26,7 @@ from assets.promotion.ledger_state import Decision
 from assets.spec import ProductSpec
 from assets.spec.experiments import ExperimentSpec
 from assets.storage.home import Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import literal
 from benchmarks.measuring import Measured, measure
 from orchestration.declarations import products
@@ -96,10 +97,7 @@ def plant(home: Home, kind: str, count: int) -> None:
     digest = experiment_records.write(home, PRODUCT, stage)
     decision = Decision(2, treatment, "e" * 64, "bench", "start", digest, finding=f"{experiment.name}:start", at=BEGAN)
     experiment_entries.record(home, PRODUCT, decision, after=None)
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"set timezone = 'UTC'; set memory_limit = '1GB'; set temp_directory = {literal(str(home.temporary))}"
-        )
+    with scratch_database(home.temporary) as connection:
         for day in range(DAYS):
             _plant_day(connection, home, day, kind=kind, each=count // DAYS, models=(champion, treatment))
 

@@ -28,6 +28,7 @@ from assets.spec import ProductSpec, read_declaration
 from assets.storage import manifest
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.publishing import publish_by_digest, write_json
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import literal
 from benchmarks.load import PRODUCT, Contender, champion_folders, in_turn
 from bentos.online_store import OnlineStore, RedisStore, SqliteStore, key_text
@@ -65,15 +66,11 @@ def product() -> ProductSpec:
 
 def made(home: Home, rows: int, keys: int, entities: int, asked: Path) -> None:
     """A published snapshot of so many rows, and a file of entities that ask at moments of their own."""
-    import duckdb
-
     home.prepare()
     numbers = ", ".join(f"hash(i + {place}) % 1000000 / 1000.0 as {name}" for place, name in enumerate(NAMES))
     moment = "timestamp '2026-01-01' + to_seconds((hash({}) % 8640000)::bigint)"
     draft = home.temporary / "wide.parquet"
-    with duckdb.connect() as connection:
-        connection.execute("set memory_limit = '2GB'")
-        connection.execute(f"set temp_directory = {literal(str(home.temporary))}")
+    with scratch_database(home.temporary, "2GB") as connection:
         connection.execute(
             f"copy (select i as reading, (i % {keys})::bigint as row_id, {moment.format('i')} + to_microseconds(i) "
             f"as known_at, {numbers}, true as label from range({rows}) as made(i) order by known_at) "

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from assets.features import offline_features, snapshots
 from assets.storage.home import Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import literal
 from benchmarks.stores.features import NAMES, product
 
 
 def main(name: str, root: str, asked: str) -> None:
     """Run it."""
-    import duckdb
-
     home = Home(Path(root))
     with tempfile.TemporaryDirectory(dir=home.temporary) as scratch:
         out = Path(scratch) / "out.parquet"
@@ -27,9 +26,7 @@ def main(name: str, root: str, asked: str) -> None:
         else:
             source = literal(str(snapshots.current(home, "wide").path))
             features = ", ".join(f"f.{column}" for column in NAMES)
-            with duckdb.connect() as connection:
-                connection.execute("set memory_limit = '2GB'")
-                connection.execute(f"set temp_directory = {literal(scratch)}")
+            with scratch_database(scratch, "2GB") as connection:
                 connection.execute("set preserve_insertion_order = false")
                 connection.execute(
                     f"copy (select e.*, {features}, f.known_at from {literal(asked)} as e asof left join {source} as f "

@@ -6,13 +6,15 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from assets.errors import DiskError, GateRefusedError, LooplineError
 
 REFUSED = 3
 """The exit code of a refusal, by the gate or of a table that nothing can be learnt from: a result; errors have 1, and a wrong
 command line 2."""
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it: 128 and the number of the signal."""
 
 
 @contextmanager
@@ -30,6 +32,8 @@ def told() -> Iterator[None]:
         message = f" a database cannot be read ({error}). `loopline verify --deep` says which."
         Console(stderr=True).print(Text.assemble(("error", "bold red"), message), highlight=False, soft_wrap=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        end_interrupted("interrupted")
     except Exception as error:
         if not isinstance(error, LooplineError) and not _is_of_a_model(error):
             raise
@@ -37,6 +41,12 @@ def told() -> Iterator[None]:
         told = Text.assemble(("refused", "bold yellow") if is_refusal else ("error", "bold red"), f" {error}")
         Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(REFUSED if is_refusal else 1)
+
+
+def end_interrupted(message: str) -> NoReturn:
+    """End with a message, after Ctrl-C."""
+    sys.stderr.write(f"\n{message}\n")
+    sys.exit(INTERRUPTED)
 
 
 @contextmanager

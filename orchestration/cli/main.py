@@ -49,7 +49,7 @@ from orchestration.cli import (
     verification,
     warehouse,
 )  # fmt: skip
-from orchestration.cli.errors import load_definitions, told
+from orchestration.cli.errors import end_interrupted, load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
 if TYPE_CHECKING:
@@ -118,6 +118,10 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
                 outcome = run_side_by_side(definitions, instance, home, product, jobs=jobs, memory_bytes=size, **hooks)
         except RunFailedError as error:
             outcome, failure = error.outcome, error
+        except KeyboardInterrupt:
+            end_interrupted(
+                "interrupted; what was made is kept, and what is served stays as it was. `loopline run` goes on from here."
+            )
         if gateway := resources.pushgateway():
             from assets.observability import prometheus_metrics
             from orchestration.operations.monitoring.prometheus_export import collect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from assets.processes.settings import settle_process
@@ -10,14 +11,21 @@ from assets.processes.settings import settle_process
 
 def main() -> None:
     """Make one product after another until there are no more; what others published is taken by who started this."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who is idle has nothing to clean up, and no traceback to print
     settle_process()
+    from orchestration.cli.errors import INTERRUPTED
     from orchestration.cli.step import told_step
 
     with os.fdopen(os.dup(0)) as names:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # no child of a step may read the names
         for name in names:
-            told_step(name.strip())
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                told_step(name.strip())
+            except KeyboardInterrupt:
+                os._exit(INTERRUPTED)
             sys.stdout.flush()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     os._exit(0)  # the interpreter's own end would print notes of DuckDB's
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import LifoQueue
-from threading import Condition
+from threading import Condition, Event
 from typing import Any
 
 import psutil
@@ -84,7 +85,12 @@ class _Worker:
         if self.process is None:
             command = [sys.executable, "-m", "orchestration.cli.worker"]
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dagster_environment(self.home), text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=dagster_environment(self.home),
+                text=True,
+                process_group=0,  # a terminal's Ctrl-C is heard once, by who started this
             )
             self.made = 0
         self.made += 1
@@ -103,6 +109,11 @@ class _Worker:
             else:
                 return event
         return self.end()
+
+    def interrupt(self) -> None:
+        """Let it leave the product that it makes."""
+        if (process := self.process) is not None:
+            process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """End the process, and give its memory back."""
@@ -138,7 +149,7 @@ def make_side_by_side(
     on_wait : callable, optional
         Called with the holder's process id if a process must wait for another.
     """
-    memory, made = _Memory(memory_bytes or psutil.virtual_memory().available), Made()
+    memory, made, interrupted = _Memory(memory_bytes or psutil.virtual_memory().available), Made(), Event()
     workers = [_Worker(home) for _ in range(jobs)]
     idle: LifoQueue[_Worker] = LifoQueue()
     for worker in workers:
@@ -154,16 +165,24 @@ def make_side_by_side(
                 other.end()
                 idle.put(other)
         try:
-            _note(home, product, made, worker, worker.make(product, on_wait))
+            if not interrupted.is_set():
+                _note(home, product, made, worker, worker.make(product, on_wait))
         finally:
             idle.put(worker)
             memory.give_back(needed)
 
+    pool = ThreadPoolExecutor(jobs)
     try:
-        with ThreadPoolExecutor(jobs) as pool:
-            for done in [pool.submit(make, product) for product in products]:
-                done.result()
+        for done in [pool.submit(make, product) for product in products]:
+            done.result()
+    except BaseException:
+        interrupted.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.interrupt()
+        raise
     finally:
+        pool.shutdown()
         for worker in workers:
             worker.end()
     return made

@@ -167,12 +167,21 @@ def _told(planned: Plan, key: dg.AssetKey, tags: dict[str, str]) -> dict[str, st
 
 
 def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey], tags: dict[str, str]) -> Any:
-    return job.execute_in_process(
+    result = job.execute_in_process(
         instance=instance,
         asset_selection=selection,
         tags={**tags, LAUNCHER: BY_HAND},
         run_config=QUIET,
         raise_on_error=False,
+    )
+    if any(map(_is_interrupted, result.all_events)):
+        raise KeyboardInterrupt  # Dagster makes a failed step of it; whoever sends it means the loop, and not one of its runs
+    return result
+
+
+def _is_interrupted(event: Any) -> bool:
+    return bool(
+        event.is_step_failure and event.step_failure_data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__
     )
 
 

@@ -48,7 +48,10 @@ def run_side_by_side(
     made = make_side_by_side(home, products, jobs, memory_bytes, on_wait)
     outcome.executed.update(made.executed)
     outcome.fresh += made.fresh
-    failures += [Failure(told, name in made.refused) for name, told in made.failures.items()]
+    failures += [
+        Failure(told if told.startswith((f"{name}__", f"{name}:")) else f"{name}: {told}", name in made.refused)
+        for name, told in made.failures.items()
+    ]
     if failures:
         raise RunFailedError(failures, outcome)
     return outcome

@@ -14,6 +14,7 @@ from assets.features import data_contract, publish
 from assets.features.snapshots import Snapshot
 from assets.ingestion import landed_tables
 from assets.spec import ProductSpec, WarehouseSpec
+from assets.storage.file_tree import remove
 from assets.storage.home import REPOSITORY, Home
 from assets.storage.locks import exclusive
 from assets.storage.publishing import read_json, write_json
@@ -230,6 +231,6 @@ def _replace(out: Path, draft: Path) -> None:
     (out / RECORD).unlink(missing_ok=True)
     for path in out.iterdir():
         if path.name not in (draft.name, LOCK, spark_engine.LOG):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(path)
     for path in draft.iterdir():
         path.rename(out / path.name)

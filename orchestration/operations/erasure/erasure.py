@@ -23,6 +23,7 @@ from assets.promotion.ledger_state import Decision
 from assets.storage import database_eraser, erasures, manifest
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.durability import sync
+from assets.storage.file_tree import remove
 from assets.storage.home import Home
 from assets.storage.home_files import STORE
 from assets.storage.publishing import publishing, read_json, write_json
@@ -243,7 +244,7 @@ def _warehouse(home: Home, request: Request) -> None:
         with warehouse_lock(home):
             manifest.remove(home.warehouse.parent / "build.json")  # by which a run knows that it is built
             for path in home.warehouse.parent.glob("warehouse.duckdb*"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()  # a folder is what a killed build put aside
+                remove(path)  # a folder is what a killed build put aside
             shutil.rmtree(home.warehouse.parent / "target", ignore_errors=True)
 
 

@@ -26,6 +26,7 @@ from assets.storage.code_version import code_version
 from assets.storage.digests import file_digest, value_digest
 from assets.storage.drafts import draft_folder
 from assets.storage.home import REPOSITORY, Home
+from assets.storage.scratch_database import scratch_database
 from assets.storage.sql import identifier, parquet
 from assets.warehouse import dbt_build
 from orchestration.components.dbt_nodes import code_version_of
@@ -105,8 +106,6 @@ def _node_versions(house: WarehouseSpec) -> dict[str, str]:
 
 def _made(home: Home, shared: Home, spec: ProductSpec, sources: Sources, raw: Sequence[RawInjectionSpec]) -> dict[str, Any]:
     """Make the history, with what is delivered late once as if it came in time, and once as if it never came."""
-    import duckdb
-
     shared.prepare()
     late = next((item for item in raw if item.kind == "rows_late"), None)
     with draft_folder(home) as scratch:
@@ -114,7 +113,7 @@ def _made(home: Home, shared: Home, spec: ProductSpec, sources: Sources, raw: Se
         in_time = [item for item in raw if item is not late]
         rows, told = _rows(whole, spec, sources, in_time)
         query = f"select * from {parquet(str(rows.path))}"
-        with duckdb.connect() as connection:
+        with scratch_database(scratch) as connection:
             connection.execute("set enable_progress_bar = false")
             if late is not None:
                 lacking, told_of_lacking = _rows(_empty_home(home, scratch / "lacking"), spec, sources, raw)

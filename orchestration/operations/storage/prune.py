@@ -5,7 +5,6 @@ The ledger is never touched. A version's record stays in MLflow, with a tag that
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from assets.promotion.mlflow_client import database
 from assets.spec import ProductSpec
 from assets.storage import manifest
 from assets.storage.drafts import draft_folder, sweep
+from assets.storage.file_tree import remove
 from assets.storage.free_pages import give_back
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
@@ -188,7 +188,7 @@ def _delete(instance: dg.DagsterInstance, home: Home, run: str, *, is_recorded: 
     instance.event_log_storage.dispose()
     event_history.forget_checks(home, run)
     for path in _files(home, run):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        remove(path)
 
 
 def _files(home: Home, run: str) -> list[Path]:

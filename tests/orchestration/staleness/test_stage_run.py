@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from assets.errors import SpecificationError, UpstreamError
+from assets.incidents import incident_log
 from assets.promotion import ledger
 from assets.spec import ProductSpec
 from assets.storage.home import Home
@@ -189,8 +191,16 @@ def test_less_memory_than_a_product_needed_is_refused(tmp_path: Path) -> None:
 
 
 def test_any_way_to_run_gives_the_same_digests(looped: Home, folder: Path, tmp_path: Path) -> None:
-    """A shell loop of steps, and two products side by side by two workers; Dagster hears of a step that it starts by Pipes."""
+    """A shell loop of steps, and two products side by side by two workers; Dagster hears of a step that it starts by Pipes.
+
+    Ctrl-C ends a run at once, with one line and no incident; the next goes on.
+    """
     clone, home = declaring(tmp_path / "clone", folder, "churn", "spend"), Home(tmp_path / "home")
+    for options in ((), ("--jobs", "2")):
+        returncode, printed = interrupted(home, clone, *options)
+        assert (returncode, printed[-1].split(";")[0]) == (130, "interrupted"), "".join(printed)
+        assert not any("Traceback" in line or "incident" in line or "/champion" in line for line in printed), "".join(printed)
+    assert incident_log.incidents(home) == []
     ran = loopline("run", "--jobs", "2", home=home.root, cwd=clone)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     same = digests(looped, definitions(looped, folder, product("churn")))
@@ -228,6 +238,26 @@ def test_a_worker_makes_one_product_after_another(
     same = digests(looped, definitions(looped, folder, product("churn")))
     assert digests(home, definitions(home, folder, product("churn"))) == same
     assert read_json(home.steps / "churn.json")["peak_memory_bytes"] > 100_000_000
+
+
+def interrupted(home: Home, clone: Path, *options: str) -> tuple[int, list[str]]:
+    """The exit code and the lines of a run in a terminal, where Ctrl-C is pressed when the first step that trains has begun."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "orchestration", "run", *options],
+        env={**os.environ, "LOOPLINE_HOME": str(home.root)},
+        cwd=clone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+    printed: list[str] = []
+    with run as process:
+        for line in process.stdout or ():
+            if "/snapshot " in line and "✓" in line and not any("/snapshot " in before for before in printed if "✓" in before):
+                os.killpg(process.pid, signal.SIGINT)
+            printed.append(line)
+    return run.returncode, printed
 
 
 def declaring(clone: Path, folder: Path, *names: str) -> Path:
