@@ -139,7 +139,7 @@ def _by_feature(
     import pandas as pd
 
     from assets.methods.scaled import ScaledClassifier
-    from assets.training.estimators import outputs_of
+    from assets.training.estimators import outputs_of, threads_for
 
     served = fitted if scaling is None else ScaledClassifier(fitted, scaling.slope, list(scaling.intercepts))
     texts = {name: sorted({*rows[name], *others[name]}) for name, item in spec.columns.items() if item.type == "category"}
@@ -157,7 +157,8 @@ def _by_feature(
 
     asked = coded(rows.iloc[:SAMPLED_ROWS])
     sampled = import_shap().explainers.Permutation(answers, coded(others)[:BACKGROUND], seed=spec.model.seed)
-    found = sampled(asked, max_evals=10 * (2 * asked.shape[1] + 1), silent=True)
+    with threads_for(rows):  # once: to look for the libraries that have threads takes longer than an answer
+        found = sampled(asked, max_evals=10 * (2 * asked.shape[1] + 1), silent=True)
     values = np.asarray(found.values, dtype=np.float64).reshape(*asked.shape, -1)
     base = np.atleast_1d(np.asarray(found.base_values[0], dtype=np.float64))
     outputs = base + values.sum(axis=1)
