@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
-# processes of the tests; JOBS=0 for a debugger
-JOBS ?= 2
+# processes of the tests, one more than two cores, as each waits now and then; JOBS=0 for a debugger
+JOBS ?= 3
 # where it is set, each command would compile all that it imports
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin

@@ -28,6 +28,8 @@ from bentos.runtime import Model, OutdatedModelError
 
 TOLERATED_COST = 0.02
 """The share by which a challenger may cost more than the champion, unless a saving is asked."""
+ITSELF = "it is the champion itself: equal is not better"
+"""What is found where whoever serves is judged again: it is not promoted, and nothing is wrong with it."""
 
 
 def judge(
@@ -150,7 +152,7 @@ def _runnable(home: Home, spec: ProductSpec, digest: str | None) -> Model | None
 def _rival(case: Case, champion_digest: str | None, champion: Model | None) -> champion_challenger.Rival | str:
     """Who the challenger is compared with: the champion, else the constant baseline; or why it cannot be compared."""
     if champion_digest == case.model.digest:
-        return "it is the champion itself: equal is not better"
+        return ITSELF
     if champion is None:
         return champion_challenger.Rival.constant(case)
     return champion_challenger.Rival.champion(case, champion)

@@ -44,11 +44,17 @@ def test_a_touched_file_executes_nothing(world: World, ran_copy: Home, small_fil
 
 
 def test_a_changed_parameter_makes_anew_what_depends_on_it_and_nothing_else(world: World, ran_copy: Home) -> None:
-    """A new gate is judged; the model is not trained again. An identical challenger changes no champion."""
+    """A new gate is judged; the model is not trained again. An identical challenger changes no champion, and is no error."""
     stricter = world.with_product(gates={"metrics": {"roc_auc": {"min": 0.55}}})
     outcome = stricter.run(ran_copy)
     assert set(outcome.executed) == {"flight_delay/verdict", "flight_delay/champion", "flight_delay/report"}
     assert outcome.executed["flight_delay/verdict"] == "gates.metrics.roc_auc.min: 0.6 → 0.55"
+    with resources.instance(ran_copy) as instance:
+        check = dg.AssetCheckKey(dg.AssetKey(["flight_delay", "verdict"]), "champion")
+        event = instance.event_log_storage.get_latest_asset_check_execution_by_key([check])[check].event
+    evaluation = event.dagster_event.asset_check_evaluation_data
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "it is the champion itself" in evaluation.description
 
 
 def test_new_data_that_change_nothing_stop_where_they_change_nothing(
