@@ -6,7 +6,6 @@ processes, and theirs would end in tracebacks beside the one message of the run.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._serdes import ConfigurableClassData
+
+from assets.processes.interrupts import held_back
 
 
 class CapturedLogs(LocalComputeLogManager):
@@ -28,9 +29,6 @@ class CapturedLogs(LocalComputeLogManager):
     def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
         """Capture what is printed until the block ends; what is started here inherits that SIGINT waits."""
         with ExitStack() as capturing:
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
+            with held_back():
                 context = capturing.enter_context(super().capture_logs(log_key))
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             yield context

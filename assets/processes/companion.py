@@ -23,6 +23,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, ParamSpec, TypeVar
 
 from assets.errors import CompanionError
+from assets.processes import interrupts
 from assets.processes.memory import return_memory
 from assets.processes.settings import collect_rarely
 from assets.storage.home import REPOSITORY
@@ -45,12 +46,13 @@ class Companion:
     def __init__(self, niceness: int = 0) -> None:
         self._connection, theirs = Pipe()
         self._owner, self._unanswered = os.getpid(), 0
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "assets.processes.companion", str(theirs.fileno()), str(niceness), str(os.getpid())],
-            cwd=REPOSITORY,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
+        with interrupts.held_back():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "assets.processes.companion", str(theirs.fileno()), str(niceness), str(os.getpid())],
+                cwd=REPOSITORY,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
         theirs.close()
         atexit.register(self.close)
 
@@ -179,7 +181,7 @@ def serve(connection: Connection) -> None:
 if __name__ == "__main__":
     collect_rarely()
     os.nice(int(sys.argv[2]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides, and its end ends this
+    interrupts.settled(signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides, and its end ends this
     from assets.processes.companion import serve as _serve  # the module by its own name, as what is pickled knows it
 
     threading.Thread(target=end_with, args=[int(sys.argv[3])], daemon=True).start()

@@ -12,10 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import forkserver
 from typing import Any
 
 from assets.errors import HomeError
-from assets.processes import settings
+from assets.processes import interrupts, settings
 from assets.processes.compute_process import IMPORTED
 from assets.replay import hindsight, shared_results
 from assets.replay.history import landed, prepare
@@ -111,6 +112,8 @@ def _processes(replay: Replay, workers: int | None) -> Iterator[ProcessPoolExecu
     settings.settle_process()  # the server imports these libraries before any worker settles itself
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *PRELOADED])
+    with interrupts.held_back():  # the server would print a traceback of what it is importing
+        forkserver.ensure_running()
     pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_settle_worker)
     try:
         yield pool
@@ -125,7 +128,7 @@ def _processes(replay: Replay, workers: int | None) -> Iterator[ProcessPoolExecu
 
 def _settle_worker() -> None:
     settings.settle_process()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who interrupts hears one word of it, not each worker's traceback
+    interrupts.settled(signal.SIG_DFL)  # who interrupts hears one word of it, not each worker's traceback
 
 
 def _prepared(replay: Replay, step: int) -> None:

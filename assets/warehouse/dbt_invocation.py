@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.errors import WarehouseError
+from assets.processes import interrupts
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,18 @@ def run_dbt(arguments: list[str], project: Path, target: Path, parameters: Mappi
     """
     from dbt.cli.main import dbtRunner
 
-    done = dbtRunner().invoke(
-        [
-            "--quiet", "--log-level-file", "none", "--no-send-anonymous-usage-stats", *arguments,
-            "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
-            "--log-path", str(target),
-            "--vars", json.dumps(dict(parameters)),
-        ]
-    )  # fmt: skip
+    with interrupts.as_keyboard_interrupt(), contextlib.redirect_stdout(io.StringIO()) as printed:
+        done = dbtRunner().invoke(
+            [
+                "--quiet", "--log-level-file", "none", "--no-send-anonymous-usage-stats", *arguments,
+                "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
+                "--log-path", str(target),
+                "--vars", json.dumps(dict(parameters)),
+            ]
+        )  # fmt: skip
+    if isinstance(done.exception, KeyboardInterrupt):
+        raise done.exception  # dbt takes it for an error and prints a traceback
+    sys.stdout.write(printed.getvalue())
     if done.exception is not None:
         told = " ".join(str(done.exception).split())
         raise WarehouseError(f"dbt {arguments[0]} could not run in {project.name}: {told}. Mend the project.")

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+import click
+
 from assets.errors import DiskError, GateRefusedError, LooplineError
+from assets.processes.interrupts import is_interrupt
 
 REFUSED = 3
 """The exit code of a refusal, by the gate or of a table that nothing can be learnt from: a result; errors have 1, and a wrong
@@ -35,12 +38,25 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         end_interrupted("interrupted")
     except Exception as error:
+        if is_interrupt(error):
+            end_interrupted("interrupted")
         if not isinstance(error, LooplineError) and not _is_of_a_model(error):
             raise
         is_refusal = isinstance(error, GateRefusedError) or getattr(error, "is_refusal", False)
         told = Text.assemble(("refused", "bold yellow") if is_refusal else ("error", "bold red"), f" {error}")
         Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(REFUSED if is_refusal else 1)
+
+
+class InterruptibleGroup(click.Group):
+    """A group of commands that all end at Ctrl-C as `told` does, wherever it comes; click's own way says that they failed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            end_interrupted("interrupted")
 
 
 def end_interrupted(message: str) -> NoReturn:

@@ -49,7 +49,7 @@ from orchestration.cli import (
     verification,
     warehouse,
 )  # fmt: skip
-from orchestration.cli.errors import end_interrupted, load_definitions, told
+from orchestration.cli.errors import InterruptibleGroup, end_interrupted, load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from orchestration.cli.display import RunDisplay
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=InterruptibleGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def loopline() -> None:
     """Closed-loop MLOps as code: raw files to a served model and back."""
     settle_process()

@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from assets.errors import LooplineError, UpstreamError
+from assets.processes.interrupts import is_interrupt
 from assets.processes.memory import return_memory
 from assets.processes.settings import settle_process
 from assets.rendering.number_text import number_text
@@ -128,7 +129,7 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         for key in context.selected_asset_keys:
             code_parts.keep(home, versions.graph.get(key).code_version)
         CAUSE.set(context.run.tags.get(REASON, ""))
-        with failed_attempts.recorded(context, versions):
+        with failed_attempts.recorded(context, versions), _interruptible():
             yield home, versions
         return_memory()
     except Exception as error:
@@ -136,6 +137,17 @@ def running(context: dg.AssetExecutionContext) -> Iterator[tuple[Home, Versions]
         if not isinstance(told, (LooplineError, ModelError)):
             raise
         raise dg.Failure(description=str(told), metadata={ERROR: type(told).__name__}, allow_retries=False) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Tell Dagster of an interruption as such where DuckDB made an error of it: it is no failed attempt."""
+    try:
+        yield
+    except Exception as error:
+        if is_interrupt(error):
+            raise dg.DagsterExecutionInterruptedError from error
+        raise
 
 
 def report(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any], seconds: float) -> None:

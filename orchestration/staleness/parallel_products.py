@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 import psutil
 
 from assets.errors import SpecificationError
+from assets.processes import interrupts
 from assets.storage.home import Home
 from assets.storage.publishing import read_json, write_json
 from orchestration.resources import dagster_environment
@@ -78,24 +80,27 @@ class _Worker:
         self.process: subprocess.Popen[str] | None = None
         self.made = 0
 
-    def make(self, product: str, on_wait: Callable[[str], None]) -> dict[str, Any] | int:
-        """The result of a product's step; or the exit code, if the process ended before it told one."""
+    def start(self) -> None:
+        """Start the process, unless there is one."""
         if self.process is not None and self.process.poll() is not None:
             self.end()
         if self.process is None:
-            command = [sys.executable, "-m", "orchestration.cli.worker"]
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=dagster_environment(self.home),
-                text=True,
-                process_group=0,  # a terminal's Ctrl-C is heard once, by who started this
-            )
+            command = [sys.executable, "-m", "orchestration.cli.worker", str(os.getpid())]
+            with interrupts.held_back():
+                self.process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=dagster_environment(self.home),
+                    text=True,
+                    process_group=0,  # a terminal's Ctrl-C is heard once, by who started this
+                )
             self.made = 0
+
+    def make(self, product: str, on_wait: Callable[[str], None]) -> dict[str, Any] | int:
+        """The result of a product's step; or the exit code, if the process ended before it told one."""
         self.made += 1
-        given, told = self.process.stdin, self.process.stdout
-        if given is None or told is None:
+        if self.process is None or (given := self.process.stdin) is None or (told := self.process.stdout) is None:
             raise RuntimeError("a worker has no pipes")
         with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: then it tells nothing either
             given.write(f"{product}\n")
@@ -165,7 +170,8 @@ def make_side_by_side(
                 other.end()
                 idle.put(other)
         try:
-            if not interrupted.is_set():
+            worker.start()
+            if not interrupted.is_set():  # else the worker may have been started too late to hear of it
                 _note(home, product, made, worker, worker.make(product, on_wait))
         finally:
             idle.put(worker)

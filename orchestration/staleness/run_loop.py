@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.errors import GateRefusedError, LooplineError
+from assets.processes import interrupts
 from assets.storage.drafts import sweep
 from assets.storage.home import Home
 from assets.storage.locks import exclusive
@@ -167,22 +168,23 @@ def _told(planned: Plan, key: dg.AssetKey, tags: dict[str, str]) -> dict[str, st
 
 
 def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey], tags: dict[str, str]) -> Any:
-    result = job.execute_in_process(
-        instance=instance,
-        asset_selection=selection,
-        tags={**tags, LAUNCHER: BY_HAND},
-        run_config=QUIET,
-        raise_on_error=False,
-    )
-    if any(map(_is_interrupted, result.all_events)):
-        raise KeyboardInterrupt  # Dagster makes a failed step of it; whoever sends it means the loop, and not one of its runs
+    with interrupts.heard() as is_interrupted:
+        try:
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=selection,
+                tags={**tags, LAUNCHER: BY_HAND},
+                run_config=QUIET,
+                raise_on_error=False,
+            )
+        except Exception:
+            if is_interrupted():
+                raise KeyboardInterrupt from None
+            raise
+        # Dagster and DuckDB make a failed step of it, and after the last step Dagster forgets it; it is meant for the loop
+        if is_interrupted():
+            raise KeyboardInterrupt
     return result
-
-
-def _is_interrupted(event: Any) -> bool:
-    return bool(
-        event.is_step_failure and event.step_failure_data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__
-    )
 
 
 def failures_of(events: Sequence[Any], run_id: str) -> list[Failure]:

@@ -242,6 +242,7 @@ def test_a_worker_makes_one_product_after_another(
 
 def interrupted(home: Home, clone: Path, *options: str) -> tuple[int, list[str]]:
     """The exit code and the lines of a run in a terminal, where Ctrl-C is pressed when the first step that trains has begun."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     run = subprocess.Popen(
         [sys.executable, "-m", "orchestration", "run", *options],
         env={**os.environ, "LOOPLINE_HOME": str(home.root)},
@@ -251,6 +252,7 @@ def interrupted(home: Home, clone: Path, *options: str) -> tuple[int, list[str]]
         text=True,
         process_group=0,
     )
+    signal.signal(signal.SIGINT, before)
     printed: list[str] = []
     with run as process:
         for line in process.stdout or ():
