@@ -12,11 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import forkserver
 from typing import Any
 
 from assets.errors import HomeError
-from assets.processes import interrupts, settings
+from assets.processes import settings
 from assets.processes.compute_process import IMPORTED
 from assets.replay import hindsight, shared_results
 from assets.replay.history import landed, prepare
@@ -27,7 +26,7 @@ from assets.replay.settings import Replay
 from assets.storage.locks import exclusive
 
 POLL_SECONDS = 0.5
-PRELOADED = ("pyarrow.parquet", "duckdb", "pandera.ibis", *IMPORTED)
+PRELOADED = ("assets.processes.silent_interrupt", __name__, "pyarrow.parquet", "duckdb", "pandera.ibis", *IMPORTED)
 """What every process of a pool imports: it is imported once, by the server that they are forked from."""
 
 
@@ -111,9 +110,7 @@ def _processes(replay: Replay, workers: int | None) -> Iterator[ProcessPoolExecu
     settings.leave_cores_to_workers()
     settings.settle_process()  # the server imports these libraries before any worker settles itself
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *PRELOADED])
-    with interrupts.held_back():  # the server would print a traceback of what it is importing
-        forkserver.ensure_running()
+    context.set_forkserver_preload(list(PRELOADED))
     pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_settle_worker)
     try:
         yield pool
@@ -128,7 +125,7 @@ def _processes(replay: Replay, workers: int | None) -> Iterator[ProcessPoolExecu
 
 def _settle_worker() -> None:
     settings.settle_process()
-    interrupts.settled(signal.SIG_DFL)  # who interrupts hears one word of it, not each worker's traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who interrupts hears one word of it, not each worker's traceback
 
 
 def _prepared(replay: Replay, step: int) -> None:

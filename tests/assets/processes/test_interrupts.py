@@ -27,6 +27,19 @@ time.sleep({seconds})
 os.killpg(0, signal.SIGINT)
 print(companion.call(abs, -7))
 """
+SERVER = """
+import os, signal, time
+from multiprocessing import forkserver
+from assets.replay.parallel_runner import PRELOADED
+signal.signal(signal.SIGINT, lambda *_: None)
+forkserver.set_forkserver_preload(list(PRELOADED))
+forkserver.ensure_running()
+time.sleep(0.5)
+os.killpg(0, signal.SIGINT)
+os.waitpid(forkserver._forkserver._forkserver_pid, 0)
+print("ended", flush=True)
+os._exit(0)
+"""
 
 
 def test_what_duckdb_raises_is_an_interruption_also_under_another_error() -> None:
@@ -88,6 +101,13 @@ def test_a_companion_that_starts_prints_no_traceback(seconds: float) -> None:
     program = [sys.executable, "-c", STARTING.format(seconds=seconds)]
     done = subprocess.run(program, capture_output=True, text=True, check=False, process_group=0, timeout=60)
     assert (done.stdout, done.stderr) == ("7\n", "")
+
+
+def test_a_server_that_imports_what_a_replay_needs_ends_without_a_traceback() -> None:
+    """From it the processes of a replay are forked; a terminal's Ctrl-C reaches it while it imports."""
+    program = [sys.executable, "-c", SERVER]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, process_group=0, timeout=60)
+    assert (done.stdout, done.stderr) == ("ended\n", "")
 
 
 def interrupted_query(connection: duckdb.DuckDBPyConnection, heard_first: type[BaseException]) -> None:
