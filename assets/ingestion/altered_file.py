@@ -79,7 +79,6 @@ def write(
         raise SpecificationError(f"{source.name}.{name} is a table elsewhere; only files can be altered. Land it as a file.")
     path = raw_files.locate(source, table, declared_in)
     with raw_files.readable(path, table, home) as read, draft_folder(home) as scratch, scratch_database(scratch) as connection:
-        connection.execute("set enable_progress_bar = false")
         row_validation.load(connection, read, f"{source.name}.{name}")
         forgotten.leave_out(home, connection, source.name, name, table)
         found = row_validation.columns(connection)

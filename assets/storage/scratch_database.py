@@ -15,9 +15,12 @@ MEMORY = "1GB"
 
 @contextlib.contextmanager
 def scratch_database(folder: Path | str, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty database that thinks in UTC, and puts aside in a folder what goes beyond its memory."""
+    """An empty database that thinks in UTC, puts aside in a folder what goes beyond its memory, and prints nothing.
+
+    DuckDB takes a process without a main file, such as a forked worker, for a person's, and prints a progress bar.
+    """
     import duckdb
 
     with duckdb.connect(config={"memory_limit": memory, "temp_directory": str(folder)}) as connection:
-        connection.execute("set timezone = 'UTC'")
+        connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         yield connection

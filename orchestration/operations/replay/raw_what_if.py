@@ -114,7 +114,6 @@ def _made(home: Home, shared: Home, spec: ProductSpec, sources: Sources, raw: Se
         rows, told = _rows(whole, spec, sources, in_time)
         query = f"select * from {parquet(str(rows.path))}"
         with scratch_database(scratch) as connection:
-            connection.execute("set enable_progress_bar = false")
             if late is not None:
                 lacking, told_of_lacking = _rows(_empty_home(home, scratch / "lacking"), spec, sources, raw)
                 told += [line for line in told_of_lacking if line.startswith(f"{late.table}: {late.kind} ")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from assets.storage.scratch_database import scratch_database
@@ -17,3 +19,16 @@ def test_what_goes_beyond_its_memory_is_put_aside_in_its_folder(tmp_path: Path) 
             "2012-12-31 23:00:00+00",
         )
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_it_prints_no_progress_in_a_process_without_a_main_file(tmp_path: Path) -> None:
+    """Such as a worker of a replay, whose output may be JSON."""
+    program = """
+import sys, duckdb
+from assets.storage.scratch_database import scratch_database
+asked = "select current_setting('enable_progress_bar')"
+with duckdb.connect() as plain, scratch_database(sys.argv[1]) as connection:
+    print(plain.execute(asked).fetchone()[0], connection.execute(asked).fetchone()[0])
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
