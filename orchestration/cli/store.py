@@ -11,7 +11,7 @@ import click
 
 from orchestration import resources
 from orchestration.cli import step
-from orchestration.cli.errors import told
+from orchestration.cli.errors import INTERRUPTED, told
 
 READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
@@ -141,6 +141,8 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
         try:
             answer = invoke(context)
         except SystemExit as ended:
+            if ended.code == INTERRUPTED:  # who presses Ctrl-C waits for no store; the next command publishes
+                raise
             failed, answer = ended, None
         if found.home.record.exists():
             with telling():

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from assets.errors import HomeError, StoreError
 from assets.monitoring import logged_requests, outcome_store
@@ -31,8 +32,9 @@ from bentos import log_blocks
 from bentos.log_entries import Entry, encoded
 from bentos.log_lines import Answering, begin
 from bentos.log_treatment import Kept
+from orchestration.cli.errors import told
 from orchestration.cli.main import loopline
-from orchestration.cli.store import READS
+from orchestration.cli.store import READS, published
 from orchestration.operations.storage import publication, published_service
 from orchestration.operations.storage.store_server import StoreServer
 from orchestration.operations.verification.verify import verify
@@ -396,3 +398,23 @@ def _paths(command: click.Command, path: str = "") -> list[str]:
     if isinstance(command, click.Group):
         return [name for key, item in command.commands.items() for name in _paths(item, f"{path} {key}".strip())]
     return [path]
+
+
+@pytest.mark.parametrize(("ends", "exit_code"), [(KeyboardInterrupt, 130), (StoreError("no"), 1)], ids=["Ctrl-C", "an error"])
+def test_a_command_that_fails_publishes_what_it_made_and_one_that_ctrl_c_ends_does_not(
+    home: Home, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, ends: BaseException, exit_code: int
+) -> None:
+    """Who presses Ctrl-C waits for no store; the next command publishes."""
+    push(opened(fill(home), url))
+    monkeypatch.setenv("LOOPLINE_HOME", str(home.root))
+    monkeypatch.setenv("LOOPLINE_STORE", url)
+
+    @click.command("promote")
+    def ended() -> None:
+        with told():
+            write_json(home.reports / "churn" / "0.json", {"made": "now"})
+            raise ends
+
+    assert CliRunner().invoke(published(ended)).exit_code == exit_code
+    stored = [path for path in (tmp_path / "store").rglob("*") if path.is_file() and b'"made"' in path.read_bytes()]
+    assert bool(stored) == (exit_code == 1)
