@@ -8,6 +8,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+from assets.storage.error_chain import causes
+
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
@@ -68,9 +70,4 @@ def as_keyboard_interrupt() -> Iterator[None]:
 
 def is_interrupt(error: BaseException) -> bool:
     """Whether an error is, or was raised by, what DuckDB makes of Ctrl-C while it works: an error as any other."""
-    found: BaseException | None = error
-    while found is not None:
-        if type(found) is RuntimeError and str(found) == "Query interrupted":
-            return True
-        found = found.__cause__ or found.__context__
-    return False
+    return any(type(item) is RuntimeError and str(item) == "Query interrupted" for item in causes(error))

@@ -6,10 +6,10 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from assets.errors import DiskError
+from assets.storage.error_chain import causes
 from assets.storage.home import Home
 
 FULL = re.compile(r"No space left on device|disk is full|Disk quota exceeded|ENOSPC", re.IGNORECASE)
@@ -32,7 +32,7 @@ def disk_error(home: Home, error: BaseException) -> DiskError | None:
     error : BaseException
         What was raised; what it was raised from counts as well, and what other processes printed.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, DiskError):
             return cause
         code, text = getattr(cause, "errno", None), "\n".join([str(cause), *getattr(cause, "__notes__", ())])
@@ -72,14 +72,6 @@ def _scratch() -> Path | None:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
         return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _is_full(place: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from assets.errors import DatabaseError
+from assets.storage.error_chain import causes
 
 if TYPE_CHECKING:
     import psycopg
@@ -112,13 +113,11 @@ def connected(url: str, schema: str) -> Iterator[psycopg.Connection[Any]]:
 
 def is_of_server(error: BaseException | None) -> bool:
     """Whether a server, or a library on the way to it, raised this error or one that it rests on."""
-    while error is not None:
-        if type(error).__module__.split(".")[0] in {"psycopg", "psycopg2", "dagster_postgres"} or "out-of-date database" in str(
-            error
-        ):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        type(item).__module__.split(".")[0] in {"psycopg", "psycopg2", "dagster_postgres"}
+        or "out-of-date database" in str(item)
+        for item in causes(error)
+    )
 
 
 @contextmanager
