@@ -25,4 +25,4 @@ for _ in $(seq 60); do
     curl --silent --fail "http://127.0.0.1:$port/server_info" >/dev/null && break
     sleep 1
 done
-picture ui 2100 2150 "http://127.0.0.1:$port/locations/loopline/asset-groups/flight_delay/lineage"
+picture ui 2100 2400 "http://127.0.0.1:$port/locations/loopline/asset-groups/flight_delay/lineage"
