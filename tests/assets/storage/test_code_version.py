@@ -61,7 +61,7 @@ def test_a_change_of_code_at_any_depth_changes_the_version(sources: Path, module
     [
         ("assets.training.training", edit("assets/training/training.py", '"""Training: ', '"""About training: ')),
         ("assets.training.training", edit("assets/training/training.py", "BACKGROUND = 32", "# how many\nBACKGROUND  =  32")),
-        ("assets.training.training", edit("assets/ingestion/file_formats.py", 'MEMORY = "1GB"', 'MEMORY = "2GB"')),
+        ("assets.training.training", edit("assets/ingestion/file_formats.py", "BATCH = 50_000", "BATCH = 60_000")),
         ("assets.training.training", edit("assets/promotion/report.html.j2", "Month by month", "By month")),
     ],
 )

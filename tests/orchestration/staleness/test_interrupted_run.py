@@ -27,8 +27,9 @@ from tests.assets.processes.test_interrupts import interrupted_query
 
 FIRST, SECOND = dg.AssetKey("first"), dg.AssetKey("second")
 OWNER = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from assets.storage.home import Home
 from orchestration.staleness.parallel_products import make_side_by_side
 make_side_by_side(Home(Path(sys.argv[1])), ["diamond_cut"], 1, on_wait=lambda _: print("waits", flush=True))
@@ -99,12 +100,15 @@ def test_a_worker_ends_with_who_started_it(home: Home, number: int) -> None:
     with exclusive(home.run_lock):
         program = [sys.executable, "-c", OWNER, str(home.root)]
         with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as owner:
-            assert owner.stdout is not None
-            assert owner.stdout.readline() == "waits\n"
-            (worker,) = psutil.Process(owner.pid).children()
-            owner.send_signal(number)
-            assert owner.wait(timeout=20) == -number
-            worker.wait(timeout=20)
+            try:
+                assert owner.stdout is not None
+                assert owner.stdout.readline() == "waits\n"
+                (worker,) = psutil.Process(owner.pid).children()
+                owner.send_signal(number)
+                assert owner.wait(timeout=20) == -number
+                worker.wait(timeout=20)
+            finally:
+                owner.kill()
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
