@@ -45,7 +45,6 @@ def landed(replay: Replay, step: int) -> tuple[Snapshot, list[str]]:
 
 
 def _cut(replay: Replay, step: int) -> dict[str, Any]:
-
     spec = as_published(replay.spec)
     known = known_rows(spec, parquet(str(replay.history)), before=replay.bounds[step], clock=replay.clock(step))
     with draft_folder(replay.shared) as scratch, scratch_database(scratch) as connection:

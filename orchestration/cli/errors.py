@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -35,11 +35,9 @@ def told() -> Iterator[None]:
         message = f" a database cannot be read ({error}). `loopline verify --deep` says which."
         Console(stderr=True).print(Text.assemble(("error", "bold red"), message), highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        end_interrupted("interrupted")
     except Exception as error:
         if is_interrupt(error):
-            end_interrupted("interrupted")
+            raise KeyboardInterrupt from error
         if not isinstance(error, LooplineError) and not _is_of_a_model(error):
             raise
         is_refusal = isinstance(error, GateRefusedError) or getattr(error, "is_refusal", False)
@@ -49,20 +47,15 @@ def told() -> Iterator[None]:
 
 
 class InterruptibleGroup(click.Group):
-    """A group of commands that all end at Ctrl-C as `told` does, wherever it comes; click's own way says that they failed."""
+    """A group of commands that Ctrl-C ends with one line and an exit code of its own; click's own way says that they failed."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            end_interrupted("interrupted")
-
-
-def end_interrupted(message: str) -> NoReturn:
-    """End with a message, after Ctrl-C."""
-    sys.stderr.write(f"\n{message}\n")
-    sys.exit(INTERRUPTED)
+        except KeyboardInterrupt as interrupted:
+            click.echo(f"\n{interrupted}" if interrupted.args else "\ninterrupted", err=True)
+            sys.exit(INTERRUPTED)
 
 
 @contextmanager

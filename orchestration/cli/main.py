@@ -49,7 +49,7 @@ from orchestration.cli import (
     verification,
     warehouse,
 )  # fmt: skip
-from orchestration.cli.errors import InterruptibleGroup, end_interrupted, load_definitions, told
+from orchestration.cli.errors import InterruptibleGroup, load_definitions, told
 from orchestration.cli.ports import UI, require_free
 
 if TYPE_CHECKING:
@@ -119,9 +119,8 @@ def _run(home: Home, product: str | None, display: RunDisplay, jobs: int, memory
         except RunFailedError as error:
             outcome, failure = error.outcome, error
         except KeyboardInterrupt:
-            end_interrupted(
-                "interrupted; what was made is kept, and what is served stays as it was. `loopline run` goes on from here."
-            )
+            kept = "what was made is kept, and what is served stays as it was. `loopline run` goes on from here."
+            raise KeyboardInterrupt(f"interrupted; {kept}") from None
         if gateway := resources.pushgateway():
             from assets.observability import prometheus_metrics
             from orchestration.operations.monitoring.prometheus_export import collect

@@ -11,7 +11,7 @@ import click
 
 from orchestration import resources
 from orchestration.cli import step
-from orchestration.cli.errors import INTERRUPTED, told
+from orchestration.cli.errors import told
 
 READS = frozenset({
     "plan", "status", "check", "report", "ui", "history", "budget", "lineage", "serve", "lookup", "triggers", "requests",
@@ -138,11 +138,9 @@ def _around(invoke: Callable[[click.Context], Any], path: str) -> Callable[[clic
             publication.take(found, waiting)
             publication.before_command(found, path)
         failed: SystemExit | None = None
-        try:
+        try:  # Ctrl-C goes through: who presses it waits for no store, and the next command publishes
             answer = invoke(context)
         except SystemExit as ended:
-            if ended.code == INTERRUPTED:  # who presses Ctrl-C waits for no store; the next command publishes
-                raise
             failed, answer = ended, None
         if found.home.record.exists():
             with telling():

@@ -170,21 +170,17 @@ def _told(planned: Plan, key: dg.AssetKey, tags: dict[str, str]) -> dict[str, st
 def _execute(job: Any, instance: dg.DagsterInstance, selection: list[dg.AssetKey], tags: dict[str, str]) -> Any:
     with interrupts.heard() as is_interrupted:
         try:
-            result = job.execute_in_process(
+            return job.execute_in_process(
                 instance=instance,
                 asset_selection=selection,
                 tags={**tags, LAUNCHER: BY_HAND},
                 run_config=QUIET,
                 raise_on_error=False,
             )
-        except Exception:
+        finally:
+            # Dagster and DuckDB make a failed step of it, and after the last step Dagster forgets it; it is meant for the loop
             if is_interrupted():
-                raise KeyboardInterrupt from None
-            raise
-        # Dagster and DuckDB make a failed step of it, and after the last step Dagster forgets it; it is meant for the loop
-        if is_interrupted():
-            raise KeyboardInterrupt
-    return result
+                raise KeyboardInterrupt
 
 
 def failures_of(events: Sequence[Any], run_id: str) -> list[Failure]:

@@ -241,7 +241,7 @@ def test_a_worker_makes_one_product_after_another(
 
 
 def interrupted(home: Home, clone: Path, *options: str) -> tuple[int, list[str]]:
-    """The exit code and the lines of a run in a terminal, where Ctrl-C is pressed when the first step that trains has begun."""
+    """The exit code and the lines of a run in a terminal, where Ctrl-C is pressed when a product's snapshot is made."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     run = subprocess.Popen(
         [sys.executable, "-m", "orchestration", "run", *options],
@@ -254,11 +254,14 @@ def interrupted(home: Home, clone: Path, *options: str) -> tuple[int, list[str]]
     )
     signal.signal(signal.SIGINT, before)
     printed: list[str] = []
-    with run as process:
-        for line in process.stdout or ():
-            if "/snapshot " in line and "✓" in line and not any("/snapshot " in before for before in printed if "✓" in before):
-                os.killpg(process.pid, signal.SIGINT)
+    with run:
+        assert run.stdout is not None
+        for line in run.stdout:
             printed.append(line)
+            if "✓" in line and "/snapshot " in line:
+                break
+        os.killpg(run.pid, signal.SIGINT)
+        printed += run.stdout
     return run.returncode, printed
 
 

@@ -32,7 +32,7 @@ from bentos import log_blocks
 from bentos.log_entries import Entry, encoded
 from bentos.log_lines import Answering, begin
 from bentos.log_treatment import Kept
-from orchestration.cli.errors import told
+from orchestration.cli.errors import InterruptibleGroup, told
 from orchestration.cli.main import loopline
 from orchestration.cli.store import READS, published
 from orchestration.operations.storage import publication, published_service
@@ -415,6 +415,7 @@ def test_a_command_that_fails_publishes_what_it_made_and_one_that_ctrl_c_ends_do
             write_json(home.reports / "churn" / "0.json", {"made": "now"})
             raise ends
 
-    assert CliRunner().invoke(published(ended)).exit_code == exit_code
+    group = InterruptibleGroup(commands={"promote": published(ended)})
+    assert CliRunner().invoke(group, ["promote"]).exit_code == exit_code
     stored = [path for path in (tmp_path / "store").rglob("*") if path.is_file() and b'"made"' in path.read_bytes()]
     assert bool(stored) == (exit_code == 1)
